@@ -1,0 +1,180 @@
+//! Leave to carry out a plan, as a type: nothing is applied without it.
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::EnvironmentName;
+use crate::plan::{Account, InfraPlan, PlanMode};
+
+/// A plan that may be carried out. Dry runs never have one.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ApprovedPlan {
+    plan: InfraPlan,
+}
+
+/// Somebody named the environment whose hosts are to be deleted.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Confirmation {
+    environment: EnvironmentName,
+}
+
+impl Confirmation {
+    /// Compares what was typed with the environment's name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if it is not exactly that name.
+    pub fn typed(text: &str, environment: &EnvironmentName) -> Result<Self> {
+        if text == environment.as_str() {
+            Ok(Self {
+                environment: environment.clone(),
+            })
+        } else {
+            Err(Error::new(
+                ErrorKind::Guard,
+                format!("`{text}` is not the name of the environment `{environment}`"),
+            ))
+        }
+    }
+}
+
+impl ApprovedPlan {
+    /// Approves a plan that creates, for the account and endpoint that it was made for.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if the plan deletes anything or is for another account or endpoint.
+    pub fn reconcile(plan: InfraPlan, account: &Account, endpoint: &str) -> Result<Self> {
+        if plan.mode != PlanMode::Reconcile || !plan.delete.is_empty() {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                "this plan deletes hosts, which needs a confirmation",
+            ));
+        }
+        Self::for_account(plan, account, endpoint)
+    }
+
+    /// Approves a plan that deletes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan creates anything, or
+    /// is for another account or endpoint.
+    pub fn destroy(
+        plan: InfraPlan,
+        account: &Account,
+        endpoint: &str,
+        confirmation: &Confirmation,
+    ) -> Result<Self> {
+        if plan.mode == PlanMode::Reconcile || !plan.create.is_empty() {
+            return Err(Error::new(ErrorKind::Guard, "this plan does not delete"));
+        }
+        if confirmation.environment != plan.environment {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                format!(
+                    "`{}` was confirmed, but the plan is for `{}`",
+                    confirmation.environment, plan.environment
+                ),
+            ));
+        }
+        Self::for_account(plan, account, endpoint)
+    }
+
+    fn for_account(plan: InfraPlan, account: &Account, endpoint: &str) -> Result<Self> {
+        if plan.account != *account || plan.endpoint != endpoint {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                format!(
+                    "the plan is for account {} at {}, not for {} at {endpoint}",
+                    plan.account.name, plan.endpoint, account.name
+                ),
+            ));
+        }
+        Ok(Self { plan })
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &InfraPlan {
+        &self.plan
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::money::MicroUsd;
+    use crate::name::HostId;
+    use crate::plan::{Cost, HostRef, PLAN_VERSION};
+
+    fn account(name: &str) -> Account {
+        Account {
+            id: name.into(),
+            name: name.into(),
+        }
+    }
+
+    fn plan(mode: PlanMode) -> InfraPlan {
+        InfraPlan {
+            version: PLAN_VERSION,
+            mode,
+            project: None,
+            environment: EnvironmentName::new("prod").unwrap(),
+            provider: "cloud".into(),
+            account: account("a"),
+            endpoint: "https://x".into(),
+            create: Vec::new(),
+            delete: Vec::new(),
+            undeclared: Vec::new(),
+            differ: Vec::new(),
+            unchanged: Vec::new(),
+            unmanaged: Vec::new(),
+            duplicates: Vec::new(),
+            cost: Cost {
+                monthly_before: MicroUsd(0),
+                monthly_after: MicroUsd(0),
+            },
+        }
+    }
+
+    #[test]
+    fn reconcile_refuses_deletes_whatever_the_mode_says() {
+        let mut deleting = plan(PlanMode::Reconcile);
+        deleting.delete.push(HostRef {
+            name: "db-1".into(),
+            id: HostId::new("7"),
+            size: String::new(),
+            region: String::new(),
+            monthly: None,
+        });
+        for plan in [deleting, plan(PlanMode::Destroy), plan(PlanMode::Prune)] {
+            let error = ApprovedPlan::reconcile(plan, &account("a"), "https://x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Guard);
+        }
+    }
+
+    #[test]
+    fn another_account_or_endpoint_is_refused() {
+        for (name, endpoint) in [("b", "https://x"), ("a", "https://y")] {
+            let plan = plan(PlanMode::Reconcile);
+            assert!(ApprovedPlan::reconcile(plan, &account(name), endpoint).is_err());
+        }
+    }
+
+    #[test]
+    fn destroy_needs_the_name_of_the_same_environment() {
+        let prod = EnvironmentName::new("prod").unwrap();
+        let staging = EnvironmentName::new("staging").unwrap();
+        assert!(Confirmation::typed("Prod", &prod).is_err());
+        let wrong = Confirmation::typed("staging", &staging).unwrap();
+        let right = Confirmation::typed("prod", &prod).unwrap();
+        let approve = |confirmation| {
+            ApprovedPlan::destroy(
+                plan(PlanMode::Destroy),
+                &account("a"),
+                "https://x",
+                confirmation,
+            )
+        };
+        assert!(approve(&wrong).is_err());
+        assert!(approve(&right).is_ok());
+    }
+}

@@ -1,0 +1,119 @@
+//! What a cloud provider does.
+
+use async_trait::async_trait;
+use serde::Serialize;
+
+use crate::approval::ApprovedPlan;
+use crate::error::{Error, Result};
+use crate::host::{Host, HostSpec};
+use crate::name::{EnvironmentName, HostId, HostName};
+use crate::plan::{CloudFacts, HostRef, InfraPlan, PlanRequest};
+use crate::run::Run;
+
+/// Makes and removes hosts in one cloud.
+///
+/// Its configuration is bound when it is built; secrets are read at first use. Reading is
+/// apart from deciding: [`plan`](Self::plan) is a pure function of what was read.
+#[async_trait]
+pub trait CloudProvider: Send + Sync + std::fmt::Debug {
+    /// The provider's id.
+    fn id(&self) -> &'static str;
+
+    /// The environments that the configuration declares, sorted.
+    fn environments(&self) -> Vec<EnvironmentName>;
+
+    /// The hosts that the configuration declares for an environment, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the environment is not declared.
+    fn declared(&self, environment: &EnvironmentName) -> Result<Vec<HostSpec>>;
+
+    /// Reads what a plan of this request rests on. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind; nothing is lost by calling again.
+    async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts>;
+
+    /// Decides. Pure: the same input gives the same bytes.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the environment is not declared, in
+    /// modes that need its declaration.
+    fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan>;
+
+    /// Lists everything that can be known to be wrong before the first write.
+    ///
+    /// # Errors
+    ///
+    /// Only if it could not look.
+    async fn preflight(
+        &self,
+        run: &Run,
+        facts: &CloudFacts,
+        plan: &InfraPlan,
+    ) -> Result<Vec<Finding>>;
+
+    /// Carries out a plan, and hands each host over as soon as it is ready.
+    ///
+    /// Safe to repeat with a fresh plan, whatever happened before. When the run is cancelled no
+    /// new write is sent; those in flight are awaited, and the report says what was not tried.
+    async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport;
+
+    /// Lists the hosts of an environment that are ours, sorted by name.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind.
+    async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>>;
+}
+
+/// Takes hosts that are ready. Must neither block nor fail.
+pub trait HostSink: Send + Sync + std::fmt::Debug {
+    /// Takes one host, active and with its own public address.
+    fn ready(&self, host: Host);
+}
+
+/// Something that is known to be wrong before anything is written.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct Finding {
+    /// The host it is about, if it is about one.
+    pub host: Option<HostName>,
+    /// What is wrong.
+    pub message: String,
+    /// What to do about it.
+    pub hint: Option<String>,
+}
+
+/// What [`CloudProvider::apply`] did. It is a report, since it may have ended half-way.
+#[derive(Debug, Default)]
+pub struct ApplyReport {
+    /// Hosts that were made and are ready.
+    pub created: Vec<Host>,
+    /// Hosts that are proven gone.
+    pub deleted: Vec<HostRef>,
+    /// Hosts that could not be made or removed.
+    pub failed: Vec<HostFailure>,
+    /// Hosts for which nothing was sent.
+    pub not_tried: Vec<HostName>,
+}
+
+/// A host that could not be made or removed.
+#[derive(Debug)]
+pub struct HostFailure {
+    /// The host.
+    pub host: HostName,
+    /// Its id, if it has one.
+    pub id: Option<HostId>,
+    /// Why.
+    pub error: Error,
+}
+
+impl ApplyReport {
+    /// Whether everything in the plan was done.
+    pub fn is_complete(&self) -> bool {
+        self.failed.is_empty() && self.not_tried.is_empty()
+    }
+}

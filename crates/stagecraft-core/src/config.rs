@@ -1,0 +1,18 @@
+//! `stagecraft.yml`: the file, its envelope, and blocks that only their owner understands.
+//!
+//! Core reads the envelope. A provider's block is decoded by the provider, from its place in
+//! the file, so that every error keeps file, line and column.
+
+mod block;
+mod document;
+mod duration;
+mod error;
+mod project;
+
+pub use block::ConfigBlock;
+pub use document::Document;
+pub use duration::ConfigDuration;
+pub use error::{ConfigError, Location, unsupported};
+pub use project::{KnownKeys, Project};
+
+pub(crate) use error::nearest;

@@ -1,0 +1,247 @@
+//! The text of a configuration file, and decoding of any part of it in place.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Deserialize;
+use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+
+use super::error::{ConfigError, Location, explain};
+
+/// The largest file that is read, in bytes.
+const SIZE_LIMIT: usize = 1024 * 1024;
+
+/// A configuration file's text. It is decoded in parts, each from its place in the file.
+#[derive(Debug, Clone)]
+pub struct Document {
+    file: String,
+    text: String,
+}
+
+impl Document {
+    /// Wraps a file's text. `file` is how errors name it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if the text is larger than 1 MiB.
+    pub fn new(file: impl Into<String>, text: impl Into<String>) -> Result<Self, ConfigError> {
+        let document = Self {
+            file: file.into(),
+            text: text.into(),
+        };
+        if document.text.len() > SIZE_LIMIT {
+            return Err(document.error_at(None, "", "the file is larger than 1 MiB".into(), None));
+        }
+        Ok(document)
+    }
+
+    /// How errors name the file.
+    pub fn file(&self) -> &str {
+        &self.file
+    }
+
+    /// Decodes what stands under `path`, or gives `None` if one of its keys is absent.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with its place in the file.
+    pub fn decode<T: for<'de> Deserialize<'de>>(
+        &self,
+        path: &[&str],
+    ) -> Result<Option<T>, ConfigError> {
+        let seed = At {
+            path,
+            target: PhantomData,
+        };
+        seed.deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            .map_err(|error| self.explain(&error))
+    }
+
+    /// An error about what stands under `path`, with its place in the file if it is there.
+    ///
+    /// If a key is absent, the place is that of the nearest one above it.
+    pub fn error(&self, path: &[&str], message: impl Into<String>) -> ConfigError {
+        self.error_at(self.locate(path), &path.join("."), message.into(), None)
+    }
+
+    /// As [`error`](Self::error), with the nearest known spelling.
+    pub fn error_with_suggestion(
+        &self,
+        path: &[&str],
+        message: impl Into<String>,
+        suggestion: Option<String>,
+    ) -> ConfigError {
+        self.error_at(
+            self.locate(path),
+            &path.join("."),
+            message.into(),
+            suggestion,
+        )
+    }
+
+    fn locate(&self, path: &[&str]) -> Option<Location> {
+        (0..=path.len()).rev().find_map(|depth| {
+            let seed = At::<Nowhere> {
+                path: &path[..depth],
+                target: PhantomData,
+            };
+            let error = seed
+                .deserialize(serde_yaml::Deserializer::from_str(&self.text))
+                .err()?;
+            location(&error)
+        })
+    }
+
+    fn explain(&self, error: &serde_yaml::Error) -> ConfigError {
+        let at = location(error);
+        let (path, message, suggestion) = explain(&error.to_string(), at);
+        self.error_at(at, &path, message, suggestion)
+    }
+
+    fn error_at(
+        &self,
+        location: Option<Location>,
+        path: &str,
+        message: String,
+        suggestion: Option<String>,
+    ) -> ConfigError {
+        let excerpt = location.and_then(|at| {
+            let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
+            Some(line.chars().take(200).collect())
+        });
+        ConfigError {
+            file: self.file.clone(),
+            location,
+            path: path.to_owned(),
+            message,
+            suggestion,
+            excerpt,
+        }
+    }
+}
+
+fn location(error: &serde_yaml::Error) -> Option<Location> {
+    error.location().map(|at| Location {
+        line: at.line(),
+        column: at.column(),
+    })
+}
+
+/// Walks down `path` and decodes what it finds there. All else is passed over.
+struct At<'p, T> {
+    path: &'p [&'p str],
+    target: PhantomData<T>,
+}
+
+impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for At<'_, T> {
+    type Value = Option<T>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
+        if self.path.is_empty() {
+            T::deserialize(deserializer).map(Some)
+        } else {
+            deserializer.deserialize_any(self)
+        }
+    }
+}
+
+impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
+    type Value = Option<T>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_unit<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
+        let mut found = None;
+        while let Some(key) = map.next_key::<String>()? {
+            if found.is_none() && key == self.path[0] {
+                found = map.next_value_seed(At {
+                    path: &self.path[1..],
+                    target: PhantomData,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Fails to decode on purpose: the error tells where the value stands.
+struct Nowhere;
+
+impl<'de> Deserialize<'de> for Nowhere {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Refuse;
+        impl<'de> Visitor<'de> for Refuse {
+            type Value = Nowhere;
+
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("nothing")
+            }
+
+            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Nowhere, A::Error> {
+                Err(serde::de::Error::custom("here"))
+            }
+        }
+        deserializer.deserialize_any(Refuse)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+
+    use super::*;
+
+    const TEXT: &str = "a:\n  b:\n    c: 1\n  d: x\n";
+
+    #[derive(Debug, serde::Deserialize)]
+    #[serde(deny_unknown_fields)]
+    struct B {
+        #[expect(dead_code, reason = "only its decoding matters")]
+        z: Option<u32>,
+    }
+
+    #[test]
+    fn error_inside_a_block_keeps_its_place_in_the_file() {
+        let document = Document::new("f.yml", TEXT).unwrap();
+        let error = document.decode::<B>(&["a", "b"]).unwrap_err();
+        assert_eq!(error.location, Some(Location { line: 3, column: 5 }));
+        assert_eq!(error.excerpt.as_deref(), Some("    c: 1"));
+    }
+
+    #[test]
+    fn absent_path_is_none_and_is_located_at_its_parent() {
+        let document = Document::new("f.yml", TEXT).unwrap();
+        let found: Option<BTreeMap<String, String>> = document.decode(&["a", "x", "y"]).unwrap();
+        assert!(found.is_none());
+        let error = document.error(&["a", "x"], "missing");
+        assert_eq!(error.location.map(|at| at.line), Some(2));
+        let error = document.error(&["a", "d"], "bad");
+        assert_eq!(error.to_string(), "f.yml:4:6: a.d: bad");
+    }
+
+    #[test]
+    fn alias_bomb_and_huge_file_are_refused() {
+        use std::fmt::Write as _;
+        let mut bomb = String::from("a0: &a0 [x, x, x, x, x, x, x, x, x, x]\n");
+        for level in 1..10 {
+            let below = format!("*a{}", level - 1);
+            writeln!(
+                bomb,
+                "a{level}: &a{level} [{}]",
+                [below.as_str(); 10].join(", ")
+            )
+            .unwrap();
+        }
+        let document = Document::new("f.yml", bomb).unwrap();
+        assert!(document.decode::<serde_yaml::Value>(&[]).is_err());
+        assert!(Document::new("f.yml", " ".repeat(SIZE_LIMIT + 1)).is_err());
+    }
+}

@@ -1,0 +1,72 @@
+//! Durations as people write them.
+
+use std::borrow::Cow;
+use std::time::Duration;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// A duration with its unit: `500ms`, `5s`, `10m`, `1h 30m`.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub struct ConfigDuration(Duration);
+
+impl ConfigDuration {
+    /// The duration.
+    pub fn get(self) -> Duration {
+        self.0
+    }
+}
+
+impl From<Duration> for ConfigDuration {
+    fn from(value: Duration) -> Self {
+        Self(value)
+    }
+}
+
+impl TryFrom<String> for ConfigDuration {
+    type Error = String;
+
+    fn try_from(value: String) -> Result<Self, String> {
+        let refused = || {
+            format!(
+                "invalid duration {value:?}: write a number and a unit, such as `500ms`, `5s` or `10m`"
+            )
+        };
+        let duration: jiff::SignedDuration = value.parse().map_err(|_| refused())?;
+        Duration::try_from(duration)
+            .map(Self)
+            .map_err(|_| refused())
+    }
+}
+
+impl JsonSchema for ConfigDuration {
+    fn schema_name() -> Cow<'static, str> {
+        "Duration".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({ "type": "string", "examples": ["500ms", "5s", "10m"] })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn units_are_understood_and_bare_numbers_refused() {
+        for (text, millis) in [
+            ("500ms", 500),
+            ("5s", 5_000),
+            ("10m", 600_000),
+            ("1h 30m", 5_400_000),
+        ] {
+            let duration = ConfigDuration::try_from(text.to_owned()).unwrap();
+            assert_eq!(duration.get().as_millis(), millis, "{text}");
+        }
+        for text in ["5", "", "-5s", "soon"] {
+            assert!(ConfigDuration::try_from(text.to_owned()).is_err(), "{text}");
+        }
+    }
+}

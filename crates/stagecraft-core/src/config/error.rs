@@ -1,0 +1,183 @@
+//! What is wrong with a configuration, and where.
+
+use std::fmt;
+use std::marker::PhantomData;
+
+use serde::Serialize;
+
+use crate::error::{Error, ErrorKind};
+
+/// A place in a file. Both numbers count from 1.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
+pub struct Location {
+    /// The line.
+    pub line: usize,
+    /// The column, in characters.
+    pub column: usize,
+}
+
+/// One thing that is wrong with a configuration file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct ConfigError {
+    /// The file as the user named it.
+    pub file: String,
+    /// Where in the file, if that is known.
+    pub location: Option<Location>,
+    /// The keys that lead there, joined by dots.
+    pub path: String,
+    /// What is wrong.
+    pub message: String,
+    /// The nearest known spelling.
+    pub suggestion: Option<String>,
+    /// The line of the file.
+    pub excerpt: Option<String>,
+}
+
+impl fmt::Display for ConfigError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(&self.file)?;
+        if let Some(Location { line, column }) = self.location {
+            write!(f, ":{line}:{column}")?;
+        }
+        f.write_str(": ")?;
+        if !self.path.is_empty() {
+            write!(f, "{}: ", self.path)?;
+        }
+        f.write_str(&self.message)?;
+        if let Some(suggestion) = &self.suggestion {
+            write!(f, " (did you mean `{suggestion}`?)")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigError {}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        Self::new(ErrorKind::Config, "invalid configuration").with_source(error)
+    }
+}
+
+/// Splits serde's message into its parts: path, text and, for an unknown name, the nearest one.
+pub(super) fn explain(message: &str, at: Option<Location>) -> (String, String, Option<String>) {
+    let mut text = message;
+    if at.is_some()
+        && let Some(cut) = text.rfind(" at line ")
+    {
+        text = &text[..cut];
+    }
+    let (path, text) = match text.split_once(": ") {
+        Some((path, rest)) if is_path(path) => (path.to_owned(), rest),
+        _ => (String::new(), text),
+    };
+    let suggestion = nearest_expected(text);
+    (path, text.to_owned(), suggestion)
+}
+
+fn is_path(text: &str) -> bool {
+    !text.is_empty()
+        && !text.contains(' ')
+        && text
+            .chars()
+            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | '?'))
+        && !matches!(text, "invalid")
+}
+
+/// The nearest of the names that serde lists after an unknown one.
+fn nearest_expected(text: &str) -> Option<String> {
+    if !text.starts_with("unknown ") {
+        return None;
+    }
+    let mut quoted = text.split('`').skip(1).step_by(2);
+    let wrong = quoted.next()?;
+    nearest(wrong, quoted)
+}
+
+/// The candidate that is nearest to `wrong`, if any is near enough to be meant.
+pub(crate) fn nearest<'a>(
+    wrong: &str,
+    candidates: impl IntoIterator<Item = &'a str>,
+) -> Option<String> {
+    candidates
+        .into_iter()
+        .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
+        .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
+        .min()
+        .map(|(_, candidate)| candidate.to_owned())
+}
+
+/// Refuses a key that the seeds of the format know and this version does not carry out.
+///
+/// For `#[serde(default, deserialize_with = "unsupported")]`: an accepted key has an effect.
+///
+/// # Errors
+///
+/// Always.
+pub fn unsupported<'de, D: serde::Deserializer<'de>, T>(deserializer: D) -> Result<T, D::Error> {
+    deserializer.deserialize_any(Unsupported(PhantomData))
+}
+
+/// Fails from within the visitor, where the decoder still knows path and place.
+struct Unsupported<T>(PhantomData<T>);
+
+macro_rules! refuse {
+    ($($method:ident($type:ty)),*) => {
+        $(fn $method<E: serde::de::Error>(self, _: $type) -> Result<T, E> {
+            Err(E::custom("not supported yet"))
+        })*
+    };
+}
+
+impl<'de, T> serde::de::Visitor<'de> for Unsupported<T> {
+    type Value = T;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing")
+    }
+
+    refuse!(
+        visit_bool(bool),
+        visit_i64(i64),
+        visit_u64(u64),
+        visit_f64(f64),
+        visit_str(&str)
+    );
+
+    fn visit_unit<E: serde::de::Error>(self) -> Result<T, E> {
+        Err(E::custom("not supported yet"))
+    }
+
+    fn visit_seq<A: serde::de::SeqAccess<'de>>(self, _: A) -> Result<T, A::Error> {
+        Err(serde::de::Error::custom("not supported yet"))
+    }
+
+    fn visit_map<A: serde::de::MapAccess<'de>>(self, _: A) -> Result<T, A::Error> {
+        Err(serde::de::Error::custom("not supported yet"))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn unknown_field_suggests_the_nearest_known_one() {
+        let at = Some(Location { line: 7, column: 5 });
+        let (path, text, suggestion) = explain(
+            "cloud: unknown field `providr`, expected one of `provider`, `providers` at line 7 column 5",
+            at,
+        );
+        assert_eq!(path, "cloud");
+        assert_eq!(
+            text,
+            "unknown field `providr`, expected one of `provider`, `providers`"
+        );
+        assert_eq!(suggestion.as_deref(), Some("provider"));
+    }
+
+    #[test]
+    fn far_names_are_not_suggested() {
+        assert_eq!(nearest("xyz", ["provider", "size"]), None);
+    }
+}

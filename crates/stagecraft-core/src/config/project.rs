@@ -1,0 +1,281 @@
+//! The envelope of `stagecraft.yml`: which providers are chosen, and where their blocks are.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use serde::de::IgnoredAny;
+
+use super::block::ConfigBlock;
+use super::document::Document;
+use super::error::{ConfigError, nearest, unsupported};
+use crate::name::ProjectName;
+
+/// A loaded `stagecraft.yml`.
+#[derive(Debug, Clone)]
+pub struct Project {
+    document: Arc<Document>,
+    envelope: Arc<Envelope>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
+struct Envelope {
+    project: Option<ProjectSection>,
+    cloud: Option<ProviderSection>,
+    network: Option<ProviderSection>,
+    infra: Option<InfraSection>,
+    #[serde(default, deserialize_with = "unsupported")]
+    backend: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    frontend: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    hosts: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    services: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    environments: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    databases: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    migrations: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    dev: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    secrets: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    ci: Option<()>,
+    #[serde(default, deserialize_with = "unsupported")]
+    terraform: Option<()>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
+struct ProjectSection {
+    /// The project's name; its hosts bear it in a tag.
+    name: ProjectName,
+    #[serde(default, deserialize_with = "unsupported")]
+    registry: Option<()>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "the values belong to others; only serde fills the map"
+)]
+struct ProviderSection {
+    /// The id of the provider.
+    provider: String,
+    /// Each provider's own configuration.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    providers: BTreeMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[expect(
+    clippy::zero_sized_map_values,
+    reason = "the values belong to others; only serde fills the map"
+)]
+struct InfraSection {
+    /// How hosts are made ready: `ssh`, `readiness`, and one block for each step.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    bootstrap: BTreeMap<String, IgnoredAny>,
+}
+
+impl Project {
+    /// Reads the envelope.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] for an unknown key, a wrong type, a missing key or a key that is not
+    /// supported yet.
+    pub fn new(document: Document) -> Result<Self, ConfigError> {
+        let envelope = document
+            .decode::<Option<Envelope>>(&[])?
+            .flatten()
+            .ok_or_else(|| document.error(&[], "the file is empty"))?;
+        Ok(Self {
+            document: Arc::new(document),
+            envelope: Arc::new(envelope),
+        })
+    }
+
+    /// The file.
+    pub fn document(&self) -> &Arc<Document> {
+        &self.document
+    }
+
+    /// The project's name, if it has one.
+    pub fn name(&self) -> Option<&ProjectName> {
+        self.envelope.project.as_ref().map(|project| &project.name)
+    }
+
+    /// The chosen cloud provider's id.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] if `cloud` is missing.
+    pub fn cloud(&self) -> Result<&str, ConfigError> {
+        self.envelope
+            .cloud
+            .as_ref()
+            .map(|cloud| cloud.provider.as_str())
+            .ok_or_else(|| self.document.error(&[], "missing key `cloud`"))
+    }
+
+    /// The configuration of a cloud provider.
+    pub fn cloud_block(&self, id: &str) -> ConfigBlock {
+        self.block(&["cloud", "providers", id])
+    }
+
+    /// The chosen network provider's id, if there is one.
+    pub fn network(&self) -> Option<&str> {
+        self.envelope
+            .network
+            .as_ref()
+            .map(|network| network.provider.as_str())
+    }
+
+    /// The configuration of a network provider.
+    pub fn network_block(&self, id: &str) -> ConfigBlock {
+        self.block(&["network", "providers", id])
+    }
+
+    /// The configuration under `infra.bootstrap.<key>`.
+    pub fn bootstrap_block(&self, key: &str) -> ConfigBlock {
+        self.block(&["infra", "bootstrap", key])
+    }
+
+    /// Whether `infra.bootstrap.<key>` stands in the file.
+    pub fn has_bootstrap(&self, key: &str) -> bool {
+        self.envelope
+            .infra
+            .as_ref()
+            .is_some_and(|infra| infra.bootstrap.contains_key(key))
+    }
+
+    /// Refuses every provider and every key of `infra.bootstrap` that nobody reads.
+    ///
+    /// # Errors
+    ///
+    /// One [`ConfigError`] for each of them.
+    pub fn check_keys(&self, known: &KnownKeys<'_>) -> Result<(), Vec<ConfigError>> {
+        let mut errors = Vec::new();
+        let mut check = |path: &[&str], name: &str, known: &[&str], what: &str| {
+            if !known.contains(&name) {
+                let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                errors.push(self.document.error_with_suggestion(
+                    path,
+                    format!("unknown {what} `{name}`, known: {}", list.join(", ")),
+                    nearest(name, known.iter().copied()),
+                ));
+            }
+        };
+        let sections = [
+            ("cloud", &self.envelope.cloud, known.clouds),
+            ("network", &self.envelope.network, known.networks),
+        ];
+        for (section, content, known) in sections {
+            let Some(content) = content else { continue };
+            let what = format!("{section} provider");
+            check(&[section, "provider"], &content.provider, known, &what);
+            for id in content.providers.keys() {
+                check(&[section, "providers", id], id, known, &what);
+            }
+        }
+        for key in self
+            .envelope
+            .infra
+            .iter()
+            .flat_map(|infra| infra.bootstrap.keys())
+        {
+            check(&["infra", "bootstrap", key], key, known.bootstrap, "key");
+        }
+        if errors.is_empty() {
+            Ok(())
+        } else {
+            Err(errors)
+        }
+    }
+
+    fn block(&self, path: &[&str]) -> ConfigBlock {
+        ConfigBlock::new(Arc::clone(&self.document), path.iter().copied())
+    }
+}
+
+/// The names that a build of Stagecraft understands where the envelope is open.
+#[derive(Debug, Clone, Copy)]
+pub struct KnownKeys<'a> {
+    /// The ids of the cloud providers.
+    pub clouds: &'a [&'a str],
+    /// The ids of the network providers.
+    pub networks: &'a [&'a str],
+    /// The keys of `infra.bootstrap`.
+    pub bootstrap: &'a [&'a str],
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn project(text: &str) -> Result<Project, ConfigError> {
+        Project::new(Document::new("stagecraft.yml", text).unwrap())
+    }
+
+    #[test]
+    fn unknown_top_level_key_names_its_place_and_the_nearest_key() {
+        let error = project("cloud:\n  provider: x\nnetwrk: {}\n").unwrap_err();
+        assert_eq!(error.location.map(|at| at.line), Some(3));
+        assert_eq!(error.suggestion.as_deref(), Some("network"));
+    }
+
+    #[test]
+    fn keys_of_later_versions_are_refused_as_not_supported_yet() {
+        let error = project("cloud: { provider: x }\nservices:\n  web: {}\n").unwrap_err();
+        assert_eq!(error.message, "not supported yet");
+        assert_eq!(error.path, "services");
+        assert_eq!(error.location.map(|at| at.line), Some(3));
+    }
+
+    #[test]
+    fn wrong_type_and_missing_key_have_a_place() {
+        let error = project("cloud: 7\n").unwrap_err();
+        assert_eq!(error.location.map(|at| (at.line, at.column)), Some((1, 8)));
+        let error = project("a: 1\n").unwrap_err();
+        assert!(error.location.is_some());
+        let error = project("network:\n  providers: {}\n").unwrap_err();
+        assert!(
+            error.message.contains("missing field `provider`"),
+            "{error}"
+        );
+        assert_eq!(error.location.map(|at| at.line), Some(2));
+        assert_eq!(project("").unwrap_err().message, "the file is empty");
+    }
+
+    #[test]
+    fn every_unread_provider_and_step_is_reported() {
+        let text = "cloud:\n  provider: digitalocaen\n  providers: { aws: {} }\ninfra:\n  bootstrap:\n    dokcer: {}\n";
+        let known = KnownKeys {
+            clouds: &["digitalocean"],
+            networks: &["tailscale"],
+            bootstrap: &["docker", "network", "ssh"],
+        };
+        let errors = project(text).unwrap().check_keys(&known).unwrap_err();
+        let texts: Vec<String> = errors.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            texts,
+            [
+                "stagecraft.yml:2:13: cloud.provider: unknown cloud provider `digitalocaen`, known: `digitalocean` (did you mean `digitalocean`?)",
+                "stagecraft.yml:3:21: cloud.providers.aws: unknown cloud provider `aws`, known: `digitalocean`",
+                "stagecraft.yml:6:13: infra.bootstrap.dokcer: unknown key `dokcer`, known: `docker`, `network`, `ssh` (did you mean `docker`?)",
+            ]
+        );
+    }
+}

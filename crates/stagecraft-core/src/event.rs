@@ -1,0 +1,128 @@
+//! What a run tells while it works.
+
+use std::time::Duration;
+
+use serde::Serialize;
+
+use crate::name::HostName;
+use crate::outcome::StepOutcome;
+
+/// Something that happened in a run.
+///
+/// One stream feeds progress bars, plain lines and JSON lines alike.
+/// No event holds a secret.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "event", rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum Event {
+    /// A create request for these hosts is about to be sent.
+    HostsRequested {
+        /// The hosts of the request.
+        hosts: Vec<HostName>,
+    },
+    /// The cloud accepted the request for a host.
+    HostAccepted {
+        /// The host.
+        host: HostName,
+        /// Its id in the cloud.
+        id: String,
+        /// Whether it was found after a lost answer instead of in the answer.
+        adopted: bool,
+    },
+    /// A host is active and has its own public address.
+    HostActive {
+        /// The host.
+        host: HostName,
+        /// Its id in the cloud.
+        id: String,
+        /// Its public address.
+        address: String,
+    },
+    /// A host could not be made or removed.
+    HostFailed {
+        /// The host.
+        host: HostName,
+        /// What happened.
+        message: String,
+    },
+    /// The cloud accepted the removal of a host.
+    HostDeleteAccepted {
+        /// The host.
+        host: HostName,
+        /// Its id in the cloud.
+        id: String,
+    },
+    /// A host is gone.
+    HostGone {
+        /// The host.
+        host: HostName,
+        /// Its id in the cloud.
+        id: String,
+    },
+    /// A host's login was proven with a known host key.
+    HostConnected {
+        /// The host.
+        host: HostName,
+        /// The fingerprint of the host key that it showed.
+        host_key: String,
+    },
+    /// A step began on a host.
+    StepStarted {
+        /// The host.
+        host: HostName,
+        /// The step.
+        step: String,
+    },
+    /// A step ended on a host.
+    StepFinished {
+        /// The host.
+        host: HostName,
+        /// The step.
+        step: String,
+        /// How it ended.
+        outcome: StepOutcome,
+    },
+    /// The run waits for something that has a deadline.
+    Waiting {
+        /// The host, when the wait belongs to one.
+        host: Option<HostName>,
+        /// What is awaited.
+        what: String,
+        /// The time spent so far, in milliseconds.
+        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
+        elapsed: Duration,
+        /// The time after which the wait is given up, in milliseconds.
+        #[serde(rename = "deadline_ms", serialize_with = "as_millis")]
+        deadline: Duration,
+    },
+    /// A call is to be sent again.
+    Retrying {
+        /// The host, when the call belongs to one.
+        host: Option<HostName>,
+        /// The call.
+        what: String,
+        /// Why.
+        reason: String,
+        /// The pause before it, in milliseconds.
+        #[serde(rename = "delay_ms", serialize_with = "as_millis")]
+        delay: Duration,
+    },
+}
+
+fn as_millis<S: serde::Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
+    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
+}
+
+/// Takes events. Must neither block nor fail.
+pub trait EventSink: Send + Sync + std::fmt::Debug {
+    /// Takes one event.
+    fn emit(&self, event: Event);
+}
+
+/// Drops every event.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct NoEvents;
+
+impl EventSink for NoEvents {
+    fn emit(&self, _event: Event) {}
+}

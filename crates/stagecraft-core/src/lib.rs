@@ -1,0 +1,50 @@
+//! Domain types, provider traits, registry and pure planning of Stagecraft.
+
+mod approval;
+mod cloud;
+pub mod config;
+mod error;
+mod event;
+mod host;
+mod hostkey;
+mod money;
+mod name;
+mod network;
+mod outcome;
+mod plan;
+mod probe;
+mod registry;
+mod remote;
+mod run;
+mod step;
+pub mod tags;
+
+pub use approval::{ApprovedPlan, Confirmation};
+pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink};
+pub use error::{Error, ErrorKind, Result, Retry};
+pub use event::{Event, EventSink, NoEvents};
+pub use host::{Host, HostSpec, HostStatus};
+pub use hostkey::{Fingerprint, HOST_KEY_TAG_PREFIX, HostKey};
+pub use money::MicroUsd;
+pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
+pub use network::{Change, Joined, NetworkProvider, NodeSpec};
+pub use outcome::{FailureCode, StepFailure, StepOutcome};
+pub use plan::{
+    Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,
+    OperatorKey, PLAN_VERSION, PlanMode, PlanRequest, Remedy, SizeOffer, plan_hosts,
+};
+pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
+pub use registry::{
+    Build, BuildContext, BuildFn, Descriptor, Kind, Registration, Registry, RegistryError,
+};
+pub use remote::{
+    CommandLine, Connector, Exit, OUTPUT_LIMIT, Remote, RemoteCommand, RemoteOutput, RemoteTarget,
+    Upload,
+};
+pub use run::{Lookup, PollPolicy, Run, seconds};
+pub use step::{Decision, HostContext, HostStep};
+
+#[doc(hidden)]
+pub mod __private {
+    pub use inventory;
+}

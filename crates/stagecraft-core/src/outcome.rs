@@ -1,0 +1,110 @@
+//! How a step or a change ended.
+
+use serde::Serialize;
+
+/// How one step ended. A step that did nothing never reports success.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub enum StepOutcome {
+    /// Everything was as wanted; nothing was touched.
+    Unchanged,
+    /// These changes were made and verified.
+    Changed {
+        /// What was changed, one short phrase each.
+        changes: Vec<String>,
+    },
+    /// These changes would be made (dry runs only).
+    WouldChange {
+        /// What would be changed, one short phrase each.
+        changes: Vec<String>,
+    },
+    /// The step was not carried out, on purpose.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The step failed.
+    Failed(StepFailure),
+}
+
+/// Why a step failed on a host.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepFailure {
+    /// A code from the closed set.
+    pub code: FailureCode,
+    /// What happened, in one line.
+    pub message: String,
+    /// The last lines of output, or what was awaited and for how long.
+    pub evidence: Vec<String>,
+}
+
+impl StepFailure {
+    /// Makes a failure without evidence.
+    pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
+        Self {
+            code,
+            message: message.into(),
+            evidence: Vec::new(),
+        }
+    }
+
+    /// Adds lines of evidence.
+    #[must_use]
+    pub fn with_evidence(mut self, lines: impl IntoIterator<Item = String>) -> Self {
+        self.evidence.extend(lines);
+        self
+    }
+}
+
+/// The closed set of reasons for which a host is not ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum FailureCode {
+    /// No SSH session could be had, or it was lost.
+    SshFailed,
+    /// The host showed a key that is not known for it, or none is known.
+    HostKeyMismatch,
+    /// The host did not finish its first boot in time.
+    HostNotReady,
+    /// The state of Docker could not be read.
+    DockerDetectFailed,
+    /// Docker could not be installed.
+    DockerInstallFailed,
+    /// Docker was installed but does not answer.
+    DockerVerifyFailed,
+    /// The network provider's client could not be installed.
+    NetworkInstallFailed,
+    /// The host could not join the network.
+    NetworkJoinFailed,
+    /// The host joined the network but is not connected as wanted.
+    NetworkVerifyFailed,
+    /// The configuration does not allow the step on this host.
+    ConfigInvalid,
+    /// The run was interrupted before the host was ready.
+    Interrupted,
+}
+
+impl FailureCode {
+    /// The code as it is printed, for example `ssh_failed`.
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::SshFailed => "ssh_failed",
+            Self::HostKeyMismatch => "host_key_mismatch",
+            Self::HostNotReady => "host_not_ready",
+            Self::DockerDetectFailed => "docker_detect_failed",
+            Self::DockerInstallFailed => "docker_install_failed",
+            Self::DockerVerifyFailed => "docker_verify_failed",
+            Self::NetworkInstallFailed => "network_install_failed",
+            Self::NetworkJoinFailed => "network_join_failed",
+            Self::NetworkVerifyFailed => "network_verify_failed",
+            Self::ConfigInvalid => "config_invalid",
+            Self::Interrupted => "interrupted",
+        }
+    }
+}
+
+impl std::fmt::Display for FailureCode {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(self.as_str())
+    }
+}

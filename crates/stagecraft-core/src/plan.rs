@@ -1,0 +1,223 @@
+//! Plans: what is declared against what was observed. Pure, and the same bytes every time.
+
+mod compute;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+pub use compute::plan_hosts;
+
+use crate::host::{Host, HostSpec};
+use crate::money::MicroUsd;
+use crate::name::{EnvironmentName, HostId, HostName, NodeName, ProjectName, RoleName};
+
+/// The version of the plan's wire form.
+pub const PLAN_VERSION: u32 = 1;
+
+/// What a plan is for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum PlanMode {
+    /// Create what is declared and missing. Never deletes.
+    Reconcile,
+    /// Delete the environment's hosts.
+    Destroy,
+    /// Delete the environment's hosts that are not declared.
+    Prune,
+}
+
+/// What a plan is asked for.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct PlanRequest {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What the plan is for.
+    pub mode: PlanMode,
+    /// Only these hosts; all if empty.
+    pub hosts: BTreeSet<HostName>,
+    /// Only hosts of these roles; all if empty.
+    pub roles: BTreeSet<RoleName>,
+}
+
+impl PlanRequest {
+    /// Asks for a plan for the whole environment.
+    pub fn new(environment: EnvironmentName, mode: PlanMode) -> Self {
+        Self {
+            environment,
+            mode,
+            hosts: BTreeSet::new(),
+            roles: BTreeSet::new(),
+        }
+    }
+}
+
+/// The account in which a plan is carried out.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Account {
+    /// Its id.
+    pub id: String,
+    /// How people know it: an e-mail address or a team's name.
+    pub name: String,
+}
+
+/// The operator's key, which the cloud puts on new hosts.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct OperatorKey {
+    /// Its name in the account.
+    pub name: String,
+    /// Its fingerprint as the cloud gives it.
+    pub fingerprint: String,
+}
+
+/// What a cloud offers under the name of a size.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct SizeOffer {
+    /// The price of a month.
+    pub monthly: MicroUsd,
+    /// The regions that have it now, sorted.
+    pub regions: Vec<String>,
+}
+
+/// What was observed in a cloud, for one environment.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CloudFacts {
+    /// The account.
+    pub account: Account,
+    /// The address of the API.
+    pub endpoint: String,
+    /// The most hosts that the account may have, if it tells.
+    pub host_limit: Option<u64>,
+    /// The key for new hosts. Read only for plans that may create.
+    pub operator_key: Option<OperatorKey>,
+    /// Every host that bears the environment's tag.
+    pub hosts: Vec<Host>,
+    /// The sizes that the cloud offers, by name.
+    pub sizes: BTreeMap<String, SizeOffer>,
+}
+
+/// What is to be done in a cloud. All lists are sorted by name, then id.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct InfraPlan {
+    /// [`PLAN_VERSION`].
+    pub version: u32,
+    /// What the plan is for.
+    pub mode: PlanMode,
+    /// The project, if it has a name.
+    pub project: Option<ProjectName>,
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The cloud provider's id.
+    pub provider: String,
+    /// The account.
+    pub account: Account,
+    /// The address of the API.
+    pub endpoint: String,
+    /// Hosts to be created.
+    pub create: Vec<CreateEntry>,
+    /// Hosts to be deleted. Always empty in [`PlanMode::Reconcile`].
+    pub delete: Vec<HostRef>,
+    /// Hosts of ours that are not declared.
+    pub undeclared: Vec<HostRef>,
+    /// Hosts that are not as declared.
+    pub differ: Vec<Difference>,
+    /// Hosts that are as declared.
+    pub unchanged: Vec<HostRef>,
+    /// Hosts that bear the environment's tag but are not ours, or have a name that no
+    /// declaration can have.
+    pub unmanaged: Vec<HostRef>,
+    /// Hosts of ours of which there is more than one of a name.
+    pub duplicates: Vec<HostRef>,
+    /// What the environment costs.
+    pub cost: Cost,
+}
+
+/// A host to be created.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct CreateEntry {
+    /// The host.
+    #[serde(flatten)]
+    pub spec: HostSpec,
+    /// Its name in the cloud.
+    pub node: NodeName,
+    /// The tags it gets, without those made at apply.
+    pub tags: Vec<String>,
+    /// The fingerprint of the operator's key that it gets.
+    pub ssh_key_fingerprint: Option<String>,
+    /// Its price of a month, if the cloud tells.
+    pub monthly: Option<MicroUsd>,
+}
+
+/// A host that exists.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostRef {
+    /// Its name within the environment, or its whole name if that is not ours.
+    pub name: String,
+    /// Its id.
+    pub id: HostId,
+    /// Its size.
+    pub size: String,
+    /// Its region.
+    pub region: String,
+    /// Its price of a month, if the cloud tells.
+    pub monthly: Option<MicroUsd>,
+}
+
+/// A host that is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Difference {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// Field by field.
+    pub fields: Vec<FieldDifference>,
+}
+
+/// One field that is not as declared.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct FieldDifference {
+    /// The field's name.
+    pub field: String,
+    /// The declared value.
+    pub declared: String,
+    /// The observed value.
+    pub actual: String,
+    /// What it takes to make it so.
+    pub takes: Remedy,
+}
+
+/// What it takes to make a host as declared.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Remedy {
+    /// The host can be resized in place, with a pause.
+    Resize,
+    /// The host must be made anew.
+    Replace,
+}
+
+/// What the environment costs in a month, as far as the cloud tells.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct Cost {
+    /// Before the plan.
+    pub monthly_before: MicroUsd,
+    /// After the plan.
+    pub monthly_after: MicroUsd,
+}
+
+impl InfraPlan {
+    /// Whether carrying out the plan would do nothing.
+    pub fn is_empty(&self) -> bool {
+        self.create.is_empty() && self.delete.is_empty()
+    }
+
+    /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.
+    ///
+    /// The fields are written in the order of their declaration, so equal plans have equal
+    /// bytes.
+    pub fn id(&self) -> String {
+        let bytes = serde_json::to_vec(self).expect("a plan holds nothing that JSON cannot");
+        data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+    }
+}

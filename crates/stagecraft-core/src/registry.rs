@@ -1,0 +1,331 @@
+//! Which providers and steps there are, and how each is built.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::Serialize;
+
+use crate::cloud::CloudProvider;
+use crate::config::{ConfigBlock, nearest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::name::ProjectName;
+use crate::network::NetworkProvider;
+use crate::step::HostStep;
+
+/// What a descriptor builds.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Kind {
+    /// A [`CloudProvider`].
+    Cloud,
+    /// A [`NetworkProvider`].
+    Network,
+    /// A [`HostStep`].
+    Step,
+}
+
+impl std::fmt::Display for Kind {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        f.write_str(match self {
+            Self::Cloud => "cloud provider",
+            Self::Network => "network provider",
+            Self::Step => "host step",
+        })
+    }
+}
+
+/// What is known when a provider or step is built. Building does no I/O.
+#[derive(Debug, Clone, Default)]
+pub struct BuildContext {
+    /// The project's name, if it has one.
+    pub project: Option<ProjectName>,
+    /// The network provider that hosts join, for steps.
+    pub network: Option<Arc<dyn NetworkProvider>>,
+}
+
+/// Builds one thing from its block of the configuration.
+pub type BuildFn<T> = fn(&ConfigBlock, &BuildContext) -> Result<Arc<T>>;
+
+/// How a thing is built.
+#[derive(Debug, Clone, Copy)]
+pub enum Build {
+    /// Builds a cloud provider.
+    Cloud(BuildFn<dyn CloudProvider>),
+    /// Builds a network provider.
+    Network(BuildFn<dyn NetworkProvider>),
+    /// Builds a host step.
+    Step(BuildFn<dyn HostStep>),
+}
+
+/// Describes a provider or step. Each crate exports its own as a `static`.
+#[derive(Debug)]
+pub struct Descriptor {
+    /// The id, by which configurations choose it.
+    pub id: &'static str,
+    /// One line about it.
+    pub summary: &'static str,
+    /// The crate that it comes from.
+    pub origin: &'static str,
+    /// What it can do beyond its trait's duties.
+    pub capabilities: &'static [&'static str],
+    /// The schema of its block of the configuration.
+    pub schema: fn() -> schemars::Schema,
+    /// How it is built.
+    pub build: Build,
+}
+
+impl Descriptor {
+    /// What the descriptor builds.
+    pub fn kind(&self) -> Kind {
+        match self.build {
+            Build::Cloud(_) => Kind::Cloud,
+            Build::Network(_) => Kind::Network,
+            Build::Step(_) => Kind::Step,
+        }
+    }
+}
+
+/// An entry that the linker collects. Made by [`register!`](crate::register).
+#[derive(Debug)]
+pub struct Registration(pub &'static Descriptor);
+
+inventory::collect!(Registration);
+
+/// Registers an exported [`Descriptor`], so that [`Registry::discover`] finds it.
+///
+/// A crate that is only listed in `Cargo.toml` is dropped by the compiler without a word: the
+/// binary must name it in its source.
+#[macro_export]
+macro_rules! register {
+    ($descriptor:expr) => {
+        $crate::__private::inventory::submit! {
+            $crate::Registration(&$descriptor)
+        }
+    };
+}
+
+/// Why a registry could not be made.
+#[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
+#[non_exhaustive]
+pub enum RegistryError {
+    /// An id is empty.
+    #[error("{kind} of crate {origin} has an empty id")]
+    EmptyId {
+        /// The kind.
+        kind: Kind,
+        /// The crate.
+        origin: &'static str,
+    },
+    /// Two crates register one id.
+    #[error("{kind} id `{id}` is registered by both {} and {}", origins[0], origins[1])]
+    DuplicateId {
+        /// The kind.
+        kind: Kind,
+        /// The id.
+        id: &'static str,
+        /// Both crates, sorted.
+        origins: [&'static str; 2],
+    },
+}
+
+/// All providers and steps of a program, in the order of their ids.
+#[derive(Debug, Clone, Default)]
+pub struct Registry {
+    entries: BTreeMap<(Kind, &'static str), &'static Descriptor>,
+}
+
+impl Registry {
+    /// Takes the descriptors that it is given.
+    ///
+    /// # Errors
+    ///
+    /// [`RegistryError`] for an empty id, or one that two descriptors of a kind share.
+    pub fn new(
+        descriptors: impl IntoIterator<Item = &'static Descriptor>,
+    ) -> Result<Self, RegistryError> {
+        let mut entries = BTreeMap::new();
+        for descriptor in descriptors {
+            let (kind, id) = (descriptor.kind(), descriptor.id);
+            if id.trim().is_empty() {
+                return Err(RegistryError::EmptyId {
+                    kind,
+                    origin: descriptor.origin,
+                });
+            }
+            if let Some(first) = entries.insert((kind, id), descriptor) {
+                let mut origins = [first.origin, descriptor.origin];
+                origins.sort_unstable();
+                return Err(RegistryError::DuplicateId { kind, id, origins });
+            }
+        }
+        Ok(Self { entries })
+    }
+
+    /// Collects every descriptor that was registered in a crate which this program names.
+    ///
+    /// # Errors
+    ///
+    /// As [`new`](Self::new).
+    pub fn discover() -> Result<Self, RegistryError> {
+        Self::new(inventory::iter::<Registration>().map(|registration| registration.0))
+    }
+
+    /// All descriptors: by kind, then by id.
+    pub fn descriptors(&self) -> impl Iterator<Item = &'static Descriptor> {
+        self.entries.values().copied()
+    }
+
+    /// The ids of a kind, sorted.
+    pub fn ids(&self, kind: Kind) -> Vec<&'static str> {
+        self.entries
+            .keys()
+            .filter(|(own, _)| *own == kind)
+            .map(|(_, id)| *id)
+            .collect()
+    }
+
+    /// The descriptor of an id.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] with the known ids, and the nearest as a hint.
+    pub fn get(&self, kind: Kind, id: &str) -> Result<&'static Descriptor> {
+        let found = self
+            .entries
+            .iter()
+            .find(|((own, name), _)| *own == kind && *name == id);
+        if let Some((_, descriptor)) = found {
+            return Ok(descriptor);
+        }
+        let known = self.ids(kind);
+        let list = if known.is_empty() {
+            "none".to_owned()
+        } else {
+            known.join(", ")
+        };
+        let error = Error::new(
+            ErrorKind::Config,
+            format!("unknown {kind} `{id}`, known: {list}"),
+        );
+        Err(match nearest(id, known) {
+            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+            None => error,
+        })
+    }
+
+    /// Builds a cloud provider.
+    ///
+    /// # Errors
+    ///
+    /// As [`get`](Self::get), and what its configuration is refused for.
+    pub fn cloud(
+        &self,
+        id: &str,
+        block: &ConfigBlock,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn CloudProvider>> {
+        match self.get(Kind::Cloud, id)?.build {
+            Build::Cloud(build) => build(block, context),
+            Build::Network(_) | Build::Step(_) => unreachable!("entries are kept by their kind"),
+        }
+    }
+
+    /// Builds a network provider.
+    ///
+    /// # Errors
+    ///
+    /// As [`cloud`](Self::cloud).
+    pub fn network(
+        &self,
+        id: &str,
+        block: &ConfigBlock,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn NetworkProvider>> {
+        match self.get(Kind::Network, id)?.build {
+            Build::Network(build) => build(block, context),
+            Build::Cloud(_) | Build::Step(_) => unreachable!("entries are kept by their kind"),
+        }
+    }
+
+    /// Builds a host step.
+    ///
+    /// # Errors
+    ///
+    /// As [`cloud`](Self::cloud).
+    pub fn step(
+        &self,
+        id: &str,
+        block: &ConfigBlock,
+        context: &BuildContext,
+    ) -> Result<Arc<dyn HostStep>> {
+        match self.get(Kind::Step, id)?.build {
+            Build::Step(build) => build(block, context),
+            Build::Cloud(_) | Build::Network(_) => unreachable!("entries are kept by their kind"),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn schema() -> schemars::Schema {
+        schemars::json_schema!({})
+    }
+
+    fn refuse(_: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn NetworkProvider>> {
+        Err(Error::new(ErrorKind::Unsupported, "not to be built"))
+    }
+
+    const fn descriptor(id: &'static str, origin: &'static str) -> Descriptor {
+        Descriptor {
+            id,
+            summary: "",
+            origin,
+            capabilities: &[],
+            schema,
+            build: Build::Network(refuse),
+        }
+    }
+
+    static MESH: Descriptor = descriptor("mesh", "crate-b");
+    static MESH_AGAIN: Descriptor = descriptor("mesh", "crate-a");
+    static ALPHA: Descriptor = descriptor("alpha", "crate-a");
+    static EMPTY: Descriptor = descriptor(" ", "crate-c");
+
+    #[test]
+    fn ids_come_in_lexicographic_order() {
+        let registry = Registry::new([&MESH, &ALPHA]).unwrap();
+        assert_eq!(registry.ids(Kind::Network), ["alpha", "mesh"]);
+        assert!(registry.ids(Kind::Cloud).is_empty());
+    }
+
+    #[test]
+    fn duplicate_id_names_both_crates_in_stable_order() {
+        let error = Registry::new([&MESH, &MESH_AGAIN]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "network provider id `mesh` is registered by both crate-a and crate-b"
+        );
+    }
+
+    #[test]
+    fn empty_id_names_its_crate() {
+        let error = Registry::new([&EMPTY]).unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "network provider of crate crate-c has an empty id"
+        );
+    }
+
+    #[test]
+    fn unknown_id_lists_the_known_and_the_nearest() {
+        let registry = Registry::new([&MESH, &ALPHA]).unwrap();
+        let error = registry.get(Kind::Network, "mehs").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown network provider `mehs`, known: alpha, mesh"
+        );
+        assert_eq!(error.hint(), Some("did you mean `mesh`?"));
+    }
+}

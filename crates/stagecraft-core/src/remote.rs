@@ -1,0 +1,202 @@
+//! Commands and files on one host.
+
+use std::net::IpAddr;
+use std::sync::Arc;
+use std::time::Duration;
+
+use async_trait::async_trait;
+
+use crate::error::{Error, ErrorKind, Result};
+use crate::hostkey::Fingerprint;
+use crate::name::HostName;
+use crate::run::Run;
+
+/// The most bytes of one output stream that are kept.
+pub const OUTPUT_LIMIT: usize = 1024 * 1024;
+
+/// What is to be run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum CommandLine {
+    /// A program and its arguments. The transport quotes them, once.
+    Argv(Vec<String>),
+    /// A script for `sh`, sent on standard input, so that nothing of it is seen in a
+    /// process list.
+    Script(String),
+}
+
+/// One command on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteCommand {
+    /// What is to be run.
+    pub line: CommandLine,
+    /// The time after which the command is given up.
+    pub deadline: Duration,
+}
+
+impl RemoteCommand {
+    /// A program with its arguments.
+    pub fn argv<T: Into<String>>(argv: impl IntoIterator<Item = T>, deadline: Duration) -> Self {
+        Self {
+            line: CommandLine::Argv(argv.into_iter().map(Into::into).collect()),
+            deadline,
+        }
+    }
+
+    /// A script for `sh`.
+    pub fn script(script: impl Into<String>, deadline: Duration) -> Self {
+        Self {
+            line: CommandLine::Script(script.into()),
+            deadline,
+        }
+    }
+}
+
+/// How a command ended. A connection that was lost is an error, never an exit.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Exit {
+    /// It returned this code.
+    Code(u32),
+    /// It was ended by this signal.
+    Signal(String),
+}
+
+/// What a command gave.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteOutput {
+    /// How it ended.
+    pub exit: Exit,
+    /// Standard output, at most [`OUTPUT_LIMIT`] bytes of it.
+    pub stdout: String,
+    /// Standard error, at most [`OUTPUT_LIMIT`] bytes of it.
+    pub stderr: String,
+}
+
+impl RemoteOutput {
+    /// Whether the command returned 0.
+    pub fn is_success(&self) -> bool {
+        self.exit == Exit::Code(0)
+    }
+
+    /// The last lines of both streams, standard error last: what a person wants to see.
+    pub fn tail(&self, lines: usize) -> Vec<String> {
+        let all: Vec<&str> = self
+            .stdout
+            .lines()
+            .chain(self.stderr.lines())
+            .filter(|line| !line.trim().is_empty())
+            .collect();
+        all[all.len().saturating_sub(lines)..]
+            .iter()
+            .map(|line| (*line).to_owned())
+            .collect()
+    }
+
+    /// The output, if the command returned 0.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::CommandFailed`] with the last line of output.
+    pub fn success(self) -> Result<Self> {
+        if self.is_success() {
+            return Ok(self);
+        }
+        let how = match &self.exit {
+            Exit::Code(code) => format!("exit code {code}"),
+            Exit::Signal(signal) => format!("signal {signal}"),
+        };
+        let last = self.tail(1).pop().unwrap_or_else(|| "no output".to_owned());
+        Err(Error::new(
+            ErrorKind::CommandFailed,
+            format!("command ended with {how}: {last}"),
+        ))
+    }
+}
+
+/// A file to be written on a host.
+#[derive(Debug)]
+pub struct Upload {
+    /// The absolute path.
+    pub path: String,
+    /// The content; may be secret. It travels on standard input.
+    pub content: secrecy::SecretString,
+    /// The permission bits, for example `0o600`.
+    pub mode: u32,
+    /// The owner as `user` or `user:group`; the login's own if absent.
+    pub owner: Option<String>,
+}
+
+/// Runs commands and writes files on one host, over one connection.
+#[async_trait]
+pub trait Remote: Send + Sync + std::fmt::Debug {
+    /// The host's name.
+    fn host(&self) -> &HostName;
+
+    /// The host key that was verified when the connection was made.
+    fn host_key(&self) -> Fingerprint;
+
+    /// Runs a command to its end. A code other than 0 is not an error.
+    ///
+    /// Cancelling the run does not kill the command on the host: what has begun ends in its
+    /// own way there. The call returns.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Timeout`] at the deadline, [`ErrorKind::Unavailable`] if the connection
+    /// was lost before the exit was known, [`ErrorKind::Cancelled`].
+    async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput>;
+
+    /// Writes a file: beside its place first, then renamed, so that it is never half there.
+    ///
+    /// # Errors
+    ///
+    /// As [`exec`](Self::exec); [`ErrorKind::CommandFailed`] if the host refused.
+    async fn upload(&self, run: &Run, upload: &Upload) -> Result<()>;
+
+    /// Ends the connection. Further calls fail.
+    async fn close(&self);
+}
+
+/// Where a host is, and which keys it may show.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct RemoteTarget {
+    /// The host's name, for messages.
+    pub host: HostName,
+    /// Its address.
+    pub address: IpAddr,
+    /// The fingerprints of which it must show one. None known: no connection is made.
+    pub host_keys: Vec<Fingerprint>,
+}
+
+/// Makes connections.
+#[async_trait]
+pub trait Connector: Send + Sync + std::fmt::Debug {
+    /// Connects once, verifies the host's key before anything is sent, and logs in.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::HostKey`] (never to be retried), [`ErrorKind::Unauthorized`] if the login
+    /// was refused, [`ErrorKind::Unavailable`] with [`Retry::After`](crate::Retry) if the host
+    /// refused the connection, closed it before the banner or is not reachable,
+    /// [`ErrorKind::Timeout`], [`ErrorKind::Config`] if the login's own key cannot be used,
+    /// [`ErrorKind::Cancelled`].
+    async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>>;
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn failed_command_names_code_and_last_line() {
+        let output = RemoteOutput {
+            exit: Exit::Code(100),
+            stdout: "Reading lists\n".into(),
+            stderr: "E: no such package\n\n".into(),
+        };
+        let error = output.success().unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "command ended with exit code 100: E: no such package"
+        );
+    }
+}

@@ -1,0 +1,69 @@
+//! What a host step does: one thing that bootstrap ensures on every host.
+
+use async_trait::async_trait;
+
+use crate::name::{EnvironmentName, HostName, NodeName, RoleName};
+use crate::network::Change;
+use crate::outcome::StepFailure;
+use crate::probe::{ProbeFacts, ProbeScript};
+use crate::remote::Remote;
+use crate::run::Run;
+
+/// Ensures one thing on a host: inspect, decide, change, verify.
+#[async_trait]
+pub trait HostStep: Send + Sync + std::fmt::Debug {
+    /// The step's id, which is also its key under `infra.bootstrap`.
+    fn id(&self) -> &'static str;
+
+    /// The steps that must have succeeded before this one.
+    fn after(&self) -> &'static [&'static str] {
+        &[]
+    }
+
+    /// The script that reads the host's state. Constant and read only.
+    fn inspect(&self) -> ProbeScript;
+
+    /// Decides what is to be done. Pure.
+    ///
+    /// # Errors
+    ///
+    /// [`StepFailure`] if the state cannot be understood or must not be changed.
+    fn decide(&self, facts: &ProbeFacts, host: &HostContext) -> Result<Decision, StepFailure>;
+
+    /// Makes the changes and verifies them. Safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`StepFailure`] with evidence.
+    async fn change(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        host: &HostContext,
+        changes: &[Change],
+    ) -> Result<(), StepFailure>;
+}
+
+/// What a step is to do on a host.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Decision {
+    /// Nothing: all is as wanted.
+    Nothing,
+    /// Nothing, on purpose, for this reason.
+    Skip(String),
+    /// These changes.
+    Change(Vec<Change>),
+}
+
+/// The host that a step works on.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct HostContext {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// The host's name within it.
+    pub name: HostName,
+    /// The host's role.
+    pub role: RoleName,
+    /// The host's name in cloud and network.
+    pub node: NodeName,
+}

@@ -58,6 +58,9 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
 
     /// Carries out a plan, and hands each host over as soon as it is ready.
     ///
+    /// Hosts that exist already are handed over too, so that a run which was killed while they
+    /// booted is taken up again: every host of a reconcile plan that becomes ready, once.
+    ///
     /// Safe to repeat with a fresh plan, whatever happened before. When the run is cancelled no
     /// new write is sent; those in flight are awaited, and the report says what was not tried.
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport;

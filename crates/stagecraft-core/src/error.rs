@@ -170,6 +170,33 @@ impl Error {
         self.0.hint.as_deref()
     }
 
+    /// The same error once more, for each host that it struck. The causes are kept as texts.
+    #[must_use]
+    pub fn duplicate(&self) -> Self {
+        let mut causes = self.chain();
+        causes.remove(0);
+        let source = causes
+            .into_iter()
+            .rev()
+            .fold(None, |cause: Option<Self>, message| {
+                let error = Self::new(self.kind(), message);
+                Some(match cause {
+                    Some(cause) => error.with_source(cause),
+                    None => error,
+                })
+            });
+        Self(Box::new(Inner {
+            kind: self.0.kind,
+            retry: self.0.retry,
+            message: self.0.message.clone(),
+            provider: self.0.provider,
+            operation: self.0.operation,
+            context: self.0.context.clone(),
+            hint: self.0.hint.clone(),
+            source: source.map(Into::into),
+        }))
+    }
+
     /// The messages of this error and all its causes, outermost first.
     ///
     /// A cause that only repeats its parent is left out.
@@ -215,5 +242,6 @@ mod tests {
             outer.chain(),
             ["could not list hosts", "connection refused"]
         );
+        assert_eq!(outer.duplicate().chain(), outer.chain());
     }
 }

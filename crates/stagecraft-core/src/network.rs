@@ -18,6 +18,11 @@ pub trait NetworkProvider: Send + Sync + std::fmt::Debug {
     /// The provider's id.
     fn id(&self) -> &'static str;
 
+    /// The variables that must be set before a new host can join.
+    fn join_variables(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// The script that reads a host's state. Constant and read only: it shares one round trip
     /// with the scripts of all steps.
     fn probe(&self) -> ProbeScript;

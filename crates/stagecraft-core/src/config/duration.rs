@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Serialize, Serializer};
 
 /// A duration with its unit: `500ms`, `5s`, `10m`, `1h 30m`.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
@@ -15,6 +15,15 @@ impl ConfigDuration {
     /// The duration.
     pub fn get(self) -> Duration {
         self.0
+    }
+}
+
+impl Serialize for ConfigDuration {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match jiff::SignedDuration::try_from(self.0) {
+            Ok(duration) => serializer.collect_str(&format_args!("{duration:#}")),
+            Err(error) => Err(serde::ser::Error::custom(error)),
+        }
     }
 }
 

@@ -1,0 +1,310 @@
+//! Creating: the fewest calls, and never a second host of one name.
+
+use std::collections::BTreeMap;
+
+use secrecy::ExposeSecret;
+use stagecraft_core::{
+    ApplyReport, CreateEntry, Error, ErrorKind, Event, Host, HostId, HostKey, HostName, HostSink,
+    InfraPlan, Result, Retry, tags,
+};
+use tokio::time::Instant;
+
+use super::wait::Pending;
+use super::{Apply, create_failure};
+use crate::error::{ApiError, provider_error};
+use crate::facts::list_hosts;
+use crate::user_data::user_data;
+use crate::wire::{CreateDroplets, CreatedDroplets};
+
+/// The most names in one create request.
+const BATCH: usize = 10;
+/// How often a create of one batch is sent in all, over lost answers and refusals to listen.
+const ROUNDS: u32 = 4;
+
+impl Apply<'_> {
+    /// Hands over the hosts that exist, creates what is missing and waits until it is ready.
+    pub(crate) async fn reconcile(
+        &self,
+        plan: &InfraPlan,
+        ready: &dyn HostSink,
+        report: &mut ApplyReport,
+    ) {
+        let differing = plan.differ.iter().map(|entry| &entry.host);
+        let existing: Vec<Pending> = plan
+            .unchanged
+            .iter()
+            .chain(differing)
+            .filter_map(|host| Pending::existing(host, self.environment))
+            .collect();
+        let mut pending = self.hand_over_ready(existing, ready, report).await;
+        if !plan.create.is_empty() {
+            self.create(&plan.create, &mut pending, report).await;
+        }
+        self.wait_until_ready(pending, ready, report).await;
+    }
+
+    /// Creates what is missing.
+    ///
+    /// An earlier run may have been killed with a create in flight, and the list may not show
+    /// its hosts yet. So absence counts only in a list that is a list lag younger than this
+    /// run's first contact with the API.
+    async fn create(
+        &self,
+        entries: &[CreateEntry],
+        pending: &mut Vec<Pending>,
+        report: &mut ApplyReport,
+    ) {
+        let settled = match self.settled_hosts().await {
+            Ok(hosts) => hosts,
+            Err(error) => return fail_all(entries, &error, report),
+        };
+        let mut missing = Vec::new();
+        for entry in entries {
+            match self.own_host(&settled, &entry.spec.name) {
+                Some(host) => pending.push(self.adopted(entry, host)),
+                None => missing.push(entry),
+            }
+        }
+        for batch in batches(missing) {
+            if self.run.check().is_err() {
+                let names = batch.iter().map(|entry| entry.spec.name.clone());
+                report.not_tried.extend(names);
+            } else {
+                self.create_batch(batch, pending, report).await;
+            }
+        }
+    }
+
+    async fn settled_hosts(&self) -> Result<Vec<Host>> {
+        let settled = self.client.started() + self.poll.list_lag.get();
+        let remaining = settled.saturating_duration_since(Instant::now());
+        if !remaining.is_zero() {
+            self.run.emit(Event::Waiting {
+                host: None,
+                what: "hosts of an earlier run to show in the list".to_owned(),
+                elapsed: self.poll.list_lag.get().saturating_sub(remaining),
+                deadline: self.poll.list_lag.get(),
+            });
+            self.run.sleep(remaining).await?;
+        }
+        list_hosts(self.client, self.run, self.environment).await
+    }
+
+    fn own_host<'h>(&self, hosts: &'h [Host], name: &HostName) -> Option<&'h Host> {
+        hosts.iter().find(|host| {
+            host.name.as_ref() == Some(name) && tags::is_owned(host, self.project, self.environment)
+        })
+    }
+
+    fn adopted(&self, entry: &CreateEntry, host: &Host) -> Pending {
+        self.accepted(entry, host.id.clone(), Vec::new(), true)
+    }
+
+    fn accepted(
+        &self,
+        entry: &CreateEntry,
+        id: HostId,
+        actions: Vec<u64>,
+        adopted: bool,
+    ) -> Pending {
+        self.run.emit(Event::HostAccepted {
+            host: entry.spec.name.clone(),
+            id: id.as_str().to_owned(),
+            adopted,
+        });
+        Pending {
+            name: entry.spec.name.clone(),
+            node: entry.node.to_string(),
+            id,
+            since: Instant::now(),
+            actions,
+            is_new: true,
+        }
+    }
+
+    async fn create_batch(
+        &self,
+        mut missing: Vec<&CreateEntry>,
+        pending: &mut Vec<Pending>,
+        report: &mut ApplyReport,
+    ) {
+        let mut pause = self.client.first_pause();
+        for round in 1.. {
+            let key = match HostKey::generate() {
+                Ok(key) => key,
+                Err(error) => return fail_entries(&missing, &error, report),
+            };
+            let error = match self.send_create(&missing, &key).await {
+                Ok(created) => {
+                    let actions: Vec<u64> = created
+                        .links
+                        .actions
+                        .iter()
+                        .map(|action| action.id)
+                        .collect();
+                    let ids: BTreeMap<String, u64> = created
+                        .droplets
+                        .into_iter()
+                        .map(|droplet| (droplet.name, droplet.id))
+                        .collect();
+                    missing.retain(|entry| match ids.get(entry.node.as_str()) {
+                        Some(id) => {
+                            let id = HostId::new(id.to_string());
+                            pending.push(self.accepted(entry, id, actions.clone(), false));
+                            false
+                        }
+                        None => true,
+                    });
+                    let answer = provider_error(
+                        ErrorKind::Protocol,
+                        "the answer to the create does not name every droplet",
+                    );
+                    if !missing.is_empty() {
+                        fail_entries(&missing, &answer, report);
+                    }
+                    return;
+                }
+                Err(error) => error,
+            };
+            if error.may_have_been_applied() {
+                if let Err(lookup) = self.adopt(&mut missing, &key, pending).await {
+                    let unknown = provider_error(
+                        lookup.kind(),
+                        "the answer to the create was lost, and looking for its droplets failed",
+                    )
+                    .with_hint("run the command again: it looks for them first")
+                    .with_source(lookup);
+                    return fail_entries(&missing, &unknown, report);
+                }
+                if missing.is_empty() {
+                    return;
+                }
+            }
+            let again = match error.retry() {
+                Retry::After(wanted) => Some(wanted.unwrap_or(pause)),
+                Retry::Never | Retry::Exhausted => error.may_have_been_applied().then_some(pause),
+            };
+            let Some(delay) = again.filter(|_| round < ROUNDS) else {
+                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+            };
+            if let Err(error) = self.client.pause(self.run, "create", &error, delay).await {
+                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+            }
+            pause *= 2;
+        }
+    }
+
+    async fn send_create(
+        &self,
+        entries: &[&CreateEntry],
+        key: &HostKey,
+    ) -> Result<CreatedDroplets, ApiError> {
+        let first = entries[0];
+        let host_key_tag = key.fingerprint().tag();
+        let user_data = user_data(key);
+        let mut tags: Vec<&str> = first.tags.iter().map(String::as_str).collect();
+        tags.push(&host_key_tag);
+        let body = CreateDroplets {
+            names: entries.iter().map(|entry| entry.node.as_str()).collect(),
+            region: &first.spec.region,
+            size: &first.spec.size,
+            image: &first.spec.image,
+            ssh_keys: first
+                .ssh_key_fingerprint
+                .iter()
+                .map(String::as_str)
+                .collect(),
+            tags,
+            user_data: user_data.expose_secret(),
+        };
+        self.run.emit(Event::HostsRequested {
+            hosts: entries
+                .iter()
+                .map(|entry| entry.spec.name.clone())
+                .collect(),
+        });
+        self.client.post_once("/v2/droplets", &body).await
+    }
+
+    /// Looks for the hosts of a create whose answer was lost, for longer than the list lag.
+    ///
+    /// The request's own host key tag tells them from all others.
+    async fn adopt(
+        &self,
+        missing: &mut Vec<&CreateEntry>,
+        key: &HostKey,
+        pending: &mut Vec<Pending>,
+    ) -> Result<()> {
+        let lag = self.poll.list_lag.get();
+        let pause = self.poll.interval.get().min(lag / 4);
+        let deadline = Instant::now() + lag * 2;
+        let tag = key.fingerprint().tag();
+        loop {
+            let hosts = list_hosts(self.client, self.run, self.environment).await?;
+            missing.retain(|entry| {
+                let found = hosts
+                    .iter()
+                    .find(|host| host.has_tag(&tag) && host.node == entry.node.as_str());
+                match found {
+                    Some(host) => {
+                        pending.push(self.adopted(entry, host));
+                        false
+                    }
+                    None => true,
+                }
+            });
+            if missing.is_empty() || Instant::now() >= deadline {
+                return Ok(());
+            }
+            self.run.sleep(pause).await?;
+        }
+    }
+}
+
+/// Groups identical hosts, at most [`BATCH`] in a group, in the order of their names.
+fn batches(entries: Vec<&CreateEntry>) -> Vec<Vec<&CreateEntry>> {
+    let mut groups: Vec<Vec<&CreateEntry>> = Vec::new();
+    for entry in entries {
+        let alike = |group: &&mut Vec<&CreateEntry>| {
+            let first = group[0];
+            group.len() < BATCH
+                && (
+                    &first.spec.size,
+                    &first.spec.region,
+                    &first.spec.image,
+                    &first.tags,
+                ) == (
+                    &entry.spec.size,
+                    &entry.spec.region,
+                    &entry.spec.image,
+                    &entry.tags,
+                )
+        };
+        match groups.iter_mut().find(alike) {
+            Some(group) => group.push(entry),
+            None => groups.push(vec![entry]),
+        }
+    }
+    groups
+}
+
+fn fail_all(entries: &[CreateEntry], error: &Error, report: &mut ApplyReport) {
+    let entries: Vec<&CreateEntry> = entries.iter().collect();
+    if error.kind() == ErrorKind::Cancelled {
+        let names = entries.iter().map(|entry| entry.spec.name.clone());
+        report.not_tried.extend(names);
+    } else {
+        fail_entries(&entries, error, report);
+    }
+}
+
+fn fail_entries(entries: &[&CreateEntry], error: &Error, report: &mut ApplyReport) {
+    for entry in entries {
+        report.failed.push(create_failure(
+            &entry.spec.name,
+            entry.node.as_str(),
+            None,
+            error.duplicate(),
+        ));
+    }
+}

@@ -1,0 +1,202 @@
+//! Waiting until created hosts are ready: one list per interval for the whole fleet.
+
+use std::collections::BTreeMap;
+
+use stagecraft_core::{
+    ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostId, HostName, HostRef,
+    HostSink, HostStatus, NodeName, Result, seconds,
+};
+use tokio::time::Instant;
+
+use super::{Apply, create_failure, timeout};
+use crate::error::{ApiError, provider_error};
+use crate::facts::list_hosts;
+use crate::wire::{ActionEnvelope, DropletEnvelope};
+
+/// A host that exists and is not known to be ready.
+#[derive(Debug)]
+pub(super) struct Pending {
+    pub(super) name: HostName,
+    pub(super) node: String,
+    pub(super) id: HostId,
+    pub(super) since: Instant,
+    /// The create actions of the request that made it, if this run made it.
+    pub(super) actions: Vec<u64>,
+    /// Whether the plan was to create it.
+    pub(super) is_new: bool,
+}
+
+impl Pending {
+    /// A host that the plan found. One whose name does not follow the rule is never declared.
+    pub(super) fn existing(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
+        let name = HostName::new(host.name.clone()).ok()?;
+        Some(Self {
+            node: NodeName::of(environment, &name).ok()?.to_string(),
+            name,
+            id: host.id.clone(),
+            since: Instant::now(),
+            actions: Vec::new(),
+            is_new: false,
+        })
+    }
+}
+
+impl Apply<'_> {
+    /// Looks once, hands over the hosts that are ready and gives back the others.
+    pub(super) async fn hand_over_ready(
+        &self,
+        pending: Vec<Pending>,
+        ready: &dyn HostSink,
+        report: &mut ApplyReport,
+    ) -> Vec<Pending> {
+        if pending.is_empty() {
+            return pending;
+        }
+        let hosts = match list_hosts(self.client, self.run, self.environment).await {
+            Ok(hosts) => hosts,
+            Err(error) => {
+                fail_pending(pending, &error, report);
+                return Vec::new();
+            }
+        };
+        let hosts: BTreeMap<&HostId, &Host> = hosts.iter().map(|host| (&host.id, host)).collect();
+        let mut waiting = Vec::new();
+        for host in pending {
+            match self.look(&host, hosts.get(&host.id).copied()).await {
+                Ok(Some(active)) => {
+                    if host.is_new {
+                        self.run.emit(Event::HostActive {
+                            host: host.name.clone(),
+                            id: active.id.as_str().to_owned(),
+                            address: active
+                                .public_ipv4
+                                .map(|ip| ip.to_string())
+                                .unwrap_or_default(),
+                        });
+                        report.created.push(active.clone());
+                    }
+                    ready.ready(active);
+                }
+                Ok(None) => waiting.push(host),
+                Err(error) => self.fail(&host, error, report),
+            }
+        }
+        waiting
+    }
+
+    pub(super) async fn wait_until_ready(
+        &self,
+        mut pending: Vec<Pending>,
+        ready: &dyn HostSink,
+        report: &mut ApplyReport,
+    ) {
+        while !pending.is_empty() {
+            pending = self.hand_over_ready(pending, ready, report).await;
+            let Some(oldest) = pending.iter().map(|host| host.since).min() else {
+                break;
+            };
+            let names: Vec<&str> = pending.iter().map(|host| host.name.as_str()).collect();
+            self.run.emit(Event::Waiting {
+                host: None,
+                what: format!("droplets to become active: {}", names.join(", ")),
+                elapsed: oldest.elapsed(),
+                deadline: self.poll.deadline.get(),
+            });
+            if let Err(error) = self.run.sleep(self.poll.interval.get()).await {
+                return fail_pending(pending, &error, report);
+            }
+        }
+    }
+
+    /// The host once it is ready, `None` while it may still become so.
+    async fn look(&self, pending: &Pending, listed: Option<&Host>) -> Result<Option<Host>> {
+        if let Some(host) = listed.filter(|host| host.is_ready()) {
+            return Ok(Some(host.clone()));
+        }
+        if let Some(host) =
+            listed.filter(|host| matches!(host.status, HostStatus::Off | HostStatus::Archived))
+        {
+            return Err(provider_error(
+                ErrorKind::Rejected,
+                format!("droplet '{}' is switched off", host.node),
+            )
+            .with_hint("power it on, then run the command again"));
+        }
+        let elapsed = pending.since.elapsed();
+        if listed.is_none() && elapsed > self.poll.list_lag.get() {
+            self.check_existence(pending).await?;
+        }
+        if elapsed < self.poll.deadline.get() {
+            return Ok(None);
+        }
+        let state = match listed {
+            None => "it does not show in the list",
+            Some(host) if host.public_ipv4.is_none() && host.status == HostStatus::Active => {
+                "it is active but has no public address"
+            }
+            Some(_) => "it is not active",
+        };
+        Err(timeout(&format!("after {}, {state}", seconds(elapsed))))
+    }
+
+    /// Fails if the droplet is gone: a create that failed ends as a droplet that answers 404.
+    async fn check_existence(&self, pending: &Pending) -> Result<()> {
+        let path = format!("/v2/droplets/{}", pending.id);
+        match self
+            .client
+            .get::<DropletEnvelope>(self.run, &path, &[])
+            .await
+        {
+            Ok(_) => return Ok(()),
+            Err(ApiError::Refused { status: 404, .. }) => {}
+            Err(error) => return Err(error.into_error("read_host")),
+        }
+        for action in &pending.actions {
+            let path = format!("/v2/actions/{action}");
+            let answer = self
+                .client
+                .get::<ActionEnvelope>(self.run, &path, &[])
+                .await;
+            if let Ok(ActionEnvelope { action }) = answer
+                && action.resource_id.map(|id| id.to_string()).as_deref()
+                    == Some(pending.id.as_str())
+                && action.status == "errored"
+            {
+                return Err(provider_error(
+                    ErrorKind::Rejected,
+                    "API error: the create action ended as errored",
+                )
+                .with_hint("often the region is out of this size: try again, or another region"));
+            }
+        }
+        Err(provider_error(
+            ErrorKind::NotFound,
+            format!("droplet '{}' not found", pending.node),
+        )
+        .with_hint("it vanished after the API had accepted it"))
+    }
+
+    fn fail(&self, host: &Pending, error: Error, report: &mut ApplyReport) {
+        self.run.emit(Event::HostFailed {
+            host: host.name.clone(),
+            message: error.to_string(),
+        });
+        report.failed.push(create_failure(
+            &host.name,
+            &host.node,
+            Some(host.id.clone()),
+            error,
+        ));
+    }
+}
+
+fn fail_pending(pending: Vec<Pending>, error: &Error, report: &mut ApplyReport) {
+    for host in pending {
+        report.failed.push(create_failure(
+            &host.name,
+            &host.node,
+            Some(host.id),
+            error.duplicate(),
+        ));
+    }
+}

@@ -1,0 +1,360 @@
+//! The few calls of the API that are used, over HTTPS.
+
+use std::future::Future;
+use std::net::IpAddr;
+use std::time::Duration;
+
+use reqwest::header::RETRY_AFTER;
+use reqwest::{Method, Response, StatusCode, Url};
+use secrecy::{ExposeSecret, SecretString};
+use serde::Serialize;
+use serde::de::DeserializeOwned;
+use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run};
+use tokio::time::Instant;
+
+use crate::config::DigitalOceanConfig;
+use crate::error::{ApiError, provider_error};
+use crate::wire::{ErrorBody, Page};
+
+const API_URL: &str = "https://api.digitalocean.com";
+/// The variable that doctl and the Terraform provider read too.
+const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
+const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
+/// How often a call that may be repeated is sent in all.
+const ATTEMPTS: u32 = 5;
+/// The longest pause that an answer's `Retry-After` can make.
+const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The largest answer that is read. 200 droplets are about 1 MiB.
+const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+const PAGE_LIMIT: u32 = 1000;
+
+#[derive(Debug)]
+pub(crate) struct Client {
+    http: reqwest::Client,
+    base: Url,
+    token: SecretString,
+    first_pause: Duration,
+    started: Instant,
+}
+
+impl Client {
+    /// Reads token and address from the run. No request is sent.
+    pub(crate) fn new(run: &Run, config: &DigitalOceanConfig) -> Result<Self> {
+        let token = run.secret(&config.token_env).ok_or_else(|| {
+            provider_error(
+                ErrorKind::SecretMissing,
+                format!(
+                    "API token missing from environment variable {}",
+                    config.token_env
+                ),
+            )
+            .with_hint(format!("export {}=...", config.token_env))
+        })?;
+        let base = run.variable(API_URL_VARIABLE);
+        let base = parse_base(base.as_deref().unwrap_or(API_URL))?;
+        if rustls::crypto::CryptoProvider::get_default().is_none() {
+            // Fails only if another thread was faster, which is as good.
+            rustls::crypto::ring::default_provider()
+                .install_default()
+                .ok();
+        }
+        let http = reqwest::Client::builder()
+            .user_agent(concat!("stagecraft/", env!("CARGO_PKG_VERSION")))
+            .connect_timeout(CONNECT_TIMEOUT)
+            .timeout(REQUEST_TIMEOUT)
+            // A redirect would carry the token to another place.
+            .redirect(reqwest::redirect::Policy::none())
+            .build()
+            .map_err(|error| {
+                provider_error(ErrorKind::Unavailable, "cannot set up TLS").with_source(error)
+            })?;
+        Ok(Self {
+            http,
+            base,
+            token,
+            first_pause: config.poll.interval.get().min(Duration::from_secs(1)),
+            started: Instant::now(),
+        })
+    }
+
+    /// When the client was made, before its first request.
+    pub(crate) fn started(&self) -> Instant {
+        self.started
+    }
+
+    /// The address of the API, without a slash at the end.
+    pub(crate) fn endpoint(&self) -> &str {
+        self.base.as_str().trim_end_matches('/')
+    }
+
+    /// Reads one thing. Repeated on failures that may pass.
+    pub(crate) async fn get<T: DeserializeOwned>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<T, ApiError> {
+        self.repeat(run, &format!("GET {path}"), || async {
+            let request = self.request(Method::GET, path).query(query);
+            decode(self.send(request).await?).await
+        })
+        .await
+    }
+
+    /// Reads a whole list. From the link to the next page only its number is taken.
+    pub(crate) async fn list<P: Page>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Vec<P::Item>, ApiError> {
+        let mut items = Vec::new();
+        let mut page = 1;
+        loop {
+            let number = page.to_string();
+            let mut query = query.to_vec();
+            query.extend([("per_page", "200"), ("page", number.as_str())]);
+            let (more, links) = self.get::<P>(run, path, &query).await?.into_parts();
+            items.extend(more);
+            let next = links.pages.and_then(|pages| pages.next);
+            match next.as_deref().and_then(page_number) {
+                Some(next) if next > page && next <= PAGE_LIMIT => page = next,
+                _ => return Ok(items),
+            }
+        }
+    }
+
+    /// Sends a create, once. Whether a failed one may have been carried out tells
+    /// [`ApiError::may_have_been_applied`].
+    pub(crate) async fn post_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<T, ApiError> {
+        let request = self.request(Method::POST, path).json(body);
+        decode(self.send(request).await?).await
+    }
+
+    /// Deletes something. What is already gone counts as deleted, so this may be repeated.
+    pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
+        let result = self
+            .repeat(run, &format!("DELETE {path}"), || async {
+                self.send(self.request(Method::DELETE, path))
+                    .await
+                    .map(drop)
+            })
+            .await;
+        match result {
+            Err(ApiError::Refused { status: 404, .. }) => Ok(()),
+            other => other,
+        }
+    }
+
+    fn request(&self, method: Method, path: &str) -> reqwest::RequestBuilder {
+        let mut url = self.base.clone();
+        url.set_path(&format!("{}{path}", self.base.path().trim_end_matches('/')));
+        self.http
+            .request(method, url)
+            .bearer_auth(self.token.expose_secret())
+    }
+
+    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, ApiError> {
+        let response = request.send().await.map_err(transport)?;
+        if response.status().is_success() {
+            return Ok(response);
+        }
+        let status = response.status();
+        let retry_after = response
+            .headers()
+            .get(RETRY_AFTER)
+            .and_then(|value| value.to_str().ok()?.parse().ok())
+            .map(Duration::from_secs);
+        // The status is known, so a body that cannot be read does not matter.
+        let body = read(response).await.unwrap_or_default();
+        let parsed: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        Err(ApiError::Refused {
+            status: status.as_u16(),
+            message: refusal(status, &parsed, &body),
+            request_id: parsed.request_id,
+            retry_after,
+        })
+    }
+
+    async fn repeat<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        run: &Run,
+        what: &str,
+        call: impl Fn() -> F,
+    ) -> Result<T, ApiError> {
+        let mut pause = self.first_pause;
+        for attempt in 1.. {
+            if run.check().is_err() {
+                return Err(ApiError::Cancelled);
+            }
+            let error = match call().await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Retry::After(wanted) = error.retry() else {
+                return Err(error);
+            };
+            if attempt == ATTEMPTS {
+                return Err(error);
+            }
+            let delay = wanted.unwrap_or(pause).min(LONGEST_PAUSE);
+            self.pause(run, what, &error, delay).await?;
+            pause *= 2;
+        }
+        unreachable!("the loop ends at the last attempt")
+    }
+
+    /// Tells why and how long, and waits.
+    pub(crate) async fn pause(
+        &self,
+        run: &Run,
+        what: &str,
+        error: &ApiError,
+        delay: Duration,
+    ) -> Result<(), ApiError> {
+        let reason = match error {
+            ApiError::Refused { status: 429, .. } => {
+                "API rate limit exceeded, retrying...".to_owned()
+            }
+            other => other.to_string(),
+        };
+        run.emit(Event::Retrying {
+            host: None,
+            what: what.to_owned(),
+            reason,
+            delay,
+        });
+        run.sleep(delay).await.map_err(|_| ApiError::Cancelled)
+    }
+
+    /// The pause before a call that failed is sent again for the first time.
+    pub(crate) fn first_pause(&self) -> Duration {
+        self.first_pause
+    }
+}
+
+/// Accepts https, and http to this machine only: the token goes there.
+fn parse_base(text: &str) -> Result<Url> {
+    let refused = |why: &str| -> Error {
+        provider_error(
+            ErrorKind::Config,
+            format!(
+                "{API_URL_VARIABLE} must be an https URL, or http to a loopback address: {why}"
+            ),
+        )
+    };
+    let url: Url = text.parse().map_err(|_| refused("it is no URL"))?;
+    if !url.username().is_empty() || url.password().is_some() || url.query().is_some() {
+        return Err(refused("it may hold neither login nor query"));
+    }
+    let host = url.host_str().unwrap_or_default().trim_matches(['[', ']']);
+    let loopback = host == "localhost" || host.parse::<IpAddr>().is_ok_and(|ip| ip.is_loopback());
+    match url.scheme() {
+        "https" => Ok(url),
+        "http" if loopback => Ok(url),
+        _ => Err(refused("the token would travel in the clear")),
+    }
+}
+
+fn page_number(link: &str) -> Option<u32> {
+    let url: Url = link.parse().ok()?;
+    let (_, value) = url.query_pairs().find(|(key, _)| key == "page")?;
+    value.parse().ok()
+}
+
+fn transport(error: reqwest::Error) -> ApiError {
+    let error = error.without_url();
+    if error.is_connect() {
+        ApiError::Connect(error)
+    } else {
+        ApiError::Lost(error)
+    }
+}
+
+async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
+    let mut body = Vec::new();
+    while let Some(chunk) = response.chunk().await.map_err(transport)? {
+        body.extend_from_slice(&chunk);
+        if body.len() > ANSWER_LIMIT {
+            break;
+        }
+    }
+    Ok(body)
+}
+
+async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, ApiError> {
+    let status = response.status().as_u16();
+    let body = read(response).await?;
+    serde_json::from_slice(&body).map_err(|source| ApiError::NotUnderstood {
+        status,
+        excerpt: excerpt(&body),
+        source,
+    })
+}
+
+fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {
+    let words = [&body.message, &body.error, &body.id]
+        .into_iter()
+        .find(|text| !text.is_empty());
+    match words {
+        Some(words) => words.chars().take(300).collect(),
+        None if raw.is_empty() => status
+            .canonical_reason()
+            .unwrap_or("no reason given")
+            .to_owned(),
+        None => format!("(not the API's own answer) {}", excerpt(raw)),
+    }
+}
+
+/// The start of an answer that was not understood, on one line.
+fn excerpt(body: &[u8]) -> String {
+    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
+    let words: Vec<&str> = text.split_whitespace().collect();
+    let line: String = words.join(" ").chars().take(80).collect();
+    if line.is_empty() {
+        "(empty)".to_owned()
+    } else {
+        line
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn token_travels_only_over_https_or_on_this_machine() {
+        for good in [
+            "https://api.digitalocean.com",
+            "http://127.0.0.1:8080",
+            "http://localhost:1",
+            "http://[::1]:1/x",
+        ] {
+            assert!(parse_base(good).is_ok(), "{good}");
+        }
+        for bad in [
+            "http://example.com",
+            "ftp://127.0.0.1",
+            "x",
+            "https://u:p@h",
+            "http://127.0.0.1.example.com",
+        ] {
+            assert!(parse_base(bad).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn only_the_page_number_is_taken_from_a_link() {
+        assert_eq!(
+            page_number("https://evil.example/v2/droplets?page=3&per_page=200"),
+            Some(3)
+        );
+        assert_eq!(page_number("https://h/?per_page=2"), None);
+        assert_eq!(page_number("junk"), None);
+    }
+}

@@ -1,0 +1,243 @@
+//! The `cloud.providers.digitalocean` block.
+
+use std::collections::BTreeMap;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::{Deserialize, Serialize};
+use stagecraft_core::config::{ConfigDuration, unsupported};
+use stagecraft_core::{EnvironmentName, HostName, HostSpec, NodeName, RoleName};
+
+/// The image of hosts that name none.
+const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
+/// The most hosts that one entry may make.
+const COUNT_LIMIT: u32 = 1000;
+
+/// The configuration of the `DigitalOcean` provider.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct DigitalOceanConfig {
+    /// The name of the variable that holds the API token, for example `DO_TOKEN`. The token
+    /// itself never stands in the file.
+    #[serde(alias = "tokenEnv")]
+    pub token_env: String,
+    /// The name of the SSH key in the account that new hosts let in. It must exist.
+    #[serde(alias = "sshKeyName")]
+    pub ssh_key_name: String,
+    /// The region of hosts that name none, for example `nyc3`.
+    #[serde(default, alias = "defaultRegion")]
+    pub default_region: Option<String>,
+    /// The size of hosts that name none, for example `s-2vcpu-4gb`.
+    #[serde(default, alias = "defaultSize")]
+    pub default_size: Option<String>,
+    /// The regions that hosts may be in. Any, if absent.
+    #[serde(default)]
+    pub regions: Option<Vec<String>>,
+    /// The sizes that hosts may have. Any, if absent.
+    #[serde(default)]
+    pub sizes: Option<Vec<String>>,
+    /// The hosts of each environment, by name.
+    pub hosts: BTreeMap<EnvironmentName, BTreeMap<HostName, HostConfig>>,
+    /// How often the API is asked while hosts come and go, and for how long.
+    #[serde(default)]
+    pub poll: PollConfig,
+}
+
+/// One entry under `hosts.<environment>`.
+#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+pub struct HostConfig {
+    /// The role, for example `app`. It becomes a tag.
+    pub role: RoleName,
+    /// The size; `default_size` if absent.
+    #[serde(default)]
+    pub size: Option<String>,
+    /// The region; `default_region` if absent.
+    #[serde(default)]
+    pub region: Option<String>,
+    /// The image, as a slug; `ubuntu-22-04-x64` if absent.
+    #[serde(default)]
+    pub image: Option<String>,
+    /// Makes this many hosts, named `<name>-1`, `<name>-2` and so on, instead of one.
+    #[serde(default)]
+    pub count: Option<u32>,
+    /// Not supported yet.
+    #[serde(default, deserialize_with = "unsupported")]
+    #[schemars(skip)]
+    pub protect: Option<()>,
+}
+
+/// How long things may take. Durations have a unit: `500ms`, `5s`, `10m`.
+#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, Serialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct PollConfig {
+    /// The pause between two looks. Default: 5 s.
+    pub interval: ConfigDuration,
+    /// The time after which a host that is not ready, or not gone, is given up. Default: 10 min.
+    pub deadline: ConfigDuration,
+    /// How long the API's list may miss a host that was just accepted. Default: 4 s.
+    #[serde(alias = "listLag")]
+    pub list_lag: ConfigDuration,
+}
+
+impl Default for PollConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(5).into(),
+            deadline: Duration::from_mins(10).into(),
+            // "A couple of seconds" were seen (digitalocean/api-v2#202); twice that is waited.
+            list_lag: Duration::from_secs(4).into(),
+        }
+    }
+}
+
+/// Something that the types cannot refuse: the keys below the block, and what is wrong.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Problem {
+    pub(crate) path: Vec<String>,
+    pub(crate) message: String,
+}
+
+impl Problem {
+    fn new(path: &[&str], message: impl Into<String>) -> Self {
+        Self {
+            path: path.iter().map(|key| (*key).to_owned()).collect(),
+            message: message.into(),
+        }
+    }
+}
+
+pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
+
+impl DigitalOceanConfig {
+    /// Resolves defaults and counts, and refuses what cannot be carried out.
+    pub(crate) fn declared(&self) -> Result<Declared, Vec<Problem>> {
+        let mut problems = self.check_keys();
+        let mut declared = Declared::new();
+        let mut nodes: BTreeMap<NodeName, (EnvironmentName, HostName)> = BTreeMap::new();
+        for (environment, hosts) in &self.hosts {
+            let mut specs = Vec::new();
+            for (name, host) in hosts {
+                let place = ["hosts", environment.as_str(), name.as_str()];
+                match self.specs(name, host, place) {
+                    Ok(made) => specs.extend(made),
+                    Err(problem) => problems.push(problem),
+                }
+            }
+            specs.sort_by(|a, b| a.name.cmp(&b.name));
+            for pair in specs.windows(2).filter(|pair| pair[0].name == pair[1].name) {
+                problems.push(Problem::new(
+                    &["hosts", environment.as_str()],
+                    format!("two entries make a host `{}`", pair[0].name),
+                ));
+            }
+            for spec in &specs {
+                let place = ["hosts", environment.as_str(), spec.name.as_str()];
+                match NodeName::of(environment, &spec.name) {
+                    Err(error) => problems.push(Problem::new(&place, error.to_string())),
+                    Ok(node) => {
+                        let owner = (environment.clone(), spec.name.clone());
+                        if let Some((other, host)) = nodes.insert(node.clone(), owner)
+                            && other != *environment
+                        {
+                            problems.push(Problem::new(
+                                &place,
+                                format!("`{node}` would also be the name of `{host}` in environment `{other}`"),
+                            ));
+                        }
+                    }
+                }
+            }
+            declared.insert(environment.clone(), specs);
+        }
+        if problems.is_empty() {
+            Ok(declared)
+        } else {
+            Err(problems)
+        }
+    }
+
+    fn check_keys(&self) -> Vec<Problem> {
+        let mut problems = Vec::new();
+        for (key, value) in [
+            ("token_env", &self.token_env),
+            ("ssh_key_name", &self.ssh_key_name),
+        ] {
+            if value.trim().is_empty() {
+                problems.push(Problem::new(&[key], format!("{key} is required")));
+            }
+        }
+        if self.hosts.is_empty() {
+            problems.push(Problem::new(&["hosts"], "hosts configuration is required"));
+        }
+        if self.poll.interval.get().is_zero() {
+            problems.push(Problem::new(
+                &["poll", "interval"],
+                "must be longer than nothing",
+            ));
+        }
+        problems
+    }
+
+    fn specs(
+        &self,
+        name: &HostName,
+        host: &HostConfig,
+        place: [&str; 3],
+    ) -> Result<Vec<HostSpec>, Problem> {
+        let at = |key| [place[0], place[1], place[2], key];
+        let pick = |key: &'static str,
+                    own: &Option<String>,
+                    default: &Option<String>,
+                    allowed: &Option<Vec<String>>| {
+            let Some(value) = own.as_ref().or(default.as_ref()) else {
+                return Err(Problem::new(
+                    &place,
+                    format!("no {key}: give the host one, or set default_{key}"),
+                ));
+            };
+            if let Some(allowed) = allowed
+                && !allowed.contains(value)
+            {
+                return Err(Problem::new(
+                    &at(key),
+                    format!(
+                        "{key} `{value}` is not among the allowed {key}s: {}",
+                        allowed.join(", ")
+                    ),
+                ));
+            }
+            Ok(value.clone())
+        };
+        let size = pick("size", &host.size, &self.default_size, &self.sizes)?;
+        let region = pick("region", &host.region, &self.default_region, &self.regions)?;
+        let image = host
+            .image
+            .clone()
+            .unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
+        let spec = |name| HostSpec {
+            name,
+            role: host.role.clone(),
+            size: size.clone(),
+            region: region.clone(),
+            image: image.clone(),
+        };
+        match host.count {
+            None => Ok(vec![spec(name.clone())]),
+            Some(count) if count <= COUNT_LIMIT => (1..=count)
+                .map(|number| {
+                    HostName::new(format!("{name}-{number}"))
+                        .map(spec)
+                        .map_err(|error| Problem::new(&at("count"), error.to_string()))
+                })
+                .collect(),
+            Some(_) => Err(Problem::new(
+                &at("count"),
+                format!("at most {COUNT_LIMIT} hosts in one entry"),
+            )),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,109 @@
+use std::sync::Arc;
+
+use stagecraft_core::config::{ConfigBlock, ConfigError, Document};
+
+use super::*;
+
+fn parse(text: &str) -> Result<DigitalOceanConfig, ConfigError> {
+    let document = Arc::new(Document::new("stagecraft.yml", text).unwrap());
+    ConfigBlock::new(document, Vec::<String>::new()).parse()
+}
+
+fn problems(text: &str) -> Vec<String> {
+    parse(text)
+        .unwrap()
+        .declared()
+        .unwrap_err()
+        .into_iter()
+        .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+        .collect()
+}
+
+const BASE: &str = "token_env: T\nssh_key_name: k\ndefault_region: nyc1\ndefault_size: small\n";
+
+#[test]
+fn defaults_and_counts_are_resolved() {
+    let config = parse(&format!(
+        "{BASE}hosts:\n  staging:\n    app: {{ role: app, count: 2 }}\n    db-1: {{ role: db, size: big, image: debian-13-x64 }}\n"
+    ))
+    .unwrap();
+    let declared = config.declared().unwrap();
+    let specs = &declared[&EnvironmentName::new("staging").unwrap()];
+    let summary: Vec<String> = specs
+        .iter()
+        .map(|spec| {
+            format!(
+                "{} {} {} {} {}",
+                spec.name, spec.role, spec.size, spec.region, spec.image
+            )
+        })
+        .collect();
+    assert_eq!(
+        summary,
+        [
+            "app-1 app small nyc1 ubuntu-22-04-x64",
+            "app-2 app small nyc1 ubuntu-22-04-x64",
+            "db-1 db big nyc1 debian-13-x64",
+        ]
+    );
+    assert_eq!(config.poll.interval.get(), Duration::from_secs(5));
+    assert_eq!(config.poll.deadline.get(), Duration::from_mins(10));
+}
+
+#[test]
+fn names_that_would_be_one_in_the_cloud_are_refused() {
+    let text = format!(
+        "{BASE}hosts:\n  prod:\n    eu-app-1: {{ role: app }}\n  prod-eu:\n    app-1: {{ role: app }}\n"
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "hosts.prod-eu.app-1: `prod-eu-app-1` would also be the name of `eu-app-1` in environment `prod`"
+        ]
+    );
+}
+
+#[test]
+fn count_that_meets_another_entry_is_refused() {
+    let text = format!(
+        "{BASE}hosts:\n  prod:\n    app: {{ role: app, count: 2 }}\n    app-2: {{ role: app }}\n"
+    );
+    assert_eq!(
+        problems(&text),
+        ["hosts.prod: two entries make a host `app-2`"]
+    );
+}
+
+#[test]
+fn allow_lists_and_missing_defaults_are_enforced() {
+    let text = "token_env: T\nssh_key_name: k\nregions: [nyc1]\nsizes: [small]\nhosts:\n  prod:\n    a: { role: app, region: ams3, size: small }\n    b: { role: app, region: nyc1 }\n";
+    assert_eq!(
+        problems(text),
+        [
+            "hosts.prod.a.region: region `ams3` is not among the allowed regions: nyc1",
+            "hosts.prod.b: no size: give the host one, or set default_size",
+        ]
+    );
+}
+
+#[test]
+fn missing_wrong_and_unknown_keys_have_a_place() {
+    let error = parse("ssh_key_name: k\nhosts: {}\n").unwrap_err();
+    assert!(
+        error.message.contains("missing field `token_env`"),
+        "{error}"
+    );
+    let error = parse(&format!("{BASE}hosts:\n  prod:\n    a: {{ rol: app }}\n")).unwrap_err();
+    assert_eq!(error.location.map(|at| at.line), Some(7));
+    assert_eq!(error.suggestion.as_deref(), Some("role"));
+    let error = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a_b: {{ role: app }}\n"
+    ))
+    .unwrap_err();
+    assert!(error.message.contains("invalid host name"), "{error}");
+    let error = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, protect: true }}\n"
+    ))
+    .unwrap_err();
+    assert_eq!(error.message, "not supported yet");
+}

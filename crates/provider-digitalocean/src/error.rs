@@ -1,0 +1,195 @@
+//! What can go wrong with the API, and the one table to kind and retry.
+
+use std::time::Duration;
+
+use stagecraft_core::{Error, ErrorKind, Retry};
+
+/// The provider's id, and the start of every message.
+pub(crate) const ID: &str = "digitalocean";
+const PREFIX: &str = "digitalocean provider";
+
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub(crate) enum ApiError {
+    /// The request cannot have reached the API.
+    #[error("could not connect")]
+    Connect(#[source] reqwest::Error),
+    /// The request may have reached the API; its answer did not come.
+    #[error("the answer was lost")]
+    Lost(#[source] reqwest::Error),
+    #[error("{status} {message}")]
+    Refused {
+        status: u16,
+        message: String,
+        request_id: Option<String>,
+        retry_after: Option<Duration>,
+    },
+    #[error("the answer ({status}) is not the JSON that was expected: {excerpt}")]
+    NotUnderstood {
+        status: u16,
+        excerpt: String,
+        #[source]
+        source: serde_json::Error,
+    },
+    #[error("interrupted")]
+    Cancelled,
+}
+
+impl ApiError {
+    pub(crate) fn kind(&self) -> ErrorKind {
+        match self {
+            Self::Connect(_) | Self::Lost(_) => ErrorKind::Unavailable,
+            Self::Refused { status, .. } => kind_of_status(*status),
+            Self::NotUnderstood { .. } => ErrorKind::Protocol,
+            Self::Cancelled => ErrorKind::Cancelled,
+        }
+    }
+
+    /// Whether a call that reads, or that may be repeated, can be sent again.
+    pub(crate) fn retry(&self) -> Retry {
+        match self {
+            Self::Connect(_) | Self::Lost(_) => Retry::After(None),
+            Self::Refused {
+                status,
+                retry_after,
+                ..
+            } => match status {
+                408 | 429 | 500..=599 => Retry::After(*retry_after),
+                _ => Retry::Never,
+            },
+            Self::NotUnderstood { .. } | Self::Cancelled => Retry::Never,
+        }
+    }
+
+    /// Whether a create that ended so may have been carried out.
+    pub(crate) fn may_have_been_applied(&self) -> bool {
+        match self {
+            Self::Connect(_) | Self::Cancelled => false,
+            Self::Lost(_) => true,
+            Self::Refused { status, .. } => matches!(status, 408 | 500..=599),
+            Self::NotUnderstood { status, .. } => !(400..500).contains(status),
+        }
+    }
+
+    /// The error as the user sees it, after `operation` was given up.
+    pub(crate) fn into_error(self, operation: &'static str) -> Error {
+        let retry = match self.retry() {
+            Retry::After(_) => Retry::Exhausted,
+            other => other,
+        };
+        if matches!(self, Self::Cancelled) {
+            return Error::cancelled().with_operation(operation);
+        }
+        let kind = self.kind();
+        let message = match &self {
+            Self::Refused { status: 429, .. } => "API rate limit exceeded".to_owned(),
+            other => format!("API error: {other}"),
+        };
+        let mut error = provider_error(kind, message)
+            .with_operation(operation)
+            .with_retry(retry);
+        if let Self::Refused {
+            request_id: Some(id),
+            ..
+        } = &self
+        {
+            error = error.with_context("request_id", id.clone());
+        }
+        if let Some(hint) = hint(kind) {
+            error = error.with_hint(hint);
+        }
+        match self {
+            Self::Connect(source) | Self::Lost(source) => error.with_source(source),
+            Self::NotUnderstood { source, .. } => error.with_source(source),
+            Self::Refused { .. } | Self::Cancelled => error,
+        }
+    }
+}
+
+/// The kind of every status that is not a success.
+fn kind_of_status(status: u16) -> ErrorKind {
+    match status {
+        401 => ErrorKind::Unauthorized,
+        403 => ErrorKind::Forbidden,
+        404 => ErrorKind::NotFound,
+        408 | 500..=599 => ErrorKind::Unavailable,
+        409 => ErrorKind::AlreadyExists,
+        429 => ErrorKind::RateLimited,
+        400..=499 => ErrorKind::Rejected,
+        _ => ErrorKind::Protocol,
+    }
+}
+
+fn hint(kind: ErrorKind) -> Option<&'static str> {
+    match kind {
+        ErrorKind::Unauthorized => Some("check that the token is whole and has not expired"),
+        ErrorKind::Forbidden => Some(
+            "the token lacks a scope: Stagecraft needs droplet, tag, ssh_key, sizes and account access",
+        ),
+        ErrorKind::RateLimited => Some("wait a minute, or see what else uses this token"),
+        ErrorKind::Unavailable => Some("run the command again: it goes on where it stopped"),
+        ErrorKind::Protocol => {
+            Some("check DIGITALOCEAN_API_URL, and whether a proxy stands in between")
+        }
+        _ => None,
+    }
+}
+
+/// An error in the provider's words.
+pub(crate) fn provider_error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
+    Error::new(kind, format!("{PREFIX}: {message}")).with_provider(ID)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn refused(status: u16) -> ApiError {
+        ApiError::Refused {
+            status,
+            message: "words".into(),
+            request_id: Some("r-1".into()),
+            retry_after: None,
+        }
+    }
+
+    #[test]
+    fn every_status_has_its_kind_and_retry() {
+        for status in 100..=599 {
+            let error = refused(status);
+            let (kind, retried) = match status {
+                401 => (ErrorKind::Unauthorized, false),
+                403 => (ErrorKind::Forbidden, false),
+                404 => (ErrorKind::NotFound, false),
+                409 => (ErrorKind::AlreadyExists, false),
+                429 => (ErrorKind::RateLimited, true),
+                408 | 500..=599 => (ErrorKind::Unavailable, true),
+                400..=499 => (ErrorKind::Rejected, false),
+                _ => (ErrorKind::Protocol, false),
+            };
+            assert_eq!(error.kind(), kind, "{status}");
+            assert_eq!(error.retry() != Retry::Never, retried, "{status}");
+            assert_eq!(
+                error.may_have_been_applied(),
+                kind == ErrorKind::Unavailable,
+                "{status}"
+            );
+        }
+    }
+
+    #[test]
+    fn message_has_the_seeds_text_and_the_request_id() {
+        let error = refused(422).into_error("create_hosts");
+        assert_eq!(
+            error.to_string(),
+            "digitalocean provider: API error: 422 words"
+        );
+        assert_eq!(error.context(), [("request_id", "r-1".to_owned())]);
+        let error = refused(429).into_error("list_hosts");
+        assert_eq!(
+            error.to_string(),
+            "digitalocean provider: API rate limit exceeded"
+        );
+        assert_eq!(error.retry(), Retry::Exhausted);
+    }
+}

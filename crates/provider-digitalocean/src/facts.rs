@@ -1,0 +1,194 @@
+//! From the API's shapes to core's types.
+
+use std::net::Ipv4Addr;
+
+use stagecraft_core::{
+    Account, CloudFacts, EnvironmentName, ErrorKind, Host, HostId, HostStatus, MicroUsd, NodeName,
+    OperatorKey, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
+};
+
+use crate::client::Client;
+use crate::error::provider_error;
+use crate::wire::{
+    self, AccountEnvelope, Droplet, DropletsPage, KeysPage, NetworkV4, Size, SizesPage,
+};
+
+/// Reads everything that a plan rests on, side by side.
+pub(crate) async fn observe(
+    client: &Client,
+    run: &Run,
+    request: &PlanRequest,
+    ssh_key_name: &str,
+) -> Result<CloudFacts> {
+    let account = async {
+        let envelope: AccountEnvelope = client
+            .get(run, "/v2/account", &[])
+            .await
+            .map_err(|error| error.into_error("read_account"))?;
+        Ok(envelope.account)
+    };
+    let sizes = async {
+        client
+            .list::<SizesPage>(run, "/v2/sizes", &[])
+            .await
+            .map_err(|error| error.into_error("list_sizes"))
+    };
+    let key = async {
+        match request.mode {
+            PlanMode::Reconcile => find_key(client, run, ssh_key_name).await.map(Some),
+            PlanMode::Destroy | PlanMode::Prune => Ok(None),
+        }
+    };
+    let hosts = list_hosts(client, run, &request.environment);
+    let (account, sizes, key, hosts) = tokio::try_join!(account, sizes, key, hosts)?;
+    let host_limit = account.droplet_limit;
+    Ok(CloudFacts {
+        account: account_of(account),
+        endpoint: client.endpoint().to_owned(),
+        host_limit,
+        operator_key: key,
+        hosts,
+        sizes: sizes.into_iter().map(size_offer).collect(),
+    })
+}
+
+/// Lists every host that bears the environment's tag.
+pub(crate) async fn list_hosts(
+    client: &Client,
+    run: &Run,
+    environment: &EnvironmentName,
+) -> Result<Vec<Host>> {
+    let tag = tags::environment_tag(environment);
+    let droplets = client
+        .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", &tag)])
+        .await
+        .map_err(|error| error.into_error("list_hosts"))?;
+    hosts_of(droplets, environment)
+}
+
+/// Lists every host of the account, whatever its tags.
+pub(crate) async fn list_all_hosts(
+    client: &Client,
+    run: &Run,
+    environment: &EnvironmentName,
+) -> Result<Vec<Host>> {
+    let droplets = client
+        .list::<DropletsPage>(run, "/v2/droplets", &[])
+        .await
+        .map_err(|error| error.into_error("list_hosts"))?;
+    hosts_of(droplets, environment)
+}
+
+fn hosts_of(droplets: Vec<Droplet>, environment: &EnvironmentName) -> Result<Vec<Host>> {
+    let mut hosts = droplets
+        .into_iter()
+        .map(|droplet| host_of(droplet, environment))
+        .collect::<Result<Vec<Host>>>()?;
+    // A page that shifts while it is read shows a row twice.
+    hosts.sort_by(|a, b| a.id.cmp(&b.id));
+    hosts.dedup_by(|a, b| a.id == b.id);
+    Ok(hosts)
+}
+
+fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
+    let mut own_tags = droplet.tags.ok_or_else(|| {
+        provider_error(
+            ErrorKind::Forbidden,
+            "the token may not read tags, without which no host can be told to be yours",
+        )
+        .with_hint("give the token the scope tag:read")
+    })?;
+    own_tags.sort();
+    let address = |kind: &str| {
+        droplet
+            .networks
+            .v4
+            .iter()
+            .find(|network| network.kind == kind)
+            .and_then(parse_address)
+    };
+    Ok(Host {
+        id: HostId::new(droplet.id.to_string()),
+        name: NodeName::new(droplet.name.to_ascii_lowercase())
+            .ok()
+            .and_then(|node| node.host_in(environment)),
+        role: tags::role_of(&own_tags),
+        public_ipv4: address("public"),
+        private_ipv4: address("private"),
+        node: droplet.name,
+        size: droplet.size_slug,
+        region: droplet.region.map(|region| region.slug).unwrap_or_default(),
+        status: match droplet.status.as_str() {
+            "active" => HostStatus::Active,
+            "off" => HostStatus::Off,
+            "archive" => HostStatus::Archived,
+            _ => HostStatus::New,
+        },
+        tags: own_tags,
+    })
+}
+
+fn parse_address(network: &NetworkV4) -> Option<Ipv4Addr> {
+    network.ip_address.parse().ok()
+}
+
+async fn find_key(client: &Client, run: &Run, name: &str) -> Result<OperatorKey> {
+    let keys = client
+        .list::<KeysPage>(run, "/v2/account/keys", &[])
+        .await
+        .map_err(|error| error.into_error("find_ssh_key"))?;
+    let mut found: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();
+    found.sort_by_key(|key| key.id);
+    match found.as_slice() {
+        [key] => Ok(OperatorKey {
+            name: key.name.clone(),
+            fingerprint: key.fingerprint.clone(),
+        }),
+        [] => Err(provider_error(
+            ErrorKind::NotFound,
+            format!("SSH key '{name}' not found in DigitalOcean account"),
+        )
+        .with_operation("find_ssh_key")
+        .with_hint("add the key under Settings > Security, or correct ssh_key_name")),
+        several => {
+            let list: Vec<&str> = several.iter().map(|key| key.fingerprint.as_str()).collect();
+            Err(provider_error(
+                ErrorKind::Rejected,
+                format!(
+                    "{} SSH keys are named '{name}' in DigitalOcean account: {}",
+                    several.len(),
+                    list.join(", ")
+                ),
+            )
+            .with_operation("find_ssh_key")
+            .with_hint("rename all but one of them"))
+        }
+    }
+}
+
+fn account_of(account: wire::Account) -> Account {
+    match account.team {
+        Some(team) => Account {
+            id: team.uuid,
+            name: team.name,
+        },
+        None => Account {
+            id: account.uuid,
+            name: account.email,
+        },
+    }
+}
+
+fn size_offer(size: Size) -> (String, SizeOffer) {
+    let mut regions = if size.available {
+        size.regions
+    } else {
+        Vec::new()
+    };
+    regions.sort();
+    let offer = SizeOffer {
+        monthly: MicroUsd::from_dollars(size.price_monthly),
+        regions,
+    };
+    (size.slug, offer)
+}

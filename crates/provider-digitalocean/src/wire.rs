@@ -1,0 +1,174 @@
+//! The API's own shapes, as far as they are used. Unknown fields are passed over.
+//!
+//! Source: DigitalOcean's `OpenAPI` description of the public API, version 2.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct AccountEnvelope {
+    pub(crate) account: Account,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Account {
+    pub(crate) uuid: String,
+    #[serde(default)]
+    pub(crate) email: String,
+    /// Left out if the token may not read droplets.
+    pub(crate) droplet_limit: Option<u64>,
+    pub(crate) team: Option<Team>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Team {
+    pub(crate) uuid: String,
+    pub(crate) name: String,
+}
+
+/// One page of any list.
+pub(crate) trait Page: for<'de> Deserialize<'de> {
+    type Item;
+
+    fn into_parts(self) -> (Vec<Self::Item>, Links);
+}
+
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Links {
+    #[serde(default)]
+    pub(crate) pages: Option<Pages>,
+    #[serde(default)]
+    pub(crate) actions: Vec<ActionLink>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Pages {
+    pub(crate) next: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ActionLink {
+    pub(crate) id: u64,
+}
+
+macro_rules! page {
+    ($name:ident, $field:ident, $item:ty) => {
+        #[derive(Debug, Deserialize)]
+        pub(crate) struct $name {
+            $field: Vec<$item>,
+            #[serde(default)]
+            links: Links,
+        }
+
+        impl Page for $name {
+            type Item = $item;
+
+            fn into_parts(self) -> (Vec<$item>, Links) {
+                (self.$field, self.links)
+            }
+        }
+    };
+}
+
+page!(DropletsPage, droplets, Droplet);
+page!(SizesPage, sizes, Size);
+page!(KeysPage, ssh_keys, SshKey);
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct SshKey {
+    pub(crate) id: u64,
+    pub(crate) fingerprint: String,
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Size {
+    pub(crate) slug: String,
+    #[serde(default)]
+    pub(crate) price_monthly: f64,
+    #[serde(default)]
+    pub(crate) available: bool,
+    #[serde(default)]
+    pub(crate) regions: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DropletEnvelope {
+    #[serde(rename = "droplet")]
+    pub(crate) _droplet: Droplet,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Droplet {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) size_slug: String,
+    pub(crate) region: Option<Region>,
+    #[serde(default)]
+    pub(crate) networks: Networks,
+    /// Left out, not empty, if the token may not read tags.
+    pub(crate) tags: Option<Vec<String>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Region {
+    pub(crate) slug: String,
+}
+
+/// Real answers have `{}` right after a create.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct Networks {
+    #[serde(default)]
+    pub(crate) v4: Vec<NetworkV4>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct NetworkV4 {
+    pub(crate) ip_address: String,
+    #[serde(rename = "type")]
+    pub(crate) kind: String,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct CreateDroplets<'a> {
+    pub(crate) names: Vec<&'a str>,
+    pub(crate) region: &'a str,
+    pub(crate) size: &'a str,
+    pub(crate) image: &'a str,
+    pub(crate) ssh_keys: Vec<&'a str>,
+    pub(crate) tags: Vec<&'a str>,
+    pub(crate) user_data: &'a str,
+}
+
+/// The answer to a create of several names: also used for one, so that there is one shape.
+#[derive(Debug, Deserialize)]
+pub(crate) struct CreatedDroplets {
+    pub(crate) droplets: Vec<Droplet>,
+    #[serde(default)]
+    pub(crate) links: Links,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ActionEnvelope {
+    pub(crate) action: Action,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Action {
+    pub(crate) status: String,
+    pub(crate) resource_id: Option<u64>,
+}
+
+/// The usual body of an error. `POST /v2/tags` has another one, gateways answer HTML.
+#[derive(Debug, Default, Deserialize)]
+pub(crate) struct ErrorBody {
+    #[serde(default)]
+    pub(crate) id: String,
+    #[serde(default)]
+    pub(crate) message: String,
+    #[serde(default)]
+    pub(crate) error: String,
+    #[serde(default)]
+    pub(crate) request_id: Option<String>,
+}

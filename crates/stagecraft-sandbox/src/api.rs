@@ -1,0 +1,82 @@
+//! The API itself: `/v2/…` as the vendor documents and serves it.
+//!
+//! <https://docs.digitalocean.com/reference/api/>, with what is only known from
+//! real answers: each place says so.
+
+mod account;
+mod actions;
+mod catalog;
+pub(crate) mod connection;
+mod create;
+mod droplets;
+mod error;
+mod gate;
+mod page;
+mod tags;
+
+use std::sync::Arc;
+
+use axum::Router;
+use axum::http::StatusCode;
+use axum::middleware;
+use axum::routing::get;
+
+use self::error::ApiError;
+use crate::state::World;
+
+type Shared = axum::extract::State<Arc<World>>;
+type Answer<T> = Result<T, ApiError>;
+type Created = (StatusCode, axum::Json<serde_json::Value>);
+
+/// The routes of the API. What is not among them is a 404, whatever the method.
+pub(crate) fn routes(world: &Arc<World>) -> Router {
+    Router::new()
+        .route("/v2/account", get(account::show))
+        .route(
+            "/v2/account/keys",
+            get(account::list_keys).post(account::create_key),
+        )
+        .route(
+            "/v2/account/keys/{key}",
+            get(account::get_key)
+                .put(account::rename_key)
+                .delete(account::delete_key),
+        )
+        .route("/v2/sizes", get(catalog::list_sizes))
+        .route("/v2/regions", get(catalog::list_regions))
+        .route("/v2/images", get(catalog::list_images))
+        .route("/v2/images/{key}", get(catalog::get_image))
+        .route(
+            "/v2/droplets",
+            get(droplets::list)
+                .post(create::create)
+                .delete(droplets::delete_by_tag),
+        )
+        .route(
+            "/v2/droplets/{id}",
+            get(droplets::get).delete(droplets::delete),
+        )
+        .route("/v2/droplets/{id}/actions", get(actions::list_of_droplet))
+        .route(
+            "/v2/droplets/{id}/actions/{action}",
+            get(actions::get_of_droplet),
+        )
+        .route("/v2/actions/{action}", get(actions::get))
+        .route("/v2/tags", get(tags::list).post(tags::create))
+        .route("/v2/tags/{tag}", get(tags::get).delete(tags::delete))
+        .route(
+            "/v2/tags/{tag}/resources",
+            axum::routing::post(tags::tag).delete(tags::untag),
+        )
+        .fallback(unknown)
+        .method_not_allowed_fallback(unknown)
+        .layer(middleware::from_fn_with_state(
+            Arc::clone(world),
+            gate::pass,
+        ))
+        .with_state(Arc::clone(world))
+}
+
+async fn unknown() -> ApiError {
+    ApiError::not_found()
+}

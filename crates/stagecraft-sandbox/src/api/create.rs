@@ -1,0 +1,259 @@
+//! Creating droplets, one or up to ten at once.
+
+use axum::Json;
+use axum::body::Bytes;
+use axum::extract::State;
+use axum::http::StatusCode;
+use serde::Deserialize;
+use serde_json::{Value, json};
+use tokio::time::Instant;
+
+use super::error::{ApiError, decode};
+use super::{Answer, Created, Shared};
+use crate::state::catalog::{Image, REGIONS, Region, Size, is_sold_out};
+use crate::state::droplet::{Options, vpc_uuid};
+use crate::state::life::Order;
+use crate::state::{self, tags};
+
+const MOST_NAMES: usize = 10;
+const MOST_USER_DATA: usize = 64 << 10;
+
+/// The body. Absent and `null` are the same: godo sends `null` for what is unset.
+#[derive(Deserialize)]
+struct Request {
+    name: Option<String>,
+    names: Option<Vec<String>>,
+    region: Option<String>,
+    size: Option<String>,
+    /// A slug or an id.
+    image: Option<Value>,
+    /// Ids and fingerprints.
+    ssh_keys: Option<Vec<Value>>,
+    tags: Option<Vec<String>>,
+    user_data: Option<String>,
+    backups: Option<bool>,
+    ipv6: Option<bool>,
+    monitoring: Option<bool>,
+    public_networking: Option<bool>,
+    vpc_uuid: Option<String>,
+    volumes: Option<Vec<Value>>,
+}
+
+/// Accepts droplets, or refuses the whole request: nothing is half done.
+///
+/// The answer's `links.actions` are in the order of the names.
+pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
+    let request: Request = decode(&body)?;
+    let mut state = world.state();
+    let is_multiple = request.names.is_some();
+    let orders = check(request, &state)?;
+    let mut ids = Vec::new();
+    for order in orders {
+        ids.push(world.create(&mut state, order));
+    }
+    let now = Instant::now();
+    let created = ids.iter().filter_map(|id| state.readable(*id));
+    let (mut droplets, mut actions) = (Vec::new(), Vec::new());
+    for droplet in created {
+        let action = droplet.create_action;
+        let href = format!("http://{}/v2/actions/{action}", world.address);
+        actions.push(json!({"id": action, "rel": "create", "href": href}));
+        droplets.push(droplet.to_json(&state.tags, &state.knobs, now));
+    }
+    let links = json!({"actions": actions});
+    let answer = match droplets.pop() {
+        Some(droplet) if !is_multiple => json!({"droplet": droplet, "links": links}),
+        last => {
+            droplets.extend(last);
+            json!({"droplets": droplets, "links": links})
+        }
+    };
+    Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// Checks a request; the messages were seen in real answers except where noted.
+fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
+    let names = match (request.names, request.name) {
+        (Some(names), _) => names,
+        (None, Some(name)) => vec![name],
+        (None, None) => return Err(missing("name")),
+    };
+    check_names(&names)?;
+    let image = request.image.ok_or_else(|| missing("image"))?;
+    let image = key(&image)
+        .and_then(|key| Image::find(&key))
+        .ok_or_else(|| {
+            ApiError::unprocessable("You specified an invalid image for Droplet creation.")
+        })?;
+    let size = request.size.ok_or_else(|| missing("size"))?;
+    let size = Size::find(&size).ok_or_else(|| {
+        ApiError::unprocessable("You specified an invalid size for Droplet creation.")
+    })?;
+    let region = find_region(request.region.as_deref().unwrap_or_default(), size, state)?;
+    let authorized_keys = find_keys(&request.ssh_keys.unwrap_or_default(), state)?;
+    if request
+        .user_data
+        .as_ref()
+        .is_some_and(|data| data.len() > MOST_USER_DATA)
+    {
+        // The limit is documented; the wording is assumed.
+        return Err(ApiError::unprocessable(
+            "User data is too long (maximum is 64 KiB)",
+        ));
+    }
+    let tags = request.tags.unwrap_or_default();
+    if let Some(tag) = tags.iter().find(|tag| !tags::is_valid(tag)) {
+        // The rule is documented; the wording is assumed.
+        return Err(ApiError::unprocessable(format!(
+            "{tag} is not a valid tag name"
+        )));
+    }
+    check_networking(request.public_networking, request.ipv6)?;
+    if request
+        .vpc_uuid
+        .is_some_and(|vpc| !vpc.is_empty() && vpc != vpc_uuid(region))
+    {
+        return Err(ApiError::unprocessable(
+            "VPC could not be found in this region",
+        ));
+    }
+    if request.volumes.is_some_and(|volumes| !volumes.is_empty()) {
+        return Err(ApiError::unprocessable("Volume could not be found"));
+    }
+    if state.living() + names.len() > state.knobs.droplet_limit as usize {
+        let message = "creating this/these droplet(s) will exceed your droplet limit";
+        return Err(ApiError::unprocessable(message));
+    }
+    let features = [
+        (request.backups, "backups"),
+        (request.ipv6, "ipv6"),
+        (request.monitoring, "monitoring"),
+    ];
+    let features = features
+        .into_iter()
+        .filter_map(|(chosen, name)| chosen.unwrap_or(false).then_some(name))
+        .collect();
+    let options = Options {
+        authorized_keys,
+        user_data: request.user_data.filter(|data| !data.is_empty()),
+        features,
+        public_networking: request.public_networking.unwrap_or(true),
+    };
+    let order = |name| Order {
+        name,
+        size,
+        region,
+        image,
+        tags: tags.clone(),
+        options: options.clone(),
+    };
+    Ok(names.into_iter().map(order).collect())
+}
+
+/// The wording is assumed.
+fn missing(field: &str) -> ApiError {
+    ApiError::unprocessable(format!("You must specify a {field} for Droplet creation."))
+}
+
+fn check_names(names: &[String]) -> Answer<()> {
+    if names.is_empty() || names.len() > MOST_NAMES {
+        // The limit is documented; the wording is assumed.
+        let message = format!("You can create 1 to {MOST_NAMES} Droplets at a time.");
+        return Err(ApiError::unprocessable(message));
+    }
+    if names.iter().all(|name| is_valid_name(name)) {
+        return Ok(());
+    }
+    let rule = "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)";
+    Err(ApiError::unprocessable(rule))
+}
+
+/// `^[a-zA-Z0-9]?[a-z0-9A-Z.\-]*[a-z0-9A-Z]$`, at most 255 characters.
+fn is_valid_name(name: &str) -> bool {
+    let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '.' | '-');
+    name.len() <= 255
+        && name.chars().all(allowed)
+        && name.ends_with(|c: char| c.is_ascii_alphanumeric())
+}
+
+/// A region by its slug or by a prefix such as `nyc`; none means any.
+fn find_region(wanted: &str, size: &'static Size, state: &state::State) -> Answer<&'static Region> {
+    let is_open = |region: &Region| {
+        !state
+            .knobs
+            .closed_regions
+            .iter()
+            .any(|closed| closed == region.slug)
+    };
+    let is_offered = |region: &Region| {
+        size.is_in(region.slug) && !is_sold_out(&state.knobs.sold_out, size.slug, region.slug)
+    };
+    let matching: Vec<&Region> = match Region::find(wanted) {
+        Some(region) => vec![region],
+        None => REGIONS
+            .iter()
+            .filter(|region| region.slug.starts_with(wanted))
+            .collect(),
+    };
+    if matching.is_empty() {
+        let message = "You specified an invalid region for Droplet creation.";
+        return Err(ApiError::unprocessable(message));
+    }
+    let open: Vec<&Region> = matching
+        .into_iter()
+        .filter(|region| is_open(region))
+        .collect();
+    if open.is_empty() {
+        return Err(ApiError::unprocessable("Region is not available"));
+    }
+    open.into_iter()
+        .find(|region| is_offered(region))
+        .ok_or_else(|| ApiError::unprocessable("Size is not available in this region."))
+}
+
+fn find_keys(wanted: &[Value], state: &state::State) -> Answer<Vec<String>> {
+    let now = Instant::now();
+    let (mut found, mut unknown) = (Vec::new(), Vec::new());
+    for value in wanted {
+        let text = key(value).unwrap_or_else(|| value.to_string());
+        match state.keys.find(&text, now) {
+            Some(key) => found.push(key.openssh.clone()),
+            None => unknown.push(text),
+        }
+    }
+    if unknown.is_empty() {
+        return Ok(found);
+    }
+    let unknown = unknown.join(", ");
+    let message = format!("{unknown} are invalid key identifiers for Droplet creation.");
+    Err(ApiError::unprocessable(message))
+}
+
+/// The rule is documented; the wording is assumed.
+fn check_networking(public: Option<bool>, ipv6: Option<bool>) -> Answer<()> {
+    if public == Some(false) && ipv6 == Some(true) {
+        return Err(ApiError::unprocessable("IPv6 requires public networking"));
+    }
+    Ok(())
+}
+
+/// An identifier that may be a string or a number.
+fn key(value: &Value) -> Option<String> {
+    let number = value.as_u64().map(|number| number.to_string());
+    number.or_else(|| value.as_str().map(ToOwned::to_owned))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_follow_the_vendors_rule() {
+        for good in ["a", "-a", ".a", "web-1.example.com", "A1", &"a".repeat(255)] {
+            assert!(is_valid_name(good), "{good}");
+        }
+        for bad in ["", "a_b", "a-", "a.", "a b", "ä", &"a".repeat(256)] {
+            assert!(!is_valid_name(bad), "{bad}");
+        }
+    }
+}

@@ -1,0 +1,286 @@
+//! Control over a running sandbox: what the real cloud would never let you do.
+
+mod hosts;
+mod http;
+mod view;
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use serde::{Deserialize, Serialize};
+use serde_json::Value;
+use tokio::time::Instant;
+
+pub use self::hosts::FailTimes;
+pub(crate) use self::http::routes;
+pub use self::view::{DropletState, DropletView};
+use crate::driver::DriverError;
+use crate::fault::Fault;
+use crate::knobs::Knobs;
+use crate::state::catalog::{Image, Region, Size};
+use crate::state::droplet::{Options, Phase};
+use crate::state::journal::RecordedRequest;
+use crate::state::life::Order;
+use crate::state::{World, tags};
+
+/// Control over a running sandbox; clones control the same one.
+///
+/// The same calls are served over HTTP under `/sandbox/`, without a token. A
+/// `Control` that outlives its sandbox still answers but has no effect.
+#[derive(Debug, Clone)]
+pub struct Control {
+    world: Arc<World>,
+}
+
+/// A droplet that someone else made.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct ForeignDroplet {
+    /// Its name, which need not be unique.
+    pub name: String,
+    /// Its tags.
+    #[serde(default)]
+    pub tags: Vec<String>,
+    /// Its size's slug.
+    #[serde(default = "default_size")]
+    pub size: String,
+    /// Its region's slug.
+    #[serde(default = "default_region")]
+    pub region: String,
+    /// Its image's slug or id.
+    #[serde(default = "default_image")]
+    pub image: String,
+}
+
+fn default_size() -> String {
+    "s-1vcpu-1gb".to_owned()
+}
+
+fn default_region() -> String {
+    "nyc3".to_owned()
+}
+
+fn default_image() -> String {
+    "ubuntu-24-04-x64".to_owned()
+}
+
+impl ForeignDroplet {
+    /// The smallest droplet of this name and tags.
+    pub fn new(name: &str, tags: &[&str]) -> Self {
+        Self {
+            name: name.to_owned(),
+            tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
+            size: default_size(),
+            region: default_region(),
+            image: default_image(),
+        }
+    }
+}
+
+/// How a droplet is to break.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Breakage {
+    /// It is gone at once, with its host, from lists and by id.
+    Vanish,
+    /// The API shows no public address for it any more; its host goes on.
+    LoseAddress,
+}
+
+/// A control call had no effect.
+#[derive(Debug, thiserror::Error)]
+#[non_exhaustive]
+pub enum ControlError {
+    /// There is no such droplet.
+    #[error("no droplet `{0}`")]
+    NotFound(String),
+    /// A name stands for several droplets.
+    #[error("the name `{name}` stands for the droplets {ids:?}: give the id instead")]
+    Ambiguous {
+        /// The name.
+        name: String,
+        /// Whose it is.
+        ids: Vec<u64>,
+    },
+    /// A value makes no sense.
+    #[error("{0}")]
+    Invalid(String),
+    /// There are no hosts behind the droplets.
+    #[error("this sandbox serves the API only and has no hosts")]
+    NoHosts,
+    /// The host did not do it.
+    #[error("the host did not run the script")]
+    Host(#[source] DriverError),
+}
+
+impl Control {
+    pub(crate) fn new(world: Arc<World>) -> Self {
+        Self { world }
+    }
+
+    /// The knobs as they are.
+    pub fn knobs(&self) -> Knobs {
+        self.world.state().knobs.clone()
+    }
+
+    /// Replaces all knobs. Delays that are under way keep their length.
+    pub fn set_knobs(&self, knobs: Knobs) {
+        self.world.state().knobs = knobs;
+    }
+
+    /// Changes some knobs in one go and returns all.
+    pub fn update_knobs(&self, change: impl FnOnce(&mut Knobs)) -> Knobs {
+        let mut state = self.world.state();
+        change(&mut state.knobs);
+        state.knobs.clone()
+    }
+
+    /// Lays a partial JSON object over the knobs and returns all.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Invalid`] for an unknown knob or a value of the wrong
+    /// type; nothing is changed then.
+    pub fn merge_knobs(&self, changes: &Value) -> Result<Knobs, ControlError> {
+        let mut state = self.world.state();
+        let merged = state.knobs.merged(changes);
+        state.knobs = merged.map_err(|error| ControlError::Invalid(error.to_string()))?;
+        Ok(state.knobs.clone())
+    }
+
+    /// Adds a rule by which requests go wrong, behind those that are there.
+    pub fn add_fault(&self, fault: Fault) {
+        self.world.state().faults.add(fault);
+    }
+
+    /// The rules that still have something to do, with what is left of them.
+    pub fn faults(&self) -> Vec<Fault> {
+        self.world.state().faults.remaining()
+    }
+
+    /// Removes all rules.
+    pub fn clear_faults(&self) {
+        self.world.state().faults.clear();
+    }
+
+    /// The latest requests under `/v2`, the oldest first: at most 10,000, and
+    /// fewer if their bodies are large.
+    pub fn requests(&self) -> Vec<RecordedRequest> {
+        self.world.state().journal.requests()
+    }
+
+    /// How many requests of each kind came, for example `GET /v2/droplets/{id}`.
+    pub fn counters(&self) -> BTreeMap<String, u64> {
+        self.world.state().journal.counters()
+    }
+
+    /// Forgets the requests and counters so far.
+    pub fn clear_requests(&self) {
+        self.world.state().journal.clear();
+    }
+
+    /// All droplets that ever were, as they really are, in the order of creation.
+    pub fn droplets(&self) -> Vec<DropletView> {
+        let (state, now) = (self.world.state(), Instant::now());
+        state
+            .droplets
+            .values()
+            .map(|droplet| DropletView::new(droplet, &state, now))
+            .collect()
+    }
+
+    /// Creates a droplet beside the API: no limit, no list lag, any name.
+    ///
+    /// It boots like any other. All keys of the account may log in.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::Invalid`] for an unknown size, region or image, or a tag
+    /// that the API would not take.
+    pub fn create_droplet(&self, droplet: ForeignDroplet) -> Result<u64, ControlError> {
+        let unknown = |what: &str, slug: &str| ControlError::Invalid(format!("no {what} `{slug}`"));
+        let size = Size::find(&droplet.size).ok_or_else(|| unknown("size", &droplet.size))?;
+        let region =
+            Region::find(&droplet.region).ok_or_else(|| unknown("region", &droplet.region))?;
+        let image = Image::find(&droplet.image).ok_or_else(|| unknown("image", &droplet.image))?;
+        check_tags(&droplet.tags)?;
+        let (mut state, now) = (self.world.state(), Instant::now());
+        let authorized_keys = state
+            .keys
+            .visible(now)
+            .map(|key| key.openssh.clone())
+            .collect();
+        let options = Options {
+            authorized_keys,
+            ..Options::default()
+        };
+        let ForeignDroplet { name, tags, .. } = droplet;
+        let order = Order {
+            name,
+            size,
+            region,
+            image,
+            tags,
+            options,
+        };
+        let id = self.world.create(&mut state, order);
+        if let Some(droplet) = state.readable_mut(id) {
+            droplet.listed_from = now;
+        }
+        Ok(id)
+    }
+
+    /// Replaces the tags of a droplet, at once and without tag lag.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] if the droplet is gone or never was,
+    /// [`ControlError::Invalid`] for a tag that the API would not take.
+    pub fn set_tags(&self, id: u64, tags: &[String]) -> Result<(), ControlError> {
+        check_tags(tags)?;
+        let (mut state, now) = (self.world.state(), Instant::now());
+        state
+            .readable(id)
+            .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
+        let keys = tags
+            .iter()
+            .map(|tag| (state.tags.ensure(tag), now))
+            .collect();
+        if let Some(droplet) = state.readable_mut(id) {
+            droplet.tags = keys;
+        }
+        Ok(())
+    }
+
+    /// Breaks a droplet.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] if the droplet is gone or never was, and
+    /// [`ControlError::Invalid`] if it is to lose an address before it has one.
+    pub fn break_droplet(&self, id: u64, breakage: Breakage) -> Result<(), ControlError> {
+        let mut state = self.world.state();
+        let droplet = state
+            .readable_mut(id)
+            .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
+        match (breakage, &mut droplet.phase) {
+            (Breakage::Vanish, _) => self.world.vanish(&mut state, id),
+            (Breakage::LoseAddress, Phase::Active(address) | Phase::Leaving(Some(address))) => {
+                address.shown_from = None;
+            }
+            (Breakage::LoseAddress, _) => {
+                return Err(ControlError::Invalid(format!(
+                    "droplet {id} has no address yet"
+                )));
+            }
+        }
+        Ok(())
+    }
+}
+
+fn check_tags(tags: &[String]) -> Result<(), ControlError> {
+    match tags.iter().find(|tag| !tags::is_valid(tag)) {
+        Some(tag) => Err(ControlError::Invalid(format!("`{tag}` is no tag"))),
+        None => Ok(()),
+    }
+}

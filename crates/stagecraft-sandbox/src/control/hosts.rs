@@ -1,0 +1,180 @@
+//! Control over the hosts behind droplets.
+
+use std::fmt;
+use std::sync::Arc;
+
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+use serde_json::Value;
+
+use super::{Control, ControlError};
+use crate::driver::HostDriver;
+use crate::state::ArmedFailure;
+
+/// How often a stand-in is to fail.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum FailTimes {
+    /// So many times, then it works again. Zero disarms.
+    Times(u32),
+    /// Until it is disarmed.
+    Always,
+}
+
+impl fmt::Display for FailTimes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Times(times) => write!(f, "{times}"),
+            Self::Always => f.write_str("always"),
+        }
+    }
+}
+
+impl Serialize for FailTimes {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        match self {
+            Self::Times(times) => serializer.serialize_u32(*times),
+            Self::Always => serializer.serialize_str("always"),
+        }
+    }
+}
+
+impl<'de> Deserialize<'de> for FailTimes {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        let value = Value::deserialize(deserializer)?;
+        let times = value.as_u64().and_then(|times| u32::try_from(times).ok());
+        match (times, value.as_str()) {
+            (Some(times), _) => Ok(Self::Times(times)),
+            (None, Some("always")) => Ok(Self::Always),
+            _ => Err(serde::de::Error::custom(
+                "`times` is a number or \"always\"",
+            )),
+        }
+    }
+}
+
+impl Control {
+    /// Runs a shell script as root in the host of a droplet, given by its name
+    /// or id, and returns its standard output.
+    ///
+    /// Waits for the host if it is booting. A script that was started runs on
+    /// if the future is dropped, as far as the driver lets it.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NoHosts`] without a driver, [`ControlError::NotFound`]
+    /// and [`ControlError::Ambiguous`] for the name, [`ControlError::Host`] if
+    /// the script fails.
+    pub async fn run(&self, host: &str, script: &str) -> Result<String, ControlError> {
+        let driver = self.driver()?;
+        let id = match self.hosts(host)[..] {
+            [id] => id,
+            [] => return Err(ControlError::NotFound(host.to_owned())),
+            ref several => {
+                let (name, ids) = (host.to_owned(), several.to_vec());
+                return Err(ControlError::Ambiguous { name, ids });
+            }
+        };
+        let is_there = match self.presence(id) {
+            Some(presence) => *presence.lock().await,
+            None => false,
+        };
+        if !is_there {
+            return Err(ControlError::NotFound(host.to_owned()));
+        }
+        driver.run(id, script).await.map_err(ControlError::Host)
+    }
+
+    /// Makes a stand-in program of a host fail, with a message on its standard
+    /// error.
+    ///
+    /// It holds for hosts of that name that run, and for those that boot later:
+    /// each fails `times` times. `host` may be `*` for all. A later call for
+    /// the same host and program replaces the former; `FailTimes::Times(0)`
+    /// disarms.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NoHosts`] without a driver, [`ControlError::Invalid`]
+    /// for what cannot be a program's name, [`ControlError::Host`] if a running
+    /// host could not be told; later hosts are armed all the same.
+    pub async fn fail_program(
+        &self,
+        host: &str,
+        program: &str,
+        times: FailTimes,
+        message: &str,
+    ) -> Result<(), ControlError> {
+        let driver = self.driver()?;
+        let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_' | '+' | '.');
+        if program.is_empty() || program.starts_with('.') || !program.chars().all(allowed) {
+            return Err(ControlError::Invalid(format!(
+                "`{program}` is no program's name"
+            )));
+        }
+        let failure = ArmedFailure {
+            times,
+            message: message.to_owned(),
+        };
+        let script = failure.script(program);
+        let key = (host.to_owned(), program.to_owned());
+        if times == FailTimes::Times(0) {
+            self.world.state().armed.remove(&key);
+        } else {
+            self.world.state().armed.insert(key, failure);
+        }
+        let mut failed = None;
+        for id in self.hosts(host) {
+            let Some(presence) = self.presence(id) else {
+                continue;
+            };
+            // Held, so that the host neither boots nor goes meanwhile.
+            let is_there = presence.lock().await;
+            if *is_there && let Err(error) = driver.run(id, &script).await {
+                failed = Some(error);
+            }
+        }
+        failed.map_or(Ok(()), |error| Err(ControlError::Host(error)))
+    }
+
+    fn driver(&self) -> Result<&Arc<dyn HostDriver>, ControlError> {
+        self.world.driver.as_ref().ok_or(ControlError::NoHosts)
+    }
+
+    /// The droplets that are there and that a name, an id or `*` stands for.
+    fn hosts(&self, host: &str) -> Vec<u64> {
+        let id: Option<u64> = host.parse().ok();
+        let state = self.world.state();
+        let there = state
+            .droplets
+            .values()
+            .filter(|droplet| droplet.is_readable());
+        there
+            .filter(|droplet| host == "*" || droplet.name == host || Some(droplet.id) == id)
+            .map(|droplet| droplet.id)
+            .collect()
+    }
+
+    fn presence(&self, id: u64) -> Option<Arc<tokio::sync::Mutex<bool>>> {
+        self.world
+            .state()
+            .droplets
+            .get(&id)
+            .map(|droplet| Arc::clone(&droplet.host))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn times_are_a_number_or_always_in_json() {
+        let parse = |text| serde_json::from_str::<FailTimes>(text);
+        assert_eq!(parse("3").unwrap(), FailTimes::Times(3));
+        assert_eq!(parse("\"always\"").unwrap(), FailTimes::Always);
+        assert!(parse("-1").is_err());
+        assert_eq!(
+            serde_json::to_string(&FailTimes::Always).unwrap(),
+            "\"always\""
+        );
+    }
+}

@@ -1,0 +1,260 @@
+//! Faults that the API commits on purpose.
+
+use std::collections::BTreeMap;
+
+use serde::{Deserialize, Serialize};
+
+/// A rule by which matching requests go wrong.
+///
+/// Rules are tried in the order in which they were added; the first that
+/// matches and still has something to do takes the request. A request that is
+/// skipped by one rule may be taken by the next.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub struct Fault {
+    /// The method it applies to; `None` means every method.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub method: Option<String>,
+    /// The path it applies to: a prefix, or a pattern.
+    ///
+    /// `*` stands for any characters. A pattern with `*`, or one that ends in
+    /// `$`, must match the whole path; any other is a prefix. The query takes
+    /// part only if the pattern has a `?`.
+    pub path: String,
+    /// How many matching requests are let through first.
+    #[serde(default)]
+    pub skip: u32,
+    /// How many requests go wrong after that.
+    #[serde(default = "once")]
+    pub times: u32,
+    /// Whether the fault comes instead of the request's effect. Otherwise the
+    /// request is carried out first, and only its answer goes wrong.
+    #[serde(default = "yes")]
+    pub before: bool,
+    /// What goes wrong.
+    pub kind: FaultKind,
+}
+
+fn once() -> u32 {
+    1
+}
+
+fn yes() -> bool {
+    true
+}
+
+/// What goes wrong.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case", deny_unknown_fields)]
+pub enum FaultKind {
+    /// An answer with this status.
+    Status {
+        /// The status code.
+        code: u16,
+        /// The body; `None` means the vendor's own error body for that status.
+        #[serde(default)]
+        body: Option<String>,
+        /// Further headers, for example `retry-after`.
+        #[serde(default)]
+        headers: BTreeMap<String, String>,
+    },
+    /// An answer of a gateway: this status and a page of HTML.
+    Html {
+        /// The status code.
+        code: u16,
+    },
+    /// The connection is reset without an answer.
+    Reset,
+    /// The answer's headers and half of its body, then a reset.
+    Truncated,
+    /// Nothing happens for so long; then the request goes on as usual.
+    ///
+    /// A client that hangs up before that has not been served if the fault is
+    /// `before`, and has been served if it is not.
+    Hang {
+        /// How long, in milliseconds.
+        ms: u64,
+    },
+}
+
+impl Fault {
+    /// A rule that answers the next request with `code`, without carrying it out.
+    pub fn status(method: &str, path: &str, code: u16) -> Self {
+        Self::new(
+            method,
+            path,
+            FaultKind::Status {
+                code,
+                body: None,
+                headers: BTreeMap::new(),
+            },
+        )
+    }
+
+    /// A rule for the next request with this method and path.
+    pub fn new(method: &str, path: &str, kind: FaultKind) -> Self {
+        Self {
+            method: Some(method.to_owned()),
+            path: path.to_owned(),
+            skip: 0,
+            times: 1,
+            before: true,
+            kind,
+        }
+    }
+
+    /// Lets this many matching requests through first.
+    #[must_use]
+    pub fn skip(mut self, skip: u32) -> Self {
+        self.skip = skip;
+        self
+    }
+
+    /// Goes wrong this many times.
+    #[must_use]
+    pub fn times(mut self, times: u32) -> Self {
+        self.times = times;
+        self
+    }
+
+    /// Carries the request out before its answer goes wrong.
+    #[must_use]
+    pub fn after(mut self) -> Self {
+        self.before = false;
+        self
+    }
+
+    fn matches(&self, method: &str, path: &str, query: Option<&str>) -> bool {
+        if let Some(wanted) = &self.method
+            && !wanted.eq_ignore_ascii_case(method)
+        {
+            return false;
+        }
+        match query {
+            Some(query) if self.path.contains('?') => {
+                matches_pattern(&self.path, &format!("{path}?{query}"))
+            }
+            _ => matches_pattern(&self.path, path),
+        }
+    }
+}
+
+fn matches_pattern(pattern: &str, text: &str) -> bool {
+    let (pattern, whole) = match pattern.strip_suffix('$') {
+        Some(pattern) => (pattern, true),
+        None => (pattern, pattern.contains('*')),
+    };
+    let mut parts = pattern.split('*');
+    let first = parts.next().unwrap_or_default();
+    let Some(mut rest) = text.strip_prefix(first) else {
+        return false;
+    };
+    if !whole {
+        return true;
+    }
+    let parts: Vec<&str> = parts.collect();
+    let Some((last, middle)) = parts.split_last() else {
+        return rest.is_empty();
+    };
+    for part in middle {
+        match rest.find(part) {
+            Some(at) => rest = &rest[at + part.len()..],
+            None => return false,
+        }
+    }
+    rest.ends_with(last)
+}
+
+/// The rules in force and how far each of them is.
+#[derive(Debug, Default)]
+pub(crate) struct Faults {
+    rules: Vec<Fault>,
+}
+
+impl Faults {
+    pub(crate) fn add(&mut self, fault: Fault) {
+        self.rules.push(fault);
+    }
+
+    pub(crate) fn clear(&mut self) {
+        self.rules.clear();
+    }
+
+    /// The rules that still have something to do, with what is left of them.
+    pub(crate) fn remaining(&self) -> Vec<Fault> {
+        self.rules
+            .iter()
+            .filter(|rule| rule.times > 0)
+            .cloned()
+            .collect()
+    }
+
+    /// Takes the fault for a request, if there is one, and counts it.
+    pub(crate) fn take(&mut self, method: &str, path: &str, query: Option<&str>) -> Option<Fault> {
+        for rule in &mut self.rules {
+            if rule.times == 0 || !rule.matches(method, path, query) {
+                continue;
+            }
+            if rule.skip > 0 {
+                rule.skip -= 1;
+                continue;
+            }
+            rule.times -= 1;
+            return Some(rule.clone());
+        }
+        None
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn patterns_are_prefixes_unless_they_have_a_star_or_a_dollar() {
+        assert!(matches_pattern("/v2/droplets", "/v2/droplets/7"));
+        assert!(!matches_pattern("/v2/droplets$", "/v2/droplets/7"));
+        assert!(matches_pattern("/v2/droplets$", "/v2/droplets"));
+        assert!(matches_pattern("/v2/droplets/*", "/v2/droplets/7"));
+        assert!(!matches_pattern("/v2/droplets/*", "/v2/droplets"));
+        assert!(matches_pattern(
+            "/v2/tags/*/resources",
+            "/v2/tags/a/resources"
+        ));
+        assert!(!matches_pattern(
+            "/v2/tags/*/resources",
+            "/v2/tags/a/resources/b"
+        ));
+    }
+
+    #[test]
+    fn the_query_counts_only_if_the_pattern_asks_for_it() {
+        let plain = Fault::status("GET", "/v2/droplets$", 500);
+        assert!(plain.matches("GET", "/v2/droplets", Some("page=2")));
+        let second = Fault::status("get", "/v2/droplets?*page=2*", 500);
+        assert!(second.matches("GET", "/v2/droplets", Some("per_page=1&page=2")));
+        assert!(!second.matches("GET", "/v2/droplets", Some("page=1")));
+        assert!(!second.matches("GET", "/v2/droplets", None));
+    }
+
+    #[test]
+    fn a_rule_skips_then_acts_then_is_spent() {
+        let mut faults = Faults::default();
+        faults.add(Fault::status("POST", "/v2/droplets", 500).skip(1).times(2));
+        let mut taken = || faults.take("POST", "/v2/droplets", None).is_some();
+        assert_eq!(
+            [taken(), taken(), taken(), taken()],
+            [false, true, true, false]
+        );
+        assert_eq!(faults.remaining(), []);
+    }
+
+    #[test]
+    fn json_needs_no_more_than_path_and_kind() {
+        let fault: Fault =
+            serde_json::from_str(r#"{"path": "/v2/", "kind": {"status": {"code": 503}}}"#).unwrap();
+        assert_eq!((fault.times, fault.before, fault.skip), (1, true, 0));
+        let reset: Fault = serde_json::from_str(r#"{"path": "/v2/", "kind": "reset"}"#).unwrap();
+        assert_eq!(reset.kind, FaultKind::Reset);
+    }
+}

@@ -1,0 +1,187 @@
+//! What can be turned on the sandbox: delays, limits and quirks.
+
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+
+/// The behaviour of the sandbox, all of it changeable while it runs.
+///
+/// The defaults suit a person who tries things on a laptop. In JSON every
+/// duration is an integer of milliseconds, a missing field has its default, and
+/// an unknown one is an error.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default, deny_unknown_fields)]
+pub struct Knobs {
+    /// How long every request under `/v2` waits before it is handled.
+    #[serde(rename = "latency_ms", with = "milliseconds")]
+    pub latency: Duration,
+    /// How long a droplet stays `new`, at least; booting its host may take longer.
+    #[serde(rename = "boot_time_ms", with = "milliseconds")]
+    pub boot_time: Duration,
+    /// How much later than `active` a droplet shows its public address.
+    #[serde(rename = "address_delay_ms", with = "milliseconds")]
+    pub address_delay: Duration,
+    /// How long a new droplet is missing from lists, though readable by id.
+    #[serde(rename = "list_lag_ms", with = "milliseconds")]
+    pub list_lag: Duration,
+    /// How long a new droplet and its action are not found by id either.
+    #[serde(rename = "read_lag_ms", with = "milliseconds")]
+    pub read_lag: Duration,
+    /// How long a deleted droplet stays listed and readable.
+    #[serde(rename = "delete_time_ms", with = "milliseconds")]
+    pub delete_time: Duration,
+    /// How long an added tag is neither shown nor found.
+    #[serde(rename = "tag_lag_ms", with = "milliseconds")]
+    pub tag_lag: Duration,
+    /// How long a new SSH key cannot be read.
+    #[serde(rename = "key_lag_ms", with = "milliseconds")]
+    pub key_lag: Duration,
+    /// How many droplets the account may have at once.
+    pub droplet_limit: u32,
+    /// Requests per rolling hour; `null` switches the limit off.
+    pub hourly_limit: Option<u32>,
+    /// Requests per sliding burst window; `null` switches the limit off.
+    pub burst_limit: Option<u32>,
+    /// The length of the burst window, 60 s in reality.
+    #[serde(rename = "burst_window_ms", with = "milliseconds")]
+    pub burst_window: Duration,
+    /// Lists of SSH keys per burst window; `null` switches the limit off.
+    pub keys_limit: Option<u32>,
+    /// Names whose creation is accepted and ends `errored`.
+    pub errored_creates: Vec<String>,
+    /// Names that become active but never show a public address.
+    pub no_address: Vec<String>,
+    /// Regions that take no new droplets.
+    pub closed_regions: Vec<String>,
+    /// Sizes that are out of stock, as `size@region`.
+    pub sold_out: Vec<String>,
+    /// Whether a delete is refused while the droplet's creation runs.
+    pub refuse_delete_while_new: bool,
+    /// Whether `tag_name` finds a tag in another capitalisation than its own.
+    ///
+    /// The vendor asks for the canonical one, so the default is `false`.
+    pub tag_filter_ignores_case: bool,
+    /// Stands in for `http://host:port` in `links`, to see whether a client
+    /// follows a link to elsewhere.
+    pub links_base: Option<String>,
+}
+
+impl Default for Knobs {
+    fn default() -> Self {
+        Self {
+            latency: Duration::ZERO,
+            boot_time: Duration::from_millis(1500),
+            address_delay: Duration::from_millis(300),
+            list_lag: Duration::from_millis(500),
+            read_lag: Duration::ZERO,
+            delete_time: Duration::from_millis(500),
+            tag_lag: Duration::ZERO,
+            key_lag: Duration::ZERO,
+            droplet_limit: 25,
+            hourly_limit: Some(5000),
+            burst_limit: Some(250),
+            burst_window: Duration::from_mins(1),
+            keys_limit: Some(10),
+            errored_creates: Vec::new(),
+            no_address: Vec::new(),
+            closed_regions: Vec::new(),
+            sold_out: Vec::new(),
+            refuse_delete_while_new: false,
+            tag_filter_ignores_case: false,
+            links_base: None,
+        }
+    }
+}
+
+impl Knobs {
+    /// No delays, no rate limits and room for 1000 droplets: for tests that are
+    /// about something else.
+    pub fn instant() -> Self {
+        Self {
+            boot_time: Duration::ZERO,
+            address_delay: Duration::ZERO,
+            list_lag: Duration::ZERO,
+            delete_time: Duration::ZERO,
+            droplet_limit: 1000,
+            hourly_limit: None,
+            burst_limit: None,
+            keys_limit: None,
+            ..Self::default()
+        }
+    }
+
+    /// Lays a partial JSON object over these knobs.
+    ///
+    /// # Errors
+    ///
+    /// If `changes` is not an object, names an unknown knob or has a value of
+    /// the wrong type; nothing is changed then.
+    pub fn merged(&self, changes: &serde_json::Value) -> Result<Self, serde_json::Error> {
+        let serde_json::Value::Object(changes) = changes else {
+            return Err(serde::de::Error::custom("knobs are a JSON object"));
+        };
+        let mut merged = serde_json::to_value(self)?;
+        if let Some(object) = merged.as_object_mut() {
+            object.extend(changes.clone());
+        }
+        serde_json::from_value(merged)
+    }
+}
+
+mod milliseconds {
+    use std::time::Duration;
+
+    use serde::{Deserialize, Deserializer, Serializer};
+
+    pub(super) fn serialize<S: Serializer>(
+        duration: &Duration,
+        serializer: S,
+    ) -> Result<S::Ok, S::Error> {
+        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
+    }
+
+    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
+        deserializer: D,
+    ) -> Result<Duration, D::Error> {
+        u64::deserialize(deserializer).map(Duration::from_millis)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use serde_json::json;
+
+    use super::*;
+
+    #[test]
+    fn durations_are_integers_of_milliseconds_in_json() {
+        let value = serde_json::to_value(Knobs::default()).unwrap();
+        assert_eq!(value["boot_time_ms"], 1500);
+        assert_eq!(value["burst_limit"], 250);
+        assert_eq!(
+            serde_json::from_value::<Knobs>(value).unwrap(),
+            Knobs::default()
+        );
+    }
+
+    #[test]
+    fn merging_changes_only_what_is_named() {
+        let changes = json!({"list_lag_ms": 7, "burst_limit": null});
+        let merged = Knobs::default().merged(&changes).unwrap();
+        let expected = Knobs {
+            list_lag: Duration::from_millis(7),
+            burst_limit: None,
+            ..Knobs::default()
+        };
+        assert_eq!(merged, expected);
+    }
+
+    #[test]
+    fn merging_refuses_unknown_knobs_and_other_shapes() {
+        let unknown = Knobs::default()
+            .merged(&json!({"list_lag": 7}))
+            .unwrap_err();
+        assert!(unknown.to_string().contains("list_lag"), "{unknown}");
+        assert!(Knobs::default().merged(&json!([])).is_err());
+    }
+}

@@ -1,0 +1,211 @@
+//! A droplet and what the API shows of it.
+
+use std::collections::BTreeMap;
+use std::net::Ipv4Addr;
+use std::sync::Arc;
+
+use serde_json::{Map, Value, json};
+use tokio::sync::Mutex;
+use tokio::time::Instant;
+
+use super::catalog::{Image, Region, Size};
+use super::tags::Tags;
+use crate::knobs::Knobs;
+
+/// A droplet from its acceptance on. It is kept when it is gone.
+#[derive(Debug)]
+pub(crate) struct Droplet {
+    pub(crate) id: u64,
+    pub(crate) name: String,
+    pub(crate) size: &'static Size,
+    pub(crate) region: &'static Region,
+    pub(crate) image: &'static Image,
+    pub(crate) options: Options,
+    /// Keys of the tags, and from when each shows.
+    pub(crate) tags: BTreeMap<String, Instant>,
+    pub(crate) created_at: String,
+    pub(crate) listed_from: Instant,
+    /// From when reads by id find it; other calls always do.
+    pub(crate) found_from: Instant,
+    pub(crate) phase: Phase,
+    /// The action that makes it.
+    pub(crate) create_action: u64,
+    /// Whether its host is there; locked while the host is made, armed or removed.
+    pub(crate) host: Arc<Mutex<bool>>,
+    /// Where it is among all droplets ever made; its private address follows from it.
+    pub(crate) ordinal: u32,
+}
+
+/// The optional part of a create request.
+#[derive(Debug, Clone)]
+pub(crate) struct Options {
+    pub(crate) authorized_keys: Vec<String>,
+    pub(crate) user_data: Option<String>,
+    /// Those that were asked for, of `backups`, `ipv6` and `monitoring`.
+    pub(crate) features: Vec<&'static str>,
+    pub(crate) public_networking: bool,
+}
+
+impl Default for Options {
+    fn default() -> Self {
+        Self {
+            authorized_keys: Vec::new(),
+            user_data: None,
+            features: Vec::new(),
+            public_networking: true,
+        }
+    }
+}
+
+/// Where a droplet is in its life.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Accepted; its host boots.
+    Booting,
+    /// It runs.
+    Active(Address),
+    /// It is being deleted; `None` if that began before it was active.
+    Leaving(Option<Address>),
+    /// It is no more.
+    Gone(Why),
+}
+
+/// The public address of a droplet.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) struct Address {
+    pub(crate) ip: Ipv4Addr,
+    /// From when the API shows it; `None` means never (again).
+    pub(crate) shown_from: Option<Instant>,
+}
+
+/// Why a droplet is no more.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Why {
+    /// It was deleted.
+    Deleted,
+    /// Its creation failed, for this reason.
+    Failed(String),
+    /// It was made to vanish.
+    Vanished,
+}
+
+impl Droplet {
+    /// Whether the API knows it by its id.
+    pub(crate) fn is_readable(&self) -> bool {
+        !matches!(self.phase, Phase::Gone(_))
+    }
+
+    /// Whether lists have it.
+    pub(crate) fn is_listed(&self, now: Instant) -> bool {
+        self.is_readable() && self.listed_from <= now
+    }
+
+    /// Whether it has a tag that shows by now.
+    pub(crate) fn has_tag(&self, key: &str, now: Instant) -> bool {
+        self.tags.get(key).is_some_and(|from| *from <= now)
+    }
+
+    /// The address of its host, shown or not.
+    pub(crate) fn address(&self) -> Option<Address> {
+        match self.phase {
+            Phase::Active(address) | Phase::Leaving(Some(address)) => Some(address),
+            _ => None,
+        }
+    }
+
+    /// The address that the API shows by now.
+    pub(crate) fn public_address(&self, now: Instant) -> Option<Ipv4Addr> {
+        let address = self.address()?;
+        let is_shown = address.shown_from.is_some_and(|from| from <= now);
+        (is_shown && self.options.public_networking).then_some(address.ip)
+    }
+
+    /// The `status` that the API shows.
+    pub(crate) fn status(&self) -> &'static str {
+        match self.phase {
+            Phase::Booting | Phase::Leaving(None) => "new",
+            Phase::Active(_) | Phase::Leaving(Some(_)) | Phase::Gone(_) => "active",
+        }
+    }
+
+    /// The names of the tags that show by now.
+    pub(crate) fn tag_names<'a>(&'a self, tags: &'a Tags, now: Instant) -> Vec<&'a str> {
+        let shown = self.tags.iter().filter(|(_, from)| **from <= now);
+        shown.map(|(key, _)| tags.spelling(key)).collect()
+    }
+
+    /// The API's object.
+    pub(crate) fn to_json(&self, tags: &Tags, knobs: &Knobs, now: Instant) -> Value {
+        json!({
+            "id": self.id,
+            "name": self.name,
+            "memory": self.size.memory,
+            "vcpus": self.size.vcpus,
+            "disk": self.size.disk,
+            "disk_info": self.size.disk_info(),
+            "locked": !matches!(self.phase, Phase::Active(_)),
+            "status": self.status(),
+            "kernel": null,
+            "created_at": self.created_at,
+            "features": self.features(),
+            "backup_ids": [],
+            "next_backup_window": null,
+            "snapshot_ids": [],
+            "image": self.image.to_json(),
+            "volume_ids": [],
+            "size": self.size.to_json(&knobs.sold_out),
+            "size_slug": self.size.slug,
+            "networks": self.networks(now),
+            "region": self.region.to_json(&knobs.closed_regions, &knobs.sold_out),
+            "tags": self.tag_names(tags, now),
+            "vpc_uuid": vpc_uuid(self.region),
+        })
+    }
+
+    fn features(&self) -> Vec<&'static str> {
+        let chosen = self.options.features.iter().copied();
+        chosen
+            .chain(["droplet_agent", "private_networking"])
+            .collect()
+    }
+
+    /// `{}` until it is active, as captured from the real API.
+    fn networks(&self, now: Instant) -> Value {
+        if self.status() == "new" {
+            return Value::Object(Map::new());
+        }
+        let [_, high, middle, low] = (self.ordinal + 2).to_be_bytes();
+        let third = (high << 4) | (middle & 0x0f);
+        let mut v4 = vec![json!({
+            "ip_address": Ipv4Addr::new(10, 100 + self.region.index(), third, low).to_string(),
+            "netmask": "255.255.240.0",
+            // The real API says this, too; clients must not parse it.
+            "gateway": "<nil>",
+            "type": "private",
+        })];
+        if let Some(ip) = self.public_address(now) {
+            let [a, b, c, _] = ip.octets();
+            v4.push(json!({
+                "ip_address": ip.to_string(),
+                "netmask": "255.255.240.0",
+                "gateway": Ipv4Addr::new(a, b, c & 0xf0, 1).to_string(),
+                "type": "public",
+            }));
+        }
+        let mut v6 = Vec::new();
+        if self.options.features.contains(&"ipv6") {
+            v6.push(json!({
+                "ip_address": format!("2001:db8::{:x}", self.ordinal + 2),
+                "netmask": 64,
+                "gateway": "2001:db8::1",
+                "type": "public",
+            }));
+        }
+        json!({"v4": v4, "v6": v6})
+    }
+}
+
+/// The id of a region's default private network.
+pub(crate) fn vpc_uuid(region: &Region) -> String {
+    format!("5a4981aa-9653-4bd1-bef5-d6bff52042{:02x}", region.index())
+}

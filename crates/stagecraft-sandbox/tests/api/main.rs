@@ -1,0 +1,12 @@
+//! The API as a client sees it over a real socket.
+
+#![expect(clippy::unwrap_used, reason = "in a test, to panic is to fail")]
+
+mod control;
+mod create;
+mod faults;
+mod life;
+mod limits;
+mod lists;
+mod support;
+mod tags;

@@ -1,0 +1,225 @@
+//! Our half of the SSH session: it checks the host key and refuses whatever the host opens.
+
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+
+use russh::ChannelOpenFailure::AdministrativelyProhibited;
+use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
+use russh::keys::PublicKeyOrCertificate;
+use russh::{Channel, Error};
+use stagecraft_core::Fingerprint;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+/// The most that is remembered of what came before the key exchange.
+const FIRST_BYTES_LIMIT: usize = 512;
+
+/// What was seen of a session, apart from the library's errors, which can mask it.
+#[derive(Debug, Default)]
+pub(crate) struct Observed {
+    first_bytes: Mutex<Vec<u8>>,
+    accepted: OnceLock<Fingerprint>,
+    refused: OnceLock<Fingerprint>,
+    end: OnceLock<String>,
+}
+
+impl Observed {
+    /// Notes bytes from the host.
+    pub(crate) fn received(&self, bytes: &[u8]) {
+        if bytes.is_empty() || self.accepted.get().is_some() {
+            return;
+        }
+        let mut first = self
+            .first_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let room = FIRST_BYTES_LIMIT - first.len();
+        first.extend_from_slice(&bytes[..room.min(bytes.len())]);
+    }
+
+    /// The first line that the host sent, printable characters only.
+    pub(crate) fn first_line(&self) -> Option<String> {
+        let first = self
+            .first_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let line = first.split(|byte| *byte == b'\n').next()?;
+        let line: String = String::from_utf8_lossy(line)
+            .chars()
+            .filter(|character| !character.is_control())
+            .take(120)
+            .collect();
+        (!line.is_empty()).then_some(line)
+    }
+
+    /// Whether the host has shown an SSH banner.
+    pub(crate) fn has_banner(&self) -> bool {
+        let first = self
+            .first_bytes
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        first
+            .split(|byte| *byte == b'\n')
+            .any(|line| line.starts_with(b"SSH-"))
+    }
+
+    /// The key that the host proved to have, if it is one of the expected.
+    pub(crate) fn accepted(&self) -> Option<Fingerprint> {
+        self.accepted.get().copied()
+    }
+
+    /// The key that the host proved to have, if it is none of the expected.
+    pub(crate) fn refused(&self) -> Option<Fingerprint> {
+        self.refused.get().copied()
+    }
+
+    /// Why the session ended, once it has.
+    pub(crate) fn end(&self) -> Option<&str> {
+        self.end.get().map(String::as_str)
+    }
+}
+
+/// Answers what the host asks of us.
+pub(crate) struct Client {
+    expected: Vec<Fingerprint>,
+    observed: Arc<Observed>,
+    // Dropped with the session's task.
+    _ended: DropGuard,
+}
+
+impl Client {
+    /// `ended` is cancelled when the session is over.
+    pub(crate) fn new(
+        expected: Vec<Fingerprint>,
+        observed: Arc<Observed>,
+        ended: CancellationToken,
+    ) -> Self {
+        Self {
+            expected,
+            observed,
+            _ended: ended.drop_guard(),
+        }
+    }
+
+    fn is_expected(&self, shown: Fingerprint) -> bool {
+        // At a later key exchange only the very key counts that the session began with.
+        match self.observed.accepted() {
+            Some(first) => first == shown,
+            None => self.expected.contains(&shown),
+        }
+    }
+}
+
+impl Handler for Client {
+    type Error = Error;
+
+    async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Error> {
+        let fingerprint = Fingerprint::of_wire(&shown.public_key().to_bytes()?);
+        let good = shown.certificate().is_none() && self.is_expected(fingerprint);
+        let slot = if good {
+            &self.observed.accepted
+        } else {
+            &self.observed.refused
+        };
+        slot.get_or_init(|| fingerprint);
+        Ok(good)
+    }
+
+    async fn disconnected(&mut self, reason: DisconnectReason<Error>) -> Result<(), Error> {
+        match reason {
+            DisconnectReason::ReceivedDisconnect(info) => {
+                self.observed
+                    .end
+                    .get_or_init(|| format!("the host said: {}", info.message));
+                Ok(())
+            }
+            DisconnectReason::Error(error) => {
+                self.observed.end.get_or_init(|| error.to_string());
+                Err(error)
+            }
+        }
+    }
+
+    // We ask for no forwarding of any kind, so nothing that a host opens towards us is
+    // wanted. The library's default is to accept it.
+
+    async fn server_channel_open_forwarded_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_forwarded_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_agent_forward(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_session(
+        &mut self,
+        _: Channel<Msg>,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_tcpip(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_direct_streamlocal(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+
+    async fn server_channel_open_x11(
+        &mut self,
+        _: Channel<Msg>,
+        _: &str,
+        _: u32,
+        reply: ChannelOpenHandle,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        reply.reject(AdministrativelyProhibited).await;
+        Ok(())
+    }
+}

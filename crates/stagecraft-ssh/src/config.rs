@@ -1,0 +1,53 @@
+//! What a caller chooses: the user, the key, the port and the deadlines.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+/// How to log in, and how long to wait for what.
+///
+/// Nothing is read from the environment or from `ssh_config`: what is not in here does not
+/// count. There is no setting that turns the check of the host key off.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SshConfig {
+    /// The user to log in as. Default: `root`.
+    pub user: String,
+    /// The port of the SSH server. Default: 22.
+    pub port: u16,
+    /// The key to log in with. Default: none, which fails before anything is sent.
+    pub identity: Identity,
+    /// The time for the TCP connection. Default: 10 s.
+    pub connect_timeout: Duration,
+    /// The time for the key exchange, and again for the login. Default: 20 s.
+    pub login_timeout: Duration,
+    /// The silence after which the host is asked for a sign of life. After three of them
+    /// without an answer the connection counts as lost. Default: 15 s.
+    pub keepalive: Duration,
+}
+
+impl Default for SshConfig {
+    fn default() -> Self {
+        Self {
+            user: "root".to_owned(),
+            port: 22,
+            identity: Identity::Any(Vec::new()),
+            connect_timeout: Duration::from_secs(10),
+            login_timeout: Duration::from_secs(20),
+            keepalive: Duration::from_secs(15),
+        }
+    }
+}
+
+/// Where the key comes from that logs in.
+///
+/// At most five keys of an agent and six in all are offered: OpenSSH's server hangs up at the
+/// sixth that it refuses (`MaxAuthTries` of `sshd_config(5)`).
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Identity {
+    /// The agent that listens on this socket.
+    Agent(PathBuf),
+    /// A file with a private key that is not encrypted: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`.
+    File(PathBuf),
+    /// All of these in their order, leaving out those that cannot be used. It is an error
+    /// only if none of them can.
+    Any(Vec<Self>),
+}

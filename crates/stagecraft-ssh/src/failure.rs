@@ -1,0 +1,239 @@
+//! What went wrong while connecting, as a caller can act on it.
+
+use std::io;
+use std::net::SocketAddr;
+
+use russh::AlgorithmKind;
+use stagecraft_core::{Error, ErrorKind, Fingerprint, HostName, Result, Retry};
+
+use crate::client::Observed;
+
+const TRANSIENT: Retry = Retry::After(None);
+
+/// A host whose key nobody knows is not even called.
+pub(crate) fn no_known_key(host: &HostName) -> Error {
+    Error::new(
+        ErrorKind::HostKey,
+        format!("no host key is known for {host}, so it cannot be verified"),
+    )
+    .with_hint("pin the fingerprint that the host's console or its cloud shows")
+}
+
+/// The host showed a key that is none of the expected.
+pub(crate) fn wrong_key(host: &HostName, expected: &[Fingerprint], shown: Fingerprint) -> Error {
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let expected = match expected.as_slice() {
+        [one] => one.clone(),
+        several => format!("one of {}", several.join(", ")),
+    };
+    Error::new(
+        ErrorKind::HostKey,
+        format!("host key of {host} has changed: expected {expected}, but it showed {shown}"),
+    )
+    .with_hint(
+        "someone may be between you and the host; if it was rebuilt, verify the new fingerprint \
+         on its console and pin that",
+    )
+}
+
+/// The host took too long; asking again is safe.
+pub(crate) fn too_slow(message: String) -> Error {
+    Error::new(ErrorKind::Timeout, message).with_retry(TRANSIENT)
+}
+
+/// The TCP connection was not made.
+pub(crate) fn of_tcp(error: io::Error, address: SocketAddr) -> Error {
+    use io::ErrorKind as Io;
+    let (kind, message) = match error.kind() {
+        Io::ConnectionRefused => (
+            ErrorKind::Unavailable,
+            format!("connection refused by {address}"),
+        ),
+        Io::TimedOut => (ErrorKind::Timeout, format!("no answer from {address}")),
+        Io::HostUnreachable | Io::NetworkUnreachable | Io::NetworkDown => {
+            (ErrorKind::Unavailable, format!("no route to {address}"))
+        }
+        Io::ConnectionReset | Io::ConnectionAborted => (
+            ErrorKind::Unavailable,
+            format!("{address} reset the connection"),
+        ),
+        _ => (
+            ErrorKind::Unavailable,
+            format!("cannot connect to {address}"),
+        ),
+    };
+    Error::new(kind, message)
+        .with_retry(TRANSIENT)
+        .with_source(error)
+}
+
+/// The key exchange failed. What was observed of it counts more than the library's error.
+pub(crate) fn of_handshake(
+    error: russh::Error,
+    observed: &Observed,
+    host: &HostName,
+    address: SocketAddr,
+    expected: &[Fingerprint],
+) -> Error {
+    use russh::Error as Ssh;
+    if let Some(shown) = observed.refused() {
+        return wrong_key(host, expected, shown);
+    }
+    match &error {
+        // A booting server, `MaxStartups` and `PerSourcePenalties` all hang up like this.
+        Ssh::Disconnect | Ssh::HUP | Ssh::IO(_) | Ssh::SendError | Ssh::RecvError => {
+            let when = if observed.has_banner() {
+                "during the key exchange"
+            } else {
+                "before the SSH banner"
+            };
+            let closed = Error::new(
+                ErrorKind::Unavailable,
+                format!("{address} closed the connection {when}"),
+            )
+            .with_retry(TRANSIENT)
+            .with_source(error);
+            match observed.first_line() {
+                Some(line) if !observed.has_banner() => closed.with_context("sent", line),
+                _ => closed,
+            }
+        }
+        Ssh::NoCommonAlgo {
+            kind: AlgorithmKind::Key,
+            theirs,
+            ..
+        } => Error::new(
+            ErrorKind::HostKey,
+            format!(
+                "{host} has no ssh-ed25519 host key, only {}",
+                printable(&theirs.join(", "))
+            ),
+        )
+        .with_source(error),
+        Ssh::Version => Error::new(
+            ErrorKind::Protocol,
+            format!("{address} answers, but not as an SSH server"),
+        )
+        .with_source(error),
+        _ => Error::new(
+            ErrorKind::Protocol,
+            format!("key exchange with {address} failed"),
+        )
+        .with_source(error),
+    }
+}
+
+/// The connection ended before the login was decided.
+pub(crate) fn lost_in_login(host: &HostName, observed: &Observed) -> Error {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        format!("connection to {host} was lost during the login"),
+    )
+    .with_retry(TRANSIENT);
+    with_end(error, observed)
+}
+
+/// The connection ended before the command did. It may have done its work or not.
+pub(crate) fn lost(host: &HostName, observed: &Observed) -> Error {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        format!("connection to {host} was lost before the command ended"),
+    );
+    with_end(error, observed)
+}
+
+/// The connection was over before the command could begin.
+pub(crate) fn closed(host: &HostName, observed: &Observed) -> Error {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        format!("connection to {host} is closed"),
+    );
+    with_end(error, observed)
+}
+
+fn with_end(error: Error, observed: &Observed) -> Error {
+    match observed.end() {
+        Some(end) => error.with_source(printable(end)),
+        None => error,
+    }
+}
+
+/// Text from a host, short and without control characters.
+pub(crate) fn printable(text: &str) -> String {
+    text.chars()
+        .filter(|character| !character.is_control())
+        .take(300)
+        .collect()
+}
+
+/// Waits for `work`, but not longer than `limit`, and not after the run was cancelled.
+pub(crate) async fn bounded<T>(
+    run: &stagecraft_core::Run,
+    limit: std::time::Duration,
+    work: impl Future<Output = T>,
+    too_late: impl FnOnce() -> Error,
+) -> Result<T> {
+    tokio::select! {
+        biased;
+        () = run.cancellation().cancelled() => Err(Error::cancelled()),
+        done = tokio::time::timeout(limit, work) => done.map_err(|_| too_late()),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn address() -> SocketAddr {
+        ([192, 0, 2, 7], 22).into()
+    }
+
+    #[test]
+    fn tcp_failures_are_told_apart() {
+        let table = [
+            (
+                io::ErrorKind::ConnectionRefused,
+                "connection refused by 192.0.2.7:22",
+            ),
+            (io::ErrorKind::TimedOut, "no answer from 192.0.2.7:22"),
+            (io::ErrorKind::HostUnreachable, "no route to 192.0.2.7:22"),
+            (
+                io::ErrorKind::NetworkUnreachable,
+                "no route to 192.0.2.7:22",
+            ),
+            (
+                io::ErrorKind::ConnectionReset,
+                "192.0.2.7:22 reset the connection",
+            ),
+            (io::ErrorKind::Other, "cannot connect to 192.0.2.7:22"),
+        ];
+        for (kind, message) in table {
+            let error = of_tcp(kind.into(), address());
+            assert_eq!(error.to_string(), message);
+            assert_eq!(error.retry(), Retry::After(None));
+            let expected = match kind {
+                io::ErrorKind::TimedOut => ErrorKind::Timeout,
+                _ => ErrorKind::Unavailable,
+            };
+            assert_eq!(error.kind(), expected);
+        }
+    }
+
+    #[test]
+    fn wrong_key_names_all_fingerprints_and_is_never_retried() {
+        let host = HostName::new("app-1").unwrap();
+        let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
+        let one = wrong_key(&host, &[a], c);
+        assert_eq!(
+            one.to_string(),
+            format!("host key of app-1 has changed: expected {a}, but it showed {c}")
+        );
+        let several = wrong_key(&host, &[a, b], c).to_string();
+        assert!(
+            several.contains(&format!("expected one of {a}, {b}, but")),
+            "{several}"
+        );
+        assert_eq!(one.retry(), Retry::Never);
+        assert!(one.hint().is_some());
+    }
+}

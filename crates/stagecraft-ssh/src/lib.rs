@@ -1,0 +1,16 @@
+#![doc = include_str!("../README.md")]
+
+mod capture;
+mod client;
+mod config;
+mod connector;
+mod failure;
+mod identity;
+mod login;
+mod quote;
+mod remote;
+mod tether;
+mod upload;
+
+pub use config::{Identity, SshConfig};
+pub use connector::SshConnector;

@@ -1,0 +1,171 @@
+//! The login by public key.
+
+use russh::client::{AuthResult, Handle};
+use russh::keys::agent::AgentIdentity;
+use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
+use russh::{AgentAuthError, MethodKind};
+use stagecraft_core::{Error, ErrorKind, RemoteTarget, Result};
+
+use crate::client::{Client, Observed};
+use crate::failure;
+use crate::identity::{Candidate, Keys};
+
+/// What came of offering one key.
+enum Offer {
+    Accepted,
+    /// Refused, and whether a further key may be tried.
+    Refused {
+        more: bool,
+    },
+    /// The agent would not sign.
+    Unsigned(russh::keys::Error),
+    Lost,
+}
+
+/// Offers one key after the other until the host takes one.
+pub(crate) async fn login(
+    session: &mut Handle<Client>,
+    observed: &Observed,
+    user: &str,
+    target: &RemoteTarget,
+    mut keys: Keys,
+) -> Result<()> {
+    bind_agents(session, &mut keys).await;
+    let mut offered = Vec::new();
+    let mut rsa_hash = None;
+    for candidate in std::mem::take(&mut keys.candidates) {
+        let hash = match candidate.algorithm() {
+            Algorithm::Rsa { .. } => {
+                if rsa_hash.is_none() {
+                    rsa_hash = Some(best_rsa_hash(session).await);
+                }
+                rsa_hash
+            }
+            _ => None,
+        };
+        let offer = match &candidate {
+            Candidate::File { key, .. } => {
+                let key = PrivateKeyWithHashAlg::new(key.clone(), hash);
+                match session.authenticate_publickey(user, key).await {
+                    Ok(result) => judge(session, &result),
+                    Err(_) => Offer::Lost,
+                }
+            }
+            Candidate::Agent {
+                identity, agent, ..
+            } => {
+                let agent = &mut keys.agents[*agent];
+                let result = match identity.as_ref().clone() {
+                    AgentIdentity::PublicKey { key, .. } => {
+                        session
+                            .authenticate_publickey_with(user, key, hash, agent)
+                            .await
+                    }
+                    AgentIdentity::Certificate { certificate, .. } => {
+                        session
+                            .authenticate_certificate_with(user, certificate, hash, agent)
+                            .await
+                    }
+                };
+                match result {
+                    Ok(result) => judge(session, &result),
+                    Err(AgentAuthError::Key(error)) => Offer::Unsigned(error),
+                    Err(AgentAuthError::Send(_)) => Offer::Lost,
+                }
+            }
+        };
+        tracing::debug!(host = %target.host, key = candidate.label(), "offered a login key");
+        match offer {
+            Offer::Accepted => return Ok(()),
+            Offer::Unsigned(error) => {
+                tracing::debug!(%error, "the agent did not sign");
+                offered.push(format!("{} which did not sign", candidate.label()));
+            }
+            Offer::Refused { more } => {
+                offered.push(candidate.label().to_owned());
+                if !more {
+                    break;
+                }
+            }
+            Offer::Lost => {
+                offered.push(candidate.label().to_owned());
+                // `MaxAuthTries` ends the connection in place of an answer.
+                if observed
+                    .end()
+                    .is_some_and(|end| end.contains("authentication failures"))
+                {
+                    break;
+                }
+                return Err(failure::lost_in_login(&target.host, observed));
+            }
+        }
+    }
+    Err(refused(user, target, &offered))
+}
+
+/// Tells each agent which host it signs for. Keys that `ssh-add -h` restricts to some hosts
+/// need it; an agent that does not know the request refuses it without harm.
+async fn bind_agents(session: &Handle<Client>, keys: &mut Keys) {
+    let Some(binding) = session.agent_session_binding() else {
+        return;
+    };
+    for agent in &mut keys.agents {
+        if let Err(error) = agent.bind_session(binding, false).await {
+            tracing::debug!(%error, "the agent does not bind sessions");
+        }
+    }
+}
+
+/// SHA-2 in any case: a host that only knows SHA-1 signatures is refused.
+async fn best_rsa_hash(session: &Handle<Client>) -> HashAlg {
+    match session.best_supported_rsa_hash().await {
+        Ok(Some(Some(hash))) => hash,
+        _ => HashAlg::Sha256,
+    }
+}
+
+fn judge(session: &Handle<Client>, result: &AuthResult) -> Offer {
+    match result {
+        AuthResult::Success => Offer::Accepted,
+        // The library reports a connection that ended as a refusal without methods.
+        AuthResult::Failure {
+            remaining_methods, ..
+        } if remaining_methods.is_empty() && session.is_closed() => Offer::Lost,
+        AuthResult::Failure {
+            remaining_methods,
+            partial_success,
+        } => Offer::Refused {
+            more: !partial_success && remaining_methods.contains(&MethodKind::PublicKey),
+        },
+    }
+}
+
+fn refused(user: &str, target: &RemoteTarget, offered: &[String]) -> Error {
+    Error::new(
+        ErrorKind::Unauthorized,
+        format!(
+            "{} ({}) refused the login as {user}; offered were the keys {}",
+            target.host,
+            target.address,
+            offered.join(", ")
+        ),
+    )
+    .with_hint(format!(
+        "the public key belongs into ~{user}/.ssh/authorized_keys on the host"
+    ))
+}
+
+impl Candidate {
+    fn label(&self) -> &str {
+        match self {
+            Self::File { label, .. } | Self::Agent { label, .. } => label,
+        }
+    }
+
+    fn algorithm(&self) -> Algorithm {
+        match self {
+            Self::File { key, .. } => key.algorithm(),
+            Self::Agent { identity, .. } => identity.public_key().algorithm(),
+        }
+    }
+}

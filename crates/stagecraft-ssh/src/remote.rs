@@ -1,0 +1,323 @@
+//! Commands on a host, each in a channel of its own on the one connection.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use russh::client::{Handle, Msg};
+use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect};
+use stagecraft_core::{
+    Error, ErrorKind, Exit, Fingerprint, HostName, OUTPUT_LIMIT, Remote, RemoteCommand,
+    RemoteOutput, Result, Retry, Run, Upload, seconds,
+};
+use tokio::sync::Semaphore;
+use tokio_util::sync::{CancellationToken, DropGuard};
+
+use crate::capture::Capture;
+use crate::client::{Client, Observed};
+use crate::failure;
+use crate::quote::{Wire, wire};
+use crate::upload;
+
+/// The most channels at a time. OpenSSH's server takes 10 (`MaxSessions` of
+/// `sshd_config(5)`), and a command that was given up keeps its own until it ends.
+const CHANNEL_LIMIT: usize = 8;
+/// The time for farewells, which may be missed without harm.
+const FAREWELL: Duration = Duration::from_secs(1);
+/// `SSH_EXTENDED_DATA_STDERR` of RFC 4254, section 5.2.
+const STDERR: u32 = 1;
+
+/// One logged-in session with what is needed to end it.
+pub(crate) struct Connection {
+    pub(crate) session: Handle<Client>,
+    pub(crate) observed: Arc<Observed>,
+    /// Cancelled when the session's task is over.
+    pub(crate) ended: CancellationToken,
+    /// Cuts the TCP stream when it is dropped.
+    pub(crate) tied: DropGuard,
+}
+
+/// One host over one connection.
+pub(crate) struct SshRemote {
+    host: HostName,
+    host_key: Fingerprint,
+    session: Handle<Client>,
+    observed: Arc<Observed>,
+    ended: CancellationToken,
+    tied: Mutex<Option<DropGuard>>,
+    permits: Semaphore,
+    abandoned: Abandoned,
+}
+
+/// Channels whose commands were given up, still to be closed. Closing needs to wait for the
+/// connection, which a dropped future cannot.
+type Abandoned = Mutex<Vec<ChannelWriteHalf<Msg>>>;
+
+/// Output as it comes in; outlives the future that reads it.
+struct Streams {
+    stdout: Capture,
+    stderr: Capture,
+}
+
+impl SshRemote {
+    pub(crate) fn new(host: HostName, host_key: Fingerprint, connection: Connection) -> Self {
+        Self {
+            host,
+            host_key,
+            session: connection.session,
+            observed: connection.observed,
+            ended: connection.ended,
+            tied: Mutex::new(Some(connection.tied)),
+            permits: Semaphore::new(CHANNEL_LIMIT),
+            abandoned: Mutex::default(),
+        }
+    }
+
+    /// Runs one command line with its input. The deadline begins when a channel is free.
+    pub(crate) async fn perform(
+        &self,
+        run: &Run,
+        command: Wire,
+        deadline: Duration,
+    ) -> Result<RemoteOutput> {
+        run.check()?;
+        let cancelled = run.cancellation().cancelled();
+        tokio::pin!(cancelled);
+        let _permit = tokio::select! {
+            biased;
+            () = &mut cancelled => return Err(Error::cancelled()),
+            permit = self.permits.acquire() => {
+                permit.map_err(|_| failure::closed(&self.host, &self.observed))?
+            }
+        };
+
+        let mut streams = Streams {
+            stdout: Capture::new(OUTPUT_LIMIT),
+            stderr: Capture::new(OUTPUT_LIMIT),
+        };
+        let talk = tokio::time::timeout(deadline, self.talk(command, &mut streams));
+        let ended = tokio::select! {
+            biased;
+            () = cancelled => Err(Error::cancelled()),
+            ended = talk => ended.unwrap_or_else(|_| Err(self.overdue(deadline))),
+        };
+        match ended {
+            Ok(exit) => Ok(RemoteOutput {
+                exit,
+                stdout: streams.stdout.into_text(),
+                stderr: streams.stderr.into_text(),
+            }),
+            Err(error) => {
+                self.close_abandoned().await;
+                let last = streams.stderr.last_line().or(streams.stdout.last_line());
+                Err(match last {
+                    Some(line) => error.with_context("last output", run.redact(&line)),
+                    None => error,
+                })
+            }
+        }
+    }
+
+    fn overdue(&self, deadline: Duration) -> Error {
+        Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "command on {} did not end within {}",
+                self.host,
+                seconds(deadline)
+            ),
+        )
+    }
+
+    async fn talk(&self, command: Wire, streams: &mut Streams) -> Result<Exit> {
+        self.close_abandoned().await;
+        let channel = self
+            .session
+            .channel_open_session()
+            .await
+            .map_err(|error| self.not_opened(error))?;
+        let (read, write) = channel.split();
+        let write = Closing {
+            write: Some(write),
+            abandoned: &self.abandoned,
+        };
+        let exit = self.converse(command, read, &write, streams).await?;
+        write.done();
+        Ok(exit)
+    }
+
+    /// Sends the input and reads the output side by side: either may have to wait for the
+    /// other. Reads until the channel closes, since output may follow the exit status.
+    async fn converse(
+        &self,
+        command: Wire,
+        mut read: ChannelReadHalf,
+        write: &Closing<'_>,
+        streams: &mut Streams,
+    ) -> Result<Exit> {
+        let Some(write) = write.write.as_ref() else {
+            return Err(failure::closed(&self.host, &self.observed));
+        };
+        let send = async {
+            write.exec(true, command.line).await?;
+            write.data_bytes(command.stdin).await?;
+            write.eof().await
+        };
+        tokio::pin!(send);
+        let mut sending = true;
+        let mut exit = None;
+        loop {
+            let message = tokio::select! {
+                result = &mut send, if sending => {
+                    sending = false;
+                    // A command may end without reading its input. If it is the connection
+                    // that has ended, the read half tells.
+                    if let Err(error) = result {
+                        tracing::debug!(host = %self.host, %error, "input was not read");
+                    }
+                    continue;
+                }
+                message = read.wait() => message,
+            };
+            match message {
+                Some(ChannelMsg::Data { data }) => streams.stdout.push(&data),
+                Some(ChannelMsg::ExtendedData { data, ext: STDERR }) => streams.stderr.push(&data),
+                Some(ChannelMsg::ExitStatus { exit_status }) => {
+                    exit = Some(Exit::Code(exit_status));
+                }
+                Some(ChannelMsg::ExitSignal { signal_name, .. }) => {
+                    exit = Some(Exit::Signal(signal(&signal_name)));
+                }
+                Some(ChannelMsg::Failure) => {
+                    return Err(Error::new(
+                        ErrorKind::Rejected,
+                        format!("{} refused to run a command", self.host),
+                    ));
+                }
+                Some(ChannelMsg::Close) | None => break,
+                Some(_) => {}
+            }
+        }
+        exit.ok_or_else(|| failure::lost(&self.host, &self.observed))
+    }
+
+    fn not_opened(&self, error: russh::Error) -> Error {
+        match error {
+            russh::Error::ChannelOpenFailure(_) => Error::new(
+                ErrorKind::Unavailable,
+                format!("{} refused a further command on its connection", self.host),
+            )
+            .with_retry(Retry::After(None))
+            .with_source(error),
+            _ => failure::closed(&self.host, &self.observed),
+        }
+    }
+
+    async fn close_abandoned(&self) {
+        let channels = std::mem::take(
+            &mut *self
+                .abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner),
+        );
+        for channel in channels {
+            let closing = tokio::time::timeout(FAREWELL, channel.close());
+            if !matches!(closing.await, Ok(Ok(()))) {
+                tracing::debug!(host = %self.host, "channel stays open");
+            }
+        }
+    }
+}
+
+#[async_trait]
+impl Remote for SshRemote {
+    fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    fn host_key(&self) -> Fingerprint {
+        self.host_key
+    }
+
+    async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
+        let work = async {
+            let wire = wire(&command.line)?;
+            self.perform(run, wire, command.deadline).await
+        };
+        work.await.map_err(|error| error.with_operation("exec"))
+    }
+
+    async fn upload(&self, run: &Run, upload: &Upload) -> Result<()> {
+        upload::upload(self, run, upload)
+            .await
+            .map_err(|error| error.with_operation("upload"))
+    }
+
+    async fn close(&self) {
+        self.permits.close();
+        let goodbye = async {
+            let said = self
+                .session
+                .disconnect(Disconnect::ByApplication, "", "")
+                .await;
+            if said.is_ok() {
+                self.ended.cancelled().await;
+            }
+        };
+        if tokio::time::timeout(FAREWELL, goodbye).await.is_err() {
+            tracing::debug!(host = %self.host, "connection is cut");
+        }
+        let tied = self
+            .tied
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
+            .take();
+        drop(tied);
+        // Nothing holds the session's task up any more but a command that nobody polls.
+        let over = tokio::time::timeout(FAREWELL, self.ended.cancelled());
+        if over.await.is_err() {
+            tracing::debug!(host = %self.host, "connection ends later");
+        }
+    }
+}
+
+impl fmt::Debug for SshRemote {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("SshRemote")
+            .field("host", &self.host)
+            .field("host_key", &self.host_key)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A channel that has to be closed by us unless the host has closed it.
+struct Closing<'a> {
+    write: Option<ChannelWriteHalf<Msg>>,
+    abandoned: &'a Abandoned,
+}
+
+impl Closing<'_> {
+    fn done(mut self) {
+        self.write = None;
+    }
+}
+
+impl Drop for Closing<'_> {
+    fn drop(&mut self) {
+        if let Some(write) = self.write.take() {
+            self.abandoned
+                .lock()
+                .unwrap_or_else(PoisonError::into_inner)
+                .push(write);
+        }
+    }
+}
+
+/// The name of a signal as RFC 4254 writes it, without `SIG`.
+fn signal(signal: &russh::Sig) -> String {
+    match signal {
+        russh::Sig::Custom(name) => failure::printable(name),
+        known => format!("{known:?}"),
+    }
+}

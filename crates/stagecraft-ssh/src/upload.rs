@@ -1,0 +1,127 @@
+//! Writing a file in one command.
+
+use std::time::Duration;
+
+use secrecy::ExposeSecret as _;
+use stagecraft_core::{Error, ErrorKind, Result, Run, Upload, seconds};
+
+use crate::quote::{Wire, argv_line};
+use crate::remote::SshRemote;
+
+/// The time for one file.
+const DEADLINE: Duration = Duration::from_mins(2);
+
+/// Arguments: path, size in bytes, mode, owner or nothing. The size tells a whole content
+/// from one that a lost connection has cut off: both end with an end of file.
+const SCRIPT: &str = r#"set -eu
+umask 077
+path=$1 size=$2 mode=$3 owner=$4
+dir=${path%/*}
+dir=${dir:-/}
+if [ ! -d "$dir" ]; then echo "directory $dir does not exist" >&2; exit 1; fi
+if [ -d "$path" ]; then echo "$path is a directory" >&2; exit 1; fi
+tmp=
+trap '[ -z "$tmp" ] || rm -f -- "$tmp"' EXIT
+trap 'exit 1' HUP INT PIPE TERM
+tmp=$(mktemp -- "$dir/.${path##*/}.XXXXXX")
+cat >"$tmp"
+if [ "$(wc -c <"$tmp")" -ne "$size" ]; then echo "content did not arrive whole" >&2; exit 1; fi
+[ -z "$owner" ] || chown -- "$owner" "$tmp"
+chmod -- "$mode" "$tmp"
+mv -f -- "$tmp" "$path"
+tmp="#;
+
+/// Writes the file. Repeating it writes the same again; a lost connection leaves the old file.
+pub(crate) async fn upload(remote: &SshRemote, run: &Run, upload: &Upload) -> Result<()> {
+    check(upload)?;
+    let content = upload.content.expose_secret().as_bytes();
+    let size = content.len().to_string();
+    let mode = format!("{:04o}", upload.mode);
+    let owner = upload.owner.as_deref().unwrap_or_default();
+    let argv = ["sh", "-c", SCRIPT, "sh", &upload.path, &size, &mode, owner];
+    let command = Wire {
+        line: argv_line(&argv)?,
+        stdin: content.to_vec(),
+    };
+    let failed = |kind, source: Error| {
+        let retry = source.retry();
+        Error::new(
+            kind,
+            format!(
+                "cannot write {} on {}",
+                upload.path,
+                stagecraft_core::Remote::host(remote)
+            ),
+        )
+        .with_retry(retry)
+        .with_source(source)
+    };
+    match remote.perform(run, command, DEADLINE).await {
+        Ok(output) => match output.success() {
+            Ok(_) => Ok(()),
+            Err(error) => Err(failed(ErrorKind::CommandFailed, error)),
+        },
+        Err(error) if error.kind() == ErrorKind::Cancelled => Err(error),
+        Err(error) if error.kind() == ErrorKind::Timeout => Err(Error::new(
+            ErrorKind::Timeout,
+            format!(
+                "writing {} did not end within {}",
+                upload.path,
+                seconds(DEADLINE)
+            ),
+        )
+        .with_source(error)),
+        Err(error) => Err(failed(error.kind(), error)),
+    }
+}
+
+fn check(upload: &Upload) -> Result<()> {
+    let wrong = |rule: &str| {
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("cannot write to {:?}: {rule}", upload.path),
+        ))
+    };
+    let name = upload.path.rsplit('/').next().unwrap_or_default();
+    if !upload.path.starts_with('/') {
+        return wrong("the path is not absolute");
+    }
+    if matches!(name, "" | "." | "..") {
+        return wrong("the path names no file");
+    }
+    if upload.mode > 0o7777 {
+        return wrong("the mode has more than four octal digits");
+    }
+    if upload.owner.as_deref().is_some_and(str::is_empty) {
+        return wrong("the owner is empty");
+    }
+    Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use secrecy::SecretString;
+
+    use super::*;
+
+    #[test]
+    fn impossible_uploads_are_refused_before_anything_is_sent() {
+        let table = [
+            ("etc/x", 0o600, None),
+            ("/etc/", 0o600, None),
+            ("/etc/..", 0o600, None),
+            ("/etc/x", 0o10000, None),
+            ("/etc/x", 0o600, Some("")),
+        ];
+        for (path, mode, owner) in table {
+            let upload = Upload {
+                path: path.to_owned(),
+                content: SecretString::from("x"),
+                mode,
+                owner: owner.map(str::to_owned),
+            };
+            let error = check(&upload).unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{path} {mode:o} {owner:?}");
+        }
+    }
+}

@@ -1,0 +1,12 @@
+//! Everything against OpenSSH's own server and agent, unprivileged on a loopback port.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "what a test sets up may fail it; the lint knows only functions marked as tests"
+)]
+
+mod commands;
+mod faults;
+mod host_key;
+mod login;
+mod support;

@@ -1,0 +1,179 @@
+//! The provider's block of the configuration.
+
+mod values;
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use stagecraft_core::RoleName;
+use stagecraft_core::config::unsupported;
+
+pub use self::values::{LoginServer, Tag, TailnetDomain, ValueError};
+pub(crate) use self::values::{is_variable_name, parse_text};
+use crate::version::ClientVersion;
+
+/// How hosts join a Tailscale network.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct TailscaleConfig {
+    /// The name of the variable that holds the auth key, for example `TS_AUTHKEY`. Never the
+    /// key itself. Required. The key is read only when a host has to log in.
+    #[serde(alias = "authKeyEnv")]
+    pub auth_key_env: String,
+    /// The tailnet's domain (its `MagicDNS` suffix), for example `tail1234.ts.net`. Required.
+    /// A host that belongs to another tailnet is refused, never moved.
+    #[serde(alias = "tailnetDomain")]
+    pub tailnet_domain: TailnetDomain,
+    /// The tags of every node, for example `["tag:stagecraft"]`. Default: none.
+    /// A node may bear further tags.
+    #[serde(default, alias = "defaultTags")]
+    pub default_tags: Vec<Tag>,
+    /// Further tags by role, for example `{ db: ["tag:db"] }`. Default: none.
+    #[serde(default, alias = "roleTags")]
+    pub role_tags: BTreeMap<RoleName, Vec<Tag>>,
+    /// How the client comes onto a host.
+    #[serde(default)]
+    pub install: InstallConfig,
+    /// The control server, if it is not Tailscale's own, for example
+    /// `https://headscale.example.com`. Must be `https`, or `http` on loopback.
+    #[serde(default, alias = "loginServer")]
+    pub login_server: Option<LoginServer>,
+    /// Whether hosts use the tailnet's DNS settings. Default: `false`, since it rewrites the
+    /// resolver that containers copy.
+    #[serde(default, alias = "acceptDns")]
+    pub accept_dns: bool,
+    #[serde(default, deserialize_with = "unsupported")]
+    #[schemars(skip)]
+    oauth: Option<()>,
+    #[serde(default, alias = "apiKeyEnv", deserialize_with = "unsupported")]
+    #[schemars(skip)]
+    api_key_env: Option<()>,
+}
+
+/// How the client comes onto a host.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields)]
+#[non_exhaustive]
+pub struct InstallConfig {
+    /// `auto` (the default) installs the vendor's package where the client is missing;
+    /// `skip` takes a host without the client as an error.
+    #[serde(default)]
+    pub method: InstallMethod,
+    /// The oldest version that is accepted, for example `"1.80"`. Default: any. An older
+    /// client is an error; nothing is upgraded.
+    #[serde(default, alias = "minVersion")]
+    pub min_version: Option<ClientVersion>,
+}
+
+/// Whether the client is installed.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+#[non_exhaustive]
+pub enum InstallMethod {
+    /// Where it is missing, from the vendor's package source.
+    #[default]
+    Auto,
+    /// Never.
+    Skip,
+}
+
+impl TailscaleConfig {
+    /// A configuration with defaults in all that is not required.
+    pub fn new(auth_key_env: impl Into<String>, tailnet_domain: TailnetDomain) -> Self {
+        Self {
+            auth_key_env: auth_key_env.into(),
+            tailnet_domain,
+            default_tags: Vec::new(),
+            role_tags: BTreeMap::new(),
+            install: InstallConfig::default(),
+            login_server: None,
+            accept_dns: false,
+            oauth: None,
+            api_key_env: None,
+        }
+    }
+
+    /// The tags that a node of a role must bear: sorted, each once.
+    pub fn tags_of(&self, role: &RoleName) -> BTreeSet<Tag> {
+        self.default_tags
+            .iter()
+            .chain(self.role_tags.get(role).into_iter().flatten())
+            .cloned()
+            .collect()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::Arc;
+
+    use stagecraft_core::config::{ConfigBlock, ConfigError, Document};
+
+    use super::*;
+
+    fn parse(text: &str) -> Result<TailscaleConfig, ConfigError> {
+        let document = Document::new("stagecraft.yml", text).unwrap();
+        ConfigBlock::new(Arc::new(document), [] as [&str; 0]).parse()
+    }
+
+    #[test]
+    fn every_key_is_taken_in_both_spellings() {
+        let snake = parse(
+            "auth_key_env: TS_AUTHKEY\ntailnet_domain: Tail1.ts.net\ndefault_tags: [\"tag:a\"]\n\
+             role_tags: { db: [\"tag:db\", \"tag:a\"] }\ninstall: { method: skip, min_version: \"1.80\" }\n\
+             login_server: https://hs.example.com\naccept_dns: true\n",
+        )
+        .unwrap();
+        let camel = parse(
+            "authKeyEnv: TS_AUTHKEY\ntailnetDomain: tail1.ts.net\ndefaultTags: [\"tag:a\"]\n\
+             roleTags: { db: [\"tag:db\", \"tag:a\"] }\ninstall: { method: skip, minVersion: \"1.80.0\" }\n\
+             loginServer: https://hs.example.com/\nacceptDns: true\n",
+        )
+        .unwrap();
+        assert_eq!(snake, camel);
+        assert_eq!(snake.tailnet_domain.as_str(), "tail1.ts.net");
+        let tags: Vec<String> = snake
+            .tags_of(&RoleName::new("db").unwrap())
+            .iter()
+            .map(ToString::to_string)
+            .collect();
+        assert_eq!(tags, ["tag:a", "tag:db"]);
+        assert_eq!(snake.tags_of(&RoleName::new("app").unwrap()).len(), 1);
+    }
+
+    #[test]
+    fn wrong_values_are_named_with_their_place() {
+        let required = "auth_key_env: K\ntailnet_domain: t.ts.net\n";
+        for (line, message) in [
+            ("default_tags: [db]", "invalid tag \"db\""),
+            ("role_tags: { DB: [] }", "invalid role"),
+            ("login_server: http://hs.example.com", "must be https"),
+            ("accept_dns: maybe", "expected a boolean"),
+            ("install: { min_version: [1] }", "expected a string"),
+            ("install: { min_version: new }", "invalid version"),
+            ("install: { method: script }", "unknown variant `script`"),
+            ("oauth: { client_id_env: X }", "not supported yet"),
+            ("api_key_env: X", "not supported yet"),
+            ("default_tag: []", "unknown field `default_tag`"),
+        ] {
+            let error = parse(&format!("{required}{line}\n")).unwrap_err();
+            assert!(error.to_string().contains(message), "{line}: {error}");
+            assert_eq!(error.location.map(|at| at.line), Some(3), "{line}: {error}");
+        }
+        let error = parse("auth_key_env: K\ntailnet_domain: tailnet\n").unwrap_err();
+        assert!(error.to_string().contains("at least one dot"), "{error}");
+        let error = parse("tailnet_domain: t.ts.net\n").unwrap_err();
+        assert!(error.to_string().contains("missing field `auth_key_env`"));
+    }
+
+    #[test]
+    fn schema_is_closed_and_leaves_out_what_is_refused() {
+        let schema = schemars::schema_for!(TailscaleConfig);
+        let text = schema.as_value().to_string();
+        assert!(text.contains("\"additionalProperties\":false"));
+        assert!(!text.contains("oauth"));
+        assert!(text.contains("The name of the variable"));
+    }
+}

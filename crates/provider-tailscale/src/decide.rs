@@ -1,0 +1,255 @@
+//! What is to be changed on a host: a pure function of configuration and facts.
+
+use std::collections::BTreeSet;
+
+use stagecraft_core::{Change, Joined, NodeSpec};
+
+use crate::config::{InstallMethod, LoginServer, TailscaleConfig};
+use crate::error::Failure;
+use crate::facts::{Client, HostFacts, Preferences, System};
+use crate::status::{BackendState, Status};
+use crate::version::ClientVersion;
+
+/// The control server of a client that was told of none, in its old and its new spelling.
+const VENDOR_SERVERS: [&str; 2] = [
+    "https://controlplane.tailscale.com",
+    "https://login.tailscale.com",
+];
+
+/// One kind of change.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+pub(crate) enum Action {
+    /// Install the client.
+    Install,
+    /// Start the daemon. What follows is known only when it answers.
+    Daemon,
+    /// Connect again with the login that there is.
+    Start,
+    /// Wait for the connection. A healthy login is never renewed: a key that has expired
+    /// meanwhile would end it (tailscale/tailscale#16987).
+    Reconnect,
+    /// Log in with the auth key.
+    Join,
+    /// Ask for the tags, without a key.
+    Retag,
+    /// Edit the settings.
+    Settings,
+}
+
+impl Action {
+    pub(crate) fn id(self) -> &'static str {
+        match self {
+            Self::Install => "install",
+            Self::Daemon => "daemon",
+            Self::Start => "start",
+            Self::Reconnect => "reconnect",
+            Self::Join => "join",
+            Self::Retag => "retag",
+            Self::Settings => "settings",
+        }
+    }
+
+    pub(crate) fn change(self, target: &Target<'_>) -> Change {
+        let node = &target.node.name;
+        let domain = &target.config.tailnet_domain;
+        let summary = match self {
+            Self::Install => "install tailscale".to_owned(),
+            Self::Daemon => "start tailscaled, then connect as needed".to_owned(),
+            Self::Start => format!("connect {node} to {domain} again"),
+            Self::Reconnect => format!("wait for {node} to connect to {domain}"),
+            Self::Join => format!("join {domain} as {node}"),
+            Self::Retag => format!("tag {node} with {}", target.tag_list()),
+            Self::Settings => format!("edit the tailscale settings of {node}"),
+        };
+        Change::new(self.id(), summary)
+    }
+}
+
+/// A node as it is to be.
+#[derive(Debug)]
+pub(crate) struct Target<'a> {
+    pub(crate) config: &'a TailscaleConfig,
+    pub(crate) node: &'a NodeSpec,
+    pub(crate) tags: BTreeSet<String>,
+}
+
+impl<'a> Target<'a> {
+    pub(crate) fn new(config: &'a TailscaleConfig, node: &'a NodeSpec) -> Self {
+        let tags = config.tags_of(&node.role);
+        Self {
+            config,
+            node,
+            tags: tags.iter().map(ToString::to_string).collect(),
+        }
+    }
+
+    /// The wanted tags, as `--advertise-tags` takes them.
+    pub(crate) fn tag_list(&self) -> String {
+        let tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
+        tags.join(",")
+    }
+
+    /// Decides what is to be changed.
+    pub(crate) fn decide(&self, facts: &HostFacts) -> Result<Vec<Action>, Failure> {
+        if let Some(action) = self.decide_client(facts)? {
+            return Ok(match action {
+                Action::Install => vec![Action::Install, Action::Join],
+                other => vec![other],
+            });
+        }
+        let Client::Answering {
+            preferences,
+            status,
+            ..
+        } = &facts.client
+        else {
+            return Ok(Vec::new());
+        };
+        self.check_owner(preferences, status)?;
+        Ok(self
+            .decide_membership(preferences, status)?
+            .into_iter()
+            .collect())
+    }
+
+    /// Decides what the client itself needs, apart from any membership.
+    pub(crate) fn decide_client(&self, facts: &HostFacts) -> Result<Option<Action>, Failure> {
+        let version = match &facts.client {
+            Client::Missing => {
+                if self.config.install.method == InstallMethod::Skip {
+                    return Err(Failure::NotInstalled);
+                }
+                check_system(&facts.system)?;
+                return Ok(Some(Action::Install));
+            }
+            Client::Silent { version } | Client::Answering { version, .. } => version,
+        };
+        self.check_version(version)?;
+        Ok(matches!(facts.client, Client::Silent { .. }).then_some(Action::Daemon))
+    }
+
+    fn check_version(&self, found: &str) -> Result<(), Failure> {
+        let Some(wanted) = &self.config.install.min_version else {
+            return Ok(());
+        };
+        let version: ClientVersion = found
+            .parse()
+            .map_err(|_| Failure::Unreadable(format!("version {found:?}")))?;
+        if version < *wanted {
+            return Err(Failure::TooOld {
+                found: version.to_string(),
+                wanted: wanted.to_string(),
+            });
+        }
+        Ok(())
+    }
+
+    /// A host with a login at another place is not ours to move.
+    fn check_owner(&self, preferences: &Preferences, status: &Status) -> Result<(), Failure> {
+        if !status.has_login() {
+            return Ok(());
+        }
+        if let Some(found) = &preferences.control_url {
+            let found = found.trim_end_matches('/');
+            let wanted = self.config.login_server.as_ref().map(LoginServer::as_str);
+            let same = match wanted {
+                Some(wanted) => {
+                    found.eq_ignore_ascii_case(wanted)
+                        || (VENDOR_SERVERS.contains(&wanted) && VENDOR_SERVERS.contains(&found))
+                }
+                None => VENDOR_SERVERS.contains(&found),
+            };
+            if !same {
+                return Err(Failure::OtherServer {
+                    found: found.to_owned(),
+                    wanted: wanted.unwrap_or(VENDOR_SERVERS[0]).to_owned(),
+                });
+            }
+        }
+        self.check_tailnet(status)
+    }
+
+    fn check_tailnet(&self, status: &Status) -> Result<(), Failure> {
+        let wanted = self.config.tailnet_domain.as_str();
+        if status.suffix.is_empty() || status.suffix == wanted {
+            return Ok(());
+        }
+        Err(Failure::OtherTailnet {
+            found: status.suffix.clone(),
+            wanted: wanted.to_owned(),
+        })
+    }
+
+    fn decide_membership(
+        &self,
+        preferences: &Preferences,
+        status: &Status,
+    ) -> Result<Option<Action>, Failure> {
+        Ok(match &status.state {
+            BackendState::NeedsMachineAuth => {
+                return Err(Failure::NeedsApproval(self.node.name.to_string()));
+            }
+            BackendState::Other(other) => {
+                return Err(Failure::Unreadable(format!("state {other:?}")));
+            }
+            BackendState::NeedsLogin => Some(Action::Join),
+            _ if !status.has_login() => Some(Action::Join),
+            BackendState::Stopped => Some(Action::Start),
+            BackendState::NoState | BackendState::Starting => Some(Action::Reconnect),
+            BackendState::Running if !status.is_connected() => Some(Action::Reconnect),
+            BackendState::Running if !self.missing_tags(status).is_empty() => Some(Action::Retag),
+            BackendState::Running if self.settings_differ(preferences, status) => {
+                Some(Action::Settings)
+            }
+            BackendState::Running => None,
+        })
+    }
+
+    fn missing_tags(&self, status: &Status) -> Vec<&str> {
+        self.tags
+            .iter()
+            .filter(|tag| !status.tags.contains(tag))
+            .map(String::as_str)
+            .collect()
+    }
+
+    /// Settings that could not be read do not differ.
+    fn settings_differ(&self, preferences: &Preferences, status: &Status) -> bool {
+        let Some(accept_dns) = preferences.accept_dns else {
+            return false;
+        };
+        let name = preferences.hostname.as_ref().unwrap_or(&status.host_name);
+        accept_dns != self.config.accept_dns || name != self.node.name.as_str()
+    }
+
+    /// Proves that the node is connected as wanted.
+    pub(crate) fn verify(&self, status: &Status) -> Result<Joined, Failure> {
+        self.check_tailnet(status)?;
+        let missing = self.missing_tags(status);
+        if !missing.is_empty() {
+            return Err(Failure::TagsMissing(missing.join(", ")));
+        }
+        Ok(Joined {
+            node_id: status.node_id.clone(),
+            fqdn: status.dns_name.clone(),
+            addresses: status.addresses.clone(),
+        })
+    }
+}
+
+/// Whether the vendor's package source serves the system.
+fn check_system(system: &System) -> Result<(), Failure> {
+    let name = match system.id.as_str() {
+        "" => "unknown system",
+        id => id,
+    };
+    if !matches!(name, "debian" | "ubuntu") {
+        return Err(Failure::System(name.to_owned()));
+    }
+    let codename = &system.codename;
+    // It becomes a part of a URL.
+    if codename.is_empty() || !codename.chars().all(|c| c.is_ascii_alphanumeric()) {
+        return Err(Failure::System(format!("{name} {codename:?}")));
+    }
+    Ok(())
+}

@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod builder;
+mod classify;
+mod config;
+mod decide;
+mod error;
+mod facts;
+mod install;
+mod join;
+mod provider;
+mod session;
+mod shell;
+mod status;
+mod version;
+
+pub use stagecraft_core as core;
+
+pub use builder::TailscaleBuilder;
+pub use config::{
+    InstallConfig, InstallMethod, LoginServer, Tag, TailnetDomain, TailscaleConfig, ValueError,
+};
+pub use provider::{DESCRIPTOR, Ensured, Tailscale};
+pub use version::{ClientVersion, VersionError};

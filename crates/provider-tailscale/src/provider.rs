@@ -1,0 +1,230 @@
+//! The provider: Stagecraft's contract, carried out with the `tailscale` command on each host.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stagecraft_core::config::ConfigBlock;
+use stagecraft_core::{
+    Build, BuildContext, Change, Descriptor, Error, ErrorKind, Joined, NetworkProvider, NodeName,
+    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepOutcome,
+};
+
+use crate::builder::TailscaleBuilder;
+use crate::config::{TailscaleConfig, is_variable_name};
+use crate::decide::{Action, Target};
+use crate::facts::{HostFacts, PROBE};
+use crate::session::{Session, Waits};
+
+/// The provider's id.
+pub(crate) const ID: &str = "tailscale";
+
+/// Describes the provider to a [`Registry`](stagecraft_core::Registry).
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    id: ID,
+    summary: "Tailscale, and headscale by its login server",
+    origin: env!("CARGO_PKG_NAME"),
+    capabilities: &[],
+    schema: || schemars::schema_for!(TailscaleConfig),
+    build: Build::Network(build_provider),
+};
+
+stagecraft_core::register!(DESCRIPTOR);
+
+/// Makes hosts members of a tailnet.
+#[derive(Debug, Clone)]
+pub struct Tailscale {
+    config: TailscaleConfig,
+    waits: Waits,
+}
+
+/// A host that [`Tailscale::ensure_joined`] has brought into the tailnet.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Ensured {
+    /// The node.
+    pub joined: Joined,
+    /// What had to be changed, in the order in which it was done. Empty: nothing.
+    pub changes: Vec<Change>,
+}
+
+impl Tailscale {
+    /// Starts a provider that is configured in code. Nothing is read, sent or checked yet.
+    ///
+    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain`
+    /// the tailnet's `MagicDNS` suffix.
+    pub fn builder(
+        auth_key_env: impl Into<String>,
+        tailnet_domain: impl Into<String>,
+    ) -> TailscaleBuilder {
+        TailscaleBuilder::new(auth_key_env.into(), tailnet_domain.into())
+    }
+
+    /// Makes a provider of a configuration. Reads no secret and does no I/O.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does
+    /// not repeat the value, which may be a key in the wrong place.
+    pub fn new(config: TailscaleConfig) -> Result<Self> {
+        if !is_variable_name(&config.auth_key_env) {
+            return Err(Error::new(
+                ErrorKind::Config,
+                format!("tailscale provider: auth_key_env {VARIABLE_RULE}"),
+            )
+            .with_provider(ID)
+            .with_operation("build"));
+        }
+        Ok(Self {
+            config,
+            waits: Waits::default(),
+        })
+    }
+
+    pub(crate) fn with_waits(mut self, waits: Waits) -> Self {
+        self.waits = waits;
+        self
+    }
+
+    /// The configuration.
+    pub fn config(&self) -> &TailscaleConfig {
+        &self.config
+    }
+
+    /// Makes sure that the client is installed, new enough, and that its daemon answers.
+    ///
+    /// A host with all that is left alone: [`StepOutcome::Unchanged`]. Safe to repeat, also
+    /// after an installation that was cut off.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`change`](NetworkProvider::change) with the operation `install`.
+    pub async fn ensure_installed(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        node: &NodeSpec,
+    ) -> Result<StepOutcome> {
+        let session = self.session(run, remote, node);
+        let done = session.converge_client().await?;
+        Ok(if done.is_empty() {
+            StepOutcome::Unchanged
+        } else {
+            let changes = changes(&done, &session.target);
+            StepOutcome::Changed {
+                changes: changes.into_iter().map(|change| change.summary).collect(),
+            }
+        })
+    }
+
+    /// Makes sure that the host is a connected member of the tailnet, with all that it takes.
+    ///
+    /// A member in good order is left alone, and the auth key is not even read. Safe to
+    /// repeat.
+    ///
+    /// # Errors
+    ///
+    /// Those of [`change`](NetworkProvider::change).
+    pub async fn ensure_joined(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        node: &NodeSpec,
+    ) -> Result<Ensured> {
+        let session = self.session(run, remote, node);
+        let (joined, done) = session.converge().await?;
+        Ok(Ensured {
+            joined,
+            changes: changes(&done, &session.target),
+        })
+    }
+
+    fn session<'a>(
+        &'a self,
+        run: &'a Run,
+        remote: &'a dyn Remote,
+        node: &'a NodeSpec,
+    ) -> Session<'a> {
+        Session {
+            run,
+            remote,
+            target: Target::new(&self.config, node),
+            waits: self.waits,
+        }
+    }
+}
+
+#[async_trait]
+impl NetworkProvider for Tailscale {
+    fn id(&self) -> &'static str {
+        ID
+    }
+
+    fn join_variables(&self) -> Vec<String> {
+        vec![self.config.auth_key_env.clone()]
+    }
+
+    fn probe(&self) -> ProbeScript {
+        ProbeScript(PROBE)
+    }
+
+    /// The changes bear the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag` and
+    /// `settings`.
+    ///
+    /// A host that is a member of another tailnet, or of another control server, is refused:
+    /// it is not ours to move.
+    fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>> {
+        let facts = HostFacts::parse(facts)?;
+        let target = Target::new(&self.config, node);
+        let actions = target.decide(&facts)?;
+        Ok(changes(&actions, &target))
+    }
+
+    /// The host is read again first, and what it needs then is done: a change that somebody
+    /// else has made meanwhile is left out. Without changes it is only verified.
+    ///
+    /// A cancelled run makes no further change; a command that has begun ends in its own way
+    /// on the host, and the auth key's file is removed even then.
+    async fn change(
+        &self,
+        run: &Run,
+        host: &dyn Remote,
+        node: &NodeSpec,
+        _changes: &[Change],
+    ) -> Result<Joined> {
+        let (joined, _done) = self.session(run, host, node).converge().await?;
+        Ok(joined)
+    }
+
+    /// The name that a node is expected to have. The server may give another, for example with
+    /// a number at its end while an old node of that name exists: [`Joined::fqdn`] is the real
+    /// one.
+    fn node_fqdn(&self, node: &NodeName) -> Result<String> {
+        Ok(format!("{node}.{}", self.config.tailnet_domain))
+    }
+
+    /// Does nothing and says so: without access to the control server's API a node can be
+    /// removed only by a person.
+    async fn forget(&self, _run: &Run, node: &NodeName) -> Result<StepOutcome> {
+        Ok(StepOutcome::Skipped {
+            reason: format!("no API access: remove {node} in the admin console"),
+        })
+    }
+}
+
+const VARIABLE_RULE: &str =
+    "must be the name of a variable (letters, digits and '_'), not the key itself";
+
+fn changes(actions: &[Action], target: &Target<'_>) -> Vec<Change> {
+    actions.iter().map(|action| action.change(target)).collect()
+}
+
+fn build_provider(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn NetworkProvider>> {
+    let config: TailscaleConfig = block.parse()?;
+    if !is_variable_name(&config.auth_key_env) {
+        let mut error = block.error(&["auth_key_env"], VARIABLE_RULE);
+        // The line may hold a key in the wrong place.
+        error.excerpt = None;
+        return Err(error.into());
+    }
+    Ok(Arc::new(Tailscale::new(config)?))
+}

@@ -1,0 +1,240 @@
+//! One host being brought into the network: read, decide, act, until nothing is left to do.
+
+use std::sync::{Mutex, PoisonError};
+use std::time::Duration;
+
+use stagecraft_core::{
+    Error, ErrorKind, Joined, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteOutput, Result,
+    Run, seconds,
+};
+
+use crate::decide::{Action, Target};
+use crate::error::{Failure, transport, with_evidence};
+use crate::facts::{HostFacts, PROBE};
+use crate::status::{BackendState, Status};
+use crate::{install, join};
+
+/// The time for a command that only reads or edits: each of its parts has 10 s of its own.
+pub(crate) const SHORT: Duration = Duration::from_mins(1);
+/// The lines of output that an error shows.
+pub(crate) const EVIDENCE_LINES: usize = 10;
+
+/// The waits of a session.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Waits {
+    /// For a daemon that was just started to answer.
+    pub(crate) daemon: PollPolicy,
+    /// For a node to be connected.
+    pub(crate) connect: PollPolicy,
+}
+
+impl Default for Waits {
+    fn default() -> Self {
+        Self {
+            daemon: PollPolicy {
+                interval: Duration::from_secs(1),
+                deadline: Duration::from_secs(20),
+            },
+            connect: PollPolicy {
+                interval: Duration::from_secs(2),
+                deadline: Duration::from_secs(30),
+            },
+        }
+    }
+}
+
+/// Work on one host.
+#[derive(Debug)]
+pub(crate) struct Session<'a> {
+    pub(crate) run: &'a Run,
+    pub(crate) remote: &'a dyn Remote,
+    pub(crate) target: Target<'a>,
+    pub(crate) waits: Waits,
+}
+
+impl Session<'_> {
+    /// Acts until nothing is left to do. Each action is taken at most once.
+    ///
+    /// The host is read again before every action, so one that has become needless is left
+    /// out, and a key is never sent to a node with a healthy login.
+    pub(crate) async fn converge(&self) -> Result<(Joined, Vec<Action>)> {
+        let mut done = Vec::new();
+        let mut facts = self.read("verify").await?;
+        loop {
+            let pending = self.target.decide(&facts)?;
+            let Some(&action) = pending.first() else {
+                return Ok((self.joined(&facts)?, done));
+            };
+            if done.contains(&action) {
+                let summary = action.change(&self.target).summary;
+                return Err(Failure::DidNotLast(summary).into());
+            }
+            if pending.contains(&Action::Join) {
+                // A missing key is to be told before anything is changed.
+                join::auth_key(self)?;
+            }
+            self.run.check()?;
+            facts = self.perform(action, &facts).await?;
+            done.push(action);
+        }
+    }
+
+    /// Installs and starts the client, if it is missing or silent.
+    pub(crate) async fn converge_client(&self) -> Result<Vec<Action>> {
+        let mut done = Vec::new();
+        let mut facts = self.read("install").await?;
+        while let Some(action) = self.target.decide_client(&facts)? {
+            if done.contains(&action) {
+                let summary = action.change(&self.target).summary;
+                return Err(Error::from(Failure::DidNotLast(summary)).with_operation("install"));
+            }
+            self.run.check()?;
+            facts = self.perform(action, &facts).await?;
+            done.push(action);
+        }
+        Ok(done)
+    }
+
+    async fn perform(&self, action: Action, facts: &HostFacts) -> Result<HostFacts> {
+        tracing::debug!(host = %self.remote.host(), action = action.id(), "changing");
+        match action {
+            Action::Install => {
+                install::install(self, &facts.system).await?;
+                self.read_settled().await
+            }
+            Action::Daemon => {
+                install::start_daemon(self).await?;
+                self.read_settled().await
+            }
+            Action::Start => join::start(self).await,
+            Action::Reconnect => self.await_connection().await,
+            Action::Join => join::join(self).await,
+            Action::Retag => join::retag(self).await,
+            Action::Settings => join::edit_settings(self).await,
+        }
+    }
+
+    fn joined(&self, facts: &HostFacts) -> Result<Joined> {
+        let status = facts.status().ok_or(Failure::DaemonSilent)?;
+        let joined = self.target.verify(status);
+        joined.map_err(|failure| Error::from(failure).with_operation("verify"))
+    }
+
+    /// Reads the host once.
+    pub(crate) async fn read(&self, operation: &'static str) -> Result<HostFacts> {
+        let output = self.script(PROBE.to_owned(), SHORT, operation).await?;
+        let facts = ProbeFacts {
+            output: output.stdout,
+            code: 0,
+        };
+        HostFacts::parse(&facts).map_err(|failure| {
+            let error = Error::from(failure).with_operation(operation);
+            self.evidence(error, "output", &output.stderr)
+        })
+    }
+
+    /// Reads the host when its daemon has found its state after a start.
+    async fn read_settled(&self) -> Result<HostFacts> {
+        let settled = |facts: &HostFacts| {
+            let status = facts.status();
+            status.is_some_and(|status| status.state != BackendState::NoState)
+        };
+        let what = "tailscaled to answer";
+        let (result, last) = self.poll(self.waits.daemon, what, "install", settled).await;
+        match (result, last) {
+            // A daemon may keep `NoState` until it is told to connect.
+            (Err(error), Some(facts)) if is_deadline(&error) && facts.status().is_some() => {
+                Ok(facts)
+            }
+            (Err(error), _) if is_deadline(&error) => {
+                Err(Error::from(Failure::DaemonSilent).with_source(error))
+            }
+            (result, _) => result,
+        }
+    }
+
+    /// Waits until the node is connected, or until it is clear that it needs something else.
+    pub(crate) async fn await_connection(&self) -> Result<HostFacts> {
+        let node = &self.target.node.name;
+        let settled = |facts: &HostFacts| {
+            facts.status().is_some_and(|status| {
+                status.is_connected()
+                    || matches!(
+                        status.state,
+                        BackendState::NeedsLogin | BackendState::NeedsMachineAuth
+                    )
+            })
+        };
+        let what = format!("{node} to connect to {}", self.target.config.tailnet_domain);
+        let (result, last) = self
+            .poll(self.waits.connect, &what, "verify", settled)
+            .await;
+        result.map_err(|error| {
+            if !is_deadline(&error) {
+                return error;
+            }
+            let status = last.as_ref().and_then(HostFacts::status);
+            let failure = Failure::NotConnected {
+                node: node.to_string(),
+                waited: seconds(self.waits.connect.deadline),
+                state: status.map_or("no answer from tailscaled".into(), Status::describe),
+            };
+            let error = Error::from(failure).with_source(error);
+            self.with_health(error, last.as_ref())
+        })
+    }
+
+    /// Reads until `settled`; gives what was read last as well.
+    async fn poll(
+        &self,
+        policy: PollPolicy,
+        what: &str,
+        operation: &'static str,
+        settled: impl Fn(&HostFacts) -> bool + Send + Sync,
+    ) -> (Result<HostFacts>, Option<HostFacts>) {
+        let last = Mutex::new(None);
+        let look = || async {
+            let facts = self.read(operation).await?;
+            let found = settled(&facts).then(|| facts.clone());
+            *last.lock().unwrap_or_else(PoisonError::into_inner) = Some(facts);
+            Ok(found)
+        };
+        let host = Some(self.remote.host());
+        let result = self.run.poll(policy, host, what, look).await;
+        let last = last.into_inner().unwrap_or_else(PoisonError::into_inner);
+        (result, last)
+    }
+
+    /// Runs a script to its end.
+    pub(crate) async fn script(
+        &self,
+        script: String,
+        deadline: Duration,
+        operation: &'static str,
+    ) -> Result<RemoteOutput> {
+        let command = RemoteCommand::script(script, deadline);
+        let output = self.remote.exec(self.run, &command).await;
+        output.map_err(|error| transport(error, operation))
+    }
+
+    /// Adds the last lines of output to an error, without secrets.
+    pub(crate) fn evidence(&self, error: Error, name: &'static str, output: &str) -> Error {
+        let lines: Vec<&str> = output.lines().filter(|l| !l.trim().is_empty()).collect();
+        let tail = &lines[lines.len().saturating_sub(EVIDENCE_LINES)..];
+        let lines = tail.iter().map(|line| self.run.redact(line));
+        with_evidence(error, name, lines)
+    }
+
+    /// Adds the daemon's own reports to an error.
+    pub(crate) fn with_health(&self, error: Error, facts: Option<&HostFacts>) -> Error {
+        let reports = facts.and_then(HostFacts::status).map(Status::evidence);
+        let reports = reports.unwrap_or_default();
+        let lines = reports.iter().map(|report| self.run.redact(report));
+        with_evidence(error, "health", lines)
+    }
+}
+
+fn is_deadline(error: &Error) -> bool {
+    // A command's own deadline is also a time-out, but bears the provider's name.
+    error.kind() == ErrorKind::Timeout && error.provider().is_none()
+}

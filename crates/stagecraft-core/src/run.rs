@@ -89,6 +89,17 @@ impl Run {
         }
     }
 
+    /// The same run, sharing events and secrets, which is not cancelled with this one.
+    ///
+    /// For what is better ended than broken off: a step that has begun on a host.
+    #[must_use]
+    pub fn shielded(&self) -> Self {
+        Self {
+            shared: Arc::clone(&self.shared),
+            cancel: CancellationToken::new(),
+        }
+    }
+
     /// The value of a variable, or `None` if it is not set or empty.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.shared

@@ -1,0 +1,172 @@
+//! The parts of `infra.bootstrap` that belong to no single step.
+
+use std::path::PathBuf;
+use std::time::Duration;
+
+use schemars::JsonSchema;
+use serde::Deserialize;
+use stagecraft_core::config::{ConfigDuration, ConfigError, Project, unsupported};
+
+/// What `infra.bootstrap` says beside the steps' own blocks.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct BootstrapConfig {
+    /// How long a host may take to become ready.
+    pub readiness: ReadinessConfig,
+    /// How hosts are logged in to.
+    pub ssh: SshSettings,
+}
+
+impl BootstrapConfig {
+    /// The keys of `infra.bootstrap` that this type reads. All others belong to steps.
+    pub const KEYS: &'static [&'static str] = &["readiness", "ssh"];
+
+    /// Reads both blocks from the project's file.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigError`] with its place in the file.
+    pub fn read(project: &Project) -> Result<Self, ConfigError> {
+        let readiness_block = project.bootstrap_block("readiness");
+        let readiness: ReadinessConfig = readiness_block.parse()?;
+        for (key, value) in [
+            ("interval", readiness.interval),
+            ("deadline", readiness.deadline),
+        ] {
+            if value.get().is_zero() {
+                return Err(readiness_block.error(&[key], "must be longer than zero"));
+            }
+        }
+        let ssh_block = project.bootstrap_block("ssh");
+        let ssh: SshSettings = ssh_block.parse()?;
+        if ssh.user.is_empty() {
+            return Err(ssh_block.error(&["user"], "must not be empty"));
+        }
+        if ssh.port == Some(0) {
+            return Err(ssh_block.error(&["port"], "must not be 0"));
+        }
+        Ok(Self { readiness, ssh })
+    }
+}
+
+/// How long a host may take to become ready.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct ReadinessConfig {
+    /// The pause between two looks at a host. Default: `2s`.
+    #[schemars(default = "interval_text")]
+    pub interval: ConfigDuration,
+    /// The longest time for each of: an SSH session, the end of the first boot, a free package
+    /// lock. Default: `5m`.
+    #[schemars(default = "deadline_text")]
+    pub deadline: ConfigDuration,
+}
+
+impl Default for ReadinessConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(2).into(),
+            deadline: Duration::from_mins(5).into(),
+        }
+    }
+}
+
+fn interval_text() -> &'static str {
+    "2s"
+}
+
+fn deadline_text() -> &'static str {
+    "5m"
+}
+
+/// How hosts are logged in to. Host keys are always verified: no key here turns that off.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct SshSettings {
+    /// The login. Steps that change a host need it to be `root`. Default: `root`.
+    pub user: String,
+    /// The port. Default: 22, or what the environment sets for a sandbox.
+    pub port: Option<u16>,
+    /// The private key's file. Default: the SSH agent and the usual files.
+    #[serde(alias = "privateKeyPath")]
+    pub private_key_path: Option<PathBuf>,
+    #[serde(alias = "knownHostsFile", deserialize_with = "unsupported")]
+    #[schemars(skip)]
+    known_hosts_file: Option<()>,
+    #[serde(alias = "extraArgs", deserialize_with = "unsupported")]
+    #[schemars(skip)]
+    extra_args: Option<()>,
+}
+
+impl Default for SshSettings {
+    fn default() -> Self {
+        Self {
+            user: "root".to_owned(),
+            port: None,
+            private_key_path: None,
+            known_hosts_file: None,
+            extra_args: None,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecraft_core::config::Document;
+
+    use super::*;
+
+    fn read(bootstrap: &str) -> Result<BootstrapConfig, ConfigError> {
+        let text = format!("infra:\n  bootstrap:\n    docker: {{}}\n{bootstrap}");
+        BootstrapConfig::read(&Project::new(Document::new("f.yml", text).unwrap()).unwrap())
+    }
+
+    #[test]
+    fn absent_blocks_give_the_defaults() {
+        let config = read("").unwrap();
+        assert_eq!(config, BootstrapConfig::default());
+        assert_eq!(config.readiness.interval.get(), Duration::from_secs(2));
+        assert_eq!(config.readiness.deadline.get(), Duration::from_mins(5));
+        assert_eq!(config.ssh.user, "root");
+    }
+
+    #[test]
+    fn both_spellings_are_read() {
+        for key in ["private_key_path", "privateKeyPath"] {
+            let config = read(&format!(
+                "    ssh: {{ user: admin, port: 2222, {key}: keys/id }}\n    readiness: {{ deadline: 10m }}\n"
+            ))
+            .unwrap();
+            assert_eq!(config.ssh.port, Some(2222));
+            assert_eq!(config.ssh.private_key_path, Some("keys/id".into()));
+            assert_eq!(config.readiness.deadline.get(), Duration::from_mins(10));
+        }
+    }
+
+    #[test]
+    fn keys_without_effect_are_refused_in_both_spellings() {
+        for key in [
+            "known_hosts_file: x",
+            "knownHostsFile: x",
+            "extra_args: [x]",
+            "extraArgs: []",
+        ] {
+            let error = read(&format!("    ssh: {{ {key} }}\n")).unwrap_err();
+            assert_eq!(error.message, "not supported yet", "{key}");
+            assert_eq!(error.location.map(|at| at.line), Some(4));
+        }
+    }
+
+    #[test]
+    fn unknown_keys_and_useless_values_are_refused_with_their_place() {
+        let error = read("    ssh: { usr: x }\n").unwrap_err();
+        assert_eq!(error.suggestion.as_deref(), Some("user"));
+        let error = read("    readiness:\n      interval: 0s\n").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "f.yml:5:17: infra.bootstrap.readiness.interval: must be longer than zero"
+        );
+        assert!(read("    ssh: { port: 0 }\n").is_err());
+        assert!(read("    ssh: { user: '' }\n").is_err());
+    }
+}

@@ -1,0 +1,361 @@
+//! The engine: one host, from its first connection to its last step.
+
+mod session;
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::sync::Arc;
+use std::time::Duration;
+
+use stagecraft_core::{
+    Connector, Decision, EnvironmentName, Event, FailureCode, Host, HostContext, HostStep,
+    NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
+    seconds,
+};
+use tokio::time::{Instant, timeout};
+use tracing::debug;
+
+use crate::failure;
+use crate::lock::LockedRemote;
+use crate::order;
+use crate::readiness::ReadinessPolicy;
+use crate::report::{HostReport, StepReport};
+use session::Session;
+
+/// Whether hosts are changed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Mode {
+    /// Hosts are made as wanted.
+    Apply,
+    /// Hosts are only read. The report says what would be changed.
+    DryRun,
+}
+
+/// Makes hosts ready, one at a time or many side by side.
+pub struct Bootstrap {
+    connector: Arc<dyn Connector>,
+    steps: Vec<Arc<dyn HostStep>>,
+    network: Option<Arc<dyn NetworkProvider>>,
+    policy: ReadinessPolicy,
+    step_deadline: Duration,
+}
+
+impl fmt::Debug for Bootstrap {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Bootstrap")
+            .field("connector", &self.connector)
+            .field("steps", &self.steps().collect::<Vec<_>>())
+            .field("policy", &self.policy)
+            .field("step_deadline", &self.step_deadline)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Bootstrap {
+    /// Takes the steps, in any order, and puts each after those that it needs.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`](stagecraft_core::ErrorKind::Config) if two steps share an id, if
+    /// one needs another that is not among them, or if they need each other in a circle.
+    pub fn new(
+        connector: Arc<dyn Connector>,
+        steps: impl IntoIterator<Item = Arc<dyn HostStep>>,
+        policy: ReadinessPolicy,
+    ) -> Result<Self> {
+        Ok(Self {
+            connector,
+            steps: order::sort(steps, &[session::READINESS, "ssh"])?,
+            network: None,
+            policy,
+            step_deadline: Duration::from_mins(15),
+        })
+    }
+
+    /// Sets the network whose names reports tell. Whether hosts join it is up to the steps.
+    #[must_use]
+    pub fn with_network(mut self, network: Arc<dyn NetworkProvider>) -> Self {
+        self.network = Some(network);
+        self
+    }
+
+    /// Sets the longest time that one step may change a host. Default: 15 minutes.
+    #[must_use]
+    pub fn with_step_deadline(mut self, deadline: Duration) -> Self {
+        self.step_deadline = deadline;
+        self
+    }
+
+    /// The ids of the steps, in the order in which they run.
+    pub fn steps(&self) -> impl Iterator<Item = &'static str> {
+        self.steps.iter().map(|step| step.id())
+    }
+
+    /// Makes one host ready, or in a dry run tells what that would change.
+    ///
+    /// Connects, waits until the first boot has ended, and reads the state for all steps with
+    /// one command. A host that is as wanted costs no more than that. Otherwise the steps that
+    /// have something to do run one after the other, once the package locks are free. A failed
+    /// step takes those that need it along; the others still run.
+    ///
+    /// Whatever happens is told by the report. Repeating the call is safe and finishes what
+    /// is missing. When the run is cancelled no further step begins, and the running one comes
+    /// to its end. When the call is dropped, a command that runs on the host still ends there in
+    /// its own time; a rerun waits for it.
+    pub async fn host(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        host: &Host,
+        mode: Mode,
+    ) -> HostReport {
+        let mut report = HostReport::new(host);
+        if let Err(failure) = self.climb(run, environment, host, mode, &mut report).await {
+            let failure = failure::redacted(run, &failure);
+            debug!(host = %report.host, code = %failure.code, "host is not ready");
+            report.failure = Some(failure);
+        }
+        report
+    }
+
+    async fn climb(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        host: &Host,
+        mode: Mode,
+        report: &mut HostReport,
+    ) -> Result<(), StepFailure> {
+        let context = context_of(environment, host)?;
+        let address = report.address.ok_or_else(|| {
+            StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
+        })?;
+        let target = RemoteTarget {
+            host: context.name.clone(),
+            address,
+            host_keys: host.host_keys(),
+        };
+        let mut session = Session::open(
+            run,
+            &*self.connector,
+            target,
+            &self.policy,
+            &self.steps,
+            &host.id,
+        )
+        .await?;
+        let result = match session.first_boot(run).await {
+            Ok(()) => {
+                self.run_steps(run, &context, mode, &mut session, report)
+                    .await
+            }
+            Err(failure) => Err(failure),
+        };
+        session.close().await;
+        result
+    }
+
+    async fn run_steps(
+        &self,
+        run: &Run,
+        context: &HostContext,
+        mode: Mode,
+        session: &mut Session<'_>,
+        report: &mut HostReport,
+    ) -> Result<(), StepFailure> {
+        let mut decisions = self.decide(session, context);
+        let is_change =
+            |decision: &Result<Decision, _>| matches!(decision, Ok(Decision::Change(_)));
+        if mode == Mode::Apply && decisions.values().any(is_change) && session.unlocked(run).await?
+        {
+            // Whoever held the lock may have done the work meanwhile.
+            decisions = self.decide(session, context);
+        }
+        let mut failed = BTreeSet::new();
+        let mut changed = BTreeSet::new();
+        for step in &self.steps {
+            let id = step.id();
+            let started = Instant::now();
+            let broken = step.after().iter().find(|need| failed.contains(*need));
+            let outcome = if let Some(broken) = broken {
+                failed.insert(id);
+                StepOutcome::Skipped {
+                    reason: format!("step `{broken}` did not succeed"),
+                }
+            } else if run.cancellation().is_cancelled() {
+                failed.insert(id);
+                StepOutcome::Skipped {
+                    reason: "the run was interrupted".to_owned(),
+                }
+            } else {
+                if step.after().iter().any(|need| changed.contains(need)) {
+                    session.look(run).await?;
+                    decisions = self.decide(session, context);
+                }
+                let decision = decisions
+                    .remove(id)
+                    .unwrap_or_else(|| session.decide(&**step, context));
+                self.carry_out(run, session, &**step, context, mode, decision)
+                    .await
+            };
+            match &outcome {
+                StepOutcome::Failed(_) => {
+                    failed.insert(id);
+                }
+                StepOutcome::Changed { .. } => {
+                    changed.insert(id);
+                }
+                _ => {}
+            }
+            run.emit(Event::StepFinished {
+                host: context.name.clone(),
+                step: id.to_owned(),
+                outcome: outcome.clone(),
+            });
+            report.steps.push(StepReport {
+                step: id,
+                outcome,
+                duration: started.elapsed(),
+            });
+        }
+        report.fqdn = self.fqdn(context, report);
+        if run.cancellation().is_cancelled() && !failed.is_empty() {
+            return Err(failure::interrupted());
+        }
+        Ok(())
+    }
+
+    fn decide(
+        &self,
+        session: &Session<'_>,
+        context: &HostContext,
+    ) -> BTreeMap<&'static str, Result<Decision, StepFailure>> {
+        self.steps
+            .iter()
+            .map(|step| (step.id(), session.decide(&**step, context)))
+            .collect()
+    }
+
+    async fn carry_out(
+        &self,
+        run: &Run,
+        session: &Session<'_>,
+        step: &dyn HostStep,
+        context: &HostContext,
+        mode: Mode,
+        decision: Result<Decision, StepFailure>,
+    ) -> StepOutcome {
+        let changes = match decision {
+            Err(failure) => return StepOutcome::Failed(failure::redacted(run, &failure)),
+            Ok(Decision::Nothing) => return StepOutcome::Unchanged,
+            Ok(Decision::Skip(reason)) => return StepOutcome::Skipped { reason },
+            Ok(Decision::Change(changes)) if changes.is_empty() => return StepOutcome::Unchanged,
+            Ok(Decision::Change(changes)) => changes,
+        };
+        let summaries = changes
+            .iter()
+            .map(|change| run.redact(&change.summary))
+            .collect();
+        if mode == Mode::DryRun {
+            return StepOutcome::WouldChange { changes: summaries };
+        }
+        if !session.is_root() {
+            return StepOutcome::Failed(StepFailure::new(
+                FailureCode::ConfigInvalid,
+                "the login is not root, which changes to a host need",
+            ));
+        }
+        run.emit(Event::StepStarted {
+            host: context.name.clone(),
+            step: step.id().to_owned(),
+        });
+        let locked = LockedRemote::new(
+            session.remote(),
+            step.id(),
+            self.policy.lock.deadline.min(self.step_deadline),
+        );
+        let remote: &dyn Remote = &locked;
+        let shielded = run.shielded();
+        let change = step.change(&shielded, remote, context, &changes);
+        let result = self.to_its_end(run, step.id(), context, change).await;
+        match result {
+            Ok(()) => StepOutcome::Changed { changes: summaries },
+            Err(failure) => StepOutcome::Failed(failure::redacted(run, &failure)),
+        }
+    }
+
+    /// Awaits a step that has begun, even if the run is cancelled meanwhile.
+    async fn to_its_end(
+        &self,
+        run: &Run,
+        step: &'static str,
+        context: &HostContext,
+        change: impl Future<Output = Result<(), StepFailure>>,
+    ) -> Result<(), StepFailure> {
+        let started = Instant::now();
+        let work = timeout(self.step_deadline, change);
+        tokio::pin!(work);
+        let result = tokio::select! {
+            biased;
+            result = &mut work => result,
+            () = run.cancellation().cancelled() => {
+                run.emit(Event::Waiting {
+                    host: Some(context.name.clone()),
+                    what: format!("step `{step}` to end"),
+                    elapsed: started.elapsed(),
+                    deadline: self.step_deadline,
+                });
+                work.await
+            }
+        };
+        result.unwrap_or_else(|_| {
+            Err(StepFailure::new(
+                late_code(step),
+                format!(
+                    "waited {} for step `{step}` to end",
+                    seconds(self.step_deadline)
+                ),
+            ))
+        })
+    }
+
+    /// The name in the network, if the report proves that the host is a member.
+    fn fqdn(&self, context: &HostContext, report: &HostReport) -> Option<String> {
+        let joined = matches!(
+            report.step(crate::steps::NETWORK.id)?,
+            StepOutcome::Unchanged | StepOutcome::Changed { .. }
+        );
+        let network = self.network.as_ref().filter(|_| joined)?;
+        network.node_fqdn(&context.node).ok()
+    }
+}
+
+fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext, StepFailure> {
+    let invalid = |message: String| StepFailure::new(FailureCode::ConfigInvalid, message);
+    let name = host.name.clone().ok_or_else(|| {
+        invalid(format!(
+            "the host's name in the cloud, {:?}, is not `{environment}-` and a name",
+            host.node
+        ))
+    })?;
+    let role = host
+        .role
+        .clone()
+        .ok_or_else(|| invalid("no tag of the host tells its role".to_owned()))?;
+    let node = NodeName::of(environment, &name).map_err(|error| invalid(error.to_string()))?;
+    Ok(HostContext {
+        environment: environment.clone(),
+        name,
+        role,
+        node,
+    })
+}
+
+/// The code of a step that did not end: what it most likely was busy with.
+fn late_code(step: &str) -> FailureCode {
+    match step {
+        "docker" => FailureCode::DockerInstallFailed,
+        "network" => FailureCode::NetworkJoinFailed,
+        _ => FailureCode::HostNotReady,
+    }
+}

@@ -1,0 +1,234 @@
+//! One host's connection, and what was last seen through it.
+
+use std::collections::BTreeMap;
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher, Hash, Hasher};
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use stagecraft_core::{
+    Connector, Decision, Error, ErrorKind, Event, FailureCode, HostContext, HostId, HostStep,
+    ProbeFacts, ProbeScript, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
+    join_probes, seconds, split_probes,
+};
+use tokio::time::Instant;
+
+use crate::failure;
+use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
+
+/// The ladder's own id among the probes.
+pub(super) const READINESS: &str = "readiness";
+
+/// A connection to one host.
+pub(super) struct Session<'a> {
+    connector: &'a dyn Connector,
+    target: RemoteTarget,
+    policy: &'a ReadinessPolicy,
+    remote: Arc<dyn Remote>,
+    probes: BTreeMap<&'static str, ProbeScript>,
+    boundary: String,
+    facts: BTreeMap<&'static str, ProbeFacts>,
+    state: HostState,
+}
+
+impl<'a> Session<'a> {
+    /// Connects and looks at the host once.
+    pub(super) async fn open(
+        run: &Run,
+        connector: &'a dyn Connector,
+        target: RemoteTarget,
+        policy: &'a ReadinessPolicy,
+        steps: &[Arc<dyn HostStep>],
+        id: &HostId,
+    ) -> Result<Self, StepFailure> {
+        let probes = steps
+            .iter()
+            .map(|step| (step.id(), step.inspect()))
+            .chain([(READINESS, readiness::PROBE)])
+            .collect();
+        let remote = readiness::connect(run, connector, &target, policy).await?;
+        Ok(Self {
+            connector,
+            target,
+            policy,
+            remote,
+            probes,
+            boundary: boundary(id),
+            facts: BTreeMap::new(),
+            state: HostState {
+                boot: Boot::Running(Vec::new()),
+                is_root: false,
+                holders: Vec::new(),
+            },
+        })
+    }
+
+    /// The connection.
+    pub(super) fn remote(&self) -> Arc<dyn Remote> {
+        Arc::clone(&self.remote)
+    }
+
+    /// Whether the login is root.
+    pub(super) fn is_root(&self) -> bool {
+        self.state.is_root
+    }
+
+    /// Ends the connection.
+    pub(super) async fn close(&self) {
+        self.remote.close().await;
+    }
+
+    /// What a step makes of the last look.
+    pub(super) fn decide(
+        &self,
+        step: &dyn HostStep,
+        context: &HostContext,
+    ) -> Result<Decision, StepFailure> {
+        let empty = ProbeFacts::default();
+        step.decide(self.facts.get(step.id()).unwrap_or(&empty), context)
+    }
+
+    /// Looks until the first boot has ended. A host may restart meanwhile.
+    ///
+    /// # Errors
+    ///
+    /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log.
+    pub(super) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
+        let started = Instant::now();
+        let policy = self.policy.boot;
+        loop {
+            let seen = self.try_look(run).await;
+            let late = started.elapsed() >= policy.deadline;
+            match seen {
+                Err(LookError::Lost(_)) if !late => {
+                    self.remote.close().await;
+                    self.remote =
+                        readiness::connect(run, self.connector, &self.target, self.policy).await?;
+                }
+                Err(error) => return Err(error.into_failure()),
+                Ok(()) => {}
+            }
+            let Boot::Running(evidence) = &self.state.boot else {
+                return Ok(());
+            };
+            if late {
+                return Err(StepFailure::new(
+                    FailureCode::HostNotReady,
+                    format!(
+                        "waited {} for the first boot to end",
+                        seconds(started.elapsed())
+                    ),
+                )
+                .with_evidence(evidence.clone()));
+            }
+            self.wait(run, "the first boot to end", started, policy)
+                .await?;
+        }
+    }
+
+    /// Waits until no lock is held that a change needs. Gives whether there was a wait.
+    ///
+    /// # Errors
+    ///
+    /// `host_not_ready` at the deadline, with the holders.
+    pub(super) async fn unlocked(&mut self, run: &Run) -> Result<bool, StepFailure> {
+        let started = Instant::now();
+        let policy = self.policy.lock;
+        let mut waited = false;
+        while let Some(first) = self.state.holders.first() {
+            if started.elapsed() >= policy.deadline {
+                return Err(StepFailure::new(
+                    FailureCode::HostNotReady,
+                    format!("waited {} for {}", seconds(started.elapsed()), first.what()),
+                )
+                .with_evidence(self.state.holders.iter().map(ToString::to_string)));
+            }
+            let what = format!("{} ({first})", first.what());
+            self.wait(run, &run.redact(&what), started, policy).await?;
+            self.look(run).await?;
+            waited = true;
+        }
+        Ok(waited)
+    }
+
+    /// Reads the state for all steps anew, with one command.
+    ///
+    /// # Errors
+    ///
+    /// `ssh_failed` if the connection was lost or the answer is not whole; `interrupted`.
+    pub(super) async fn look(&mut self, run: &Run) -> Result<(), StepFailure> {
+        self.try_look(run).await.map_err(LookError::into_failure)
+    }
+
+    async fn try_look(&mut self, run: &Run) -> Result<(), LookError> {
+        let script = join_probes(&self.probes, &self.boundary);
+        let command = RemoteCommand::script(script, self.policy.look);
+        let output = match self.remote.exec(run, &command).await {
+            Ok(output) => output,
+            Err(error) if error.kind() == ErrorKind::Unavailable => {
+                return Err(LookError::Lost(error));
+            }
+            Err(error) => return Err(LookError::Failed(of_look(&error))),
+        };
+        let tail = output.tail(5);
+        let facts = output
+            .success()
+            .and_then(|output| {
+                split_probes(&output.stdout, &self.boundary, self.probes.keys().copied())
+            })
+            .map_err(|error| LookError::Failed(of_look(&error).with_evidence(tail)))?;
+        let empty = ProbeFacts::default();
+        self.state =
+            HostState::parse(facts.get(READINESS).unwrap_or(&empty)).map_err(LookError::Failed)?;
+        self.facts = facts;
+        Ok(())
+    }
+
+    async fn wait(
+        &self,
+        run: &Run,
+        what: &str,
+        started: Instant,
+        policy: stagecraft_core::PollPolicy,
+    ) -> Result<(), StepFailure> {
+        let elapsed = started.elapsed();
+        run.emit(Event::Waiting {
+            host: Some(self.target.host.clone()),
+            what: what.to_owned(),
+            elapsed,
+            deadline: policy.deadline,
+        });
+        let left = policy.deadline.saturating_sub(elapsed);
+        run.sleep(policy.interval.min(left))
+            .await
+            .map_err(|_| failure::interrupted())
+    }
+}
+
+enum LookError {
+    Lost(Error),
+    Failed(StepFailure),
+}
+
+impl LookError {
+    fn into_failure(self) -> StepFailure {
+        match self {
+            Self::Lost(error) => of_look(&error),
+            Self::Failed(failure) => failure,
+        }
+    }
+}
+
+fn of_look(error: &Error) -> StepFailure {
+    let code = failure::common_code(error).unwrap_or(FailureCode::SshFailed);
+    failure::of_error(code, error)
+}
+
+/// A word that no script prints: it cannot be guessed, and is new for each connection.
+fn boundary(id: &HostId) -> String {
+    static COUNT: AtomicU64 = AtomicU64::new(0);
+    let mut hasher = RandomState::new().build_hasher();
+    id.as_str().hash(&mut hasher);
+    COUNT.fetch_add(1, Ordering::Relaxed).hash(&mut hasher);
+    format!("=stagecraft-{:016x}=", hasher.finish())
+}

@@ -1,0 +1,157 @@
+//! Many hosts, each from the moment in which it is there.
+
+use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::num::NonZeroUsize;
+use std::sync::Arc;
+
+use stagecraft_core::{EnvironmentName, FailureCode, Host, HostSink, Run, StepFailure};
+use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
+use tokio::task::{Id, JoinError, JoinSet};
+
+use crate::engine::{Bootstrap, Mode};
+use crate::report::HostReport;
+
+/// Makes hosts ready side by side. None waits for another, and none fails another.
+#[derive(Debug, Clone)]
+pub struct Fleet {
+    bootstrap: Arc<Bootstrap>,
+    parallel: NonZeroUsize,
+}
+
+impl Fleet {
+    /// Works on up to 16 hosts at a time.
+    pub fn new(bootstrap: Arc<Bootstrap>) -> Self {
+        Self {
+            bootstrap,
+            parallel: NonZeroUsize::new(16).expect("16 is not 0"),
+        }
+    }
+
+    /// Sets how many hosts are worked on at a time.
+    #[must_use]
+    pub fn with_parallel(mut self, parallel: NonZeroUsize) -> Self {
+        self.parallel = parallel;
+        self
+    }
+
+    /// A sink to hand to a cloud provider, and the queue to hand to [`run`](Self::run).
+    pub fn queue() -> (HostQueue, UnboundedReceiver<Host>) {
+        let (sender, receiver) = mpsc::unbounded_channel();
+        (HostQueue(sender), receiver)
+    }
+
+    /// Takes hosts until all senders are gone and makes each ready at once.
+    ///
+    /// A host that is handed over twice is worked on once. The reports are sorted by name,
+    /// then by id. A panic while a host is worked on is that host's failure. When the call is
+    /// dropped, all work on hosts is dropped too.
+    pub async fn run(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        mode: Mode,
+        mut hosts: UnboundedReceiver<Host>,
+    ) -> Vec<HostReport> {
+        let mut tasks = JoinSet::new();
+        let mut names: HashMap<Id, HostReport> = HashMap::new();
+        let mut seen = BTreeSet::new();
+        let mut waiting = VecDeque::new();
+        let mut reports = BTreeMap::new();
+        let mut open = true;
+        while open || !waiting.is_empty() || !tasks.is_empty() {
+            while tasks.len() < self.parallel.get()
+                && let Some(host) = waiting.pop_front()
+            {
+                let report = HostReport::new(&host);
+                let handle = tasks.spawn(one(
+                    Arc::clone(&self.bootstrap),
+                    run.clone(),
+                    environment.clone(),
+                    host,
+                    mode,
+                ));
+                names.insert(handle.id(), report);
+            }
+            tokio::select! {
+                host = hosts.recv(), if open => match host {
+                    Some(host) if seen.insert(host.id.clone()) => waiting.push_back(host),
+                    Some(_) => {}
+                    None => open = false,
+                },
+                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
+                    let report = match ended {
+                        Ok((id, report)) => {
+                            names.remove(&id);
+                            report
+                        }
+                        Err(error) => {
+                            let Some(report) = names.remove(&error.id()) else { continue };
+                            crashed(run, report, error)
+                        }
+                    };
+                    reports.insert((report.host.clone(), report.id.clone()), report);
+                }
+            }
+        }
+        reports.into_values().collect()
+    }
+
+    /// As [`run`](Self::run), for hosts that are all there already.
+    pub async fn all(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        mode: Mode,
+        hosts: impl IntoIterator<Item = Host>,
+    ) -> Vec<HostReport> {
+        let (queue, receiver) = Self::queue();
+        for host in hosts {
+            queue.ready(host);
+        }
+        drop(queue);
+        self.run(run, environment, mode, receiver).await
+    }
+}
+
+/// Hands hosts from a cloud provider to a [`Fleet`]. The fleet ends when all clones are gone.
+#[derive(Debug, Clone)]
+pub struct HostQueue(UnboundedSender<Host>);
+
+impl HostSink for HostQueue {
+    fn ready(&self, host: Host) {
+        if self.0.send(host).is_err() {
+            tracing::warn!("a host was handed over after its fleet had ended");
+        }
+    }
+}
+
+async fn one(
+    bootstrap: Arc<Bootstrap>,
+    run: Run,
+    environment: EnvironmentName,
+    host: Host,
+    mode: Mode,
+) -> HostReport {
+    bootstrap.host(&run, &environment, &host, mode).await
+}
+
+fn crashed(run: &Run, mut report: HostReport, error: JoinError) -> HostReport {
+    let cause = if error.is_panic() {
+        let payload = error.into_panic();
+        let text = payload
+            .downcast_ref::<&str>()
+            .map(|text| (*text).to_owned())
+            .or_else(|| payload.downcast_ref::<String>().cloned());
+        text.unwrap_or_else(|| "no message".to_owned())
+    } else {
+        error.to_string()
+    };
+    report.failure = Some(
+        StepFailure::new(
+            FailureCode::HostNotReady,
+            "internal error while the host was worked on",
+        )
+        .with_evidence([run.redact(&cause)]),
+    );
+    report
+}

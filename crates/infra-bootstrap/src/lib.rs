@@ -1,0 +1,24 @@
+#![doc = include_str!("../README.md")]
+
+mod config;
+mod engine;
+mod failure;
+mod fleet;
+mod lock;
+mod order;
+mod quote;
+mod readiness;
+mod report;
+mod steps;
+
+pub use config::{BootstrapConfig, ReadinessConfig, SshSettings};
+pub use engine::{Bootstrap, Mode};
+pub use fleet::{Fleet, HostQueue};
+pub use lock::{LOCK_PATH, LockedRemote};
+pub use quote::quote;
+pub use readiness::ReadinessPolicy;
+pub use report::{HostReport, StepReport};
+pub use steps::{
+    DOCKER, DockerConfig, DockerStep, DockerVersion, InstallMethod, NETWORK, NetworkConfig,
+    NetworkStep,
+};

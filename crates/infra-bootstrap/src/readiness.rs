@@ -1,0 +1,57 @@
+//! The readiness ladder: what must be true before a host is touched.
+
+mod connect;
+mod state;
+
+use std::time::Duration;
+
+use stagecraft_core::PollPolicy;
+
+use crate::config::ReadinessConfig;
+
+pub(crate) use connect::connect;
+pub(crate) use state::{Boot, HostState, PROBE};
+
+/// How long each rung of the ladder may take.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct ReadinessPolicy {
+    /// An SSH session.
+    pub connect: PollPolicy,
+    /// The time from the first refused login during which further ones are tried: the first
+    /// boot starts the SSH server before it has written the authorized keys.
+    pub login: Duration,
+    /// The end of the first boot.
+    pub boot: PollPolicy,
+    /// Free package locks, and the end of what an earlier run left running.
+    pub lock: PollPolicy,
+    /// One look at the host.
+    pub look: Duration,
+}
+
+impl ReadinessPolicy {
+    /// The same pause and deadline for every rung.
+    pub fn every(policy: PollPolicy) -> Self {
+        Self {
+            connect: policy,
+            login: Duration::from_secs(30),
+            boot: policy,
+            lock: policy,
+            look: Duration::from_mins(1),
+        }
+    }
+}
+
+impl Default for ReadinessPolicy {
+    fn default() -> Self {
+        ReadinessConfig::default().into()
+    }
+}
+
+impl From<ReadinessConfig> for ReadinessPolicy {
+    fn from(config: ReadinessConfig) -> Self {
+        Self::every(PollPolicy {
+            interval: config.interval.get(),
+            deadline: config.deadline.get(),
+        })
+    }
+}

@@ -1,0 +1,99 @@
+//! The first rung: an SSH session with a host whose key is known.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stagecraft_core::{
+    Connector, Error, ErrorKind, Event, FailureCode, Remote, RemoteTarget, Retry, Run, StepFailure,
+    seconds,
+};
+use tokio::time::{Instant, timeout};
+
+use super::ReadinessPolicy;
+use crate::failure;
+
+/// Connects, again and again while the host may still be booting.
+///
+/// # Errors
+///
+/// `host_key_mismatch` at once if no key is known or another one was shown; `ssh_failed` with
+/// the last cause at the deadline, or at once for what time does not heal; `interrupted`.
+pub(crate) async fn connect(
+    run: &Run,
+    connector: &dyn Connector,
+    target: &RemoteTarget,
+    policy: &ReadinessPolicy,
+) -> Result<Arc<dyn Remote>, StepFailure> {
+    if target.host_keys.is_empty() {
+        return Err(StepFailure::new(
+            FailureCode::HostKeyMismatch,
+            format!("no host key of `{}` is known, so it is not connected to", target.host),
+        )
+        .with_evidence([
+            "the host bears no tag with the fingerprint of its key: accept its key on purpose, or replace the host".to_owned(),
+        ]));
+    }
+    let started = Instant::now();
+    let mut first_refusal = None;
+    let mut attempts = 0_u32;
+    loop {
+        run.check().map_err(|_| failure::interrupted())?;
+        attempts += 1;
+        let left = policy.connect.deadline.saturating_sub(started.elapsed());
+        let error = match timeout(left, connector.connect(run, target)).await {
+            Ok(Ok(remote)) => {
+                run.emit(Event::HostConnected {
+                    host: target.host.clone(),
+                    host_key: remote.host_key().to_string(),
+                });
+                return Ok(remote);
+            }
+            Ok(Err(error)) => error,
+            Err(_) => Error::new(ErrorKind::Timeout, "the connection attempt did not end")
+                .with_retry(Retry::After(None)),
+        };
+        let wanted = match error.kind() {
+            ErrorKind::HostKey => {
+                return Err(failure::of_error(FailureCode::HostKeyMismatch, &error));
+            }
+            ErrorKind::Cancelled => return Err(failure::interrupted()),
+            ErrorKind::Unauthorized => {
+                let since = *first_refusal.get_or_insert_with(Instant::now);
+                (since.elapsed() < policy.login).then_some(Duration::ZERO)
+            }
+            _ => match error.retry() {
+                Retry::After(wanted) => Some(wanted.unwrap_or_default()),
+                Retry::Never | Retry::Exhausted => None,
+            },
+        };
+        let Some(wanted) = wanted else {
+            return Err(failure::of_error(FailureCode::SshFailed, &error));
+        };
+        let left = policy.connect.deadline.saturating_sub(started.elapsed());
+        if left.is_zero() {
+            return Err(late(target, &error, started.elapsed(), attempts));
+        }
+        let delay = policy.connect.interval.max(wanted).min(left);
+        run.emit(Event::Retrying {
+            host: Some(target.host.clone()),
+            what: "connect".to_owned(),
+            reason: run.redact(&error.chain().join(": ")),
+            delay,
+        });
+        run.sleep(delay).await.map_err(|_| failure::interrupted())?;
+    }
+}
+
+fn late(target: &RemoteTarget, last: &Error, elapsed: Duration, attempts: u32) -> StepFailure {
+    let cause = failure::of_error(FailureCode::SshFailed, last);
+    StepFailure::new(
+        FailureCode::SshFailed,
+        format!(
+            "waited {} for an SSH session with {}",
+            seconds(elapsed),
+            target.address
+        ),
+    )
+    .with_evidence([format!("attempt {attempts}: {}", cause.message)])
+    .with_evidence(cause.evidence)
+}

@@ -1,0 +1,51 @@
+# Reads whether a host is ready for changes. Read only.
+echo "uid=$(id -u)"
+boot=absent
+if [ -d /run/cloud-init ]; then
+  boot=running
+  if [ -e /run/cloud-init/disabled ]; then
+    boot=disabled
+  elif [ -e /run/cloud-init/result.json ] || [ -e /var/lib/cloud/instance/boot-finished ]; then
+    boot=finished
+  fi
+fi
+echo "boot=$boot"
+
+# Whether process $1 has file $2 open. Inode numbers alone are not unique in /proc/locks.
+has_open() {
+  for descriptor in "/proc/$1/fd/"*; do
+    if [ "$descriptor" -ef "$2" ]; then
+      return 0
+    fi
+  done
+  return 1
+}
+
+for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
+  /var/cache/apt/archives/lock /run/stagecraft.lock; do
+  [ -e "$lock" ] || continue
+  inode=$(stat -c %i "$lock") || continue
+  pids=$(sed -n "s/^[0-9]*: [A-Z]* *[A-Z]* *[A-Z]* *\([0-9]*\) [^ ]*:$inode .*/\1/p" /proc/locks)
+  # The process that took our own lock is flock(1), which has ended: the file names the holder.
+  label=
+  if [ "$lock" = /run/stagecraft.lock ]; then
+    owner=
+    read -r owner label <"$lock"
+    pids="$pids $owner"
+  fi
+  for pid in $pids; do
+    case "$pid" in *[!0-9]*) continue ;; esac
+    if has_open "$pid" "$lock"; then
+      command=$(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-200)
+      echo "locked=$lock $pid ${label:-$command}"
+      break
+    fi
+  done
+done
+
+if [ "$boot" = running ]; then
+  echo "evidence:"
+  tail -c 1000 /run/cloud-init/status.json
+  echo
+  tail -n 15 /var/log/cloud-init-output.log
+fi

@@ -1,0 +1,145 @@
+//! What one look tells of a host's readiness.
+
+use stagecraft_core::{FailureCode, ProbeFacts, ProbeScript, StepFailure};
+
+use crate::lock::LOCK_PATH;
+
+/// Reads first boot, package locks and login. Travels with the steps' own scripts.
+pub(crate) const PROBE: ProbeScript = ProbeScript(include_str!("probe.sh"));
+
+/// What one look found.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct HostState {
+    /// Whether the first boot has ended.
+    pub(crate) boot: Boot,
+    /// Whether the login is root.
+    pub(crate) is_root: bool,
+    /// What holds a lock that a change needs.
+    pub(crate) holders: Vec<Holder>,
+}
+
+/// How far the first boot is. cloud-init's own files tell, see
+/// <https://cloudinit.readthedocs.io/en/latest/explanation/boot.html>.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) enum Boot {
+    /// It has ended, or nothing runs at first boot.
+    Finished,
+    /// It goes on. The lines are cloud-init's status and the end of its log.
+    Running(Vec<String>),
+}
+
+/// A process that holds a lock.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Holder {
+    lock: String,
+    pid: String,
+    command: String,
+}
+
+impl Holder {
+    /// What its end is awaited for.
+    pub(crate) fn what(&self) -> &'static str {
+        if self.lock.ends_with(LOCK_PATH) {
+            "an earlier run on this host to end"
+        } else {
+            "the package lock"
+        }
+    }
+}
+
+impl std::fmt::Display for Holder {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let Self { lock, pid, command } = self;
+        write!(f, "{lock} is held by process {pid} ({command})")
+    }
+}
+
+impl HostState {
+    /// Reads what [`PROBE`] printed.
+    ///
+    /// # Errors
+    ///
+    /// `host_not_ready` if it cannot be understood.
+    pub(crate) fn parse(facts: &ProbeFacts) -> Result<Self, StepFailure> {
+        let boot = match facts.value("boot") {
+            Some("absent" | "disabled" | "finished") => Boot::Finished,
+            Some("running") => Boot::Running(
+                facts
+                    .rest_after("evidence")
+                    .unwrap_or_default()
+                    .lines()
+                    .filter(|line| !line.trim().is_empty())
+                    .map(ToOwned::to_owned)
+                    .collect(),
+            ),
+            _ => {
+                return Err(StepFailure::new(
+                    FailureCode::HostNotReady,
+                    "the host's answer about its first boot cannot be understood",
+                )
+                .with_evidence(facts.output.lines().take(5).map(ToOwned::to_owned)));
+            }
+        };
+        let holders = facts
+            .output
+            .lines()
+            .take_while(|line| *line != "evidence:")
+            .filter_map(|line| {
+                let mut words = line.strip_prefix("locked=")?.splitn(3, ' ');
+                Some(Holder {
+                    lock: words.next()?.to_owned(),
+                    pid: words.next()?.to_owned(),
+                    command: words.next().unwrap_or_default().trim().to_owned(),
+                })
+            })
+            .collect();
+        Ok(Self {
+            boot,
+            is_root: facts.value("uid") == Some("0"),
+            holders,
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn parse(output: &str) -> Result<HostState, StepFailure> {
+        HostState::parse(&ProbeFacts {
+            output: output.to_owned(),
+            code: 0,
+        })
+    }
+
+    #[test]
+    fn hosts_without_a_running_first_boot_pass() {
+        for boot in ["absent", "disabled", "finished"] {
+            let state = parse(&format!("uid=0\nboot={boot}\n")).unwrap();
+            assert_eq!(state.boot, Boot::Finished);
+            assert!(state.is_root && state.holders.is_empty());
+        }
+    }
+
+    #[test]
+    fn holders_are_named_with_lock_pid_and_command() {
+        let state = parse(
+            "uid=1000\nboot=running\nlocked=/var/lib/dpkg/lock 42 apt-get -y install x \nevidence:\nlocked=/a 1 b\n\n",
+        )
+        .unwrap();
+        let holders: Vec<_> = state.holders.iter().map(ToString::to_string).collect();
+        assert_eq!(
+            holders,
+            ["/var/lib/dpkg/lock is held by process 42 (apt-get -y install x)"]
+        );
+        assert_eq!(state.boot, Boot::Running(vec!["locked=/a 1 b".to_owned()]));
+        assert!(!state.is_root);
+    }
+
+    #[test]
+    fn senseless_answers_are_refused_with_evidence() {
+        let failure = parse("sh: no such thing\n").unwrap_err();
+        assert_eq!(failure.code, FailureCode::HostNotReady);
+        assert_eq!(failure.evidence, ["sh: no such thing"]);
+    }
+}

@@ -1,0 +1,137 @@
+//! What became of a host.
+
+use std::net::IpAddr;
+use std::time::Duration;
+
+use serde::Serialize;
+use stagecraft_core::{Host, HostId, HostName, StepFailure, StepOutcome};
+
+/// What became of one host.
+///
+/// Serialized, it holds no times: the same course gives the same bytes.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct HostReport {
+    /// The host's name within its environment. For a host whose name in the cloud breaks the
+    /// naming rule, a stand-in made of its id.
+    pub host: HostName,
+    /// Its id in the cloud.
+    pub id: HostId,
+    /// The address that was connected to.
+    pub address: Option<IpAddr>,
+    /// Its full name in the private network, once it is known to be a member.
+    pub fqdn: Option<String>,
+    /// How each step ended, in the order in which they ran. Empty if the host never became
+    /// ready for steps.
+    pub steps: Vec<StepReport>,
+    /// Why the host was given up as a whole: it was not ready, or the run was interrupted.
+    /// The failure of a single step is in [`steps`](Self::steps).
+    pub failure: Option<StepFailure>,
+}
+
+/// How one step ended.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct StepReport {
+    /// The step's id.
+    pub step: &'static str,
+    /// How it ended.
+    #[serde(flatten)]
+    pub outcome: StepOutcome,
+    /// The time that it took. Not serialized.
+    #[serde(skip)]
+    pub duration: Duration,
+}
+
+impl HostReport {
+    pub(crate) fn new(host: &Host) -> Self {
+        Self {
+            host: host.name.clone().unwrap_or_else(|| stand_in(&host.id)),
+            id: host.id.clone(),
+            address: host.public_ipv4.map(IpAddr::V4),
+            fqdn: None,
+            steps: Vec::new(),
+            failure: None,
+        }
+    }
+
+    /// Whether nothing failed.
+    pub fn is_ok(&self) -> bool {
+        self.first_failure().is_none()
+    }
+
+    /// Whether any step changed the host.
+    pub fn is_changed(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step.outcome, StepOutcome::Changed { .. }))
+    }
+
+    /// Why the host is not ready: the host's own failure, or that of the first failed step.
+    pub fn first_failure(&self) -> Option<&StepFailure> {
+        self.failure.as_ref().or_else(|| {
+            self.steps.iter().find_map(|step| match &step.outcome {
+                StepOutcome::Failed(failure) => Some(failure),
+                _ => None,
+            })
+        })
+    }
+
+    /// How a step ended, if it was come to.
+    pub fn step(&self, id: &str) -> Option<&StepOutcome> {
+        self.steps
+            .iter()
+            .find(|report| report.step == id)
+            .map(|report| &report.outcome)
+    }
+}
+
+/// A valid name for a host that has none.
+fn stand_in(id: &HostId) -> HostName {
+    let label: String = id
+        .as_str()
+        .to_ascii_lowercase()
+        .chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .take(50)
+        .collect();
+    HostName::new(format!("host-{}", label.trim_matches('-')))
+        .or_else(|_| HostName::new("host"))
+        .expect("`host` is a valid name")
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecraft_core::FailureCode;
+
+    use super::*;
+
+    #[test]
+    fn step_is_serialized_flat_and_without_its_duration() {
+        let report = StepReport {
+            step: "docker",
+            outcome: StepOutcome::Failed(StepFailure::new(FailureCode::DockerInstallFailed, "no")),
+            duration: Duration::from_secs(3),
+        };
+        assert_eq!(
+            serde_json::to_value(&report).unwrap(),
+            serde_json::json!({
+                "step": "docker",
+                "status": "failed",
+                "code": "docker_install_failed",
+                "message": "no",
+                "evidence": [],
+            })
+        );
+    }
+
+    #[test]
+    fn stand_in_names_are_valid_whatever_the_id() {
+        for (id, name) in [
+            ("123", "host-123"),
+            ("a/B_", "host-a-b"),
+            ("", "host"),
+            ("--", "host"),
+        ] {
+            assert_eq!(stand_in(&HostId::new(id)).as_str(), name);
+        }
+    }
+}

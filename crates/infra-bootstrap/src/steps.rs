@@ -1,0 +1,7 @@
+//! The steps of this crate.
+
+mod docker;
+mod network;
+
+pub use docker::{DOCKER, DockerConfig, DockerStep, DockerVersion, InstallMethod};
+pub use network::{NETWORK, NetworkConfig, NetworkStep};

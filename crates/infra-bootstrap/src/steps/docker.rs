@@ -1,0 +1,133 @@
+//! The step `docker`: Docker Engine and the Compose plugin.
+
+mod config;
+mod facts;
+mod install;
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use stagecraft_core::config::ConfigBlock;
+use stagecraft_core::{
+    Build, BuildContext, Change, Decision, Descriptor, FailureCode, HostContext, HostStep,
+    ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure, register,
+};
+
+pub use config::{DockerConfig, DockerVersion, InstallMethod};
+use facts::DockerFacts;
+
+/// The descriptor of the step `docker`.
+pub static DOCKER: Descriptor = Descriptor {
+    id: "docker",
+    summary: "Installs Docker Engine and the Compose plugin",
+    origin: env!("CARGO_PKG_NAME"),
+    capabilities: &[],
+    schema: || schemars::schema_for!(DockerConfig),
+    build: Build::Step(build),
+};
+
+register!(DOCKER);
+
+fn build(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn HostStep>> {
+    Ok(Arc::new(DockerStep::new(block.parse()?)))
+}
+
+const PROBE: ProbeScript = ProbeScript(include_str!("docker/probe.sh"));
+
+const INSTALL: &str = "install";
+const COMPOSE: &str = "compose";
+const START: &str = "start";
+
+/// Makes Docker Engine and the Compose plugin run on a host.
+///
+/// An engine that runs is left alone, however it came to be there, as long as its version is
+/// the wanted one: another version is a failure, never a silent up- or downgrade.
+#[derive(Debug, Clone)]
+pub struct DockerStep {
+    config: DockerConfig,
+}
+
+impl DockerStep {
+    /// Uses this configuration.
+    pub fn new(config: DockerConfig) -> Self {
+        Self { config }
+    }
+
+    fn install(&self, facts: &DockerFacts) -> Result<Decision, StepFailure> {
+        facts.check_supported()?;
+        let what = match &self.config.version {
+            DockerVersion::Latest => "install the latest docker".to_owned(),
+            DockerVersion::Pinned(version) => format!("install docker {version}"),
+        };
+        let instead = match facts.conflicts.as_slice() {
+            [] => String::new(),
+            packages => format!(" in place of {}", packages.join(", ")),
+        };
+        Ok(changes(INSTALL, format!("{what}{instead}")))
+    }
+}
+
+#[async_trait]
+impl HostStep for DockerStep {
+    fn id(&self) -> &'static str {
+        DOCKER.id
+    }
+
+    fn inspect(&self) -> ProbeScript {
+        PROBE
+    }
+
+    fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+        if !self.config.enabled {
+            return Ok(Decision::Skip("docker is not enabled".to_owned()));
+        }
+        if self.config.install_method == InstallMethod::Skip {
+            return Ok(Decision::Skip("install_method is skip".to_owned()));
+        }
+        let facts = DockerFacts::parse(facts)?;
+        let Some(present) = facts.version() else {
+            return self.install(&facts);
+        };
+        if let DockerVersion::Pinned(wanted) = &self.config.version
+            && !self.config.version.accepts(present)
+        {
+            return Err(StepFailure::new(
+                FailureCode::DockerVerifyFailed,
+                format!("docker {present} is installed, but the configuration wants {wanted}"),
+            )
+            .with_evidence([
+                "an installed docker is never replaced by another version: change it by hand, or set `version`".to_owned(),
+            ]));
+        }
+        if facts.compose.is_none() {
+            return if facts.is_vendor_package {
+                facts.check_supported()?;
+                Ok(changes(COMPOSE, "install the compose plugin".to_owned()))
+            } else {
+                self.install(&facts)
+            };
+        }
+        Ok(if facts.server.is_none() {
+            changes(START, "start docker".to_owned())
+        } else {
+            Decision::Nothing
+        })
+    }
+
+    async fn change(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        _: &HostContext,
+        changes: &[Change],
+    ) -> Result<(), StepFailure> {
+        for change in changes {
+            install::carry_out(run, remote, &self.config, change.id).await?;
+        }
+        Ok(())
+    }
+}
+
+fn changes(id: &'static str, summary: String) -> Decision {
+    Decision::Change(vec![Change::new(id, summary)])
+}

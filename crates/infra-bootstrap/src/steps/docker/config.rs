@@ -1,0 +1,130 @@
+//! What the configuration says about Docker.
+
+use std::borrow::Cow;
+
+use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
+use serde::Deserialize;
+
+/// The configuration of the step `docker`.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(deny_unknown_fields, default)]
+pub struct DockerConfig {
+    /// Whether the step is carried out. Default: `true`.
+    pub enabled: bool,
+    /// `latest`, or a version such as `27.5.1`; `27.5` means any `27.5.x`. An installed
+    /// engine of another version is a failure, `latest` accepts every one.
+    /// Default: `latest`.
+    pub version: DockerVersion,
+    /// How Docker is installed where it is missing. Default: `apt`.
+    #[serde(alias = "installMethod")]
+    pub install_method: InstallMethod,
+}
+
+impl Default for DockerConfig {
+    fn default() -> Self {
+        Self {
+            enabled: true,
+            version: DockerVersion::Latest,
+            install_method: InstallMethod::Apt,
+        }
+    }
+}
+
+/// How Docker is installed.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub enum InstallMethod {
+    /// From Docker's own apt repository.
+    Apt,
+    /// With the script from <https://get.docker.com>.
+    Script,
+    /// Not at all.
+    Skip,
+}
+
+/// Which version is wanted.
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[serde(try_from = "String")]
+pub enum DockerVersion {
+    /// Whatever is newest when Docker is installed.
+    Latest,
+    /// This one: one to three numbers, joined by dots.
+    Pinned(String),
+}
+
+impl DockerVersion {
+    /// Whether an installed version is the wanted one.
+    pub fn accepts(&self, installed: &str) -> bool {
+        match self {
+            Self::Latest => true,
+            Self::Pinned(wanted) => installed
+                .strip_prefix(wanted.as_str())
+                .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit())),
+        }
+    }
+}
+
+impl TryFrom<String> for DockerVersion {
+    type Error = String;
+
+    fn try_from(value: String) -> Result<Self, String> {
+        if value == "latest" {
+            return Ok(Self::Latest);
+        }
+        let parts: Vec<&str> = value.split('.').collect();
+        let is_number = |part: &&str| {
+            (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
+        };
+        if parts.len() <= 3 && parts.iter().all(is_number) {
+            Ok(Self::Pinned(value))
+        } else {
+            Err(format!(
+                "invalid docker version {value:?}: write `latest` or numbers such as \"27.5.1\""
+            ))
+        }
+    }
+}
+
+impl JsonSchema for DockerVersion {
+    fn schema_name() -> Cow<'static, str> {
+        "DockerVersion".into()
+    }
+
+    fn json_schema(_: &mut SchemaGenerator) -> Schema {
+        json_schema!({
+            "type": "string",
+            "pattern": r"^(latest|[0-9]{1,4}(\.[0-9]{1,4}){0,2})$",
+            "examples": ["latest", "27.5.1"],
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_latest_and_numbers_are_versions() {
+        for good in ["latest", "27", "27.5", "27.5.1"] {
+            assert!(DockerVersion::try_from(good.to_owned()).is_ok(), "{good}");
+        }
+        for bad in [
+            "", "newest", "27.", "27.5.1.2", "27.5.1-1", "v27", "27 ", "$(id)", "27.*",
+        ] {
+            assert!(DockerVersion::try_from(bad.to_owned()).is_err(), "{bad}");
+        }
+    }
+
+    #[test]
+    fn pin_accepts_its_own_version_and_whatever_is_more_exact() {
+        let accepts = |wanted: &str, installed: &str| {
+            DockerVersion::Pinned(wanted.to_owned()).accepts(installed)
+        };
+        assert!(accepts("27.5.1", "27.5.1"));
+        assert!(accepts("27.5", "27.5.1"));
+        assert!(accepts("20.10.24", "20.10.24+dfsg1"));
+        assert!(!accepts("27.5.1", "27.5.10"));
+        assert!(!accepts("27.5.1", "27.5"));
+        assert!(!accepts("2", "27.5.1"));
+    }
+}

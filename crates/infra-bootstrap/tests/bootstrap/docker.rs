@@ -1,0 +1,339 @@
+//! The step `docker`, against a host in a directory.
+
+use std::sync::Arc;
+
+use infra_bootstrap::{DockerConfig, DockerStep, DockerVersion, HostReport, InstallMethod, Mode};
+use stagecraft_core::{FailureCode, HostStep, StepFailure, StepOutcome};
+
+use crate::support::{Connections, Machine, converge};
+
+fn step(config: DockerConfig) -> Vec<Arc<dyn HostStep>> {
+    vec![Arc::new(DockerStep::new(config))]
+}
+
+fn pinned(version: &str) -> DockerConfig {
+    DockerConfig {
+        version: DockerVersion::try_from(version.to_owned()).unwrap(),
+        ..DockerConfig::default()
+    }
+}
+
+async fn apply(machine: &Machine, config: DockerConfig) -> HostReport {
+    converge(&Connections::to(machine.clone()), step(config), Mode::Apply).await
+}
+
+fn outcome(report: &HostReport) -> &StepOutcome {
+    assert_eq!(report.failure, None);
+    report.step("docker").unwrap()
+}
+
+fn failure(report: &HostReport) -> &StepFailure {
+    match outcome(report) {
+        StepOutcome::Failed(failure) => failure,
+        other => panic!("not failed: {other:?}"),
+    }
+}
+
+fn changed(what: &str) -> StepOutcome {
+    StepOutcome::Changed {
+        changes: vec![what.to_owned()],
+    }
+}
+
+#[tokio::test]
+async fn apt_installs_from_the_vendor_and_a_second_run_changes_nothing() {
+    let machine = Machine::new();
+    machine.write("etc/apt/sources.list.d/docker.list", "old form");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    assert_eq!(
+        machine.read("etc/apt/sources.list.d/docker.sources"),
+        format!(
+            "Types: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: noble\nComponents: stable\nArchitectures: amd64\nSigned-By: {}\n",
+            machine.path("etc/apt/keyrings/docker.asc").display()
+        )
+    );
+    assert!(!machine.has("etc/apt/sources.list.d/docker.list"));
+    let calls = machine.calls();
+    assert!(calls.contains("-o DPkg::Lock::Timeout=300"), "{calls}");
+    assert!(calls.contains("systemctl enable --now docker"), "{calls}");
+
+    let connections = Connections::to(machine.clone());
+    let report = converge(&connections, step(DockerConfig::default()), Mode::Apply).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    assert_eq!(machine.calls(), calls);
+    assert_eq!((connections.connects(), connections.execs()), (1, 1));
+}
+
+#[tokio::test]
+async fn script_installs_once_and_leaves_nothing_behind() {
+    let machine = Machine::new();
+    let config = DockerConfig {
+        install_method: InstallMethod::Script,
+        ..pinned("27.5.1")
+    };
+    let report = apply(&machine, config.clone()).await;
+    assert_eq!(outcome(&report), &changed("install docker 27.5.1"));
+    assert!(machine.calls().contains("get.docker.com VERSION=27.5.1"));
+    let left: Vec<_> = std::fs::read_dir(machine.path("tmp")).unwrap().collect();
+    assert!(left.is_empty(), "{left:?}");
+    assert_eq!(
+        outcome(&apply(&machine, config).await),
+        &StepOutcome::Unchanged
+    );
+}
+
+#[tokio::test]
+async fn pin_installs_that_version_and_refuses_another_one() {
+    let machine = Machine::new();
+    let report = apply(&machine, pinned("27.5")).await;
+    assert_eq!(outcome(&report), &changed("install docker 27.5"));
+    assert_eq!(machine.read("state/docker-version"), "27.5.1\n");
+    let report = apply(&machine, pinned("27.5.1")).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+
+    let before = machine.calls();
+    let report = apply(&machine, pinned("29.1.3")).await;
+    assert_eq!(failure(&report).code, FailureCode::DockerVerifyFailed);
+    assert_eq!(
+        failure(&report).message,
+        "docker 27.5.1 is installed, but the configuration wants 29.1.3"
+    );
+    assert_eq!(machine.calls(), before);
+}
+
+#[tokio::test]
+async fn version_that_is_not_offered_fails_with_apts_words() {
+    let report = apply(&Machine::new(), pinned("19.03.1")).await;
+    assert_eq!(failure(&report).code, FailureCode::DockerInstallFailed);
+    assert!(
+        failure(&report)
+            .evidence
+            .contains(&"E: Version '5:19.03.1-*' for 'docker-ce' was not found".to_owned()),
+        "{:?}",
+        failure(&report).evidence
+    );
+}
+
+#[tokio::test]
+async fn dry_run_tells_what_it_would_change_and_touches_nothing() {
+    let machine = Machine::new();
+    let connections = Connections::to(machine.clone());
+    let report = converge(&connections, step(pinned("27.5.1")), Mode::DryRun).await;
+    assert_eq!(
+        outcome(&report),
+        &StepOutcome::WouldChange {
+            changes: vec!["install docker 27.5.1".to_owned()]
+        }
+    );
+    assert_eq!((connections.connects(), connections.execs()), (1, 1));
+    assert_eq!(machine.calls(), "");
+    assert!(!machine.has("run/stagecraft.lock"));
+}
+
+#[tokio::test]
+async fn stopped_engine_is_started_and_nothing_installed() {
+    let machine = Machine::new();
+    machine.install_docker("docker-ce", "29.1.3");
+    machine.write("state/packages/docker-compose-plugin", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("start docker"));
+    assert_eq!(machine.calls(), "systemctl enable --now docker\n");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+}
+
+#[tokio::test]
+async fn missing_compose_plugin_is_added_to_the_vendors_engine() {
+    let machine = Machine::new();
+    machine.install_docker("docker-ce", "27.5.1");
+    machine.write("state/running", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the compose plugin"));
+    assert_eq!(machine.read("state/docker-version"), "27.5.1");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+}
+
+#[tokio::test]
+async fn conflicting_packages_are_named_before_they_are_replaced() {
+    let machine = Machine::new();
+    machine.install_docker("docker.io", "26.1.5+dfsg1");
+    machine.write("state/packages/runc", "");
+    machine.write("state/running", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        outcome(&report),
+        &changed("install the latest docker in place of docker.io, runc")
+    );
+    assert!(!machine.has("state/packages/docker.io"));
+    assert!(!machine.has("state/packages/runc"));
+    assert_eq!(
+        outcome(&apply(&machine, DockerConfig::default()).await),
+        &StepOutcome::Unchanged
+    );
+}
+
+#[tokio::test]
+async fn locked_lists_interrupted_dpkg_and_mirror_hiccups_are_got_over() {
+    let machine = Machine::new();
+    machine.write(
+        "state/apt-update",
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\nE: Failed to fetch http://archive.ubuntu.com/x  503\n",
+    );
+    machine.write(
+        "state/apt-install",
+        "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n",
+    );
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    let calls = machine.calls();
+    assert_eq!(calls.matches("sleep 5").count(), 2, "{calls}");
+    assert_eq!(calls.matches("dpkg --configure -a").count(), 1, "{calls}");
+}
+
+#[tokio::test]
+async fn lasting_troubles_fail_with_the_last_lines_as_evidence() {
+    let interrupted = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n";
+    let full = "E: You don't have enough free space in /var/cache/apt/archives/.\n";
+    let mirror = "E: Failed to fetch http://archive.ubuntu.com/x  503\n";
+    for (file, text, last) in [
+        ("state/apt-install", interrupted.repeat(2), interrupted),
+        ("state/apt-install", full.to_owned(), full),
+        ("state/apt-update", mirror.repeat(3), mirror),
+        (
+            "state/offline",
+            String::new(),
+            "curl: (6) Could not resolve host: download.docker.com\n",
+        ),
+    ] {
+        let machine = Machine::new();
+        machine.write(file, &text);
+        let report = apply(&machine, DockerConfig::default()).await;
+        let failure = failure(&report);
+        assert_eq!(failure.code, FailureCode::DockerInstallFailed);
+        assert_eq!(failure.message, "docker could not be installed");
+        assert!(
+            failure.evidence.contains(&last.trim_end().to_owned()),
+            "{file}: {:?}",
+            failure.evidence
+        );
+    }
+}
+
+#[tokio::test]
+async fn engine_that_never_answers_fails_verification_with_its_log() {
+    for obstacle in ["state/mute", "state/broken-unit"] {
+        let machine = Machine::new();
+        machine.write(obstacle, "");
+        let report = apply(&machine, DockerConfig::default()).await;
+        let failure = failure(&report);
+        assert_eq!(failure.code, FailureCode::DockerVerifyFailed, "{obstacle}");
+        assert!(
+            failure
+                .evidence
+                .contains(&"docker[7]: failed to start daemon".to_owned()),
+            "{:?}",
+            failure.evidence
+        );
+        // The obstacle gone, a second run finishes what is missing.
+        machine.remove(obstacle);
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(outcome(&report), &changed("start docker"));
+    }
+}
+
+#[tokio::test]
+async fn unsupported_system_is_refused_before_anything_is_touched() {
+    let machine = Machine::new();
+    machine.release("ubuntu", "20.04", "focal");
+    let connections = Connections::to(machine.clone());
+    let report = converge(&connections, step(DockerConfig::default()), Mode::Apply).await;
+    assert_eq!(failure(&report).code, FailureCode::DockerInstallFailed);
+    assert_eq!(
+        failure(&report).message,
+        "docker cannot be installed on `ubuntu 20.04`"
+    );
+    assert_eq!(connections.execs(), 1);
+}
+
+#[tokio::test]
+async fn client_that_does_not_run_is_a_failure_to_detect() {
+    let machine = Machine::new();
+    machine.program("docker", "exit 126");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(failure(&report).code, FailureCode::DockerDetectFailed);
+}
+
+#[tokio::test]
+async fn what_is_switched_off_is_skipped_with_its_reason() {
+    for (config, reason) in [
+        (
+            DockerConfig {
+                enabled: false,
+                ..DockerConfig::default()
+            },
+            "docker is not enabled",
+        ),
+        (
+            DockerConfig {
+                install_method: InstallMethod::Skip,
+                ..DockerConfig::default()
+            },
+            "install_method is skip",
+        ),
+    ] {
+        let report = apply(&Machine::new(), config).await;
+        assert_eq!(
+            outcome(&report),
+            &StepOutcome::Skipped {
+                reason: reason.to_owned()
+            }
+        );
+        assert!(report.is_ok());
+    }
+}
+
+#[tokio::test]
+async fn lost_connection_is_told_apart_from_a_failed_installation() {
+    use stagecraft_core::ErrorKind;
+    for (kind, code) in [
+        (ErrorKind::Unavailable, FailureCode::SshFailed),
+        (ErrorKind::Timeout, FailureCode::DockerInstallFailed),
+        (ErrorKind::Cancelled, FailureCode::Interrupted),
+    ] {
+        let connections = Connections::to(Machine::new());
+        connections.break_execs([None, Some(kind)]);
+        let report = converge(&connections, step(DockerConfig::default()), Mode::Apply).await;
+        assert_eq!(failure(&report).code, code);
+    }
+}
+
+#[test]
+fn step_is_found_in_the_registry_and_built_from_the_file() {
+    use stagecraft_core::config::{Document, Project};
+    use stagecraft_core::{BuildContext, Kind, Registry};
+    let registry = Registry::discover().unwrap();
+    assert_eq!(registry.ids(Kind::Step), ["docker", "network"]);
+    let build = |text: &str| {
+        let text = format!("infra:\n  bootstrap:\n    docker: {text}\n");
+        let project = Project::new(Document::new("f.yml", text).unwrap()).unwrap();
+        registry
+            .step(
+                "docker",
+                &project.bootstrap_block("docker"),
+                &BuildContext::default(),
+            )
+            .map(|step| format!("{step:?}"))
+            .map_err(|error| error.chain().join(": "))
+    };
+    assert!(build("{ version: latest, install_method: apt }").is_ok());
+    assert!(build("{ installMethod: skip }").unwrap().contains("Skip"));
+    for bad in [
+        "{ version: newest }",
+        "{ install_method: yum }",
+        "{ verison: latest }",
+    ] {
+        assert!(build(bad).unwrap_err().contains("f.yml:3:"), "{bad}");
+    }
+}

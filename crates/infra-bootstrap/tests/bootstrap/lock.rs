@@ -1,0 +1,120 @@
+//! The lock on a host.
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use infra_bootstrap::LockedRemote;
+use stagecraft_core::{
+    Connector, ErrorKind, Exit, HostName, Remote, RemoteCommand, RemoteTarget, Run,
+};
+
+use crate::support::{Connections, Machine, host_key};
+
+async fn locked(machine: &Machine, label: &str, wait: u64) -> LockedRemote {
+    let target = RemoteTarget {
+        host: HostName::new("app-1").unwrap(),
+        address: [192, 0, 2, 7].into(),
+        host_keys: vec![host_key()],
+    };
+    let connections = Connections::to(machine.clone());
+    let remote = connections.connect(&Run::default(), &target).await.unwrap();
+    LockedRemote::new(remote, label, Duration::from_secs(wait))
+}
+
+fn script(text: &str) -> RemoteCommand {
+    RemoteCommand::script(text, Duration::from_mins(1))
+}
+
+#[tokio::test]
+async fn output_and_exit_code_are_those_of_the_command() {
+    let machine = Machine::new();
+    let remote = locked(&machine, "test", 5).await;
+    let output = remote
+        .exec(
+            &Run::default(),
+            &script("echo out; echo err >&2; cat; exit 75"),
+        )
+        .await
+        .unwrap();
+    assert_eq!(output.exit, Exit::Code(75));
+    assert_eq!(
+        (output.stdout.as_str(), output.stderr.as_str()),
+        ("out\n", "err\n")
+    );
+    let argv = RemoteCommand::argv(["env", "printf", "%s", "it's"], Duration::from_mins(1));
+    machine.program("printf", "shift; echo \"<$1>\"");
+    let output = remote.exec(&Run::default(), &argv).await.unwrap();
+    assert_eq!(output.stdout, "<it's>\n");
+}
+
+#[tokio::test]
+async fn commands_run_one_at_a_time_and_the_waiting_one_names_the_holder() {
+    let machine = Machine::new();
+    // The first one goes on until the file `state/go` is there.
+    let holder = std::thread::spawn({
+        let machine = machine.clone();
+        move || {
+            tokio::runtime::Builder::new_current_thread()
+                .build()
+                .unwrap()
+                .block_on(async {
+                    let wait = format!(
+                        ": >{0}/running; until [ -e {0}/go ]; do :; done",
+                        machine.path("state").display()
+                    );
+                    locked(&machine, "docker", 5)
+                        .await
+                        .exec(&Run::default(), &script(&wait))
+                        .await
+                        .unwrap()
+                })
+        }
+    });
+    while !machine.has("state/running") {
+        std::thread::yield_now();
+    }
+    let remote = locked(&machine, "network", 1).await;
+    let error = remote
+        .exec(&Run::default(), &script("echo never"))
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(
+        error.to_string(),
+        "waited 1s for an earlier run on this host to end"
+    );
+    let (name, held) = &error.context()[1];
+    assert_eq!(*name, "held by");
+    assert!(
+        held.starts_with("process ") && held.ends_with(" docker"),
+        "{held}"
+    );
+
+    machine.write("state/go", "");
+    assert!(holder.join().unwrap().is_success());
+    let output = remote
+        .exec(&Run::default(), &script("echo now"))
+        .await
+        .unwrap();
+    assert_eq!(output.stdout, "now\n");
+}
+
+#[tokio::test]
+async fn what_runs_on_in_the_background_does_not_keep_the_lock() {
+    let machine = Machine::new();
+    let remote = locked(&machine, "test", 1).await;
+    let go = machine.path("state/go");
+    let background = format!(
+        "(until [ -e {} ]; do :; done) >/dev/null 2>&1 &",
+        go.display()
+    );
+    remote
+        .exec(&Run::default(), &script(&background))
+        .await
+        .unwrap();
+    let output = remote.exec(&Run::default(), &script("echo free")).await;
+    machine.write("state/go", "");
+    assert_eq!(output.unwrap().stdout, "free\n");
+    let shared: Arc<dyn Remote> = Arc::new(remote);
+    shared.close().await;
+}

@@ -1,0 +1,11 @@
+//! Behaviour of the crate, with every script run by the real `/bin/sh`.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+mod docker;
+mod engine;
+mod fleet;
+mod lock;
+mod network;
+mod readiness;
+mod support;

@@ -1,0 +1,336 @@
+//! The readiness ladder: what is retried, what is not, and what is told at the end.
+
+use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
+use std::time::Duration;
+
+use infra_bootstrap::{Bootstrap, HostReport, Mode};
+use stagecraft_core::{ErrorKind, Event, FailureCode, Host, Retry, StepOutcome};
+use tokio::time::Instant;
+
+use crate::support::{Answers, Connections, Events, FileStep, Machine, environment, host, policy};
+
+const RETRY: Retry = Retry::After(None);
+const FILE: &str = "if [ -e /run/file ]; then echo present; else echo absent; fi";
+
+async fn bootstrap(connections: &Arc<Connections>, host: &Host, events: &Events) -> HostReport {
+    let step = Arc::new(FileStep::new("file", FILE, &[]));
+    Bootstrap::new(Arc::clone(connections) as _, [step as _], policy())
+        .unwrap()
+        .host(&events.run(), &environment(), host, Mode::Apply)
+        .await
+}
+
+#[tokio::test(start_paused = true)]
+async fn host_that_boots_is_tried_again_until_it_answers() {
+    let connections = Connections::after(
+        Machine::new(),
+        [
+            (ErrorKind::Unavailable, RETRY),
+            (
+                ErrorKind::Timeout,
+                Retry::After(Some(Duration::from_secs(7))),
+            ),
+            (ErrorKind::Unauthorized, Retry::Never),
+        ],
+    );
+    let events = Events::default();
+    let started = Instant::now();
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(started.elapsed(), Duration::from_secs(2 + 7 + 2));
+    assert_eq!(
+        events.names()[..4],
+        ["retrying", "retrying", "retrying", "host_connected"]
+    );
+    let Event::Retrying { reason, .. } = &events.all()[0] else {
+        panic!("not a retry");
+    };
+    assert_eq!(reason, "scripted Unavailable");
+}
+
+#[tokio::test(start_paused = true)]
+async fn lasting_refusals_fail_by_kind_and_in_time() {
+    for (answer, code, seconds) in [
+        (
+            Answers::Error(ErrorKind::Unavailable, RETRY),
+            FailureCode::SshFailed,
+            60,
+        ),
+        (Answers::Hang, FailureCode::SshFailed, 60),
+        (
+            Answers::Error(ErrorKind::Unauthorized, RETRY),
+            FailureCode::SshFailed,
+            30,
+        ),
+        (
+            Answers::Error(ErrorKind::Config, Retry::Never),
+            FailureCode::SshFailed,
+            0,
+        ),
+        (
+            Answers::Error(ErrorKind::HostKey, RETRY),
+            FailureCode::HostKeyMismatch,
+            0,
+        ),
+        (
+            Answers::Error(ErrorKind::Cancelled, Retry::Never),
+            FailureCode::Interrupted,
+            0,
+        ),
+    ] {
+        let started = Instant::now();
+        let report = bootstrap(
+            &Connections::never(answer),
+            &host("app-1"),
+            &Events::default(),
+        )
+        .await;
+        let failure = report.failure.unwrap();
+        assert_eq!(failure.code, code, "{answer:?}");
+        assert_eq!(started.elapsed().as_secs(), seconds, "{answer:?}");
+        assert!(report.steps.is_empty());
+        if seconds == 60 {
+            assert_eq!(
+                failure.message,
+                "waited 1m for an SSH session with 192.0.2.7"
+            );
+            assert!(failure.evidence[0].starts_with("attempt "), "{failure:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn host_without_a_known_key_is_not_connected_to() {
+    let connections = Connections::to(Machine::new());
+    let mut unknown = host("app-1");
+    unknown.tags.clear();
+    let report = bootstrap(&connections, &unknown, &Events::default()).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostKeyMismatch);
+    assert_eq!(
+        failure.message,
+        "no host key of `app-1` is known, so it is not connected to"
+    );
+    assert_eq!(connections.connects(), 0);
+}
+
+#[tokio::test]
+async fn host_without_address_role_or_name_is_refused_with_the_reason() {
+    let connections = Connections::to(Machine::new());
+    let mut no_address = host("app-1");
+    no_address.public_ipv4 = None;
+    let mut no_role = host("app-1");
+    no_role.role = None;
+    let mut no_name = host("app-1");
+    no_name.name = None;
+    no_name.node = "Renamed!".into();
+    for (host, code, message) in [
+        (
+            no_address,
+            FailureCode::HostNotReady,
+            "the host has no public address",
+        ),
+        (
+            no_role,
+            FailureCode::ConfigInvalid,
+            "no tag of the host tells its role",
+        ),
+        (
+            no_name,
+            FailureCode::ConfigInvalid,
+            "the host's name in the cloud, \"Renamed!\", is not `staging-` and a name",
+        ),
+    ] {
+        let report = bootstrap(&connections, &host, &Events::default()).await;
+        let failure = report.failure.unwrap();
+        assert_eq!((failure.code, failure.message.as_str()), (code, message));
+    }
+    assert_eq!(connections.connects(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
+    let machine = Machine::new();
+    machine.write(
+        "run/cloud-init/status.json",
+        "{ \"stage\": \"modules-final\" }",
+    );
+    machine.write(
+        "var/log/cloud-init-output.log",
+        "Unpacking droplet-agent ...\nhunter3\n",
+    );
+    let events = Events::default();
+    let started = Instant::now();
+    let connections = Connections::to(machine);
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert_eq!(failure.message, "waited 1m for the first boot to end");
+    assert_eq!(
+        failure.evidence,
+        [
+            "{ \"stage\": \"modules-final\" }",
+            "Unpacking droplet-agent ...",
+            "hunter3"
+        ]
+    );
+    assert_eq!(started.elapsed(), Duration::from_mins(1));
+    assert_eq!(connections.connects(), 1);
+    assert!(events.names()[1..].iter().all(|name| name == "waiting"));
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_boot_has_ended_by_any_of_its_marks() {
+    for mark in [
+        "run/cloud-init/result.json",
+        "run/cloud-init/disabled",
+        "var/lib/cloud/instance/boot-finished",
+    ] {
+        let machine = Machine::new();
+        machine.write("run/cloud-init/status.json", "{}");
+        machine.write(mark, "");
+        let report = bootstrap(
+            &Connections::to(machine),
+            &host("app-1"),
+            &Events::default(),
+        )
+        .await;
+        assert!(report.is_ok(), "{mark}: {report:?}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn host_that_restarts_in_its_first_boot_is_connected_to_again() {
+    let machine = Machine::new();
+    machine.write("run/cloud-init/status.json", "{}");
+    let connections = Connections::to(machine.clone());
+    connections.break_execs([None, Some(ErrorKind::Unavailable)]);
+    let events = Events::default();
+    let host = host("app-1");
+    let (report, ()) = tokio::join!(bootstrap(&connections, &host, &events), async {
+        while connections.connects() < 2 {
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+        machine.write("run/cloud-init/result.json", "{}");
+    });
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(connections.connects(), 2);
+}
+
+/// Holds a lock, as a package manager would, until it is dropped.
+struct Holder(Child);
+
+impl Holder {
+    fn of(machine: &Machine, lock: &str) -> Self {
+        let ready = machine.path("state/held");
+        let child = Command::new("flock")
+            .arg(machine.path(lock))
+            .args(["sh", "-c", ": >\"$0\"; read -r line"])
+            .arg(&ready)
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        while !ready.exists() {
+            std::thread::yield_now();
+        }
+        Self(child)
+    }
+}
+
+impl Drop for Holder {
+    fn drop(&mut self) {
+        drop(self.0.stdin.take());
+        let _ended = self.0.wait();
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn held_package_lock_is_awaited_and_its_holder_named() {
+    let machine = Machine::new();
+    let holder = Holder::of(&machine, "var/lib/dpkg/lock-frontend");
+    let events = Events::default();
+    let connections = Connections::to(machine.clone());
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert_eq!(failure.message, "waited 1m for the package lock");
+    let pid = holder.0.id();
+    assert!(
+        failure.evidence[0].contains(&format!("lock-frontend is held by process {pid} (flock ")),
+        "{:?}",
+        failure.evidence
+    );
+    assert!(!machine.has("run/file"));
+
+    drop(holder);
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    assert!(report.is_ok() && report.is_changed(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_an_earlier_run_left_running_is_awaited_before_deciding() {
+    let machine = Machine::new();
+    let earlier = Holder::of(&machine, "run/stagecraft.lock");
+    let pid = earlier.0.id();
+    machine.write("run/stagecraft.lock", &format!("{pid} docker\n"));
+    let connections = Connections::to(machine);
+    let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(
+        failure.message,
+        "waited 1m for an earlier run on this host to end"
+    );
+    assert!(
+        failure.evidence[0].ends_with(&format!("is held by process {pid} (docker)")),
+        "{:?}",
+        failure.evidence
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn host_that_needs_no_change_does_not_wait_for_the_package_lock() {
+    let machine = Machine::new();
+    let _holder = Holder::of(&machine, "var/lib/dpkg/lock-frontend");
+    machine.write("run/file", "");
+    let started = Instant::now();
+    let report = bootstrap(
+        &Connections::to(machine),
+        &host("app-1"),
+        &Events::default(),
+    )
+    .await;
+    assert_eq!(report.step("file"), Some(&StepOutcome::Unchanged));
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn work_that_the_lock_holder_did_meanwhile_is_not_done_again() {
+    let machine = Machine::new();
+    let mut holder = Some(Holder::of(&machine, "var/lib/dpkg/lock-frontend"));
+    let events = Events::default();
+    let connections = Connections::to(machine.clone());
+    let host = host("app-1");
+    let (report, ()) = tokio::join!(bootstrap(&connections, &host, &events), async {
+        while connections.execs() < 2 {
+            tokio::time::advance(Duration::from_millis(500)).await;
+        }
+        machine.write("run/file", "");
+        holder.take();
+    });
+    assert_eq!(report.step("file"), Some(&StepOutcome::Unchanged));
+}
+
+#[tokio::test(start_paused = true)]
+async fn garbled_answers_fail_with_what_was_said() {
+    let machine = Machine::new();
+    machine.program("id", "kill -9 $PPID");
+    let report = bootstrap(
+        &Connections::to(machine),
+        &host("app-1"),
+        &Events::default(),
+    )
+    .await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+}

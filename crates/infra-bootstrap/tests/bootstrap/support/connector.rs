@@ -1,0 +1,138 @@
+//! A connector that first gives the errors it is told, then the machine.
+
+use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, Weak};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stagecraft_core::{
+    Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteCommand, RemoteOutput,
+    RemoteTarget, Result, Retry, Run, Upload,
+};
+
+use super::{Machine, host_key};
+
+/// What a connection attempt answers before the machine does.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answers {
+    Error(ErrorKind, Retry),
+    Hang,
+}
+
+#[derive(Debug)]
+pub(crate) struct Connections {
+    me: Weak<Self>,
+    pub(crate) machine: Machine,
+    first: Mutex<VecDeque<Answers>>,
+    forever: Option<Answers>,
+    /// Errors of the next commands, by how many succeed before.
+    broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
+    pub(crate) connects: AtomicUsize,
+    pub(crate) execs: AtomicUsize,
+    pub(crate) closes: AtomicUsize,
+}
+
+impl Connections {
+    pub(crate) fn to(machine: Machine) -> Arc<Self> {
+        Self::with(machine, [], None)
+    }
+
+    pub(crate) fn after(
+        machine: Machine,
+        first: impl IntoIterator<Item = (ErrorKind, Retry)>,
+    ) -> Arc<Self> {
+        let first = first
+            .into_iter()
+            .map(|(kind, retry)| Answers::Error(kind, retry));
+        Self::with(machine, first, None)
+    }
+
+    pub(crate) fn never(answer: Answers) -> Arc<Self> {
+        Self::with(Machine::new(), [], Some(answer))
+    }
+
+    fn with(
+        machine: Machine,
+        first: impl IntoIterator<Item = Answers>,
+        forever: Option<Answers>,
+    ) -> Arc<Self> {
+        Arc::new_cyclic(|me| Self {
+            me: Weak::clone(me),
+            machine,
+            first: Mutex::new(first.into_iter().collect()),
+            forever,
+            broken_execs: Mutex::default(),
+            connects: AtomicUsize::new(0),
+            execs: AtomicUsize::new(0),
+            closes: AtomicUsize::new(0),
+        })
+    }
+
+    /// Makes the next commands fail, in this order; `None` is one that works.
+    pub(crate) fn break_execs(&self, kinds: impl IntoIterator<Item = Option<ErrorKind>>) {
+        self.broken_execs.lock().unwrap().extend(kinds);
+    }
+
+    pub(crate) fn connects(&self) -> usize {
+        self.connects.load(Ordering::SeqCst)
+    }
+
+    pub(crate) fn execs(&self) -> usize {
+        self.execs.load(Ordering::SeqCst)
+    }
+}
+
+#[async_trait]
+impl Connector for Connections {
+    async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
+        self.connects.fetch_add(1, Ordering::SeqCst);
+        let next = self.first.lock().unwrap().pop_front().or(self.forever);
+        match next {
+            Some(Answers::Error(kind, retry)) => {
+                return Err(Error::new(kind, format!("scripted {kind:?}")).with_retry(retry));
+            }
+            Some(Answers::Hang) => run.sleep(Duration::from_hours(1)).await?,
+            None => {}
+        }
+        Ok(Arc::new(Counted {
+            host: target.host.clone(),
+            connections: self.me.upgrade().unwrap(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct Counted {
+    host: HostName,
+    connections: Arc<Connections>,
+}
+
+#[async_trait]
+impl Remote for Counted {
+    fn host(&self) -> &HostName {
+        &self.host
+    }
+
+    fn host_key(&self) -> Fingerprint {
+        host_key()
+    }
+
+    async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
+        run.check()?;
+        self.connections.execs.fetch_add(1, Ordering::SeqCst);
+        let broken = self.connections.broken_execs.lock().unwrap().pop_front();
+        if let Some(Some(kind)) = broken {
+            return Err(Error::new(kind, format!("scripted {kind:?}")));
+        }
+        Ok(self.connections.machine.exec(command))
+    }
+
+    async fn upload(&self, _: &Run, upload: &Upload) -> Result<()> {
+        panic!("no step here uploads {}", upload.path);
+    }
+
+    async fn close(&self) {
+        self.connections.closes.fetch_add(1, Ordering::SeqCst);
+    }
+}

@@ -1,0 +1,182 @@
+//! A host in a directory: real shell and tools, stand-ins for whatever would touch the system.
+
+use std::fs;
+use std::io::Write as _;
+use std::os::unix::fs::symlink;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::sync::Arc;
+
+use infra_bootstrap::quote;
+use stagecraft_core::{CommandLine, Exit, RemoteCommand, RemoteOutput};
+use tempfile::TempDir;
+
+/// The tools that scripts may use as they are.
+const TOOLS: &[&str] = &[
+    "sh", "cat", "chmod", "cut", "env", "flock", "grep", "install", "mkdir", "mktemp", "mv", "rm",
+    "sed", "stat", "tail", "timeout", "touch", "tr",
+];
+
+/// Programs that change nothing but the machine's own directory.
+const STAND_INS: &[(&str, &str)] = &[
+    ("apt-get", include_str!("stand_ins/apt-get.sh")),
+    ("curl", include_str!("stand_ins/curl.sh")),
+    ("docker.installed", include_str!("stand_ins/docker.sh")),
+    ("dpkg", include_str!("stand_ins/dpkg.sh")),
+    ("dpkg-query", include_str!("stand_ins/dpkg-query.sh")),
+    ("id", "echo \"$(cat ROOT/state/uid)\""),
+    ("journalctl", "echo 'docker[7]: failed to start daemon'"),
+    ("sleep", "echo \"sleep $*\" >>ROOT/state/calls"),
+    ("systemctl", include_str!("stand_ins/systemctl.sh")),
+];
+
+/// A host in a directory. Clones are the same host.
+///
+/// Absolute paths in scripts are moved below the directory, and the search path holds nothing
+/// but stand-ins and harmless tools.
+#[derive(Debug, Clone)]
+pub(crate) struct Machine {
+    root: Arc<TempDir>,
+}
+
+impl Machine {
+    /// A freshly booted Ubuntu 24.04, as root.
+    pub(crate) fn new() -> Self {
+        let machine = Self {
+            root: Arc::new(tempfile::tempdir().unwrap()),
+        };
+        let bin = machine.path("bin");
+        fs::create_dir(&bin).unwrap();
+        for tool in TOOLS {
+            let real = ["/usr/bin", "/bin"]
+                .iter()
+                .map(|folder| Path::new(folder).join(tool))
+                .find(|path| path.exists())
+                .unwrap_or_else(|| panic!("{tool} is needed"));
+            symlink(real, bin.join(tool)).unwrap();
+        }
+        for (name, text) in STAND_INS {
+            machine.program(name, text);
+        }
+        for folder in [
+            "etc/apt/sources.list.d",
+            "run",
+            "tmp",
+            "var/lib/dpkg",
+            "state/packages",
+        ] {
+            fs::create_dir_all(machine.path(folder)).unwrap();
+        }
+        machine.write("etc/ssl/certs/ca-certificates.crt", "");
+        machine.write("state/uid", "0\n");
+        machine.release("ubuntu", "24.04", "noble");
+        machine
+    }
+
+    pub(crate) fn path(&self, below: &str) -> PathBuf {
+        self.root.path().join(below)
+    }
+
+    pub(crate) fn write(&self, below: &str, text: &str) {
+        let path = self.path(below);
+        fs::create_dir_all(path.parent().unwrap()).unwrap();
+        fs::write(path, text).unwrap();
+    }
+
+    pub(crate) fn read(&self, below: &str) -> String {
+        fs::read_to_string(self.path(below)).unwrap_or_default()
+    }
+
+    pub(crate) fn has(&self, below: &str) -> bool {
+        self.path(below).exists()
+    }
+
+    pub(crate) fn remove(&self, below: &str) {
+        fs::remove_file(self.path(below)).unwrap();
+    }
+
+    pub(crate) fn program(&self, name: &str, text: &str) {
+        let text = text.replace("ROOT", &self.root.path().display().to_string());
+        self.write_program(name, &format!("#!/bin/sh\n{text}\n"));
+    }
+
+    /// Written by another process: a file that this one, or a fork of it in another test, holds
+    /// open for writing could not be executed.
+    fn write_program(&self, name: &str, text: &str) {
+        let mut child = Command::new("/bin/sh")
+            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+            .arg(self.path("bin").join(name))
+            .stdin(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(text.as_bytes()).unwrap();
+        drop(stdin);
+        assert!(child.wait().unwrap().success());
+    }
+
+    pub(crate) fn release(&self, id: &str, version: &str, codename: &str) {
+        self.write(
+            "etc/os-release",
+            &format!("ID={id}\nVERSION_ID=\"{version}\"\nVERSION_CODENAME={codename}\n"),
+        );
+    }
+
+    /// A docker of this version, from this package.
+    pub(crate) fn install_docker(&self, package: &str, version: &str) {
+        self.write(&format!("state/packages/{package}"), version);
+        self.write("state/docker-version", version);
+        self.write_program("docker", &self.read("bin/docker.installed"));
+    }
+
+    /// What stand-ins were called with, one call a line.
+    pub(crate) fn calls(&self) -> String {
+        self.read("state/calls")
+    }
+
+    /// The script as this machine runs it.
+    pub(crate) fn moved(&self, script: &str) -> String {
+        let root = self.root.path().display().to_string();
+        ["/etc/", "/run/", "/var/"]
+            .iter()
+            .fold(script.to_owned(), |script, folder| {
+                script.replace(folder, &format!("\u{1}{folder}"))
+            })
+            .replace('\u{1}', &root)
+    }
+
+    pub(crate) fn exec(&self, command: &RemoteCommand) -> RemoteOutput {
+        let script = match &command.line {
+            CommandLine::Script(script) => script.clone(),
+            CommandLine::Argv(argv) => argv
+                .iter()
+                .map(|word| quote(word))
+                .collect::<Vec<_>>()
+                .join(" "),
+        };
+        self.shell(&script)
+    }
+
+    pub(crate) fn shell(&self, script: &str) -> RemoteOutput {
+        let mut child = Command::new("/bin/sh")
+            .arg("-s")
+            .env_clear()
+            .env("PATH", self.path("bin"))
+            .env("TMPDIR", self.path("tmp"))
+            .current_dir(self.root.path())
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .spawn()
+            .unwrap();
+        let mut stdin = child.stdin.take().unwrap();
+        stdin.write_all(self.moved(script).as_bytes()).unwrap();
+        drop(stdin);
+        let output = child.wait_with_output().unwrap();
+        RemoteOutput {
+            exit: Exit::Code(output.status.code().unwrap().try_into().unwrap()),
+            stdout: String::from_utf8(output.stdout).unwrap(),
+            stderr: String::from_utf8(output.stderr).unwrap(),
+        }
+    }
+}

@@ -1,0 +1,30 @@
+# Serves the key of Docker's repository and Docker's script.
+echo "curl $*" >>ROOT/state/calls
+if [ -e ROOT/state/offline ]; then
+  echo 'curl: (6) Could not resolve host: download.docker.com' >&2
+  exit 6
+fi
+url=
+file=
+while [ $# -gt 0 ]; do
+  case "$1" in
+    -o) file=$2; shift ;;
+    https://*) url=$1 ;;
+  esac
+  shift
+done
+case "$url" in
+  https://download.docker.com/linux/ubuntu/gpg) echo key >"$file" ;;
+  https://get.docker.com)
+    cat >"$file" <<'END'
+echo "get.docker.com VERSION=$VERSION" >>ROOT/state/calls
+for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
+  echo "${VERSION:-29.1.3}" >ROOT/state/packages/$name
+done
+echo "${VERSION:-29.1.3}" >ROOT/state/docker-version
+cat ROOT/bin/docker.installed >ROOT/bin/docker
+chmod 755 ROOT/bin/docker
+END
+    ;;
+  *) exit 22 ;;
+esac

@@ -1,0 +1,210 @@
+//! The whole crate over real SSH, against hosts that are processes of this machine.
+
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
+use std::fmt::Write as _;
+use std::fs;
+use std::net::Ipv4Addr;
+use std::num::NonZeroUsize;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::Arc;
+use std::time::Duration;
+
+use infra_bootstrap::{
+    Bootstrap, DockerConfig, DockerStep, DockerVersion, Fleet, HostReport, InstallMethod, Mode,
+    ReadinessPolicy,
+};
+use secrecy::ExposeSecret as _;
+use stagecraft_core::{
+    EnvironmentName, FailureCode, Host, HostId, HostKey, HostName, HostStatus, HostStep,
+    PollPolicy, RoleName, Run, StepOutcome,
+};
+use stagecraft_sandbox::{BootRequest, HostDriver as _, ProcessHosts, ProcessHostsConfig};
+use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+
+/// Hosts of the sandbox, and what is needed to log in to them.
+struct Lab {
+    hosts: ProcessHosts,
+    host_key: HostKey,
+    login: HostKey,
+    folder: tempfile::TempDir,
+}
+
+impl Lab {
+    async fn new(first_boot: Duration) -> Self {
+        let config = ProcessHostsConfig::default().first_boot(first_boot);
+        let login = HostKey::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("id");
+        fs::write(&key, login.private().expose_secret()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        Self {
+            hosts: ProcessHosts::new(config).await.unwrap(),
+            host_key: HostKey::generate().unwrap(),
+            login,
+            folder,
+        }
+    }
+
+    async fn boot(&self, id: u64, name: &str) -> Host {
+        let mut user_data = String::from("#cloud-config\nssh_keys:\n  ed25519_private: |\n");
+        for line in self.host_key.private().expose_secret().lines() {
+            writeln!(user_data, "    {line}").unwrap();
+        }
+        writeln!(user_data, "  ed25519_public: {}", self.host_key.public()).unwrap();
+        let request = BootRequest {
+            id,
+            name: format!("staging-{name}"),
+            image: "ubuntu-24-04-x64".to_owned(),
+            user_data: Some(user_data),
+            authorized_keys: vec![self.login.public().to_owned()],
+        };
+        let address: Ipv4Addr = self.hosts.boot(request).await.unwrap();
+        Host {
+            id: HostId::new(id.to_string()),
+            node: format!("staging-{name}"),
+            name: Some(HostName::new(name).unwrap()),
+            role: Some(RoleName::new("app").unwrap()),
+            size: "small".into(),
+            region: "here".into(),
+            public_ipv4: Some(address),
+            private_ipv4: None,
+            status: HostStatus::Active,
+            tags: vec![self.host_key.fingerprint().tag()],
+        }
+    }
+
+    async fn converge(&self, config: DockerConfig, mode: Mode, hosts: &[Host]) -> Vec<HostReport> {
+        let connector = SshConnector::new(SshConfig {
+            port: self.hosts.ssh_port(),
+            identity: Identity::File(self.folder.path().join("id")),
+            ..SshConfig::default()
+        });
+        let policy = ReadinessPolicy::every(PollPolicy {
+            interval: Duration::from_millis(50),
+            deadline: Duration::from_mins(1),
+        });
+        let step: Arc<dyn HostStep> = Arc::new(DockerStep::new(config));
+        let bootstrap = Bootstrap::new(Arc::new(connector), [step], policy).unwrap();
+        Fleet::new(Arc::new(bootstrap))
+            .with_parallel(NonZeroUsize::new(4).unwrap())
+            .all(
+                &Run::default(),
+                &EnvironmentName::new("staging").unwrap(),
+                mode,
+                hosts.to_vec(),
+            )
+            .await
+    }
+}
+
+fn pinned(version: &str) -> DockerConfig {
+    DockerConfig {
+        version: DockerVersion::try_from(version.to_owned()).unwrap(),
+        ..DockerConfig::default()
+    }
+}
+
+fn outcome(report: &HostReport) -> &StepOutcome {
+    assert_eq!(report.failure, None);
+    report.step("docker").unwrap()
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn fresh_hosts_get_docker_and_a_second_run_changes_nothing() {
+    let lab = Lab::new(Duration::from_millis(500)).await;
+    let hosts = [lab.boot(2, "db").await, lab.boot(1, "app").await];
+    for report in lab.converge(pinned("27.5.1"), Mode::DryRun, &hosts).await {
+        assert!(matches!(
+            outcome(&report),
+            StepOutcome::WouldChange { changes } if changes == &["install docker 27.5.1"]
+        ));
+    }
+    let reports = lab.converge(pinned("27.5.1"), Mode::Apply, &hosts).await;
+    let names: Vec<_> = reports.iter().map(|report| report.host.as_str()).collect();
+    assert_eq!(names, ["app", "db"]);
+    for report in &reports {
+        assert!(
+            matches!(
+                outcome(report),
+                StepOutcome::Changed { changes } if changes == &["install docker 27.5.1"]
+            ),
+            "{report:?}"
+        );
+    }
+    let log = "cat /var/log/sandbox/apt-get.log /var/log/sandbox/systemctl.log";
+    let before = lab.hosts.run(1, log).await.unwrap();
+    assert!(before.contains("enable --now docker"), "{before}");
+    for report in lab.converge(pinned("27.5.1"), Mode::Apply, &hosts).await {
+        assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    }
+    assert_eq!(lab.hosts.run(1, log).await.unwrap(), before);
+    lab.hosts.destroy_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn broken_host_fails_with_its_evidence_and_recovers_in_a_second_run() {
+    let lab = Lab::new(Duration::ZERO).await;
+    let hosts = [lab.boot(1, "app").await, lab.boot(2, "db").await];
+    lab.hosts
+        .run(
+            2,
+            "printf 'always\\nE: mirror is on fire\\n' >/run/sandbox/fail/apt-get",
+        )
+        .await
+        .unwrap();
+    let reports = lab
+        .converge(DockerConfig::default(), Mode::Apply, &hosts)
+        .await;
+    assert!(reports[0].is_ok(), "{:?}", reports[0]);
+    let failure = reports[1].first_failure().unwrap();
+    assert_eq!(failure.code, FailureCode::DockerInstallFailed);
+    assert!(
+        failure
+            .evidence
+            .contains(&"E: mirror is on fire".to_owned()),
+        "{failure:?}"
+    );
+    lab.hosts
+        .run(2, "rm /run/sandbox/fail/apt-get")
+        .await
+        .unwrap();
+    let reports = lab
+        .converge(DockerConfig::default(), Mode::Apply, &hosts)
+        .await;
+    assert_eq!(outcome(&reports[0]), &StepOutcome::Unchanged);
+    assert!(
+        reports[1].is_ok() && reports[1].is_changed(),
+        "{:?}",
+        reports[1]
+    );
+    lab.hosts.destroy_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn vendor_script_installs_too_and_a_second_run_changes_nothing() {
+    let lab = Lab::new(Duration::ZERO).await;
+    let hosts = [lab.boot(1, "app").await];
+    let config = DockerConfig {
+        install_method: InstallMethod::Script,
+        ..DockerConfig::default()
+    };
+    let reports = lab.converge(config.clone(), Mode::Apply, &hosts).await;
+    assert!(reports[0].is_ok() && reports[0].is_changed(), "{reports:?}");
+    let reports = lab.converge(config, Mode::Apply, &hosts).await;
+    assert_eq!(outcome(&reports[0]), &StepOutcome::Unchanged);
+    lab.hosts.destroy_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn impostor_is_refused_and_nothing_runs_on_it() {
+    let lab = Lab::new(Duration::ZERO).await;
+    let mut host = lab.boot(1, "app").await;
+    host.tags = vec![HostKey::generate().unwrap().fingerprint().tag()];
+    let reports = lab
+        .converge(DockerConfig::default(), Mode::Apply, &[host])
+        .await;
+    let failure = reports[0].failure.as_ref().unwrap();
+    assert_eq!(failure.code, FailureCode::HostKeyMismatch, "{failure:?}");
+    lab.hosts.destroy_all().await;
+}

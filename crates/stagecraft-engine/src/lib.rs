@@ -1,0 +1,11 @@
+#![doc = include_str!("../README.md")]
+
+mod down;
+mod engine;
+mod outcome;
+mod up;
+
+pub use down::{DownReport, Forgotten};
+pub use engine::{Engine, Planned};
+pub use outcome::Outcome;
+pub use up::{UpOptions, UpReport};

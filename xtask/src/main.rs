@@ -1,1 +1,51 @@
-fn main() {}
+//! The project's own tools: `cargo xtask --help`.
+
+mod demo;
+mod measure;
+mod process;
+mod test;
+mod tidy;
+
+use std::process::ExitCode;
+
+const HELP: &str = "\
+The project's own tools.
+
+Usage: cargo xtask COMMAND
+
+  demo       build, then run the whole life of three hosts in a sandbox
+  test       run everything that CI runs; installs what that needs where it may
+  tidy       check the rules about crates that the compiler does not
+  measure    print the size and the start-up time of the release build
+";
+
+#[expect(
+    clippy::print_stdout,
+    clippy::print_stderr,
+    reason = "a developers' tool talks to a terminal"
+)]
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let result = match arguments.as_slice() {
+        ["demo"] => demo::demo(),
+        ["test"] => test::run_all(),
+        ["tidy"] => tidy::run(),
+        ["measure"] => measure::run_all(),
+        ["--help" | "-h" | "help"] => {
+            print!("{HELP}");
+            return ExitCode::SUCCESS;
+        }
+        _ => {
+            eprint!("{HELP}");
+            return ExitCode::FAILURE;
+        }
+    };
+    match result {
+        Ok(()) => ExitCode::SUCCESS,
+        Err(error) => {
+            eprintln!("error: {error:#}");
+            ExitCode::FAILURE
+        }
+    }
+}

@@ -1,0 +1,190 @@
+//! The command line.
+
+use std::path::PathBuf;
+
+use clap::{Args, Parser, Subcommand, ValueEnum};
+use stagecraft_core::EnvironmentName;
+
+/// From a bare cloud account to running hosts, and back to nothing.
+#[derive(Debug, Parser)]
+#[command(
+    name = "stagecraft",
+    version,
+    about,
+    propagate_version = true,
+    disable_help_subcommand = true,
+    after_help = "Examples:
+  stagecraft init                               write a commented stagecraft.yml
+  stagecraft sandbox -- stagecraft infra up -y  try it all on this machine, without an account
+  stagecraft infra plan --env staging           show what `up` would do
+  stagecraft infra up --env staging             create and bootstrap what is missing
+  stagecraft infra down --env staging           delete the environment's hosts
+
+Exit codes: 0 done or nothing to do, 1 configuration or usage, 2 cloud provider,
+3 bootstrap, 4 network provider, 7 refused by a guard, 10 some hosts failed,
+130 interrupted."
+)]
+pub(crate) struct Cli {
+    #[command(flatten)]
+    pub(crate) global: GlobalArgs,
+    #[command(subcommand)]
+    pub(crate) command: Command,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct GlobalArgs {
+    /// The configuration file
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FILE",
+        env = "STAGECRAFT_CONFIG",
+        default_value = "stagecraft.yml"
+    )]
+    pub(crate) config: PathBuf,
+    /// The environment; may be left out if only one is declared
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "NAME",
+        env = "STAGECRAFT_ENV"
+    )]
+    pub(crate) env: Option<EnvironmentName>,
+    /// How results are printed
+    #[arg(
+        short,
+        long,
+        global = true,
+        value_name = "FORMAT",
+        env = "STAGECRAFT_OUTPUT",
+        default_value = "text"
+    )]
+    pub(crate) output: OutputFormat,
+    /// Show what would be done, and do nothing
+    #[arg(long, global = true, env = "STAGECRAFT_DRY_RUN", value_parser = clap::builder::BoolishValueParser::new(), default_value_t = false, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
+    pub(crate) dry_run: bool,
+    /// Log what happens inside to standard error; twice for more
+    #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "STAGECRAFT_VERBOSE")]
+    pub(crate) verbose: u8,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    Text,
+    /// For programs: one document, or one object a line whose last is the result
+    Json,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum Command {
+    /// Write a first configuration file
+    Init(InitArgs),
+    /// Work with the configuration file
+    #[command(subcommand)]
+    Config(ConfigCommand),
+    /// List the providers and host steps of this program
+    Providers,
+    /// Make, show and remove hosts
+    #[command(subcommand)]
+    Infra(InfraCommand),
+    /// Serve a cloud on this machine, to try things without an account
+    Sandbox(SandboxArgs),
+    /// Print a completion script for a shell
+    Completions {
+        /// The shell
+        shell: clap_complete::Shell,
+    },
+    /// Print the version
+    Version,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct InitArgs {
+    /// The project's name; the directory's if left out
+    #[arg(long, value_name = "NAME")]
+    pub(crate) project: Option<String>,
+    /// Write over a file that exists
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum ConfigCommand {
+    /// Check the configuration; no account, no network and no secret is needed
+    Validate,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum InfraCommand {
+    /// Show what `up` would create; changes nothing
+    #[command(after_help = "Examples:
+  stagecraft infra plan --env staging
+  stagecraft infra plan --env staging --output json | jq '.plan.create[].name'")]
+    Plan,
+    /// Create what is missing and make every host ready; never deletes
+    #[command(after_help = "Examples:
+  stagecraft infra up --env staging         asks before it creates
+  stagecraft infra up --env staging --yes   for scripts
+  stagecraft infra up --dry-run             what would be created and changed
+
+Safe to repeat, and to go on with after it was interrupted or killed.")]
+    Up(UpArgs),
+    /// Delete the environment's hosts, and wait until they are gone
+    #[command(after_help = "Examples:
+  stagecraft infra down --env staging                     asks for the environment's name
+  stagecraft infra down --env staging --confirm staging   for scripts")]
+    Down(DownArgs),
+    /// List the environment's hosts
+    Hosts,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UpArgs {
+    /// Do not ask
+    #[arg(short, long)]
+    pub(crate) yes: bool,
+    /// Only create hosts; do nothing on them
+    #[arg(long)]
+    pub(crate) no_bootstrap: bool,
+    /// Go on although hosts differ from the file; they stay as they are
+    #[arg(long)]
+    pub(crate) allow_differ: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct DownArgs {
+    /// Confirm by the environment's name instead of being asked
+    #[arg(long, value_name = "ENV")]
+    pub(crate) confirm: Option<String>,
+}
+
+#[derive(Debug, Args)]
+#[command(after_help = "Examples:
+  stagecraft sandbox                                  serve, and print the variables to export
+  stagecraft sandbox -- stagecraft infra up --yes     run one command under them
+  stagecraft sandbox -- sh                            a shell to play in
+
+The token's, the SSH key's and the network's names are taken from the
+configuration file, if there is one. Everything ends with the sandbox.")]
+pub(crate) struct SandboxArgs {
+    /// What stands behind a droplet
+    #[arg(long, value_enum, default_value = "process")]
+    pub(crate) hosts: HostsMode,
+    /// The port of the API; any free one if left out
+    #[arg(long, value_name = "PORT", default_value_t = 0)]
+    pub(crate) port: u16,
+    /// A command to run under the sandbox's variables
+    #[arg(last = true, value_name = "COMMAND")]
+    pub(crate) command: Vec<String>,
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+pub(crate) enum HostsMode {
+    /// A host made of Linux namespaces, with SSH and a real shell
+    Process,
+    /// Nothing: only the API answers
+    None,
+}

@@ -1,0 +1,54 @@
+//! The providers and steps of this program. The one place that names their crates.
+//!
+//! A crate that is only listed in `Cargo.toml` is dropped by the compiler without a word, and
+//! its provider with it. So each is named here, and start-up compares this list with what the
+//! linker collected.
+
+use anyhow::{Context as _, bail};
+use stagecraft_core::{Descriptor, Registry};
+
+const BUILTIN: &[&Descriptor] = &[
+    &provider_digitalocean::DESCRIPTOR,
+    &provider_tailscale::DESCRIPTOR,
+    &infra_bootstrap::DOCKER,
+    &infra_bootstrap::NETWORK,
+];
+
+/// Everything that was registered, and surely all of [`BUILTIN`].
+pub(crate) fn registry() -> anyhow::Result<Registry> {
+    let registry = Registry::discover().context("this program was built wrongly")?;
+    for descriptor in BUILTIN {
+        if registry.get(descriptor.kind(), descriptor.id).is_err() {
+            bail!(
+                "this program was built wrongly: the {} `{}` of {} was lost",
+                descriptor.kind(),
+                descriptor.id,
+                descriptor.origin
+            );
+        }
+    }
+    Ok(registry)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_builtin_is_discovered() {
+        let registry = registry().unwrap();
+        let ids: Vec<String> = registry
+            .descriptors()
+            .map(|descriptor| format!("{} {}", descriptor.kind(), descriptor.id))
+            .collect();
+        assert_eq!(
+            ids,
+            [
+                "cloud provider digitalocean",
+                "network provider tailscale",
+                "host step docker",
+                "host step network",
+            ]
+        );
+    }
+}

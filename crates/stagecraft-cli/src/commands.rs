@@ -1,0 +1,145 @@
+//! One function for each command.
+
+mod infra;
+mod init;
+mod sandbox;
+
+use std::sync::Arc;
+
+use clap::CommandFactory as _;
+use serde_json::json;
+use stagecraft_core::{EventSink, Run};
+
+use crate::args::{Cli, Command, ConfigCommand, GlobalArgs};
+use crate::environment::ProcessEnvironment;
+use crate::exit::Exit;
+use crate::output::{GREEN, Output, RESET};
+use crate::{builtin, load};
+
+/// Runs the command that was given.
+pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
+    let Cli { global, command } = cli;
+    match command {
+        Command::Init(args) => init::run(&global, &args, output),
+        Command::Config(ConfigCommand::Validate) => validate(&global, output),
+        Command::Providers => providers(output),
+        Command::Infra(command) => infra::run(&global, &command, output).await,
+        Command::Sandbox(args) => sandbox::run(&global, args, output).await,
+        Command::Completions { shell } => {
+            let mut script = Vec::new();
+            clap_complete::generate(shell, &mut Cli::command(), "stagecraft", &mut script);
+            output.text(&String::from_utf8_lossy(&script));
+            Ok(Exit::Done)
+        }
+        Command::Version => {
+            let version = env!("CARGO_PKG_VERSION");
+            if output.is_json() {
+                output.document(&json!({ "version": version }));
+            } else {
+                output.text(&format!("stagecraft {version}\n"));
+            }
+            Ok(Exit::Done)
+        }
+    }
+}
+
+/// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
+fn start_run(events: Arc<dyn EventSink>) -> Run {
+    let run = Run::new(events, Arc::new(ProcessEnvironment));
+    let cancel = run.cancellation().clone();
+    tokio::spawn(async move {
+        interruption().await;
+        cancel.cancel();
+        interruption().await;
+        #[expect(
+            clippy::disallowed_methods,
+            clippy::exit,
+            reason = "the second interruption ends the program without waiting for anything"
+        )]
+        std::process::exit(i32::from(Exit::Interrupted.code()));
+    });
+    run
+}
+
+/// Waits for Ctrl-C or a request to terminate.
+async fn interruption() {
+    use tokio::signal::unix::{SignalKind, signal};
+    match signal(SignalKind::terminate()) {
+        Ok(mut terminate) => {
+            tokio::select! {
+                _ = tokio::signal::ctrl_c() => {}
+                _ = terminate.recv() => {}
+            }
+        }
+        // Without a handler the signal ends the program by itself.
+        Err(_) => std::future::pending().await,
+    }
+}
+
+fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environments = loaded.cloud.environments();
+    let mut summary = Vec::new();
+    for environment in &environments {
+        summary.push((environment, loaded.cloud.declared(environment)?.len()));
+    }
+    if output.is_json() {
+        let environments: Vec<_> = summary
+            .iter()
+            .map(|(name, hosts)| json!({ "name": name, "hosts": hosts }))
+            .collect();
+        output.document(&json!({ "valid": true, "environments": environments }));
+    } else {
+        let list: Vec<String> = summary
+            .iter()
+            .map(|(name, hosts)| {
+                format!(
+                    "{name} ({hosts} host{})",
+                    if *hosts == 1 { "" } else { "s" }
+                )
+            })
+            .collect();
+        output.text(&format!(
+            "{GREEN}valid{RESET}: {}, environments: {}\n",
+            global.config.display(),
+            list.join(", ")
+        ));
+    }
+    Ok(Exit::Done)
+}
+
+fn providers(output: Output) -> anyhow::Result<Exit> {
+    let registry = builtin::registry()?;
+    if output.is_json() {
+        let list: Vec<_> = registry
+            .descriptors()
+            .map(|descriptor| {
+                json!({
+                    "kind": descriptor.kind(),
+                    "id": descriptor.id,
+                    "summary": descriptor.summary,
+                    "origin": descriptor.origin,
+                    "capabilities": descriptor.capabilities,
+                })
+            })
+            .collect();
+        output.document(&list);
+    } else {
+        let rows: Vec<Vec<String>> = registry
+            .descriptors()
+            .map(|descriptor| {
+                vec![
+                    descriptor.kind().to_string(),
+                    descriptor.id.to_owned(),
+                    descriptor.summary.to_owned(),
+                    descriptor.origin.to_owned(),
+                ]
+            })
+            .collect();
+        output.text(&crate::render::table(
+            &["KIND", "ID", "SUMMARY", "CRATE"],
+            &rows,
+        ));
+    }
+    Ok(Exit::Done)
+}

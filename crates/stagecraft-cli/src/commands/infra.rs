@@ -1,0 +1,56 @@
+//! `stagecraft infra`: plan, up, down, hosts.
+
+mod down;
+mod up;
+
+use std::sync::Arc;
+
+use stagecraft_core::{NoEvents, PlanMode, PlanRequest};
+
+use super::start_run;
+use crate::args::{GlobalArgs, InfraCommand};
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::{load, render};
+
+pub(super) async fn run(
+    global: &GlobalArgs,
+    command: &InfraCommand,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    match command {
+        InfraCommand::Plan => plan(global, output).await,
+        InfraCommand::Up(args) => up::run(global, args, output).await,
+        InfraCommand::Down(args) => down::run(global, args, output).await,
+        InfraCommand::Hosts => hosts(global, output).await,
+    }
+}
+
+async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let run = start_run(Arc::new(NoEvents));
+    let request = PlanRequest::new(environment, PlanMode::Reconcile);
+    let planned = loaded.engine(false)?.plan(&run, &request).await?;
+    if output.is_json() {
+        output.document(&render::plan_json(&planned));
+    } else {
+        output.text(&render::plan_text(&planned));
+    }
+    Ok(Exit::Done)
+}
+
+async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let run = start_run(Arc::new(NoEvents));
+    let hosts = loaded.cloud.hosts(&run, &environment).await?;
+    if output.is_json() {
+        output.document(&hosts);
+    } else if hosts.is_empty() {
+        output.text(&format!("no hosts in {environment}\n"));
+    } else {
+        output.text(&render::hosts_text(&hosts));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,75 @@
+//! `stagecraft infra down`.
+
+use serde_json::json;
+use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, PlanMode, PlanRequest};
+
+use crate::args::{DownArgs, GlobalArgs};
+use crate::commands::start_run;
+use crate::exit::Exit;
+use crate::output::{BOLD, Output, RESET};
+use crate::progress::Progress;
+use crate::{load, render};
+
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &DownArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let engine = loaded.engine(false)?;
+    let progress = Progress::new(output);
+    let run = start_run(progress.sink());
+    let request = PlanRequest::new(environment.clone(), PlanMode::Destroy);
+    let planned = engine.plan(&run, &request).await?;
+    progress.planned(&planned);
+    if planned.plan.is_empty() || global.dry_run {
+        progress.finish();
+        if output.is_json() {
+            let word = if global.dry_run { "dry_run" } else { "done" };
+            progress.result(Exit::Done, word, json!({ "plan_id": planned.plan.id() }));
+        }
+        return Ok(Exit::Done);
+    }
+    let count = planned.plan.delete.len();
+    let confirmation = progress.pause(|| confirm(args, &environment, count, output))?;
+    let report = engine.down(&run, planned, &confirmation).await?;
+    progress.finish();
+    let outcome = report.outcome();
+    if output.is_json() {
+        progress.result(
+            outcome.into(),
+            render::outcome_word(outcome),
+            render::down_json(&report),
+        );
+    } else {
+        output.text(&render::down_text(&report));
+    }
+    Ok(outcome.into())
+}
+
+fn confirm(
+    args: &DownArgs,
+    environment: &EnvironmentName,
+    count: usize,
+    output: Output,
+) -> anyhow::Result<Confirmation> {
+    let typed = match &args.confirm {
+        Some(typed) => typed.clone(),
+        None if output.can_ask() => output
+            .ask(&format!(
+                "Delete {count} host{} with everything on them? Type the environment's name, {BOLD}{environment}{RESET}:",
+                if count == 1 { "" } else { "s" }
+            ))
+            .unwrap_or_default(),
+        None => {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                "nobody can be asked here whether to delete hosts",
+            )
+            .with_hint(format!("add --confirm {environment}"))
+            .into());
+        }
+    };
+    Ok(Confirmation::typed(&typed, environment)?)
+}

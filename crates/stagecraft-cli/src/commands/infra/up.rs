@@ -1,0 +1,81 @@
+//! `stagecraft infra up`.
+
+use serde_json::json;
+use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest};
+use stagecraft_engine::{Planned, UpOptions};
+
+use crate::args::{GlobalArgs, UpArgs};
+use crate::commands::start_run;
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::{load, render};
+
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &UpArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let engine = loaded.engine(!args.no_bootstrap)?;
+    let progress = Progress::new(output);
+    let run = start_run(progress.sink());
+    let request = PlanRequest::new(environment, PlanMode::Reconcile);
+    let planned = engine.plan(&run, &request).await?;
+    progress.planned(&planned);
+
+    if global.dry_run {
+        let reports = engine.dry_run(&run, &planned).await;
+        progress.finish();
+        if output.is_json() {
+            let result = json!({ "plan_id": planned.plan.id(), "hosts": reports });
+            progress.result(Exit::Done, "dry_run", result);
+        } else {
+            output.text(&render::dry_run_text(&reports));
+        }
+        return Ok(Exit::Done);
+    }
+    if !planned.plan.create.is_empty() && !args.yes {
+        progress.pause(|| approve(&planned, output))?;
+    }
+    let options = UpOptions {
+        allow_differ: args.allow_differ,
+    };
+    let report = engine.up(&run, planned, options).await?;
+    progress.finish();
+    let outcome = report.outcome();
+    if output.is_json() {
+        progress.result(
+            outcome.into(),
+            render::outcome_word(outcome),
+            render::up_json(&report),
+        );
+    } else {
+        output.text(&render::up_text(&report));
+    }
+    Ok(outcome.into())
+}
+
+fn approve(planned: &Planned, output: Output) -> anyhow::Result<()> {
+    let plan = &planned.plan;
+    if !output.can_ask() {
+        return Err(Error::new(
+            ErrorKind::Guard,
+            "nobody can be asked here whether to create hosts",
+        )
+        .with_hint("add --yes to go on without asking")
+        .into());
+    }
+    let count = plan.create.len();
+    let question = format!(
+        "Create {count} host{} in account {} ({})? [y/N]",
+        if count == 1 { "" } else { "s" },
+        plan.account.name,
+        plan.endpoint
+    );
+    match output.ask(&question).as_deref() {
+        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
+        _ => Err(Error::new(ErrorKind::Guard, "not confirmed; nothing was done").into()),
+    }
+}

@@ -1,0 +1,186 @@
+//! From the file to providers that can work.
+
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use anyhow::Context as _;
+use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
+use stagecraft_core::config::{Document, KnownKeys, Project};
+use stagecraft_core::{
+    BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup as _,
+    NetworkProvider, Registry,
+};
+use stagecraft_engine::Engine;
+use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+
+use crate::args::GlobalArgs;
+use crate::builtin;
+use crate::environment::ProcessEnvironment;
+use crate::failure::ConfigErrors;
+
+/// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
+pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
+/// The variable with the default of `infra.bootstrap.ssh.private_key_path`.
+pub(crate) const SSH_KEY_VARIABLE: &str = "STAGECRAFT_SSH_KEY";
+
+/// A checked configuration, with the providers that it chooses.
+#[derive(Debug)]
+pub(crate) struct Loaded {
+    pub(crate) cloud: Arc<dyn CloudProvider>,
+    pub(crate) network: Option<Arc<dyn NetworkProvider>>,
+    steps: Vec<Arc<dyn HostStep>>,
+    bootstrap: BootstrapConfig,
+    directory: PathBuf,
+}
+
+/// Reads the file. Everything in it is checked, nothing outside it is read.
+pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
+    let text = std::fs::read_to_string(path).with_context(|| {
+        format!(
+            "cannot read {}: write one with `stagecraft init`, or name another by --config",
+            path.display()
+        )
+    })?;
+    let document = Document::new(path.display().to_string(), text)?;
+    Ok(Project::new(document)?)
+}
+
+/// Reads the file and builds what it chooses. No I/O beyond that.
+pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
+    let registry = builtin::registry()?;
+    let project = read_project(&global.config)?;
+    check_keys(&project, &registry)?;
+
+    let mut context = BuildContext {
+        project: project.name().cloned(),
+        network: None,
+    };
+    let cloud_id = project.cloud()?;
+    let cloud = registry.cloud(cloud_id, &project.cloud_block(cloud_id), &context)?;
+    if let Some(id) = project.network() {
+        context.network = Some(registry.network(id, &project.network_block(id), &context)?);
+    }
+    let mut steps = Vec::new();
+    for id in registry.ids(Kind::Step) {
+        // A step without a block runs with its defaults, but nobody joins a network unasked.
+        if project.has_bootstrap(id) || id != "network" {
+            steps.push(registry.step(id, &project.bootstrap_block(id), &context)?);
+        }
+    }
+    let directory = global
+        .config
+        .parent()
+        .unwrap_or(Path::new(""))
+        .to_path_buf();
+    Ok(Loaded {
+        cloud,
+        network: context.network,
+        steps,
+        bootstrap: BootstrapConfig::read(&project)?,
+        directory,
+    })
+}
+
+fn check_keys(project: &Project, registry: &Registry) -> anyhow::Result<()> {
+    let mut bootstrap = registry.ids(Kind::Step);
+    bootstrap.extend(BootstrapConfig::KEYS);
+    bootstrap.sort_unstable();
+    let known = KnownKeys {
+        clouds: &registry.ids(Kind::Cloud),
+        networks: &registry.ids(Kind::Network),
+        bootstrap: &bootstrap,
+    };
+    project.check_keys(&known).map_err(ConfigErrors)?;
+    Ok(())
+}
+
+impl Loaded {
+    /// The environment that is meant: the named one, or the only one.
+    pub(crate) fn environment(
+        &self,
+        named: Option<&EnvironmentName>,
+    ) -> anyhow::Result<EnvironmentName> {
+        if let Some(named) = named {
+            return Ok(named.clone());
+        }
+        let declared = self.cloud.environments();
+        if let [only] = declared.as_slice() {
+            return Ok(only.clone());
+        }
+        let list: Vec<&str> = declared.iter().map(EnvironmentName::as_str).collect();
+        Err(Error::new(
+            ErrorKind::Config,
+            format!("several environments are declared: {}", list.join(", ")),
+        )
+        .with_hint("name one by --env")
+        .into())
+    }
+
+    /// An engine over these providers.
+    pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
+        let mut engine = Engine::new(Arc::clone(&self.cloud));
+        if let Some(network) = &self.network {
+            engine = engine.with_network(Arc::clone(network));
+        }
+        if with_bootstrap {
+            let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
+            let connector = Arc::new(SshConnector::new(ssh));
+            let mut bootstrap = Bootstrap::new(
+                connector,
+                self.steps.clone(),
+                self.bootstrap.readiness.into(),
+            )?;
+            if let Some(network) = &self.network {
+                bootstrap = bootstrap.with_network(Arc::clone(network));
+            }
+            engine = engine.with_bootstrap(Arc::new(Fleet::new(Arc::new(bootstrap))));
+        }
+        Ok(engine)
+    }
+}
+
+fn ssh_config(settings: &SshSettings, directory: &Path) -> anyhow::Result<SshConfig> {
+    let port = match (settings.port, ProcessEnvironment.get(SSH_PORT_VARIABLE)) {
+        (Some(port), _) => port,
+        (None, Some(text)) => text
+            .parse()
+            .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?,
+        (None, None) => 22,
+    };
+    let named = settings
+        .private_key_path
+        .as_ref()
+        .map(|path| directory.join(expand_home(path)));
+    let key = named.or_else(|| ProcessEnvironment.get(SSH_KEY_VARIABLE).map(PathBuf::from));
+    let identity = match key {
+        Some(path) => Identity::File(path),
+        None => Identity::Any(usual_identities()),
+    };
+    Ok(SshConfig {
+        user: settings.user.clone(),
+        port,
+        identity,
+        ..SshConfig::default()
+    })
+}
+
+/// The agent first, then the files that OpenSSH tries.
+fn usual_identities() -> Vec<Identity> {
+    let agent = ProcessEnvironment
+        .get("SSH_AUTH_SOCK")
+        .filter(|path| !path.is_empty())
+        .map(|path| Identity::Agent(path.into()));
+    let files = ["id_ed25519", "id_ecdsa", "id_rsa"]
+        .map(|name| expand_home(&Path::new("~/.ssh").join(name)))
+        .into_iter()
+        .filter(|path| path.exists())
+        .map(Identity::File);
+    agent.into_iter().chain(files).collect()
+}
+
+fn expand_home(path: &Path) -> PathBuf {
+    match (path.strip_prefix("~"), ProcessEnvironment.get("HOME")) {
+        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
+        _ => path.to_path_buf(),
+    }
+}

@@ -1,0 +1,87 @@
+//! The one place that prints: results to standard output, all else to standard error.
+
+use std::io::{IsTerminal as _, Write as _};
+
+use serde::Serialize;
+
+use crate::args::OutputFormat;
+
+/// Where results and messages go.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Output {
+    format: OutputFormat,
+}
+
+#[expect(
+    clippy::unused_self,
+    reason = "whoever prints holds the value that may"
+)]
+impl Output {
+    pub(crate) fn new(format: OutputFormat) -> Self {
+        Self { format }
+    }
+
+    pub(crate) fn is_json(self) -> bool {
+        self.format == OutputFormat::Json
+    }
+
+    /// Whether somebody sits there who can be asked.
+    pub(crate) fn can_ask(self) -> bool {
+        !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
+    }
+
+    /// Whether bars may be drawn.
+    pub(crate) fn can_draw(self) -> bool {
+        !self.is_json() && std::io::stderr().is_terminal()
+    }
+
+    /// Prints a result for people. Colours are cut where they are not wanted.
+    pub(crate) fn text(self, text: &str) {
+        let mut out = anstream::stdout().lock();
+        // A reader that has gone away, such as `head`, is no failure.
+        out.write_all(text.as_bytes())
+            .and_then(|()| out.flush())
+            .ok();
+    }
+
+    /// Prints a result for programs: one document.
+    pub(crate) fn document(self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string_pretty(value) {
+            self.text(&format!("{text}\n"));
+        }
+    }
+
+    /// Prints a result for programs: one line of many.
+    pub(crate) fn line(self, value: &impl Serialize) {
+        if let Ok(text) = serde_json::to_string(value) {
+            self.text(&format!("{text}\n"));
+        }
+    }
+
+    /// Prints a message for people to standard error.
+    pub(crate) fn message(self, text: &str) {
+        let mut err = anstream::stderr().lock();
+        writeln!(err, "{text}").ok();
+    }
+
+    /// Prints that something went wrong.
+    pub(crate) fn problem(self, text: &str) {
+        self.message(&format!("{RED}error:{RESET} {text}"));
+    }
+
+    /// Asks on the terminal. `None` if nobody answers.
+    pub(crate) fn ask(self, question: &str) -> Option<String> {
+        let mut err = anstream::stderr().lock();
+        write!(err, "{question} ").and_then(|()| err.flush()).ok()?;
+        let mut answer = String::new();
+        let read = std::io::stdin().read_line(&mut answer).ok()?;
+        (read > 0).then(|| answer.trim().to_owned())
+    }
+}
+
+pub(crate) const RED: &str = "\u{1b}[1;31m";
+pub(crate) const GREEN: &str = "\u{1b}[32m";
+pub(crate) const YELLOW: &str = "\u{1b}[33m";
+pub(crate) const BOLD: &str = "\u{1b}[1m";
+pub(crate) const DIM: &str = "\u{1b}[2m";
+pub(crate) const RESET: &str = "\u{1b}[0m";

@@ -1,0 +1,164 @@
+//! What a person or a program sees while a run works. One event stream feeds both.
+
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use indicatif::{ProgressBar, ProgressStyle};
+use serde_json::{Value, json};
+use stagecraft_core::{Event, EventSink};
+use stagecraft_engine::Planned;
+
+use crate::exit::Exit;
+use crate::output::Output;
+use crate::render;
+
+/// How often a wait is told again where no bar can be drawn.
+const REPEAT: Duration = Duration::from_secs(10);
+
+/// Shows the events of one run.
+#[derive(Debug)]
+pub(crate) struct Progress {
+    sink: Arc<Sink>,
+}
+
+#[derive(Debug)]
+struct Sink {
+    output: Output,
+    started: Instant,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    sequence: u64,
+    bar: Option<ProgressBar>,
+    last_wait: Option<(String, Instant)>,
+}
+
+impl Progress {
+    pub(crate) fn new(output: Output) -> Self {
+        let bar = output.can_draw().then(|| {
+            let bar = ProgressBar::new_spinner();
+            bar.set_style(
+                ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
+                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
+            );
+            bar.set_message("reading the cloud");
+            bar.enable_steady_tick(Duration::from_millis(120));
+            bar
+        });
+        Self {
+            sink: Arc::new(Sink {
+                output,
+                started: Instant::now(),
+                state: Mutex::new(State {
+                    bar,
+                    ..State::default()
+                }),
+            }),
+        }
+    }
+
+    pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
+        Arc::clone(&self.sink) as Arc<dyn EventSink>
+    }
+
+    /// Shows the plan before anything is done.
+    pub(crate) fn planned(&self, planned: &Planned) {
+        if self.sink.output.is_json() {
+            let mut value = render::plan_json(planned);
+            value["event"] = json!("planned");
+            self.sink.json(value);
+        } else {
+            self.pause(|| self.sink.output.text(&render::plan_text(planned)));
+        }
+    }
+
+    /// Prints the last line of a run, for programs.
+    pub(crate) fn result(&self, exit: Exit, outcome: &str, result: Value) {
+        let mut value = json!({
+            "event": "result",
+            "outcome": outcome,
+            "exit_code": exit.code(),
+        });
+        if let (Value::Object(value), Value::Object(result)) = (&mut value, result) {
+            value.extend(result);
+        }
+        self.sink.json(value);
+    }
+
+    /// Takes the bar away.
+    pub(crate) fn finish(&self) {
+        if let Some(bar) = self.sink.lock().bar.take() {
+            bar.finish_and_clear();
+        }
+    }
+
+    /// Does something on the terminal while the bar is away.
+    pub(crate) fn pause<T>(&self, show: impl FnOnce() -> T) -> T {
+        let bar = self.sink.lock().bar.clone();
+        match bar {
+            Some(bar) => bar.suspend(show),
+            None => show(),
+        }
+    }
+}
+
+impl Drop for Progress {
+    fn drop(&mut self) {
+        self.finish();
+    }
+}
+
+impl Sink {
+    fn lock(&self) -> std::sync::MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Stamps and prints one line. Both under one lock, so that numbers come in order.
+    fn json(&self, mut value: Value) {
+        let mut state = self.lock();
+        value["v"] = json!(1);
+        value["seq"] = json!(state.sequence);
+        value["at"] = json!(jiff::Timestamp::now().to_string());
+        state.sequence += 1;
+        self.output.line(&value);
+    }
+
+    fn line(&self, event: &Event) {
+        let text = render::event_line(event);
+        let mut state = self.lock();
+        if let Event::Waiting { what, .. } = event {
+            if let Some(bar) = &state.bar {
+                bar.set_message(text);
+                return;
+            }
+            let quiet = state
+                .last_wait
+                .as_ref()
+                .is_some_and(|(last, at)| last == what && at.elapsed() < REPEAT);
+            if quiet {
+                return;
+            }
+            state.last_wait = Some((what.clone(), Instant::now()));
+        }
+        let elapsed = self.started.elapsed().as_secs_f64();
+        let text = format!("{elapsed:>6.1}s  {text}");
+        match &state.bar {
+            Some(bar) => bar.suspend(|| self.output.message(&text)),
+            None => self.output.message(&text),
+        }
+    }
+}
+
+impl EventSink for Sink {
+    fn emit(&self, event: Event) {
+        if self.output.is_json() {
+            if let Ok(value) = serde_json::to_value(&event) {
+                self.json(value);
+            }
+        } else {
+            self.line(&event);
+        }
+    }
+}

@@ -1,0 +1,52 @@
+//! From results to text and JSON.
+
+mod event;
+mod plan;
+mod report;
+
+use stagecraft_engine::Outcome;
+
+pub(crate) use event::event_line;
+pub(crate) use plan::{hosts_text, plan_json, plan_text};
+pub(crate) use report::{down_json, down_text, dry_run_text, up_json, up_text};
+
+/// The word for an outcome in results for programs.
+pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
+    match outcome {
+        Outcome::Done => "done",
+        Outcome::CloudFailed | Outcome::BootstrapFailed | Outcome::NetworkFailed => "failed",
+        Outcome::Interrupted => "interrupted",
+        _ => "partial",
+    }
+}
+
+/// Columns, padded to their widest cell.
+pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    for row in rows {
+        for (width, cell) in widths.iter_mut().zip(row) {
+            *width = (*width).max(cell.chars().count());
+        }
+    }
+    let line = |cells: &[&str]| {
+        let mut text = String::new();
+        for (cell, width) in cells.iter().zip(&widths) {
+            text.push_str(cell);
+            text.extend(std::iter::repeat_n(' ', width - cell.chars().count() + 2));
+        }
+        format!("{}\n", text.trim_end())
+    };
+    let mut text = line(head);
+    for row in rows {
+        text.push_str(&line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
+    }
+    text
+}
+
+fn plural(count: usize, what: &str) -> String {
+    if count == 1 {
+        format!("1 {what}")
+    } else {
+        format!("{count} {what}s")
+    }
+}

@@ -1,0 +1,79 @@
+//! One event on one line.
+
+use stagecraft_core::{Event, HostName, StepOutcome, seconds};
+
+use crate::output::{GREEN, RED, RESET, YELLOW};
+
+/// An event as a person reads it.
+pub(crate) fn event_line(event: &Event) -> String {
+    match event {
+        Event::HostsRequested { hosts } => format!("create {}", join(hosts)),
+        Event::HostAccepted { host, id, adopted } => {
+            let how = if *adopted { "found" } else { "accepted" };
+            format!("{host}: {how}, id {id}")
+        }
+        Event::HostActive { host, address, .. } => {
+            format!("{host}: {GREEN}active{RESET} at {address}")
+        }
+        Event::HostFailed { host, message } => format!("{host}: {RED}failed{RESET}: {message}"),
+        Event::HostDeleteAccepted { host, id } => format!("{host}: delete accepted, id {id}"),
+        Event::HostGone { host, .. } => format!("{host}: {GREEN}gone{RESET}"),
+        Event::HostConnected { host, host_key } => {
+            format!("{host}: connected, host key {host_key}")
+        }
+        Event::StepStarted { host, step } => format!("{host}: {step} ..."),
+        Event::StepFinished {
+            host,
+            step,
+            outcome,
+        } => format!("{host}: {step} {}", outcome_text(outcome)),
+        Event::Waiting {
+            host,
+            what,
+            elapsed,
+            deadline,
+        } => format!(
+            "{}waiting for {what} ({} of at most {})",
+            prefix(host.as_ref()),
+            seconds(*elapsed),
+            seconds(*deadline)
+        ),
+        Event::Retrying {
+            host,
+            what,
+            reason,
+            delay,
+        } => format!(
+            "{}{YELLOW}again in {}{RESET}: {what}: {reason}",
+            prefix(host.as_ref()),
+            seconds(*delay)
+        ),
+        other => format!("{other:?}"),
+    }
+}
+
+/// How a step ended, in a few words.
+pub(super) fn outcome_text(outcome: &StepOutcome) -> String {
+    match outcome {
+        StepOutcome::Unchanged => "unchanged".to_owned(),
+        StepOutcome::Changed { changes } => {
+            format!("{GREEN}changed{RESET}: {}", changes.join(", "))
+        }
+        StepOutcome::WouldChange { changes } => {
+            format!("{YELLOW}would change{RESET}: {}", changes.join(", "))
+        }
+        StepOutcome::Skipped { reason } => format!("skipped: {reason}"),
+        StepOutcome::Failed(failure) => {
+            format!("{RED}failed{RESET} ({}): {}", failure.code, failure.message)
+        }
+    }
+}
+
+fn prefix(host: Option<&HostName>) -> String {
+    host.map(|host| format!("{host}: ")).unwrap_or_default()
+}
+
+fn join(hosts: &[HostName]) -> String {
+    let names: Vec<&str> = hosts.iter().map(HostName::as_str).collect();
+    names.join(", ")
+}

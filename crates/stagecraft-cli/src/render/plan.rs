@@ -1,0 +1,209 @@
+//! Plans and lists of hosts.
+
+use std::fmt::Write as _;
+
+use serde_json::{Value, json};
+use stagecraft_core::{Host, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
+use stagecraft_engine::Planned;
+
+use super::{plural, table};
+use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW};
+
+/// A plan for programs.
+pub(crate) fn plan_json(planned: &Planned) -> Value {
+    json!({
+        "v": 1,
+        "plan_id": planned.plan.id(),
+        "plan": planned.plan,
+        "findings": planned.findings,
+    })
+}
+
+/// A plan for people.
+pub(crate) fn plan_text(planned: &Planned) -> String {
+    let plan = &planned.plan;
+    let mut text = String::new();
+    let project = plan
+        .project
+        .as_ref()
+        .map(|name| format!("project {name}, "))
+        .unwrap_or_default();
+    push(
+        &mut text,
+        format_args!(
+            "{BOLD}Plan{RESET} {} for {project}environment {BOLD}{}{RESET}\n{DIM}{} account {} at {}{RESET}\n\n",
+            &plan.id()[..12],
+            plan.environment,
+            plan.provider,
+            plan.account.name,
+            plan.endpoint
+        ),
+    );
+    text.push_str(&aligned(&lines(plan)));
+    for finding in &planned.findings {
+        let host = finding
+            .host
+            .as_ref()
+            .map(|host| format!("{host}: "))
+            .unwrap_or_default();
+        push(
+            &mut text,
+            format_args!("  {RED}!{RESET} {host}{}\n", finding.message),
+        );
+        if let Some(hint) = &finding.hint {
+            push(&mut text, format_args!("      {hint}\n"));
+        }
+    }
+    push(&mut text, format_args!("{}\n", summary(plan)));
+    text
+}
+
+fn summary(plan: &InfraPlan) -> String {
+    if plan.is_empty() {
+        let hosts = plan.unchanged.len() + plan.differ.len();
+        return match plan.mode {
+            PlanMode::Reconcile => {
+                format!("\n{GREEN}No changes.{RESET} {}.", plural(hosts, "host"))
+            }
+            PlanMode::Destroy | PlanMode::Prune => format!(
+                "\n{GREEN}Nothing to delete.{RESET} No host of {} is left.",
+                plan.environment
+            ),
+        };
+    }
+    let cost = &plan.cost;
+    let delta = cost.monthly_after - cost.monthly_before;
+    let sign = if delta > MicroUsd(0) { "+" } else { "" };
+    format!(
+        "\n{} to create, {} to delete. Cost: {} a month ({sign}{delta}).",
+        plural(plan.create.len(), "host"),
+        plan.delete.len(),
+        cost.monthly_after
+    )
+}
+
+/// One line of the plan: sign, colour, then cells.
+struct Line {
+    colour: &'static str,
+    sign: char,
+    cells: Vec<String>,
+}
+
+fn lines(plan: &InfraPlan) -> Vec<Line> {
+    let mut lines = Vec::new();
+    for entry in &plan.create {
+        let spec = &entry.spec;
+        lines.push(Line {
+            colour: GREEN,
+            sign: '+',
+            cells: vec![
+                spec.name.to_string(),
+                spec.role.to_string(),
+                spec.size.clone(),
+                spec.region.clone(),
+                spec.image.clone(),
+                price(entry.monthly),
+            ],
+        });
+    }
+    let mut list = |hosts: &[HostRef], colour, sign, note: &str| {
+        for host in hosts {
+            lines.push(Line {
+                colour,
+                sign,
+                cells: vec![
+                    host.name.clone(),
+                    format!("id {}", host.id),
+                    host.size.clone(),
+                    host.region.clone(),
+                    note.to_owned(),
+                    price(host.monthly),
+                ],
+            });
+        }
+    };
+    list(&plan.delete, RED, '-', "");
+    for entry in &plan.differ {
+        for field in &entry.fields {
+            let takes = match field.takes {
+                Remedy::Resize => "needs a resize",
+                Remedy::Replace => "needs a new host",
+            };
+            let note = format!(
+                "{}: is {}, declared {} ({takes})",
+                field.field, field.actual, field.declared
+            );
+            list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
+        }
+    }
+    list(&plan.unchanged, "", '=', "unchanged");
+    list(&plan.undeclared, YELLOW, '?', "not declared; stays");
+    list(&plan.duplicates, RED, '!', "has a double");
+    list(&plan.unmanaged, "", '?', "not ours; stays");
+    lines
+}
+
+fn aligned(lines: &[Line]) -> String {
+    let width = |column: usize| {
+        let cells = lines.iter().filter_map(|line| line.cells.get(column));
+        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+    };
+    let widths: Vec<usize> = (0..6).map(width).collect();
+    let mut text = String::new();
+    for line in lines {
+        let mut row = String::new();
+        for (cell, width) in line
+            .cells
+            .iter()
+            .zip(&widths)
+            .filter(|(_, width)| **width > 0)
+        {
+            push(&mut row, format_args!("  {cell:<width$}"));
+        }
+        let (colour, sign) = (line.colour, line.sign);
+        push(
+            &mut text,
+            format_args!("  {colour}{sign}{}{RESET}\n", row.trim_end()),
+        );
+    }
+    text
+}
+
+fn price(monthly: Option<MicroUsd>) -> String {
+    monthly
+        .map(|amount| format!("{amount}/month"))
+        .unwrap_or_default()
+}
+
+fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
+    text.write_fmt(line)
+        .expect("writing to a string cannot fail");
+}
+
+/// The environment's hosts for people.
+pub(crate) fn hosts_text(hosts: &[Host]) -> String {
+    let dash = || "-".to_owned();
+    let rows: Vec<Vec<String>> = hosts
+        .iter()
+        .map(|host| {
+            vec![
+                host.name
+                    .as_ref()
+                    .map_or_else(|| host.node.clone(), ToString::to_string),
+                host.role.as_ref().map_or_else(dash, ToString::to_string),
+                format!("{:?}", host.status).to_lowercase(),
+                host.public_ipv4.map_or_else(dash, |ip| ip.to_string()),
+                host.private_ipv4.map_or_else(dash, |ip| ip.to_string()),
+                host.size.clone(),
+                host.region.clone(),
+                host.id.to_string(),
+            ]
+        })
+        .collect();
+    table(
+        &[
+            "NAME", "ROLE", "STATUS", "PUBLIC", "PRIVATE", "SIZE", "REGION", "ID",
+        ],
+        &rows,
+    )
+}

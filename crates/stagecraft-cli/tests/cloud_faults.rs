@@ -1,0 +1,360 @@
+//! Everything that can go wrong with the API, through the real binary: a clear error, the
+//! right exit code, and nothing lost or half-known.
+
+mod support;
+
+use serde_json::Value;
+use stagecraft_sandbox::{Fault, FaultKind};
+use support::{DECLARED, Finished, Lab, quick};
+
+const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
+
+/// After whatever happened, one more run makes exactly the declared hosts.
+async fn assert_next_run_finishes(lab: &Lab) {
+    lab.control().clear_faults();
+    lab.run(&UP).await.expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
+}
+
+fn first_line(finished: &Finished) -> &str {
+    finished
+        .stderr
+        .lines()
+        .find(|line| line.starts_with("error: "))
+        .unwrap_or_else(|| panic!("no error line: {finished:?}"))
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unset_token_names_the_variable_and_exits_1() {
+    let mut lab = Lab::api_only(quick()).await;
+    for value in [None, Some("  ")] {
+        match value {
+            Some(value) => lab.variables.insert("DO_TOKEN".into(), value.into()),
+            None => lab.variables.remove("DO_TOKEN"),
+        };
+        for command in [
+            &UP[..],
+            &["infra", "plan"],
+            &["infra", "hosts"],
+            &["infra", "down"],
+        ] {
+            let failed = lab.run(command).await;
+            assert_eq!(
+                first_line(failed.expect_code(1)),
+                "error: digitalocean provider: API token missing from environment variable DO_TOKEN"
+            );
+        }
+    }
+    assert!(lab.control().requests().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unset_auth_key_stops_before_anything_is_created() {
+    let mut lab = Lab::api_only(quick()).await;
+    lab.variables.remove("TS_AUTHKEY");
+    let failed = lab.run(&["infra", "up", "--yes"]).await;
+    assert_eq!(
+        first_line(failed.expect_code(1)),
+        "error: tailscale provider: auth key missing from environment variable TS_AUTHKEY"
+    );
+    assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn unknown_key_name_is_told_in_the_seeds_words() {
+    let lab = Lab::api_only(quick()).await;
+    lab.edit("ssh_key_name: my-ssh-key", "ssh_key_name: other");
+    let failed = lab.run(&UP).await;
+    assert_eq!(
+        first_line(failed.expect_code(2)),
+        "error: digitalocean provider: SSH key 'other' not found in DigitalOcean account"
+    );
+    assert!(lab.names().is_empty());
+    lab.edit("ssh_key_name: other", "ssh_key_name: my-ssh-key");
+    assert_next_run_finishes(&lab).await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn api_that_is_down_is_tried_again_and_then_told() {
+    let mut lab = Lab::api_only(quick()).await;
+    lab.variables
+        .insert("DIGITALOCEAN_API_URL".into(), "http://127.0.0.1:9".into());
+    let failed = lab.run(&["infra", "up", "--yes", "-o", "json"]).await;
+    let result = failed.expect_code(2).result();
+    assert_eq!(result["error"]["kind"], "unavailable");
+    assert_eq!(
+        result["error"]["message"],
+        "digitalocean provider: API error: could not connect"
+    );
+    assert!(
+        failed
+            .lines()
+            .iter()
+            .any(|line| line["event"] == "retrying")
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_reads_have_their_text_and_exit_2() {
+    let cases = [
+        (
+            401,
+            "digitalocean provider: API error: 401 Unable to authenticate you",
+        ),
+        (403, "digitalocean provider: API error: 403"),
+        (404, "digitalocean provider: API error: 404"),
+        (422, "digitalocean provider: API error: 422"),
+        (500, "digitalocean provider: API error: 500"),
+        (429, "digitalocean provider: API rate limit exceeded"),
+    ];
+    for (code, text) in cases {
+        let lab = Lab::api_only(quick()).await;
+        lab.control()
+            .add_fault(Fault::status("GET", "/v2/droplets", code).times(99));
+        for command in [&UP[..], &["infra", "plan"], &["infra", "hosts"]] {
+            let failed = lab.run(command).await;
+            let line = first_line(failed.expect_code(2));
+            assert!(
+                line.starts_with(&format!("error: {text}")),
+                "{code}: {line}"
+            );
+        }
+        assert!(lab.names().is_empty());
+        assert_next_run_finishes(&lab).await;
+        lab.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn html_for_json_is_named_as_such() {
+    let lab = Lab::api_only(quick()).await;
+    let html = FaultKind::Html { code: 200 };
+    lab.control()
+        .add_fault(Fault::new("GET", "/v2/account", html).times(99));
+    let failed = lab.run(&UP).await;
+    let line = first_line(failed.expect_code(2));
+    assert!(
+        line.contains("API error: the answer (200) is not the JSON that was expected: <"),
+        "{line}"
+    );
+    assert_next_run_finishes(&lab).await;
+    lab.shutdown().await;
+}
+
+/// What a create may meet. In each case the faulty run itself recovers.
+#[tokio::test(flavor = "multi_thread")]
+async fn lost_answers_to_a_create_never_double_or_lose_a_host() {
+    let faults = [
+        ("500 before", Fault::status("POST", "/v2/droplets", 500)),
+        (
+            "500 after",
+            Fault::status("POST", "/v2/droplets", 500).after(),
+        ),
+        (
+            "502 html before",
+            Fault::new("POST", "/v2/droplets", FaultKind::Html { code: 502 }),
+        ),
+        (
+            "502 html after",
+            Fault::new("POST", "/v2/droplets", FaultKind::Html { code: 502 }).after(),
+        ),
+        (
+            "200 html after",
+            Fault::new("POST", "/v2/droplets", FaultKind::Html { code: 200 }).after(),
+        ),
+        (
+            "reset before",
+            Fault::new("POST", "/v2/droplets", FaultKind::Reset),
+        ),
+        (
+            "reset after",
+            Fault::new("POST", "/v2/droplets", FaultKind::Reset).after(),
+        ),
+        (
+            "truncated",
+            Fault::new("POST", "/v2/droplets", FaultKind::Truncated).after(),
+        ),
+        ("429", Fault::status("POST", "/v2/droplets", 429)),
+    ];
+    for (name, fault) in faults {
+        let lab = Lab::api_only(quick()).await;
+        lab.control().add_fault(fault);
+        let up = lab.run(&UP).await;
+        assert_eq!(up.code, Some(0), "{name}: {up:?}");
+        assert_eq!(lab.names(), DECLARED, "{name}");
+        assert_next_run_finishes(&lab).await;
+        lab.shutdown().await;
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_create_of_one_group_leaves_the_other_and_exits_10() {
+    let lab = Lab::api_only(quick()).await;
+    lab.control()
+        .add_fault(Fault::status("POST", "/v2/droplets", 422).skip(1));
+    let mut up = UP.to_vec();
+    up.extend(["-o", "json"]);
+    let partial = lab.run(&up).await;
+    let result = partial.expect_code(10).result();
+    assert_eq!(result["outcome"], "partial");
+    let failed = result["failed"].as_array().unwrap();
+    assert_eq!(failed.len(), 1);
+    assert_eq!(failed[0]["host"], "db-1");
+    assert_eq!(
+        failed[0]["error"]["message"],
+        "digitalocean provider: droplet 'staging-db-1' creation failed"
+    );
+    assert!(
+        failed[0]["error"]["causes"][0]
+            .as_str()
+            .unwrap()
+            .contains("API error: 422")
+    );
+    assert_eq!(names(&result["created"]), ["app-1", "app-2"]);
+    assert_next_run_finishes(&lab).await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn create_that_ends_errored_is_told_long_before_the_deadline() {
+    let mut knobs = quick();
+    knobs.errored_creates = vec!["staging-db-1".into()];
+    let lab = Lab::api_only(knobs).await;
+    let started = std::time::Instant::now();
+    let partial = lab.run(&UP).await;
+    partial.expect_code(10);
+    assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
+    assert!(
+        partial
+            .stdout
+            .contains("droplet 'staging-db-1' creation failed"),
+        "{}",
+        partial.stdout
+    );
+    assert!(
+        partial
+            .stdout
+            .contains("the create action ended as errored"),
+        "{}",
+        partial.stdout
+    );
+    lab.control()
+        .update_knobs(|knobs| knobs.errored_creates.clear());
+    assert_next_run_finishes(&lab).await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_without_public_address_times_out_by_name() {
+    let mut knobs = quick();
+    knobs.no_address = vec!["staging-app-2".into()];
+    let lab = Lab::api_only(knobs).await;
+    lab.edit("deadline: 20s", "deadline: 2s");
+    let partial = lab.run(&UP).await;
+    partial.expect_code(10);
+    assert!(
+        partial.stdout.contains("digitalocean provider: droplet operation timeout: after 2s, it is active but has no public address"),
+        "{}",
+        partial.stdout
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn findings_are_listed_before_the_first_write() {
+    let mut knobs = quick();
+    knobs.sold_out = vec!["s-4vcpu-8gb@nyc3".into()];
+    knobs.droplet_limit = 2;
+    let lab = Lab::api_only(knobs).await;
+    let refused = lab.run(&UP).await;
+    let text = &refused.expect_code(2).stderr;
+    assert!(
+        text.contains("size `s-4vcpu-8gb` is not available in region `nyc3`"),
+        "{text}"
+    );
+    assert!(text.contains("the account may have 2 droplets"), "{text}");
+    assert!(
+        lab.control()
+            .requests()
+            .iter()
+            .all(|request| request.method == "GET")
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_of_another_size_is_refused_by_a_guard_and_left_alone_on_request() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    lab.edit("size: s-4vcpu-8gb", "size: s-8vcpu-16gb");
+    let refused = lab.run(&UP).await;
+    assert_eq!(
+        first_line(refused.expect_code(7)),
+        "error: hosts are not as declared: db-1"
+    );
+    assert!(
+        refused
+            .stdout
+            .contains("size: is s-4vcpu-8gb, declared s-8vcpu-16gb (needs a resize)")
+    );
+    let mut allowed = UP.to_vec();
+    allowed.push("--allow-differ");
+    lab.run(&allowed).await.expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_nothing_is_created_or_deleted_unconfirmed() {
+    let lab = Lab::api_only(quick()).await;
+    let refused = lab.run(&["infra", "up", "--no-bootstrap"]).await;
+    assert!(refused.expect_code(7).stderr.contains("--yes"));
+    assert!(lab.names().is_empty());
+    lab.run(&UP).await.expect_code(0);
+    lab.run(&["infra", "up", "--no-bootstrap"])
+        .await
+        .expect_code(0);
+    let refused = lab.run(&["infra", "down"]).await;
+    assert!(refused.expect_code(7).stderr.contains("--confirm staging"));
+    lab.run(&["infra", "down", "--confirm", "prod"])
+        .await
+        .expect_code(7);
+    assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn delete_answered_by_500_is_sent_again_and_404_counts_as_done() {
+    for (name, fault) in [
+        ("500 before", Fault::status("DELETE", "/v2/droplets", 500)),
+        (
+            "500 after",
+            Fault::status("DELETE", "/v2/droplets", 500).after(),
+        ),
+        (
+            "reset after",
+            Fault::new("DELETE", "/v2/droplets", FaultKind::Reset).after(),
+        ),
+        ("404", Fault::status("DELETE", "/v2/droplets", 404).after()),
+    ] {
+        let lab = Lab::api_only(quick()).await;
+        lab.run(&UP).await.expect_code(0);
+        lab.control().add_fault(fault);
+        let down = lab.run(&["infra", "down", "--confirm", "staging"]).await;
+        assert_eq!(down.code, Some(0), "{name}: {down:?}");
+        assert!(lab.names().is_empty(), "{name}");
+        lab.shutdown().await;
+    }
+}
+
+fn names(list: &Value) -> Vec<&str> {
+    list.as_array()
+        .expect("a list")
+        .iter()
+        .map(|host| host["name"].as_str().expect("a name"))
+        .collect()
+}

@@ -1,0 +1,21 @@
+# The demonstration, run under `stagecraft sandbox`. Ends with an error if anything is not as told.
+set -eu
+show() { printf '\n$ %s\n' "$*"; "$@"; }
+expect() {
+    wanted=$1; shift
+    printf '\n$ %s\n' "$*"
+    { "$@" 2>&1; echo $? >code; } | tee output
+    if [ "$(cat code)" != 0 ] || ! grep -qF "$wanted" output; then
+        echo "the demonstration failed: no '$wanted'" >&2
+        exit 1
+    fi
+}
+show cat stagecraft.yml
+show stagecraft config validate
+expect '3 hosts to create' stagecraft infra plan
+expect '3 created, 0 existed, 3 ready' stagecraft infra up --yes
+show stagecraft infra hosts
+expect 'No changes.' stagecraft infra plan
+expect '0 created, 3 existed, 3 ready, 0 changed' stagecraft infra up --yes
+expect '3 hosts gone' stagecraft infra down --confirm staging
+expect 'no hosts in staging' stagecraft infra hosts

@@ -1,0 +1,85 @@
+//! Everything that CI runs, in the order in which mistakes are cheapest.
+
+use std::path::Path;
+use std::process::Command;
+
+use anyhow::{Result, bail, ensure};
+
+use crate::process::{cargo, output, run, target};
+use crate::{demo, measure, tidy};
+
+/// What the suite runs beside cargo: the program, and Debian's package with it.
+const PROGRAMS: &[(&str, &str)] = &[
+    ("/usr/sbin/sshd", "openssh-server"),
+    ("/usr/bin/ssh-agent", "openssh-client"),
+    ("/usr/bin/nsenter", "util-linux"),
+];
+
+pub(crate) fn run_all() -> Result<()> {
+    install_programs()?;
+    tidy::run()?;
+    run(cargo().args(["fmt", "--all", "--check"]))?;
+    run(cargo().args([
+        "clippy",
+        "--workspace",
+        "--all-targets",
+        "--all-features",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
+    run(cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    run(cargo()
+        .args(["doc", "--workspace", "--no-deps", "--quiet"])
+        .env("RUSTDOCFLAGS", "-D warnings"))?;
+    demo::demo()?;
+    check_release()
+}
+
+/// The optimized build still has every provider: a linker may drop what nothing names.
+fn check_release() -> Result<()> {
+    measure::build()?;
+    let binary = target("release").join("stagecraft");
+    let listed = output(Command::new(&binary).args(["providers", "--output", "json"]))?;
+    let listed: serde_json::Value = serde_json::from_str(&listed)?;
+    let ids: Vec<&str> = listed
+        .as_array()
+        .into_iter()
+        .flatten()
+        .filter_map(|entry| entry["id"].as_str())
+        .collect();
+    ensure!(
+        ids == ["digitalocean", "tailscale", "docker", "network"],
+        "the release build lists {ids:?}"
+    );
+    measure::report()
+}
+
+fn install_programs() -> Result<()> {
+    let missing: Vec<&str> = PROGRAMS
+        .iter()
+        .filter(|(program, _)| !Path::new(program).exists())
+        .map(|(_, package)| *package)
+        .collect();
+    if missing.is_empty() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --yes {}", missing.join(" "));
+    let may = output(Command::new("id").arg("-u"))?.trim() == "0"
+        && Path::new("/usr/bin/apt-get").exists();
+    if !may {
+        bail!("the suite needs programs that are not here; type: sudo {line}");
+    }
+    run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
+    run(Command::new("apt-get")
+        .args([
+            "install",
+            "--yes",
+            "--quiet",
+            "--quiet",
+            "--no-install-recommends",
+        ])
+        .args(missing)
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+}

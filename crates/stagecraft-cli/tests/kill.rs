@@ -89,17 +89,17 @@ async fn killed_at_any_millisecond_no_host_is_doubled_or_lost() {
     let mut knobs = quick();
     knobs.latency = std::time::Duration::from_millis(15);
     let lab = Lab::api_only(knobs).await;
-    for step in 0..12_u64 {
+    for step in 0..8_u64 {
         let mut child = lab
             .command(&["infra", "up", "--yes", "--no-bootstrap"])
             .spawn()
             .unwrap();
-        tokio::time::sleep(std::time::Duration::from_millis(30 + step * 70)).await;
+        tokio::time::sleep(std::time::Duration::from_millis(30 + step * 100)).await;
         child.kill().await.unwrap();
         lab.run(&["infra", "up", "--yes", "--no-bootstrap"])
             .await
             .expect_code(0);
-        assert_eq!(lab.names(), DECLARED, "killed at {} ms", 30 + step * 70);
+        assert_eq!(lab.names(), DECLARED, "killed at {} ms", 30 + step * 100);
         lab.run(&["infra", "down", "--confirm", "staging"])
             .await
             .expect_code(0);

@@ -6,12 +6,15 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use russh::client::{Handle, Msg};
-use russh::{ChannelMsg, ChannelReadHalf, ChannelWriteHalf, Disconnect};
+use russh::{
+    Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect,
+};
 use stagecraft_core::{
     Error, ErrorKind, Exit, Fingerprint, HostName, OUTPUT_LIMIT, Remote, RemoteCommand,
     RemoteOutput, Result, Retry, Run, Upload, seconds,
 };
 use tokio::sync::Semaphore;
+use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::capture::Capture;
@@ -23,6 +26,9 @@ use crate::upload;
 /// The most channels at a time. OpenSSH's server takes 10 (`MaxSessions` of
 /// `sshd_config(5)`), and a command that was given up keeps its own until it ends.
 const CHANNEL_LIMIT: usize = 8;
+/// How long a host is asked again that has no session free, and how often.
+const BUSY_LIMIT: Duration = Duration::from_secs(10);
+const BUSY_PAUSE: Duration = Duration::from_millis(50);
 /// The time for farewells, which may be missed without harm.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// `SSH_EXTENDED_DATA_STDERR` of RFC 4254, section 5.2.
@@ -58,6 +64,18 @@ type Abandoned = Mutex<Vec<ChannelWriteHalf<Msg>>>;
 struct Streams {
     stdout: Capture,
     stderr: Capture,
+}
+
+impl Streams {
+    /// Adds the last line of both streams as evidence.
+    fn attach_to(&self, run: &Run, error: Error) -> Error {
+        let add = |error: Error, name, stream: &Capture| match stream.last_line() {
+            Some(line) => error.with_context(name, failure::printable(&run.redact(&line))),
+            None => error,
+        };
+        let error = add(error, "last output", &self.stdout);
+        add(error, "last error output", &self.stderr)
+    }
 }
 
 impl SshRemote {
@@ -96,7 +114,7 @@ impl SshRemote {
             stdout: Capture::new(OUTPUT_LIMIT),
             stderr: Capture::new(OUTPUT_LIMIT),
         };
-        let talk = tokio::time::timeout(deadline, self.talk(command, &mut streams));
+        let talk = tokio::time::timeout(deadline, self.talk(run, command, &mut streams));
         let ended = tokio::select! {
             biased;
             () = cancelled => Err(Error::cancelled()),
@@ -110,11 +128,7 @@ impl SshRemote {
             }),
             Err(error) => {
                 self.close_abandoned().await;
-                let last = streams.stderr.last_line().or(streams.stdout.last_line());
-                Err(match last {
-                    Some(line) => error.with_context("last output", run.redact(&line)),
-                    None => error,
-                })
+                Err(streams.attach_to(run, error))
             }
         }
     }
@@ -130,14 +144,9 @@ impl SshRemote {
         )
     }
 
-    async fn talk(&self, command: Wire, streams: &mut Streams) -> Result<Exit> {
+    async fn talk(&self, run: &Run, command: Wire, streams: &mut Streams) -> Result<Exit> {
         self.close_abandoned().await;
-        let channel = self
-            .session
-            .channel_open_session()
-            .await
-            .map_err(|error| self.not_opened(error))?;
-        let (read, write) = channel.split();
+        let (read, write) = self.open(run).await?.split();
         let write = Closing {
             write: Some(write),
             abandoned: &self.abandoned,
@@ -200,6 +209,21 @@ impl SshRemote {
             }
         }
         exit.ok_or_else(|| failure::lost(&self.host, &self.observed))
+    }
+
+    /// Opens a channel. A host whose sessions are all taken is asked again for a while: it
+    /// frees one only some time after the end of its command, and nothing has begun yet.
+    async fn open(&self, run: &Run) -> Result<Channel<Msg>> {
+        let started = Instant::now();
+        loop {
+            let opened = self.session.channel_open_session().await;
+            match opened {
+                Err(russh::Error::ChannelOpenFailure(
+                    ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage,
+                )) if started.elapsed() < BUSY_LIMIT => run.sleep(BUSY_PAUSE).await?,
+                opened => return opened.map_err(|error| self.not_opened(error)),
+            }
+        }
     }
 
     fn not_opened(&self, error: russh::Error) -> Error {

@@ -35,6 +35,7 @@ pub(crate) async fn connect(
     }
     let started = Instant::now();
     let mut first_refusal = None;
+    let mut last: Option<Error> = None;
     let mut attempts = 0_u32;
     loop {
         run.check().map_err(|_| failure::interrupted())?;
@@ -49,8 +50,11 @@ pub(crate) async fn connect(
                 return Ok(remote);
             }
             Ok(Err(error)) => error,
-            Err(_) => Error::new(ErrorKind::Timeout, "the connection attempt did not end")
-                .with_retry(Retry::After(None)),
+            // Cut short at the deadline: what the last whole attempt found tells more.
+            Err(_) => last.take().unwrap_or_else(|| {
+                Error::new(ErrorKind::Timeout, "the connection attempt did not end")
+                    .with_retry(Retry::After(None))
+            }),
         };
         let wanted = match error.kind() {
             ErrorKind::HostKey => {
@@ -80,6 +84,7 @@ pub(crate) async fn connect(
             reason: run.redact(&error.chain().join(": ")),
             delay,
         });
+        last = Some(error);
         run.sleep(delay).await.map_err(|_| failure::interrupted())?;
     }
 }

@@ -121,7 +121,7 @@ impl Lab {
         let directory = tempfile::tempdir().expect("a directory");
         let key = HostKey::generate().expect("a key");
         let key_path = directory.path().join("operator-key");
-        write_private(&key_path, key.private().expose_secret());
+        write_private(&key_path, &key);
         std::fs::write(directory.path().join("stagecraft.yml"), CONFIG).expect("a config");
         let sandbox = Sandbox::start(SandboxConfig {
             token: TOKEN.to_owned(),
@@ -215,6 +215,32 @@ impl Lab {
         None
     }
 
+    /// Runs the command and sends it the signal of Ctrl-C at the first line that `at` accepts.
+    pub async fn interrupt_at(&self, arguments: &[&str], at: impl Fn(&Value) -> bool) -> Finished {
+        let mut child = self.command(arguments).spawn().expect("the binary");
+        let pid = child.id().expect("a pid").to_string();
+        let mut lines = BufReader::new(child.stdout.take().expect("a pipe")).lines();
+        let mut stdout = String::new();
+        let mut sent = false;
+        while let Some(line) = lines.next_line().await.expect("a line") {
+            let value: Value = serde_json::from_str(&line).expect("JSON");
+            stdout.push_str(&line);
+            stdout.push('\n');
+            if !sent && at(&value) {
+                sent = true;
+                let kill = Command::new("kill").args(["-INT", &pid]).status().await;
+                assert!(kill.expect("kill").success());
+            }
+        }
+        assert!(sent, "the point was never reached: {stdout}");
+        let output = child.wait_with_output().await.expect("an end");
+        Finished {
+            code: output.status.code(),
+            stdout,
+            stderr: String::from_utf8(output.stderr).expect("UTF-8"),
+        }
+    }
+
     /// The droplets that exist, also those that lists do not show yet.
     pub fn droplets(&self) -> Vec<DropletView> {
         let mut droplets = self.control().droplets();
@@ -254,7 +280,8 @@ async fn finish(mut command: Command) -> Finished {
     }
 }
 
-fn write_private(path: &Path, text: &str) {
+/// Writes the private half of a key as OpenSSH wants it: readable by nobody else.
+pub fn write_private(path: &Path, key: &HostKey) {
     use std::io::Write as _;
     use std::os::unix::fs::OpenOptionsExt as _;
     std::fs::OpenOptions::new()
@@ -262,7 +289,7 @@ fn write_private(path: &Path, text: &str) {
         .create_new(true)
         .mode(0o600)
         .open(path)
-        .and_then(|mut file| file.write_all(text.as_bytes()))
+        .and_then(|mut file| file.write_all(key.private().expose_secret().as_bytes()))
         .expect("a key file");
 }
 

@@ -7,8 +7,7 @@ use std::time::{Duration, Instant};
 
 use secrecy::SecretString;
 use stagecraft_core::{
-    Connector as _, ErrorKind, Exit, OUTPUT_LIMIT, PollPolicy, Remote, RemoteCommand, Result,
-    Retry, Run, Upload,
+    Connector as _, ErrorKind, Exit, OUTPUT_LIMIT, Remote, RemoteCommand, Retry, Run, Upload,
 };
 
 use stagecraft_ssh::{SshConfig, SshConnector};
@@ -190,7 +189,7 @@ async fn overdue_command_is_given_up_and_the_connection_goes_on() {
     let host = connect(&sshd).await;
     let run = Run::default();
     let command = RemoteCommand::script(
-        "echo waiting for godot; exec sleep 6",
+        "echo waiting; echo for godot >&2; exec sleep 6",
         Duration::from_secs(3),
     );
     let error = host.exec(&run, &command).await.unwrap_err();
@@ -199,7 +198,10 @@ async fn overdue_command_is_given_up_and_the_connection_goes_on() {
     assert_eq!(error.retry(), Retry::Never);
     assert_eq!(
         error.context(),
-        [("last output", "waiting for godot".to_owned())]
+        [
+            ("last output", "waiting".to_owned()),
+            ("last error output", "for godot".to_owned())
+        ]
     );
     let output = host.exec(&run, &argv(&["echo", "next"])).await.unwrap();
     assert_eq!(output.stdout, "next\n");
@@ -230,47 +232,38 @@ async fn dropped_commands_do_not_use_up_the_sessions() {
     let host = connect(&sshd).await;
     let run = Run::default();
     let begun = sshd.path("begun");
-    // Ends as soon as its output goes nowhere, which sshd has to notice first.
+    // Ends as soon as its output goes nowhere.
     let text = format!(
         "touch {}; while sleep 0.05; do echo .; done",
         begun.display()
     );
     let command = script(&text);
     for _ in 0..6 {
-        retry_while_full(&run, || async {
-            tokio::select! {
-                result = host.exec(&run, &command) => result.map(|output| panic!("{output:?}")),
-                () = until("the command to begin", || begun.exists()) => Ok(()),
-            }
-        })
-        .await;
+        tokio::select! {
+            result = host.exec(&run, &command) => panic!("ended: {result:?}"),
+            () = until("the command to begin", || begun.exists()) => {}
+        }
         fs::remove_file(&begun).unwrap();
     }
-    let last = argv(&["true"]);
-    retry_while_full(&run, || host.exec(&run, &last)).await;
+    let output = host.exec(&run, &argv(&["echo", "still"])).await.unwrap();
+    assert_eq!(output.stdout, "still\n");
 }
 
-/// Repeats what fails only because sshd has no session free yet.
-async fn retry_while_full<T, Fut>(run: &Run, mut attempt: impl FnMut() -> Fut)
-where
-    Fut: Future<Output = Result<T>>,
-{
-    let policy = PollPolicy {
-        interval: Duration::from_millis(20),
-        deadline: Duration::from_secs(20),
-    };
-    run.poll(policy, None, "a free session", || {
-        let attempt = attempt();
-        async {
-            match attempt.await {
-                Ok(_) => Ok(Some(())),
-                Err(error) if error.retry() == Retry::After(None) => Ok(None),
-                Err(error) => Err(error),
-            }
-        }
-    })
-    .await
-    .unwrap();
+#[tokio::test]
+async fn more_commands_than_the_host_has_sessions_wait_for_their_turn() {
+    let sshd = Sshd::start_with("MaxSessions 2").await;
+    let host = connect(&sshd).await;
+    let run = Run::default();
+    let command = script("sleep 0.1");
+    let (a, b, c, d) = tokio::join!(
+        host.exec(&run, &command),
+        host.exec(&run, &command),
+        host.exec(&run, &command),
+        host.exec(&run, &command),
+    );
+    for output in [a, b, c, d] {
+        assert!(output.unwrap().is_success());
+    }
 }
 
 #[tokio::test]

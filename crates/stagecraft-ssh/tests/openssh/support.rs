@@ -50,7 +50,10 @@ impl Sshd {
                 "{settings}\nPort {port}\nListenAddress 127.0.0.1\nHostKey {host}\n\
                  AuthorizedKeysFile {keys}\nPidFile none\nStrictModes no\nUsePAM no\n\
                  PasswordAuthentication no\nKbdInteractiveAuthentication no\n\
-                 PermitRootLogin prohibit-password\nLogLevel VERBOSE\nMaxStartups 100\n",
+                 PermitRootLogin prohibit-password\nLogLevel VERBOSE\nMaxStartups 100\n\
+                 SetEnv HOME={home}\n",
+                // Keeps what the user's own `.bashrc` says out of the output.
+                home = path.display(),
                 host = path.join("host").display(),
                 keys = path.join("authorized_keys").display(),
             );

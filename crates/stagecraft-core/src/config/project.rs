@@ -20,7 +20,10 @@ pub struct Project {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with keys such as `project`, `cloud`, `network` and `infra`"
+)]
 #[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
 struct Envelope {
     project: Option<ProjectSection>,
@@ -52,7 +55,7 @@ struct Envelope {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key `name`")]
 #[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
 struct ProjectSection {
     /// The project's name; its hosts bear it in a tag.
@@ -62,7 +65,10 @@ struct ProjectSection {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys `provider` and `providers`"
+)]
 #[expect(
     clippy::zero_sized_map_values,
     reason = "the values belong to others; only serde fills the map"
@@ -77,7 +83,7 @@ struct ProviderSection {
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
-#[serde(deny_unknown_fields)]
+#[serde(deny_unknown_fields, expecting = "a mapping with the key `bootstrap`")]
 #[expect(
     clippy::zero_sized_map_values,
     reason = "the values belong to others; only serde fills the map"

@@ -1,0 +1,104 @@
+//! The configuration through the real binary: files of the first design load as they stand, and
+//! every mistake has its place.
+
+use std::fs;
+use std::process::{Command, Output};
+
+use tempfile::TempDir;
+
+const DIGITALOCEAN: &str = include_str!("fixtures/digitalocean.yml");
+const BOOTSTRAP: &str = include_str!("fixtures/bootstrap.yml");
+const NETWORK: &str = "network:
+  provider: tailscale
+  providers:
+    tailscale: { auth_key_env: TS_AUTHKEY, tailnet_domain: mytailnet.ts.net }
+";
+
+fn validate(text: &str, arguments: &[&str]) -> Output {
+    let directory = TempDir::new().unwrap();
+    fs::write(directory.path().join("stagecraft.yml"), text).unwrap();
+    Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+        .args(["config", "validate"])
+        .args(arguments)
+        .current_dir(directory.path())
+        .env_clear()
+        .output()
+        .unwrap()
+}
+
+fn refusal(text: &str) -> String {
+    let output = validate(text, &[]);
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(output.stdout.is_empty(), "{output:?}");
+    String::from_utf8(output.stderr).unwrap()
+}
+
+#[test]
+fn files_of_the_first_design_load_as_written_there() {
+    let output = validate(DIGITALOCEAN, &[]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    assert_eq!(
+        String::from_utf8(output.stdout).unwrap(),
+        "valid: stagecraft.yml, environments: prod (4 hosts), staging (2 hosts)\n"
+    );
+    let whole = format!("{DIGITALOCEAN}{NETWORK}{BOOTSTRAP}");
+    let output = validate(&whole, &["--output", "json"]);
+    assert_eq!(output.status.code(), Some(0), "{output:?}");
+    let document: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(document["valid"], true);
+}
+
+#[test]
+fn bootstrap_that_names_a_network_without_its_block_is_refused() {
+    let text = refusal(&format!("{DIGITALOCEAN}{BOOTSTRAP}"));
+    assert!(text.contains("network"), "{text}");
+}
+
+#[test]
+fn mistakes_are_shown_in_place() {
+    let whole = format!("{DIGITALOCEAN}{NETWORK}{BOOTSTRAP}");
+    let break_it = |from: &str, to: &str| {
+        assert!(whole.contains(from), "{from}");
+        refusal(&whole.replacen(from, to, 1))
+    };
+    let shown = [
+        break_it("token_env:", "token_evn:"),
+        break_it("            role: app\n", ""),
+        break_it("role: app", "role: [app]"),
+        break_it("      hosts:", "      regions: [ams3]\n      hosts:"),
+        break_it("provider: digitalocean", "provider: digitalocaen"),
+        break_it("install_method:", "installer:"),
+        break_it("auth_key_env: TS_AUTHKEY, ", ""),
+        break_it("infra:", "services: {}\ninfra:"),
+        break_it("app-1:", "App_1:"),
+        break_it("cloud:", "cloud: ["),
+    ];
+    insta::assert_snapshot!(shown.join("\n----\n"));
+}
+
+#[test]
+fn missing_file_says_how_to_make_one() {
+    let directory = TempDir::new().unwrap();
+    let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+        .args(["infra", "plan"])
+        .current_dir(directory.path())
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1));
+    assert!(
+        String::from_utf8(output.stderr)
+            .unwrap()
+            .contains("stagecraft init")
+    );
+}
+
+#[test]
+fn mistakes_are_objects_with_output_json() {
+    let output = validate("cloud:\n  provder: x\n", &["-o", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    assert_eq!(result["exit_code"], 1);
+    assert_eq!(result["error"]["config"][0]["location"]["line"], 2);
+    assert_eq!(result["error"]["config"][0]["suggestion"], "provider");
+}

@@ -14,8 +14,14 @@ mod render;
 use std::process::ExitCode;
 
 use clap::Parser;
+use stagecraft_core::Lookup as _;
+use tracing_subscriber::Layer as _;
+use tracing_subscriber::filter::{LevelFilter, Targets};
+use tracing_subscriber::layer::SubscriberExt as _;
+use tracing_subscriber::util::SubscriberInitExt as _;
 
 use crate::args::Cli;
+use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::output::Output;
 
@@ -52,17 +58,23 @@ fn main() -> ExitCode {
     }
 }
 
-/// Developers' logs go to standard error, by `-v` or by `STAGECRAFT_LOG`.
+/// Developers' logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
+/// `STAGECRAFT_LOG=stagecraft_ssh=trace`. Libraries that log requests stay out of both.
 fn start_tracing(verbose: u8) {
     let level = match verbose {
-        0 => "off",
-        1 => "stagecraft=debug,provider=debug,infra=debug",
-        _ => "debug",
+        0 => LevelFilter::OFF,
+        1 => LevelFilter::DEBUG,
+        _ => LevelFilter::TRACE,
     };
-    let filter = tracing_subscriber::EnvFilter::try_from_env("STAGECRAFT_LOG")
-        .unwrap_or_else(|_| tracing_subscriber::EnvFilter::new(level));
-    tracing_subscriber::fmt()
-        .with_env_filter(filter)
-        .with_writer(std::io::stderr)
+    // Prefixes of our own crates' names.
+    let own = ["stagecraft", "infra_bootstrap", "provider"];
+    let named = ProcessEnvironment
+        .get("STAGECRAFT_LOG")
+        .and_then(|text| text.parse::<Targets>().ok());
+    let targets =
+        named.unwrap_or_else(|| Targets::new().with_targets(own.map(|name| (name, level))));
+    let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);
+    tracing_subscriber::registry()
+        .with(lines.with_filter(targets))
         .init();
 }

@@ -1,8 +1,6 @@
 //! What can be known to be wrong before the first write.
 
-use std::collections::BTreeSet;
-
-use stagecraft_core::{CloudFacts, Finding, Host, HostId, InfraPlan};
+use stagecraft_core::{CloudFacts, Finding, Host, InfraPlan, tags};
 
 /// Checks a plan against the account. `all` is every host of the account.
 pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<Finding> {
@@ -35,13 +33,11 @@ pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<F
             }
             Some(_) => {}
         }
-        let seen: BTreeSet<&HostId> = facts.hosts.iter().map(|host| &host.id).collect();
-        let taken = all
-            .iter()
-            .filter(|host| host.node.eq_ignore_ascii_case(entry.node.as_str()))
-            .filter(|host| {
-                !seen.contains(&host.id) || plan.unmanaged.iter().any(|other| other.id == host.id)
-            });
+        // One of ours may have come into view since the facts were read: apply adopts it.
+        let taken = all.iter().filter(|host| {
+            host.node.eq_ignore_ascii_case(entry.node.as_str())
+                && !tags::is_owned(host, plan.project.as_ref(), &plan.environment)
+        });
         for host in taken {
             findings.push(finding(
                 format!(

@@ -5,7 +5,7 @@ use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use serde_json::{Value, json};
-use stagecraft_core::{Event, EventSink};
+use stagecraft_core::{Event, EventSink, seconds};
 use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
@@ -128,9 +128,13 @@ impl Sink {
     fn line(&self, event: &Event) {
         let text = render::event_line(event);
         let mut state = self.lock();
-        if let Event::Waiting { what, .. } = event {
+        if let Event::Waiting { what, deadline, .. } = event {
             if let Some(bar) = &state.bar {
-                bar.set_message(text);
+                // The bar counts the time itself.
+                bar.set_message(format!(
+                    "waiting for {what}, at most {}",
+                    seconds(*deadline)
+                ));
                 return;
             }
             let quiet = state

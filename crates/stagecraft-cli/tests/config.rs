@@ -15,22 +15,22 @@ const NETWORK: &str = "network:
 ";
 
 fn validate(text: &str, arguments: &[&str]) -> Output {
-    let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("stagecraft.yml"), text).unwrap();
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("stagecraft.yml"), text).expect("a config");
     Command::new(env!("CARGO_BIN_EXE_stagecraft"))
         .args(["config", "validate"])
         .args(arguments)
         .current_dir(directory.path())
         .env_clear()
         .output()
-        .unwrap()
+        .expect("the binary")
 }
 
 fn refusal(text: &str) -> String {
     let output = validate(text, &[]);
     assert_eq!(output.status.code(), Some(1), "{output:?}");
     assert!(output.stdout.is_empty(), "{output:?}");
-    String::from_utf8(output.stderr).unwrap()
+    String::from_utf8(output.stderr).expect("UTF-8")
 }
 
 #[test]

@@ -9,6 +9,7 @@ mod build;
 mod decide;
 mod faults;
 mod local;
+#[cfg(feature = "live-tests")]
 mod real;
 mod scripts;
 mod support;

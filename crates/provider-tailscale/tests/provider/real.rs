@@ -1,9 +1,8 @@
-//! The scripts against a real client, where one is at hand.
+//! The scripts against a real client: `cargo test -p provider-tailscale --features live-tests`.
 //!
 //! `STAGECRAFT_TAILSCALE_BIN` names a directory with the programs `tailscale` and `tailscaled`.
-//! Without it this test passes without having tested anything. The client uses userspace
-//! networking and talks to nobody, so neither root nor a network is needed. It takes a minute:
-//! the time after which the client gives up a server that does not answer.
+//! The client uses userspace networking and talks to nobody, so neither root nor a network is
+//! needed. It takes two minutes: the client waits so long for a server that does not answer.
 
 use std::fs;
 use std::net::TcpListener;
@@ -69,9 +68,9 @@ async fn start(programs: &Path, host: &LocalHost) -> Daemon {
 #[tokio::test(flavor = "current_thread")]
 async fn real_client_is_read_and_told_to_join() {
     #[expect(clippy::disallowed_methods, reason = "a test has no other context")]
-    let Some(programs) = std::env::var_os("STAGECRAFT_TAILSCALE_BIN").map(PathBuf::from) else {
-        return;
-    };
+    let programs = std::env::var_os("STAGECRAFT_TAILSCALE_BIN")
+        .map(PathBuf::from)
+        .expect("STAGECRAFT_TAILSCALE_BIN");
     let host = LocalHost::new();
     let _daemon = start(&programs, &host).await;
     // A port that was free a moment ago: nobody answers there.

@@ -64,6 +64,9 @@ pub fn quick() -> Knobs {
         address_delay: Duration::from_millis(50),
         list_lag: Duration::from_millis(200),
         delete_time: Duration::from_millis(100),
+        // Tests run more often than ten times a minute, and are about something else.
+        burst_limit: None,
+        keys_limit: None,
         ..Knobs::default()
     }
 }

@@ -8,6 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::{cargo, run, target};
 
 const RUNS: usize = 100;
+/// The largest program that we want to hand out, in bytes.
+const LARGEST: u64 = 10_000_000;
 
 pub(crate) fn run_all() -> Result<()> {
     build()?;
@@ -38,6 +40,10 @@ pub(crate) fn report() -> Result<()> {
     let own = median(Command::new(&binary).arg("version"))?;
     let peer = median(&mut Command::new("true"))?;
     println!("size: {:.1} MB", size as f64 / 1e6);
+    ensure!(
+        size <= LARGEST,
+        "the release build is larger than {LARGEST} bytes"
+    );
     println!(
         "start-up (`stagecraft version`, median of {RUNS}): {:.2} ms; `true`: {:.2} ms",
         own.as_secs_f64() * 1e3,

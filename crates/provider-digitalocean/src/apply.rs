@@ -4,14 +4,19 @@ mod create;
 mod delete;
 mod wait;
 
+use std::time::Duration;
+
 use stagecraft_core::{
-    ApplyReport, EnvironmentName, Error, ErrorKind, HostFailure, HostId, HostName, HostRef,
-    InfraPlan, ProjectName, Run,
+    ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
+    HostRef, InfraPlan, ProjectName, Result, Run,
 };
+
+use tokio::time::Instant;
 
 use crate::client::Client;
 use crate::config::PollConfig;
 use crate::error::provider_error;
+use crate::facts::list_hosts;
 
 /// What every part of an apply needs.
 #[derive(Debug, Clone, Copy)]
@@ -21,9 +26,18 @@ pub(crate) struct Apply<'a> {
     pub(crate) poll: &'a PollConfig,
     pub(crate) project: Option<&'a ProjectName>,
     pub(crate) environment: &'a EnvironmentName,
+    /// The environment's tag as the account spells it.
+    pub(crate) tag: &'a str,
+    /// When this operation first spoke to the API.
+    pub(crate) since: Instant,
 }
 
 impl Apply<'_> {
+    /// Lists every host that bears the environment's tag.
+    async fn hosts(&self) -> Result<Vec<Host>> {
+        list_hosts(self.client, self.run, self.environment, self.tag).await
+    }
+
     /// The report of an apply that could not even begin.
     pub(crate) fn nothing_done(plan: &InfraPlan, error: &Error) -> ApplyReport {
         let mut report = ApplyReport::default();
@@ -35,15 +49,27 @@ impl Apply<'_> {
             });
         }
         for host in &plan.delete {
-            report.failed.push(delete_failure(host, error.duplicate()));
+            report
+                .failed
+                .push(delete_failure(&plan.environment, host, error.duplicate()));
         }
         report
     }
 }
 
-/// The failure of one host of a create, in the seeds' words, with the cause below it.
-fn create_failure(host: &HostName, node: &str, id: Option<HostId>, cause: Error) -> HostFailure {
-    failure_of("creation failed", host, node, id, cause)
+/// Waits until the list shows what was accepted before, and tells that it does.
+pub(crate) async fn settle(run: &Run, poll: &PollConfig, remaining: Duration) -> Result<()> {
+    if remaining.is_zero() {
+        return Ok(());
+    }
+    let lag = poll.list_lag.get();
+    run.emit(Event::Waiting {
+        host: None,
+        what: "hosts of an earlier run to show in the list".to_owned(),
+        elapsed: lag.saturating_sub(remaining),
+        deadline: lag,
+    });
+    run.sleep(remaining).await
 }
 
 fn failure_of(
@@ -66,16 +92,22 @@ fn failure_of(
     }
 }
 
-fn delete_failure(host: &HostRef, cause: Error) -> HostFailure {
-    // The name of a host in `delete` follows the naming rule, or the plan would not own it.
-    let name = HostName::new(host.name.clone()).expect("a plan deletes only hosts that it names");
+fn delete_failure(environment: &EnvironmentName, host: &HostRef, cause: Error) -> HostFailure {
+    // `ApprovedPlan::destroy` refuses any other name.
+    let name = HostName::new(host.name.clone()).expect("an approved plan deletes named hosts");
+    let node = format!("{environment}-{name}");
     failure_of(
         "deletion failed",
         &name,
-        &host.name,
+        &node,
         Some(host.id.clone()),
         cause,
     )
+}
+
+/// The failure of one host of a create, in the seeds' words, with the cause below it.
+fn create_failure(host: &HostName, node: &str, id: Option<HostId>, cause: Error) -> HostFailure {
+    failure_of("creation failed", host, node, id, cause)
 }
 
 fn timeout(what: &str) -> Error {

@@ -10,7 +10,6 @@ use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run};
-use tokio::time::Instant;
 
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
@@ -23,19 +22,20 @@ const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a call that may be repeated is sent in all.
 const ATTEMPTS: u32 = 5;
-/// The longest pause that an answer's `Retry-After` can make.
-const LONGEST_PAUSE: Duration = Duration::from_mins(1);
+/// The longest pause that is made because an answer's `Retry-After` asks for it. If it asks for
+/// more, the call is given up: nobody wants to wait for an hour without knowing.
+pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The largest answer that is read. 200 droplets are about 1 MiB.
 const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;
 
+/// One operation's way to the API.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     token: SecretString,
     first_pause: Duration,
-    started: Instant,
 }
 
 impl Client {
@@ -51,6 +51,19 @@ impl Client {
             )
             .with_hint(format!("export {}=...", config.token_env))
         })?;
+        if !token
+            .expose_secret()
+            .bytes()
+            .all(|byte| byte.is_ascii_graphic())
+        {
+            return Err(provider_error(
+                ErrorKind::SecretMissing,
+                format!(
+                    "environment variable {} holds characters that no API token has",
+                    config.token_env
+                ),
+            ));
+        }
         let base = run.variable(API_URL_VARIABLE);
         let base = parse_base(base.as_deref().unwrap_or(API_URL))?;
         if rustls::crypto::CryptoProvider::get_default().is_none() {
@@ -59,28 +72,25 @@ impl Client {
                 .install_default()
                 .ok();
         }
-        let http = reqwest::Client::builder()
+        let mut http = reqwest::Client::builder()
             .user_agent(concat!("stagecraft/", env!("CARGO_PKG_VERSION")))
             .connect_timeout(CONNECT_TIMEOUT)
             .timeout(REQUEST_TIMEOUT)
             // A redirect would carry the token to another place.
-            .redirect(reqwest::redirect::Policy::none())
-            .build()
-            .map_err(|error| {
-                provider_error(ErrorKind::Unavailable, "cannot set up TLS").with_source(error)
-            })?;
+            .redirect(reqwest::redirect::Policy::none());
+        if base.scheme() == "http" {
+            // A proxy would be handed the token in the clear, for a server on this machine.
+            http = http.no_proxy();
+        }
+        let http = http.build().map_err(|error| {
+            provider_error(ErrorKind::Unavailable, "cannot set up TLS").with_source(error)
+        })?;
         Ok(Self {
             http,
             base,
             token,
             first_pause: config.poll.interval.get().min(Duration::from_secs(1)),
-            started: Instant::now(),
         })
-    }
-
-    /// When the client was made, before its first request.
-    pub(crate) fn started(&self) -> Instant {
-        self.started
     }
 
     /// The address of the API, without a slash at the end.
@@ -103,30 +113,59 @@ impl Client {
     }
 
     /// Reads a whole list. From the link to the next page only its number is taken.
+    ///
+    /// Pages are cut from a list that may shift while it is read. So the list is read again
+    /// if two of its pages give different totals, or if the total does not match.
     pub(crate) async fn list<P: Page>(
         &self,
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<Vec<P::Item>, ApiError> {
+        for _ in 0..ATTEMPTS {
+            if let Some(items) = self.list_once::<P>(run, path, query).await? {
+                return Ok(items);
+            }
+            run.sleep(self.first_pause)
+                .await
+                .map_err(|_| ApiError::Cancelled)?;
+        }
+        Err(ApiError::Shifting)
+    }
+
+    async fn list_once<P: Page>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Option<Vec<P::Item>>, ApiError> {
         let mut items = Vec::new();
+        let mut total = None;
         let mut page = 1;
         loop {
             let number = page.to_string();
             let mut query = query.to_vec();
             query.extend([("per_page", "200"), ("page", number.as_str())]);
-            let (more, links) = self.get::<P>(run, path, &query).await?.into_parts();
+            let (more, links, meta) = self.get::<P>(run, path, &query).await?.into_parts();
             items.extend(more);
-            let next = links.pages.and_then(|pages| pages.next);
-            match next.as_deref().and_then(page_number) {
-                Some(next) if next > page && next <= PAGE_LIMIT => page = next,
-                _ => return Ok(items),
+            if page == 1 {
+                total = meta;
+            } else if meta != total {
+                return Ok(None);
+            }
+            let Some(next) = links.pages.and_then(|pages| pages.next) else {
+                let whole = total.is_none_or(|meta| meta.total == items.len() as u64);
+                return Ok(whole.then_some(items));
+            };
+            match page_number(&next) {
+                Some(next) if next == page + 1 && next <= PAGE_LIMIT => page = next,
+                _ => return Err(ApiError::BadPage(page)),
             }
         }
     }
 
     /// Sends a create, once. Whether a failed one may have been carried out tells
-    /// [`ApiError::may_have_been_applied`].
+    /// [`ApiError::create_effect`].
     pub(crate) async fn post_once<T: DeserializeOwned>(
         &self,
         path: &str,
@@ -199,11 +238,11 @@ impl Client {
             let Retry::After(wanted) = error.retry() else {
                 return Err(error);
             };
-            if attempt == ATTEMPTS {
+            if attempt == ATTEMPTS || wanted.is_some_and(|wanted| wanted > LONGEST_PAUSE) {
                 return Err(error);
             }
-            let delay = wanted.unwrap_or(pause).min(LONGEST_PAUSE);
-            self.pause(run, what, &error, delay).await?;
+            self.pause(run, what, &error, wanted.unwrap_or(pause))
+                .await?;
             pause *= 2;
         }
         unreachable!("the loop ends at the last attempt")

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagecraft_core::config::{ConfigDuration, unsupported};
+use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
 use stagecraft_core::{EnvironmentName, HostName, HostSpec, NodeName, RoleName};
 
 /// The image of hosts that name none.
@@ -37,7 +37,7 @@ pub struct DigitalOceanConfig {
     #[serde(default)]
     pub sizes: Option<Vec<String>>,
     /// The hosts of each environment, by name.
-    pub hosts: BTreeMap<EnvironmentName, BTreeMap<HostName, HostConfig>>,
+    pub hosts: UniqueMap<EnvironmentName, UniqueMap<HostName, HostConfig>>,
     /// How often the API is asked while hosts come and go, and for how long.
     #[serde(default)]
     pub poll: PollConfig,
@@ -96,6 +96,8 @@ impl Default for PollConfig {
 pub(crate) struct Problem {
     pub(crate) path: Vec<String>,
     pub(crate) message: String,
+    /// Whether the value must not be shown.
+    pub(crate) is_secret: bool,
 }
 
 impl Problem {
@@ -103,8 +105,19 @@ impl Problem {
         Self {
             path: path.iter().map(|key| (*key).to_owned()).collect(),
             message: message.into(),
+            is_secret: false,
         }
     }
+}
+
+/// Whether it can be the name of a variable, and is not a token of the vendor's known forms.
+fn is_variable_name(text: &str) -> bool {
+    let is_token = ["dop_v1_", "doo_v1_", "dor_v1_"]
+        .iter()
+        .any(|prefix| text.starts_with(prefix));
+    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
+        && !text.starts_with(|c: char| c.is_ascii_digit());
+    is_name && !is_token
 }
 
 pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
@@ -159,22 +172,39 @@ impl DigitalOceanConfig {
 
     fn check_keys(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
+        if self.token_env.is_empty() {
+            problems.push(Problem::new(&["token_env"], "token_env is required"));
+        } else if !is_variable_name(&self.token_env) {
+            problems.push(Problem {
+                is_secret: true,
+                ..Problem::new(
+                    &["token_env"],
+                    "token_env must be the name of a variable, such as DO_TOKEN, never the token itself",
+                )
+            });
+        }
+        if self.ssh_key_name.trim().is_empty() {
+            problems.push(Problem::new(&["ssh_key_name"], "ssh_key_name is required"));
+        }
         for (key, value) in [
-            ("token_env", &self.token_env),
-            ("ssh_key_name", &self.ssh_key_name),
+            ("default_size", &self.default_size),
+            ("default_region", &self.default_region),
         ] {
-            if value.trim().is_empty() {
-                problems.push(Problem::new(&[key], format!("{key} is required")));
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                problems.push(Problem::new(&[key], format!("{key} must not be empty")));
             }
         }
         if self.hosts.is_empty() {
             problems.push(Problem::new(&["hosts"], "hosts configuration is required"));
         }
-        if self.poll.interval.get().is_zero() {
-            problems.push(Problem::new(
-                &["poll", "interval"],
-                "must be longer than nothing",
-            ));
+        for (key, value) in [
+            ("interval", self.poll.interval),
+            ("deadline", self.poll.deadline),
+            ("list_lag", self.poll.list_lag),
+        ] {
+            if value.get().is_zero() {
+                problems.push(Problem::new(&["poll", key], "must be longer than zero"));
+            }
         }
         problems
     }
@@ -209,7 +239,22 @@ impl DigitalOceanConfig {
             }
             Ok(value.clone())
         };
+        for (key, value) in [
+            ("size", &host.size),
+            ("region", &host.region),
+            ("image", &host.image),
+        ] {
+            if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
+                return Err(Problem::new(&at(key), format!("{key} must not be empty")));
+            }
+        }
         let size = pick("size", &host.size, &self.default_size, &self.sizes)?;
+        if size.starts_with("gpu-") {
+            return Err(Problem::new(
+                &at("size"),
+                format!("size `{size}`: GPU droplets are not supported yet"),
+            ));
+        }
         let region = pick("region", &host.region, &self.default_region, &self.regions)?;
         let image = host
             .image

@@ -31,16 +31,31 @@ pub(crate) enum ApiError {
         #[source]
         source: serde_json::Error,
     },
+    #[error("page {0} of a list has a broken link to the next")]
+    BadPage(u32),
+    #[error("a list changes faster than it can be read")]
+    Shifting,
     #[error("interrupted")]
     Cancelled,
+}
+
+/// What a create may have done although it has no usable answer.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum CreateEffect {
+    /// Nothing: it was refused, or never arrived.
+    None,
+    /// Nobody knows.
+    Unknown,
+    /// It was accepted; only the answer could not be read.
+    Accepted,
 }
 
 impl ApiError {
     pub(crate) fn kind(&self) -> ErrorKind {
         match self {
-            Self::Connect(_) | Self::Lost(_) => ErrorKind::Unavailable,
+            Self::Connect(_) | Self::Lost(_) | Self::Shifting => ErrorKind::Unavailable,
             Self::Refused { status, .. } => kind_of_status(*status),
-            Self::NotUnderstood { .. } => ErrorKind::Protocol,
+            Self::NotUnderstood { .. } | Self::BadPage(_) => ErrorKind::Protocol,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -57,17 +72,26 @@ impl ApiError {
                 408 | 429 | 500..=599 => Retry::After(*retry_after),
                 _ => Retry::Never,
             },
-            Self::NotUnderstood { .. } | Self::Cancelled => Retry::Never,
+            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::Shifting | Self::Cancelled => {
+                Retry::Never
+            }
         }
     }
 
-    /// Whether a create that ended so may have been carried out.
-    pub(crate) fn may_have_been_applied(&self) -> bool {
+    /// What a create that ended so may have done.
+    pub(crate) fn create_effect(&self) -> CreateEffect {
         match self {
-            Self::Connect(_) | Self::Cancelled => false,
-            Self::Lost(_) => true,
-            Self::Refused { status, .. } => matches!(status, 408 | 500..=599),
-            Self::NotUnderstood { status, .. } => !(400..500).contains(status),
+            Self::Lost(_)
+            | Self::Refused {
+                status: 408 | 500..=599,
+                ..
+            } => CreateEffect::Unknown,
+            Self::NotUnderstood { .. } => CreateEffect::Accepted,
+            Self::Connect(_)
+            | Self::Refused { .. }
+            | Self::BadPage(_)
+            | Self::Shifting
+            | Self::Cancelled => CreateEffect::None,
         }
     }
 
@@ -101,7 +125,7 @@ impl ApiError {
         match self {
             Self::Connect(source) | Self::Lost(source) => error.with_source(source),
             Self::NotUnderstood { source, .. } => error.with_source(source),
-            Self::Refused { .. } | Self::Cancelled => error,
+            Self::Refused { .. } | Self::BadPage(_) | Self::Shifting | Self::Cancelled => error,
         }
     }
 }
@@ -169,11 +193,8 @@ mod tests {
             };
             assert_eq!(error.kind(), kind, "{status}");
             assert_eq!(error.retry() != Retry::Never, retried, "{status}");
-            assert_eq!(
-                error.may_have_been_applied(),
-                kind == ErrorKind::Unavailable,
-                "{status}"
-            );
+            let unknown = error.create_effect() == CreateEffect::Unknown;
+            assert_eq!(unknown, kind == ErrorKind::Unavailable, "{status}");
         }
     }
 

@@ -10,15 +10,18 @@ use stagecraft_core::{
 use crate::client::Client;
 use crate::error::provider_error;
 use crate::wire::{
-    self, AccountEnvelope, Droplet, DropletsPage, KeysPage, NetworkV4, Size, SizesPage,
+    self, AccountEnvelope, Droplet, DropletsPage, KeysPage, NetworkV4, Size, SizesPage, TagsPage,
 };
 
 /// Reads everything that a plan rests on, side by side.
+///
+/// `tag` is the environment's tag as the account spells it.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
     request: &PlanRequest,
     ssh_key_name: &str,
+    tag: &str,
 ) -> Result<CloudFacts> {
     let account = async {
         let envelope: AccountEnvelope = client
@@ -39,7 +42,7 @@ pub(crate) async fn observe(
             PlanMode::Destroy | PlanMode::Prune => Ok(None),
         }
     };
-    let hosts = list_hosts(client, run, &request.environment);
+    let hosts = list_hosts(client, run, &request.environment, tag);
     let (account, sizes, key, hosts) = tokio::try_join!(account, sizes, key, hosts)?;
     let host_limit = account.droplet_limit;
     Ok(CloudFacts {
@@ -52,15 +55,36 @@ pub(crate) async fn observe(
     })
 }
 
-/// Lists every host that bears the environment's tag.
+/// The environment's tag as the account spells it.
+///
+/// Tags ignore case and keep the spelling that the account saw first, also after the last
+/// droplet that bore it is gone; a filter finds nothing by another spelling.
+pub(crate) async fn spelled_tag(
+    client: &Client,
+    run: &Run,
+    environment: &EnvironmentName,
+) -> Result<String> {
+    let own = tags::environment_tag(environment);
+    let known = client
+        .list::<TagsPage>(run, "/v2/tags", &[])
+        .await
+        .map_err(|error| error.into_error("list_tags"))?;
+    let spelled = known
+        .into_iter()
+        .map(|tag| tag.name)
+        .find(|name| name.eq_ignore_ascii_case(&own));
+    Ok(spelled.unwrap_or(own))
+}
+
+/// Lists every host that bears the environment's tag, in the account's spelling.
 pub(crate) async fn list_hosts(
     client: &Client,
     run: &Run,
     environment: &EnvironmentName,
+    tag: &str,
 ) -> Result<Vec<Host>> {
-    let tag = tags::environment_tag(environment);
     let droplets = client
-        .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", &tag)])
+        .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)])
         .await
         .map_err(|error| error.into_error("list_hosts"))?;
     hosts_of(droplets, environment)
@@ -84,9 +108,7 @@ fn hosts_of(droplets: Vec<Droplet>, environment: &EnvironmentName) -> Result<Vec
         .into_iter()
         .map(|droplet| host_of(droplet, environment))
         .collect::<Result<Vec<Host>>>()?;
-    // A page that shifts while it is read shows a row twice.
     hosts.sort_by(|a, b| a.id.cmp(&b.id));
-    hosts.dedup_by(|a, b| a.id == b.id);
     Ok(hosts)
 }
 

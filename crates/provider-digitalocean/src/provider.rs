@@ -1,17 +1,18 @@
 //! The provider: configuration bound, secrets read at first use.
 
-use std::sync::Arc;
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use stagecraft_core::config::{ConfigBlock, ConfigError};
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, Build, BuildContext, CloudFacts, CloudProvider, Descriptor,
-    EnvironmentName, ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode,
+    EnvironmentName, Error, ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode,
     PlanRequest, ProjectName, Result, Run, plan_hosts, tags,
 };
-use tokio::sync::OnceCell;
+use tokio::time::Instant;
 
-use crate::apply::Apply;
+use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
@@ -42,7 +43,11 @@ fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudPro
         Ok(provider) => Ok(Arc::new(provider)),
         Err(problem) => {
             let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
-            Err(invalid(block.error(&path, problem.message)))
+            let mut error = block.error(&path, problem.message);
+            if problem.is_secret {
+                error.excerpt = None;
+            }
+            Err(invalid(error))
         }
     }
 }
@@ -53,7 +58,16 @@ pub struct DigitalOcean {
     config: DigitalOceanConfig,
     declared: Declared,
     project: Option<ProjectName>,
-    client: OnceCell<Client>,
+    seen: Mutex<Seen>,
+}
+
+/// What `observe` found that a later `apply` of the same provider need not find again.
+#[derive(Debug, Default)]
+struct Seen {
+    /// Each environment's tag as the account spells it.
+    tags: BTreeMap<EnvironmentName, String>,
+    /// When the last `observe` of an environment began. An `apply` takes it.
+    since: BTreeMap<EnvironmentName, Instant>,
 }
 
 impl DigitalOcean {
@@ -83,15 +97,31 @@ impl DigitalOcean {
             config,
             declared,
             project,
-            client: OnceCell::new(),
+            seen: Mutex::default(),
         })
     }
 
-    /// Token and address are read from the first run that needs them, and kept.
-    async fn client(&self, run: &Run) -> Result<&Client> {
-        self.client
-            .get_or_try_init(|| async { Client::new(run, &self.config) })
-            .await
+    /// Token and address are read from each run anew, so that each blots the token out.
+    fn client(&self, run: &Run) -> Result<Client> {
+        Client::new(run, &self.config)
+    }
+
+    fn seen(&self) -> MutexGuard<'_, Seen> {
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    async fn tag(
+        &self,
+        client: &Client,
+        run: &Run,
+        environment: &EnvironmentName,
+    ) -> Result<String> {
+        if let Some(tag) = self.seen().tags.get(environment) {
+            return Ok(tag.clone());
+        }
+        let tag = facts::spelled_tag(client, run, environment).await?;
+        self.seen().tags.insert(environment.clone(), tag.clone());
+        Ok(tag)
     }
 }
 
@@ -119,8 +149,19 @@ impl CloudProvider for DigitalOcean {
     }
 
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts> {
-        let client = self.client(run).await?;
-        facts::observe(client, run, request, &self.config.ssh_key_name).await
+        let client = self.client(run)?;
+        let environment = &request.environment;
+        {
+            let mut seen = self.seen();
+            seen.tags.remove(environment);
+            seen.since.insert(environment.clone(), Instant::now());
+        }
+        if request.mode != PlanMode::Reconcile {
+            // A create that was in flight a moment ago must not be missed by who deletes.
+            settle(run, &self.config.poll, self.config.poll.list_lag.get()).await?;
+        }
+        let tag = self.tag(&client, run, environment).await?;
+        facts::observe(&client, run, request, &self.config.ssh_key_name, &tag).await
     }
 
     /// In [`PlanMode::Destroy`] the environment may have left the file.
@@ -142,38 +183,45 @@ impl CloudProvider for DigitalOcean {
         if plan.create.is_empty() {
             return Ok(Vec::new());
         }
-        let client = self.client(run).await?;
-        let all = facts::list_all_hosts(client, run, &plan.environment).await?;
+        let client = self.client(run)?;
+        let all = facts::list_all_hosts(&client, run, &plan.environment).await?;
         Ok(preflight::check(facts, plan, &all))
     }
 
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport {
         let plan = plan.plan();
-        match self.client(run).await {
-            Ok(client) => {
-                let apply = Apply {
-                    client,
-                    run,
-                    poll: &self.config.poll,
-                    project: self.project.as_ref(),
-                    environment: &plan.environment,
-                };
-                let mut report = ApplyReport::default();
-                match plan.mode {
-                    PlanMode::Reconcile => apply.reconcile(plan, ready, &mut report).await,
-                    PlanMode::Destroy | PlanMode::Prune => {
-                        apply.delete(&plan.delete, &mut report).await;
-                    }
-                }
-                report
-            }
-            Err(error) => Apply::nothing_done(plan, &error),
+        let environment = &plan.environment;
+        let prepared = async {
+            let client = self.client(run)?;
+            let tag = self.tag(&client, run, environment).await?;
+            Ok::<_, Error>((client, tag))
+        };
+        let (client, tag) = match prepared.await {
+            Ok(prepared) => prepared,
+            Err(error) => return Apply::nothing_done(plan, &error),
+        };
+        let since = self.seen().since.remove(environment);
+        let apply = Apply {
+            client: &client,
+            run,
+            poll: &self.config.poll,
+            project: self.project.as_ref(),
+            environment,
+            tag: &tag,
+            since: since.unwrap_or_else(Instant::now),
+        };
+        let mut report = ApplyReport::default();
+        match plan.mode {
+            PlanMode::Reconcile => apply.reconcile(plan, ready, &mut report).await,
+            PlanMode::Destroy | PlanMode::Prune => apply.delete(&plan.delete, &mut report).await,
         }
+        report
     }
 
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>> {
-        let client = self.client(run).await?;
-        let mut hosts = facts::list_hosts(client, run, environment).await?;
+        let client = self.client(run)?;
+        let tag = facts::spelled_tag(&client, run, environment).await?;
+        let mut hosts = facts::list_hosts(&client, run, environment, &tag).await?;
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));
         Ok(hosts)

@@ -29,7 +29,12 @@ pub(crate) struct Team {
 pub(crate) trait Page: for<'de> Deserialize<'de> {
     type Item;
 
-    fn into_parts(self) -> (Vec<Self::Item>, Links);
+    fn into_parts(self) -> (Vec<Self::Item>, Links, Option<Meta>);
+}
+
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+pub(crate) struct Meta {
+    pub(crate) total: u64,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -57,13 +62,14 @@ macro_rules! page {
             $field: Vec<$item>,
             #[serde(default)]
             links: Links,
+            meta: Option<Meta>,
         }
 
         impl Page for $name {
             type Item = $item;
 
-            fn into_parts(self) -> (Vec<$item>, Links) {
-                (self.$field, self.links)
+            fn into_parts(self) -> (Vec<$item>, Links, Option<Meta>) {
+                (self.$field, self.links, self.meta)
             }
         }
     };
@@ -72,6 +78,27 @@ macro_rules! page {
 page!(DropletsPage, droplets, Droplet);
 page!(SizesPage, sizes, Size);
 page!(KeysPage, ssh_keys, SshKey);
+page!(TagsPage, tags, Tag);
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Tag {
+    pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagEnvelope {
+    pub(crate) tag: TagUse,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagUse {
+    pub(crate) resources: TagResources,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagResources {
+    pub(crate) count: u64,
+}
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct SshKey {

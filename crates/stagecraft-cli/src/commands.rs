@@ -9,6 +9,7 @@ use std::sync::Arc;
 use clap::CommandFactory as _;
 use serde_json::json;
 use stagecraft_core::{EventSink, Run};
+use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command, ConfigCommand, GlobalArgs};
 use crate::environment::ProcessEnvironment;
@@ -20,7 +21,7 @@ use crate::{builtin, load};
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     match command {
-        Command::Init(args) => init::run(&global, &args, output),
+        Command::Init(args) => init::run(&global, &args, output).await,
         Command::Config(ConfigCommand::Validate) => validate(&global, output),
         Command::Providers => providers(output),
         Command::Infra(command) => infra::run(&global, &command, output).await,
@@ -61,24 +62,37 @@ fn start_run(events: Arc<dyn EventSink>) -> Run {
     run
 }
 
-/// Waits for Ctrl-C or a request to terminate.
-async fn interruption() {
-    use tokio::signal::unix::{SignalKind, signal};
-    match signal(SignalKind::terminate()) {
-        Ok(mut terminate) => {
-            tokio::select! {
-                _ = tokio::signal::ctrl_c() => {}
-                _ = terminate.recv() => {}
-            }
-        }
+/// Waits for Ctrl-C, a request to terminate, or the end of the terminal.
+async fn interruption() -> Interruption {
+    let (Ok(mut terminate), Ok(mut hangup)) = (
+        signal(SignalKind::terminate()),
+        signal(SignalKind::hangup()),
+    ) else {
         // Without a handler the signal ends the program by itself.
-        Err(_) => std::future::pending().await,
+        return std::future::pending().await;
+    };
+    tokio::select! {
+        _ = tokio::signal::ctrl_c() => Interruption::Keyboard,
+        _ = terminate.recv() => Interruption::Terminate,
+        _ = hangup.recv() => Interruption::Terminate,
     }
+}
+
+/// What kind of end was asked for.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Interruption {
+    /// Ctrl-C, which the terminal sends to every program in front.
+    Keyboard,
+    /// A signal to this program alone, or the terminal is gone.
+    Terminate,
 }
 
 fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
-    let environments = loaded.cloud.environments();
+    let environments = match &global.env {
+        Some(named) => vec![named.clone()],
+        None => loaded.cloud.environments(),
+    };
     let mut summary = Vec::new();
     for environment in &environments {
         summary.push((environment, loaded.cloud.declared(environment)?.len()));

@@ -44,6 +44,17 @@ pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     exit
 }
 
+/// Tells programs of a command line that was not understood.
+pub(crate) fn report_usage(output: Output, message: &str) {
+    output.line(&json!({
+        "v": 1,
+        "event": "result",
+        "outcome": "failed",
+        "exit_code": Exit::Usage.code(),
+        "error": { "kind": "usage", "message": message.trim_end() },
+    }));
+}
+
 /// An error of the framework, as JSON.
 pub(crate) fn core_error_to_json(error: &Error) -> Value {
     let mut messages = error.chain();

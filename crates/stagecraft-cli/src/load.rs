@@ -35,12 +35,14 @@ pub(crate) struct Loaded {
 
 /// Reads the file. Everything in it is checked, nothing outside it is read.
 pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
-    let text = std::fs::read_to_string(path).with_context(|| {
+    let bytes = std::fs::read(path).with_context(|| {
         format!(
             "cannot read {}: write one with `stagecraft init`, or name another by --config",
             path.display()
         )
     })?;
+    let text = String::from_utf8(bytes)
+        .with_context(|| format!("{} is not a text in UTF-8", path.display()))?;
     let document = Document::new(path.display().to_string(), text)?;
     Ok(Project::new(document)?)
 }

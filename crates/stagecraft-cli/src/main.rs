@@ -20,7 +20,7 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::Cli;
+use crate::args::{Cli, OutputFormat};
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -36,6 +36,9 @@ fn main() -> ExitCode {
             };
             // Nothing is left to tell it to if the terminal is gone.
             error.print().ok();
+            if exit == Exit::Usage && wants_json(std::env::args()) {
+                failure::report_usage(Output::new(OutputFormat::Json), &error.render().to_string());
+            }
             return exit.into();
         }
     };
@@ -52,10 +55,28 @@ fn main() -> ExitCode {
             return Exit::Usage.into();
         }
     };
-    match runtime.block_on(commands::run(cli, output)) {
-        Ok(exit) => exit.into(),
-        Err(error) => failure::report(output, &error).into(),
+    let exit = match runtime.block_on(commands::run(cli, output)) {
+        Ok(exit) => exit,
+        Err(error) => failure::report(output, &error),
+    };
+    // A thread may still wait for an answer on the terminal that nobody needs any more.
+    runtime.shutdown_background();
+    match exit {
+        Exit::Done if Output::was_lost() => Exit::Usage.into(),
+        exit => exit.into(),
     }
+}
+
+/// Whether a command line that was not understood asks for JSON.
+fn wants_json(arguments: impl IntoIterator<Item = String>) -> bool {
+    let arguments: Vec<String> = arguments.into_iter().collect();
+    let named = arguments
+        .windows(2)
+        .any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json");
+    let joined = arguments
+        .iter()
+        .any(|argument| matches!(argument.as_str(), "--output=json" | "-ojson" | "-o=json"));
+    named || joined || ProcessEnvironment.get("STAGECRAFT_OUTPUT").as_deref() == Some("json")
 }
 
 /// Developers' logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example

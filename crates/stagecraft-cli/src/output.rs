@@ -1,8 +1,10 @@
 //! The one place that prints: results to standard output, all else to standard error.
 
-use std::io::{IsTerminal as _, Write as _};
+use std::io::{ErrorKind, IsTerminal as _, Write as _};
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use serde::Serialize;
+use tokio_util::sync::CancellationToken;
 
 use crate::args::OutputFormat;
 
@@ -38,10 +40,19 @@ impl Output {
     /// Prints a result for people. Colours are cut where they are not wanted.
     pub(crate) fn text(self, text: &str) {
         let mut out = anstream::stdout().lock();
+        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
         // A reader that has gone away, such as `head`, is no failure.
-        out.write_all(text.as_bytes())
-            .and_then(|()| out.flush())
-            .ok();
+        if let Err(error) = written
+            && error.kind() != ErrorKind::BrokenPipe
+            && !LOST.swap(true, Ordering::Relaxed)
+        {
+            self.problem(&format!("cannot write the result: {error}"));
+        }
+    }
+
+    /// Whether a result could not be written, to a full disk for example.
+    pub(crate) fn was_lost() -> bool {
+        LOST.load(Ordering::Relaxed)
     }
 
     /// Prints a result for programs: one document.
@@ -69,15 +80,28 @@ impl Output {
         self.message(&format!("{RED}error:{RESET} {text}"));
     }
 
-    /// Asks on the terminal. `None` if nobody answers.
-    pub(crate) fn ask(self, question: &str) -> Option<String> {
-        let mut err = anstream::stderr().lock();
+    /// Asks on the terminal. `None` if nobody answers, or the run is cancelled meanwhile.
+    pub(crate) async fn ask(self, question: &str, cancelled: &CancellationToken) -> Option<String> {
+        let mut err = anstream::stderr();
         write!(err, "{question} ").and_then(|()| err.flush()).ok()?;
-        let mut answer = String::new();
-        let read = std::io::stdin().read_line(&mut answer).ok()?;
-        (read > 0).then(|| answer.trim().to_owned())
+        // A thread of its own: reading a terminal cannot be broken off.
+        let answer = tokio::task::spawn_blocking(|| {
+            let mut answer = String::new();
+            let read = std::io::stdin().read_line(&mut answer).ok()?;
+            (read > 0).then(|| answer.trim().to_owned())
+        });
+        tokio::select! {
+            () = cancelled.cancelled() => {
+                writeln!(err).ok();
+                None
+            }
+            answer = answer => answer.ok().flatten(),
+        }
     }
 }
+
+/// Set when a result could not be written.
+static LOST: AtomicBool = AtomicBool::new(false);
 
 pub(crate) const RED: &str = "\u{1b}[1;31m";
 pub(crate) const GREEN: &str = "\u{1b}[32m";

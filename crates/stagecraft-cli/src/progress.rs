@@ -3,9 +3,9 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressStyle};
+use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
 use serde_json::{Value, json};
-use stagecraft_core::{Event, EventSink, seconds};
+use stagecraft_core::{Event, EventSink, Run, seconds};
 use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
@@ -14,6 +14,7 @@ use crate::render;
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
+const TICK: Duration = Duration::from_millis(120);
 
 /// Shows the events of one run.
 #[derive(Debug)]
@@ -24,6 +25,7 @@ pub(crate) struct Progress {
 #[derive(Debug)]
 struct Sink {
     output: Output,
+    as_json: bool,
     started: Instant,
     state: Mutex<State>,
 }
@@ -36,7 +38,17 @@ struct State {
 }
 
 impl Progress {
+    /// Events go where the output goes: JSON lines for programs, else lines or a bar.
     pub(crate) fn new(output: Output) -> Self {
+        Self::start(output, output.is_json())
+    }
+
+    /// Events go to standard error: for commands whose result is one document.
+    pub(crate) fn beside_a_document(output: Output) -> Self {
+        Self::start(output, false)
+    }
+
+    fn start(output: Output, as_json: bool) -> Self {
         let bar = output.can_draw().then(|| {
             let bar = ProgressBar::new_spinner();
             bar.set_style(
@@ -44,12 +56,13 @@ impl Progress {
                     .unwrap_or_else(|_| ProgressStyle::default_spinner()),
             );
             bar.set_message("reading the cloud");
-            bar.enable_steady_tick(Duration::from_millis(120));
+            bar.enable_steady_tick(TICK);
             bar
         });
         Self {
             sink: Arc::new(Sink {
                 output,
+                as_json,
                 started: Instant::now(),
                 state: Mutex::new(State {
                     bar,
@@ -94,8 +107,22 @@ impl Progress {
         }
     }
 
-    /// Does something on the terminal while the bar is away.
-    pub(crate) fn pause<T>(&self, show: impl FnOnce() -> T) -> T {
+    /// Asks a question while the bar is away.
+    pub(crate) async fn ask(&self, question: &str, run: &Run) -> Option<String> {
+        let bar = self.sink.lock().bar.clone();
+        if let Some(bar) = &bar {
+            bar.disable_steady_tick();
+            bar.set_draw_target(ProgressDrawTarget::hidden());
+        }
+        let answer = self.sink.output.ask(question, run.cancellation()).await;
+        if let Some(bar) = &bar {
+            bar.set_draw_target(ProgressDrawTarget::stderr());
+            bar.enable_steady_tick(TICK);
+        }
+        answer
+    }
+
+    fn pause(&self, show: impl FnOnce()) {
         let bar = self.sink.lock().bar.clone();
         match bar {
             Some(bar) => bar.suspend(show),
@@ -157,7 +184,7 @@ impl Sink {
 
 impl EventSink for Sink {
     fn emit(&self, event: Event) {
-        if self.output.is_json() {
+        if self.as_json {
             if let Ok(value) = serde_json::to_value(&event) {
                 self.json(value);
             }

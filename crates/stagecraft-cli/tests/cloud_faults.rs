@@ -358,3 +358,187 @@ fn names(list: &Value) -> Vec<&str> {
         .map(|host| host["name"].as_str().expect("a name"))
         .collect()
 }
+
+/// The account saw the tags first in another spelling, and keeps it.
+#[tokio::test(flavor = "multi_thread")]
+async fn tags_in_another_spelling_are_ours_all_the_same() {
+    use stagecraft_sandbox::ForeignDroplet;
+    let lab = Lab::api_only(quick()).await;
+    let old = [
+        "Stagecraft",
+        "STAGECRAFT-Env-Staging",
+        "stagecraft-project-Shop",
+    ];
+    let mut droplet = ForeignDroplet::new("staging-app-1", &old);
+    droplet.size = "s-2vcpu-4gb".into();
+    lab.control().create_droplet(droplet).unwrap();
+    lab.run(&UP).await.expect_code(0);
+    assert_eq!(
+        lab.names(),
+        DECLARED,
+        "the one that was there is not made again"
+    );
+    lab.run(&UP).await.expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
+    let hosts = lab.run(&["infra", "hosts"]).await;
+    assert_eq!(hosts.expect_code(0).stdout.lines().count(), 4);
+    lab.run(&["infra", "down", "--confirm", "staging"])
+        .await
+        .expect_code(0);
+    assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}
+
+/// A host that loses its tags between plan and delete is neither deleted nor called gone.
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_lost_its_tags_is_left_and_told() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    let droplet = lab
+        .droplets()
+        .into_iter()
+        .find(|droplet| droplet.name == "staging-db-1")
+        .unwrap();
+    // The first list of all droplets after the plan hangs; meanwhile the tags go.
+    let slow = Fault::new(
+        "GET",
+        "/v2/droplets?per_page=*",
+        FaultKind::Hang { ms: 1500 },
+    );
+    lab.control().add_fault(slow);
+    let down = ["infra", "down", "--confirm", "staging"];
+    let ((), finished) = tokio::join!(
+        async {
+            while lab
+                .control()
+                .requests()
+                .last()
+                .is_none_or(|last| !last.target.starts_with("/v2/droplets?per_page="))
+            {
+                tokio::task::yield_now().await;
+            }
+            lab.control().set_tags(droplet.id, &[]).unwrap();
+        },
+        lab.run(&down)
+    );
+    finished.expect_code(10);
+    assert!(
+        finished.stdout.contains("no longer bears the tags"),
+        "{}",
+        finished.stdout
+    );
+    assert_eq!(lab.names(), ["staging-db-1"]);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn down_with_every_delete_refused_exits_2() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    lab.control()
+        .add_fault(Fault::status("DELETE", "/v2/droplets", 403).times(99));
+    lab.run(&["infra", "down", "--confirm", "staging"])
+        .await
+        .expect_code(2);
+    assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn token_written_into_the_file_is_refused_and_not_repeated() {
+    let lab = Lab::api_only(quick()).await;
+    lab.edit(
+        "token_env: DO_TOKEN",
+        &format!("token_env: {}", support::TOKEN),
+    );
+    for format in ["text", "json"] {
+        let refused = lab.run(&["infra", "plan", "-o", format]).await;
+        refused.expect_code(1);
+        assert!(
+            refused.stderr.contains("never the token itself"),
+            "{refused:?}"
+        );
+        assert!(
+            !format!("{refused:?}").contains(support::TOKEN),
+            "{refused:?}"
+        );
+    }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mistyped_environment_is_not_taken_for_an_empty_one() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    for command in [
+        &["infra", "down", "-e", "stagin", "--confirm", "stagin"][..],
+        &["infra", "hosts", "-e", "stagin"],
+        &["infra", "plan", "-e", "stagin"],
+        &["config", "validate", "-e", "stagin"],
+    ] {
+        let refused = lab.run(command).await;
+        assert_eq!(
+            first_line(refused.expect_code(1)),
+            "error: digitalocean provider: environment `stagin` is not declared, known: staging"
+        );
+    }
+    // An environment that has left the file can still be taken down.
+    lab.edit("        staging:\n", "        other:\n");
+    lab.run(&["infra", "down", "-e", "staging", "--confirm", "staging"])
+        .await
+        .expect_code(0);
+    assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn two_runs_at_once_do_not_both_call_doubles_a_success() {
+    let mut knobs = quick();
+    knobs.latency = std::time::Duration::from_millis(60);
+    let lab = Lab::api_only(knobs).await;
+    let (first, second) = tokio::join!(lab.run(&UP), lab.run(&UP));
+    if lab.names() == DECLARED {
+        return;
+    }
+    let codes = [first.code, second.code];
+    assert!(
+        codes.contains(&Some(10)) || codes.contains(&Some(2)),
+        "{first:?} {second:?}"
+    );
+    assert!(format!("{first:?}{second:?}").contains("another run created it at the same time"));
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn waiting_is_told_on_standard_error_and_the_document_stays_whole() {
+    let lab = Lab::api_only(quick()).await;
+    let slow = FaultKind::Status {
+        code: 429,
+        body: None,
+        headers: [("retry-after".to_owned(), "1".to_owned())].into(),
+    };
+    lab.control()
+        .add_fault(Fault::new("GET", "/v2/sizes", slow));
+    let plan = lab.run(&["infra", "plan", "-o", "json"]).await;
+    assert!(
+        plan.expect_code(0)
+            .stderr
+            .contains("API rate limit exceeded, retrying...")
+    );
+    let document: Value = serde_json::from_str(&plan.stdout).unwrap();
+    assert_eq!(document["plan"]["create"].as_array().unwrap().len(), 3);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn usage_errors_exit_1_and_are_objects_with_output_json() {
+    let lab = Lab::api_only(quick()).await;
+    let refused = lab.run(&["infra", "pu", "-o", "json"]).await;
+    let result = refused.expect_code(1).result();
+    assert_eq!(result["error"]["kind"], "usage");
+    let refused = lab.run(&["infra", "pu"]).await;
+    assert!(refused.expect_code(1).stdout.is_empty());
+    lab.run(&["--help"]).await.expect_code(0);
+    lab.run(&["infra", "up", "--help"]).await.expect_code(0);
+    lab.shutdown().await;
+}

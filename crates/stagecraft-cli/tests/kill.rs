@@ -88,6 +88,29 @@ async fn killed_down_is_finished_by_the_next() {
     }
 }
 
+/// A create that was accepted a moment ago is not in the list yet: `down` must find it.
+#[tokio::test(flavor = "multi_thread")]
+async fn down_right_after_a_killed_up_leaves_nothing_behind() {
+    let up = ["infra", "up", "--yes", "--no-bootstrap", "-o", "json"];
+    let down = ["infra", "down", "--confirm", "staging"];
+    for (point, host) in [
+        ("hosts_requested", ""),
+        ("host_accepted", "app-1"),
+        ("host_accepted", "db-1"),
+    ] {
+        let mut knobs = quick();
+        knobs.latency = std::time::Duration::from_millis(20);
+        let lab = Lab::api_only(knobs).await;
+        let at = |line: &Value| line["event"] == point && (host.is_empty() || line["host"] == host);
+        assert!(lab.kill_at(&up, at).await.is_some(), "{point}");
+        lab.run(&down).await.expect_code(0);
+        assert!(lab.names().is_empty(), "{point} {host}: {:?}", lab.names());
+        lab.run(&up).await.expect_code(0);
+        assert_eq!(lab.names(), DECLARED, "{point} {host}");
+        lab.shutdown().await;
+    }
+}
+
 /// Kills at moments spread over a whole run, wherever they fall.
 #[tokio::test(flavor = "multi_thread")]
 async fn killed_at_any_millisecond_no_host_is_doubled_or_lost() {

@@ -1,7 +1,7 @@
 //! Leave to carry out a plan, as a type: nothing is applied without it.
 
 use crate::error::{Error, ErrorKind, Result};
-use crate::name::EnvironmentName;
+use crate::name::{EnvironmentName, HostName};
 use crate::plan::{Account, InfraPlan, PlanMode};
 
 /// A plan that may be carried out. Dry runs never have one.
@@ -56,8 +56,8 @@ impl ApprovedPlan {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan creates anything, or
-    /// is for another account or endpoint.
+    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan creates anything,
+    /// names a host as none of ours can be named, or is for another account or endpoint.
     pub fn destroy(
         plan: InfraPlan,
         account: &Account,
@@ -66,6 +66,19 @@ impl ApprovedPlan {
     ) -> Result<Self> {
         if plan.mode == PlanMode::Reconcile || !plan.create.is_empty() {
             return Err(Error::new(ErrorKind::Guard, "this plan does not delete"));
+        }
+        if let Some(host) = plan
+            .delete
+            .iter()
+            .find(|host| HostName::new(host.name.clone()).is_err())
+        {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                format!(
+                    "`{}` (id {}) does not follow the naming rule",
+                    host.name, host.id
+                ),
+            ));
         }
         if confirmation.environment != plan.environment {
             return Err(Error::new(

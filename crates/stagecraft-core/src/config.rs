@@ -7,12 +7,14 @@ mod block;
 mod document;
 mod duration;
 mod error;
+mod map;
 mod project;
 
 pub use block::ConfigBlock;
 pub use document::Document;
 pub use duration::ConfigDuration;
 pub use error::{ConfigError, Location, unsupported};
+pub use map::UniqueMap;
 pub use project::{KnownKeys, Project};
 
 pub(crate) use error::nearest;

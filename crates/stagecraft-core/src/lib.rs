@@ -16,6 +16,7 @@ mod probe;
 mod registry;
 mod remote;
 mod run;
+mod shell;
 mod step;
 pub mod tags;
 
@@ -42,6 +43,7 @@ pub use remote::{
     Upload,
 };
 pub use run::{Lookup, PollPolicy, Run, seconds};
+pub use shell::shell_quote;
 pub use step::{Decision, HostContext, HostStep};
 
 #[doc(hidden)]

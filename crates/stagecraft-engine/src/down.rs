@@ -97,6 +97,8 @@ impl DownReport {
             Outcome::Done
         } else if self.interrupted {
             Outcome::Interrupted
+        } else if self.apply.deleted.is_empty() {
+            Outcome::CloudFailed
         } else {
             Outcome::Partial
         }

@@ -61,6 +61,10 @@ impl Engine {
             self.cloud.declared(&request.environment)?;
         }
         let facts = self.cloud.observe(run, request).await?;
+        if facts.hosts.is_empty() {
+            // It may have left the file, but then it has hosts; else it was mistyped.
+            self.cloud.declared(&request.environment)?;
+        }
         let plan = self.cloud.plan(&facts, request)?;
         let findings = self.cloud.preflight(run, &facts, &plan).await?;
         Ok(Planned {

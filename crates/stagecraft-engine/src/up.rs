@@ -1,5 +1,7 @@
 //! From a plan to hosts that are ready.
 
+use std::collections::BTreeSet;
+
 use infra_bootstrap::{Fleet, HostReport, Mode};
 use stagecraft_core::{ApplyReport, ApprovedPlan, Error, ErrorKind, InfraPlan, Result, Run, tags};
 
@@ -98,14 +100,28 @@ impl UpReport {
         if self.interrupted {
             return Outcome::Interrupted;
         }
-        let usable = if self.hosts.is_empty() {
-            self.apply.created.len() + self.plan.unchanged.len() + self.plan.differ.len()
+        let lost: BTreeSet<&str> = self
+            .apply
+            .failed
+            .iter()
+            .map(|failure| failure.host.as_str())
+            .collect();
+        let existing = self
+            .plan
+            .unchanged
+            .iter()
+            .chain(self.plan.differ.iter().map(|entry| &entry.host));
+        let in_hand = if self.hosts.is_empty() {
+            self.apply.created.len()
+                + existing
+                    .filter(|host| !lost.contains(host.name.as_str()))
+                    .count()
         } else {
-            self.hosts.len() - failures.len()
+            self.hosts.len()
         };
-        if usable > 0 || (in_cloud > 0 && !self.hosts.is_empty()) {
+        if in_hand > failures.len() {
             Outcome::Partial
-        } else if in_cloud > 0 {
+        } else if in_hand == 0 {
             Outcome::CloudFailed
         } else if failures.iter().all(|failure| is_network(failure)) {
             Outcome::NetworkFailed
@@ -170,3 +186,6 @@ fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     }
     Ok(())
 }
+
+#[cfg(test)]
+mod tests;

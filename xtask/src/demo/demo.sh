@@ -4,7 +4,8 @@ show() { printf '\n$ %s\n' "$*"; "$@"; }
 expect() {
     wanted=$1; shift
     printf '\n$ %s\n' "$*"
-    { "$@" 2>&1; echo $? >code; } | tee output
+    rm -f code
+    { ended=0; "$@" 2>&1 || ended=$?; echo $ended >code; } | tee output
     if [ "$(cat code)" != 0 ] || ! grep -qF "$wanted" output; then
         echo "the demonstration failed: no '$wanted'" >&2
         exit 1

@@ -10,9 +10,9 @@ use stagecraft_core::{
 use tokio::time::Instant;
 
 use super::wait::Pending;
-use super::{Apply, create_failure};
-use crate::error::{ApiError, provider_error};
-use crate::facts::list_hosts;
+use super::{Apply, create_failure, settle};
+use crate::client::LONGEST_PAUSE;
+use crate::error::{ApiError, CreateEffect, provider_error};
 use crate::user_data::user_data;
 use crate::wire::{CreateDroplets, CreatedDroplets};
 
@@ -76,18 +76,10 @@ impl Apply<'_> {
     }
 
     async fn settled_hosts(&self) -> Result<Vec<Host>> {
-        let settled = self.client.started() + self.poll.list_lag.get();
+        let settled = self.since + self.poll.list_lag.get();
         let remaining = settled.saturating_duration_since(Instant::now());
-        if !remaining.is_zero() {
-            self.run.emit(Event::Waiting {
-                host: None,
-                what: "hosts of an earlier run to show in the list".to_owned(),
-                elapsed: self.poll.list_lag.get().saturating_sub(remaining),
-                deadline: self.poll.list_lag.get(),
-            });
-            self.run.sleep(remaining).await?;
-        }
-        list_hosts(self.client, self.run, self.environment).await
+        settle(self.run, self.poll, remaining).await?;
+        self.hosts().await
     }
 
     fn own_host<'h>(&self, hosts: &'h [Host], name: &HostName) -> Option<&'h Host> {
@@ -130,78 +122,86 @@ impl Apply<'_> {
     ) {
         let mut pause = self.client.first_pause();
         for round in 1.. {
-            let key = match HostKey::generate() {
-                Ok(key) => key,
-                Err(error) => return fail_entries(&missing, &error, report),
-            };
-            let error = match self.send_create(&missing, &key).await {
+            let error = match self.send_create(&missing).await {
                 Ok(created) => {
-                    let actions: Vec<u64> = created
-                        .links
-                        .actions
-                        .iter()
-                        .map(|action| action.id)
-                        .collect();
-                    let ids: BTreeMap<String, u64> = created
-                        .droplets
-                        .into_iter()
-                        .map(|droplet| (droplet.name, droplet.id))
-                        .collect();
-                    missing.retain(|entry| match ids.get(entry.node.as_str()) {
-                        Some(id) => {
-                            let id = HostId::new(id.to_string());
-                            pending.push(self.accepted(entry, id, actions.clone(), false));
-                            false
-                        }
-                        None => true,
-                    });
+                    self.take_created(&mut missing, created, pending);
                     let answer = provider_error(
                         ErrorKind::Protocol,
                         "the answer to the create does not name every droplet",
                     );
-                    if !missing.is_empty() {
-                        fail_entries(&missing, &answer, report);
-                    }
-                    return;
+                    return fail_entries(&missing, &answer, report);
                 }
-                Err(error) => error,
+                Err(SendError::Key(error)) => return fail_entries(&missing, &error, report),
+                Err(SendError::Api(error)) => error,
             };
-            if error.may_have_been_applied() {
-                if let Err(lookup) = self.adopt(&mut missing, &key, pending).await {
-                    let unknown = provider_error(
-                        lookup.kind(),
-                        "the answer to the create was lost, and looking for its droplets failed",
-                    )
-                    .with_hint("run the command again: it looks for them first")
-                    .with_source(lookup);
-                    return fail_entries(&missing, &unknown, report);
+            let effect = error.create_effect();
+            let delay = match error.retry() {
+                Retry::After(wanted) => wanted.unwrap_or(pause),
+                Retry::Never | Retry::Exhausted if effect != CreateEffect::None => pause,
+                Retry::Never | Retry::Exhausted => {
+                    return fail_entries(&missing, &error.into_error("create_hosts"), report);
                 }
-                if missing.is_empty() {
-                    return;
-                }
-            }
-            let again = match error.retry() {
-                Retry::After(wanted) => Some(wanted.unwrap_or(pause)),
-                Retry::Never | Retry::Exhausted => error.may_have_been_applied().then_some(pause),
             };
-            let Some(delay) = again.filter(|_| round < ROUNDS) else {
+            if delay > LONGEST_PAUSE {
                 return fail_entries(&missing, &error.into_error("create_hosts"), report);
-            };
+            }
             if let Err(error) = self.client.pause(self.run, "create", &error, delay).await {
+                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+            }
+            if effect != CreateEffect::None
+                && let Err(lookup) = self.adopt(&mut missing, effect, pending).await
+            {
+                let unknown = provider_error(
+                    lookup.kind(),
+                    "the answer to the create was lost, and looking for its droplets failed",
+                )
+                .with_hint("run the command again: it looks for them first")
+                .with_source(lookup);
+                return fail_entries(&missing, &unknown, report);
+            }
+            if missing.is_empty() {
+                return;
+            }
+            if round == ROUNDS || effect == CreateEffect::Accepted {
                 return fail_entries(&missing, &error.into_error("create_hosts"), report);
             }
             pause *= 2;
         }
     }
 
-    async fn send_create(
+    fn take_created(
         &self,
-        entries: &[&CreateEntry],
-        key: &HostKey,
-    ) -> Result<CreatedDroplets, ApiError> {
+        missing: &mut Vec<&CreateEntry>,
+        created: CreatedDroplets,
+        pending: &mut Vec<Pending>,
+    ) {
+        let actions: Vec<u64> = created
+            .links
+            .actions
+            .iter()
+            .map(|action| action.id)
+            .collect();
+        let ids: BTreeMap<String, u64> = created
+            .droplets
+            .into_iter()
+            .map(|droplet| (droplet.name, droplet.id))
+            .collect();
+        missing.retain(|entry| match ids.get(entry.node.as_str()) {
+            Some(id) => {
+                let id = HostId::new(id.to_string());
+                pending.push(self.accepted(entry, id, actions.clone(), false));
+                false
+            }
+            None => true,
+        });
+    }
+
+    /// Sends one create for identical hosts, with a fresh host key and its tag.
+    async fn send_create(&self, entries: &[&CreateEntry]) -> Result<CreatedDroplets, SendError> {
+        let key = HostKey::generate().map_err(SendError::Key)?;
         let first = entries[0];
         let host_key_tag = key.fingerprint().tag();
-        let user_data = user_data(key);
+        let user_data = user_data(&key);
         let mut tags: Vec<&str> = first.tags.iter().map(String::as_str).collect();
         tags.push(&host_key_tag);
         let body = CreateDroplets {
@@ -223,35 +223,38 @@ impl Apply<'_> {
                 .map(|entry| entry.spec.name.clone())
                 .collect(),
         });
-        self.client.post_once("/v2/droplets", &body).await
+        self.client
+            .post_once("/v2/droplets", &body)
+            .await
+            .map_err(SendError::Api)
     }
 
-    /// Looks for the hosts of a create whose answer was lost, for longer than the list lag.
+    /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; up
+    /// to the deadline if the create is known to have been accepted.
     ///
-    /// The request's own host key tag tells them from all others.
+    /// They were absent from a settled list, so whatever bears our tags and a missing name now
+    /// was made by this run, in this round or an earlier one.
     async fn adopt(
         &self,
         missing: &mut Vec<&CreateEntry>,
-        key: &HostKey,
+        effect: CreateEffect,
         pending: &mut Vec<Pending>,
     ) -> Result<()> {
         let lag = self.poll.list_lag.get();
         let pause = self.poll.interval.get().min(lag / 4);
-        let deadline = Instant::now() + lag * 2;
-        let tag = key.fingerprint().tag();
+        let time = match effect {
+            CreateEffect::Accepted => self.poll.deadline.get(),
+            CreateEffect::Unknown | CreateEffect::None => lag * 2,
+        };
+        let deadline = Instant::now() + time;
         loop {
-            let hosts = list_hosts(self.client, self.run, self.environment).await?;
-            missing.retain(|entry| {
-                let found = hosts
-                    .iter()
-                    .find(|host| host.has_tag(&tag) && host.node == entry.node.as_str());
-                match found {
-                    Some(host) => {
-                        pending.push(self.adopted(entry, host));
-                        false
-                    }
-                    None => true,
+            let hosts = self.hosts().await?;
+            missing.retain(|entry| match self.own_host(&hosts, &entry.spec.name) {
+                Some(host) => {
+                    pending.push(self.adopted(entry, host));
+                    false
                 }
+                None => true,
             });
             if missing.is_empty() || Instant::now() >= deadline {
                 return Ok(());
@@ -259,6 +262,14 @@ impl Apply<'_> {
             self.run.sleep(pause).await?;
         }
     }
+}
+
+/// Why a create could not be sent, or what came back.
+#[derive(Debug)]
+enum SendError {
+    /// No host key could be made.
+    Key(Error),
+    Api(ApiError),
 }
 
 /// Groups identical hosts, at most [`BATCH`] in a group, in the order of their names.

@@ -1,165 +1,198 @@
 //! Deleting: by the ids of the approved plan, tags read again right before, proven gone.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, seconds, tags,
+    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Result, seconds, tags,
 };
 use tokio::time::Instant;
 
 use super::{Apply, delete_failure, timeout};
 use crate::error::{ApiError, provider_error};
-use crate::facts::list_hosts;
+use crate::facts::list_all_hosts;
+use crate::wire::TagEnvelope;
+
+/// How old the tags may be on which a delete rests.
+const FRESH: Duration = Duration::from_secs(2);
+
+/// A host on its way out.
+#[derive(Debug)]
+struct Leaving<'p> {
+    entry: &'p HostRef,
+    is_accepted: bool,
+}
 
 impl Apply<'_> {
     /// Deletes hosts and waits until they are gone. What is already gone counts as deleted.
     pub(crate) async fn delete(&self, entries: &[HostRef], report: &mut ApplyReport) {
-        if entries.is_empty() {
-            return;
-        }
-        let before = match list_hosts(self.client, self.run, self.environment).await {
-            Ok(hosts) => hosts,
-            Err(error) => {
-                let failed = entries
-                    .iter()
-                    .map(|host| delete_failure(host, error.duplicate()));
-                report.failed.extend(failed);
-                return;
+        let started = Instant::now();
+        let mut pins = BTreeSet::new();
+        let mut leaving: Vec<Leaving<'_>> = entries
+            .iter()
+            .map(|entry| Leaving {
+                entry,
+                is_accepted: false,
+            })
+            .collect();
+        while !leaving.is_empty() {
+            // Every host of the account, so that one which lost its tags is not taken for gone.
+            let hosts = match list_all_hosts(self.client, self.run, self.environment).await {
+                Ok(hosts) => hosts,
+                Err(error) => return self.fail_all(&leaving, &error, report),
+            };
+            self.drop_gone(&mut leaving, &hosts, report);
+            self.send_deletes(&mut leaving, &hosts, &mut pins, report)
+                .await;
+            if leaving.is_empty() {
+                break;
             }
-        };
-        let by_id: BTreeMap<&HostId, &Host> = before.iter().map(|host| (&host.id, host)).collect();
-        let mut pending = Vec::new();
-        for entry in entries {
             if self.run.check().is_err() {
-                report
-                    .not_tried
-                    .extend(HostName::new(entry.name.clone()).ok());
-                continue;
-            }
-            match self.delete_one(entry, by_id.get(&entry.id).copied()).await {
-                Ok(()) => pending.push(entry),
-                Err(error) => report.failed.push(delete_failure(entry, error)),
-            }
-        }
-        self.wait_until_gone(pending, report).await;
-        self.drop_tags(&before, report).await;
-    }
-
-    async fn delete_one(&self, entry: &HostRef, host: Option<&Host>) -> Result<(), Error> {
-        // A host that the list does not show is gone, or lost its tags since the plan: by its
-        // id alone it must not be deleted.
-        if let Some(host) = host {
-            if !tags::is_owned(host, self.project, self.environment) {
-                return Err(provider_error(
-                    ErrorKind::Guard,
-                    "it no longer bears the tags of this environment",
-                ));
-            }
-            self.send_delete(&entry.id).await?;
-            if let Some(name) = &host.name {
-                self.run.emit(Event::HostDeleteAccepted {
-                    host: name.clone(),
-                    id: entry.id.as_str().to_owned(),
-                });
-            }
-        }
-        Ok(())
-    }
-
-    /// Sends the delete, again while the droplet has another event pending.
-    async fn send_delete(&self, id: &HostId) -> Result<(), Error> {
-        let path = format!("/v2/droplets/{id}");
-        let started = Instant::now();
-        loop {
-            match self.client.delete(self.run, &path).await {
-                Ok(()) => return Ok(()),
-                Err(
-                    ref error @ ApiError::Refused {
-                        status: 422,
-                        ref message,
-                        ..
-                    },
-                ) if message.contains("event") && started.elapsed() < self.poll.deadline.get() => {
-                    let pause = self.poll.interval.get();
-                    self.client
-                        .pause(self.run, "delete", error, pause)
-                        .await
-                        .map_err(|error| error.into_error("delete_host"))?;
-                }
-                Err(error) => return Err(error.into_error("delete_host")),
-            }
-        }
-    }
-
-    async fn wait_until_gone(&self, mut pending: Vec<&HostRef>, report: &mut ApplyReport) {
-        let started = Instant::now();
-        while !pending.is_empty() {
-            let left: BTreeSet<HostId> =
-                match list_hosts(self.client, self.run, self.environment).await {
-                    Ok(hosts) => hosts.into_iter().map(|host| host.id).collect(),
-                    Err(error) => return fail_pending(&pending, &error, report),
-                };
-            pending.retain(|entry| {
-                if left.contains(&entry.id) {
-                    return true;
-                }
-                if let Ok(host) = HostName::new(entry.name.clone()) {
-                    self.run.emit(Event::HostGone {
-                        host,
-                        id: entry.id.as_str().to_owned(),
-                    });
-                }
-                report.deleted.push((*entry).clone());
-                false
-            });
-            if pending.is_empty() {
-                return;
+                return self.interrupted(leaving, report);
             }
             let elapsed = started.elapsed();
             if elapsed >= self.poll.deadline.get() {
                 let error = timeout(&format!("it is still there after {}", seconds(elapsed)));
-                return fail_pending(&pending, &error, report);
+                return self.fail_all(&leaving, &error, report);
             }
-            let names: Vec<&str> = pending.iter().map(|entry| entry.name.as_str()).collect();
+            let names: Vec<&str> = leaving
+                .iter()
+                .map(|host| host.entry.name.as_str())
+                .collect();
             self.run.emit(Event::Waiting {
                 host: None,
                 what: format!("droplets to be gone: {}", names.join(", ")),
                 elapsed,
                 deadline: self.poll.deadline.get(),
             });
-            if let Err(error) = self.run.sleep(self.poll.interval.get()).await {
-                return fail_pending(&pending, &error, report);
+            if self.run.sleep(self.poll.interval.get()).await.is_err() {
+                return self.interrupted(leaving, report);
+            }
+        }
+        self.drop_pins(pins).await;
+    }
+
+    fn drop_gone(&self, leaving: &mut Vec<Leaving<'_>>, hosts: &[Host], report: &mut ApplyReport) {
+        let left: BTreeSet<&HostId> = hosts.iter().map(|host| &host.id).collect();
+        leaving.retain(|host| {
+            let entry = host.entry;
+            if left.contains(&entry.id) {
+                return true;
+            }
+            if let Ok(host) = HostName::new(entry.name.clone()) {
+                self.run.emit(Event::HostGone {
+                    host,
+                    id: entry.id.as_str().to_owned(),
+                });
+            }
+            report.deleted.push(entry.clone());
+            false
+        });
+    }
+
+    /// Sends the deletes that were not accepted yet, as long as the tags are fresh.
+    async fn send_deletes(
+        &self,
+        leaving: &mut Vec<Leaving<'_>>,
+        hosts: &[Host],
+        pins: &mut BTreeSet<String>,
+        report: &mut ApplyReport,
+    ) {
+        let read = Instant::now();
+        let by_id: BTreeMap<&HostId, &Host> = hosts.iter().map(|host| (&host.id, host)).collect();
+        let mut kept = Vec::new();
+        for mut host in leaving.drain(..) {
+            let Some(found) = by_id.get(&host.entry.id).filter(|_| !host.is_accepted) else {
+                kept.push(host);
+                continue;
+            };
+            if self.run.check().is_err() || read.elapsed() > FRESH {
+                kept.push(host);
+                continue;
+            }
+            match self.send_delete(found).await {
+                Ok(is_accepted) => {
+                    host.is_accepted = is_accepted;
+                    pins.extend(found.tags.iter().filter(|tag| is_pin(tag)).cloned());
+                    kept.push(host);
+                }
+                Err(error) => {
+                    let failure = delete_failure(self.environment, host.entry, error);
+                    report.failed.push(failure);
+                }
+            }
+        }
+        *leaving = kept;
+    }
+
+    /// Sends one delete. `false`: the droplet has another event pending, so try again later.
+    async fn send_delete(&self, host: &Host) -> Result<bool> {
+        if !tags::is_owned(host, self.project, self.environment) {
+            return Err(provider_error(
+                ErrorKind::Guard,
+                "it no longer bears the tags of this environment",
+            ));
+        }
+        let path = format!("/v2/droplets/{}", host.id);
+        match self.client.delete(self.run, &path).await {
+            Ok(()) => {
+                if let Some(name) = &host.name {
+                    self.run.emit(Event::HostDeleteAccepted {
+                        host: name.clone(),
+                        id: host.id.as_str().to_owned(),
+                    });
+                }
+                Ok(true)
+            }
+            Err(ApiError::Refused {
+                status: 422,
+                message,
+                ..
+            }) if message.contains("event") => Ok(false),
+            Err(error) => Err(error.into_error("delete_host")),
+        }
+    }
+
+    /// What was accepted goes on without us; nothing was sent for the others.
+    fn interrupted(&self, leaving: Vec<Leaving<'_>>, report: &mut ApplyReport) {
+        for host in leaving {
+            if host.is_accepted {
+                let failure = delete_failure(self.environment, host.entry, Error::cancelled());
+                report.failed.push(failure);
+            } else {
+                let name = HostName::new(host.entry.name.clone());
+                report.not_tried.extend(name.ok());
             }
         }
     }
 
-    /// Removes the tags that only the deleted hosts bore: their pins, and the environment's
-    /// own tag with its last host. A tag that stays costs nothing, so a failure is no failure.
-    async fn drop_tags(&self, before: &[Host], report: &ApplyReport) {
-        let gone: BTreeSet<&HostId> = report.deleted.iter().map(|host| &host.id).collect();
-        let (gone, left): (Vec<&Host>, Vec<&Host>) =
-            before.iter().partition(|host| gone.contains(&host.id));
-        let mut drop: BTreeSet<String> = gone
+    fn fail_all(&self, leaving: &[Leaving<'_>], error: &Error, report: &mut ApplyReport) {
+        let failed = leaving
             .iter()
-            .flat_map(|host| host.host_keys())
-            .map(|key| key.tag())
-            .filter(|tag| !left.iter().any(|host| host.has_tag(tag)))
-            .collect();
-        if left.is_empty() && !gone.is_empty() {
-            drop.insert(tags::environment_tag(self.environment));
-        }
-        for tag in drop {
+            .map(|host| delete_failure(self.environment, host.entry, error.duplicate()));
+        report.failed.extend(failed);
+    }
+
+    /// Removes pins that no droplet bears any more. The environment's own tag stays: deleting
+    /// a tag takes it from droplets too, also from one that no list shows yet. A tag that is
+    /// left behind costs nothing, so a failure here is no failure.
+    async fn drop_pins(&self, pins: BTreeSet<String>) {
+        for tag in pins {
             let path = format!("/v2/tags/{tag}");
-            if let Err(error) = self.client.delete(self.run, &path).await {
+            let result = match self.client.get::<TagEnvelope>(self.run, &path, &[]).await {
+                Ok(found) if found.tag.resources.count == 0 => {
+                    self.client.delete(self.run, &path).await
+                }
+                Ok(_) => continue,
+                Err(error) => Err(error),
+            };
+            if let Err(error) = result {
                 tracing::warn!(%tag, %error, "a tag was left behind");
             }
         }
     }
 }
 
-fn fail_pending(pending: &[&HostRef], error: &Error, report: &mut ApplyReport) {
-    let failed = pending
-        .iter()
-        .map(|entry| delete_failure(entry, error.duplicate()));
-    report.failed.extend(failed);
+fn is_pin(tag: &str) -> bool {
+    stagecraft_core::Fingerprint::from_tag(tag).is_some()
 }

@@ -3,14 +3,13 @@
 use std::collections::BTreeMap;
 
 use stagecraft_core::{
-    ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostId, HostName, HostRef,
-    HostSink, HostStatus, NodeName, Result, seconds,
+    ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
+    HostRef, HostSink, HostStatus, NodeName, Result, seconds, tags,
 };
 use tokio::time::Instant;
 
-use super::{Apply, create_failure, timeout};
+use super::{Apply, failure_of, timeout};
 use crate::error::{ApiError, provider_error};
-use crate::facts::list_hosts;
 use crate::wire::{ActionEnvelope, DropletEnvelope};
 
 /// A host that exists and is not known to be ready.
@@ -39,6 +38,15 @@ impl Pending {
             is_new: false,
         })
     }
+
+    fn failure(&self, cause: Error) -> HostFailure {
+        let what = match (cause.kind(), self.is_new) {
+            (ErrorKind::Cancelled, _) => "exists and is not ready yet",
+            (_, true) => "creation failed",
+            (_, false) => "is not usable",
+        };
+        failure_of(what, &self.name, &self.node, Some(self.id.clone()), cause)
+    }
 }
 
 impl Apply<'_> {
@@ -52,13 +60,14 @@ impl Apply<'_> {
         if pending.is_empty() {
             return pending;
         }
-        let hosts = match list_hosts(self.client, self.run, self.environment).await {
+        let hosts = match self.hosts().await {
             Ok(hosts) => hosts,
             Err(error) => {
-                fail_pending(pending, &error, report);
+                fail_pending(&pending, &error, report);
                 return Vec::new();
             }
         };
+        self.tell_doubles(&pending, &hosts, report);
         let hosts: BTreeMap<&HostId, &Host> = hosts.iter().map(|host| (&host.id, host)).collect();
         let mut waiting = Vec::new();
         for host in pending {
@@ -84,6 +93,32 @@ impl Apply<'_> {
         waiting
     }
 
+    /// Two runs at the same moment both find a host missing and both create it. Neither must
+    /// call that a success.
+    fn tell_doubles(&self, pending: &[Pending], hosts: &[Host], report: &mut ApplyReport) {
+        for own in pending.iter().filter(|host| host.is_new) {
+            let double = hosts.iter().find(|host| {
+                host.id != own.id
+                    && host.name.as_ref() == Some(&own.name)
+                    && tags::is_owned(host, self.project, self.environment)
+            });
+            let is_told = report.failed.iter().any(|failure| failure.host == own.name);
+            if let Some(double) = double
+                && !is_told
+            {
+                let error = provider_error(
+                    ErrorKind::Guard,
+                    format!(
+                        "droplet '{}' already exists (id {}): another run created it at the same time",
+                        own.node, double.id
+                    ),
+                )
+                .with_hint("delete one of the two in the cloud's console");
+                self.fail(own, error, report);
+            }
+        }
+    }
+
     pub(super) async fn wait_until_ready(
         &self,
         mut pending: Vec<Pending>,
@@ -103,7 +138,7 @@ impl Apply<'_> {
                 deadline: self.poll.deadline.get(),
             });
             if let Err(error) = self.run.sleep(self.poll.interval.get()).await {
-                return fail_pending(pending, &error, report);
+                return fail_pending(&pending, &error, report);
             }
         }
     }
@@ -181,22 +216,11 @@ impl Apply<'_> {
             host: host.name.clone(),
             message: error.to_string(),
         });
-        report.failed.push(create_failure(
-            &host.name,
-            &host.node,
-            Some(host.id.clone()),
-            error,
-        ));
+        report.failed.push(host.failure(error));
     }
 }
 
-fn fail_pending(pending: Vec<Pending>, error: &Error, report: &mut ApplyReport) {
-    for host in pending {
-        report.failed.push(create_failure(
-            &host.name,
-            &host.node,
-            Some(host.id),
-            error.duplicate(),
-        ));
-    }
+fn fail_pending(pending: &[Pending], error: &Error, report: &mut ApplyReport) {
+    let failed = pending.iter().map(|host| host.failure(error.duplicate()));
+    report.failed.extend(failed);
 }

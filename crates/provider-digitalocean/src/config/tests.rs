@@ -107,3 +107,38 @@ fn missing_wrong_and_unknown_keys_have_a_place() {
     .unwrap_err();
     assert_eq!(error.message, "not supported yet");
 }
+
+#[test]
+fn empty_values_gpu_sizes_and_zero_times_are_refused() {
+    let text = format!(
+        "{BASE}poll: {{ list_lag: 0s }}\nhosts:\n  prod:\n    a: {{ role: app, size: ' ' }}\n    b: {{ role: app, size: gpu-h100x1-80gb }}\n"
+    );
+    assert_eq!(
+        problems(&text),
+        [
+            "poll.list_lag: must be longer than zero",
+            "hosts.prod.a.size: size must not be empty",
+            "hosts.prod.b.size: size `gpu-h100x1-80gb`: GPU droplets are not supported yet",
+        ]
+    );
+}
+
+#[test]
+fn host_that_stands_twice_is_refused() {
+    let text = format!("{BASE}hosts:\n  prod:\n    a: {{ role: app }}\n    a: {{ role: db }}\n");
+    let error = parse(&text).unwrap_err();
+    assert_eq!(error.message, "the key `a` stands here twice");
+    assert!(error.location.is_some());
+}
+
+#[test]
+fn token_in_place_of_its_variables_name_is_refused() {
+    for token in ["dop_v1_0123", "a b", "1X", "dor_v1_x"] {
+        let text = format!("token_env: {token}\nssh_key_name: k\nhosts:\n  prod: {{}}\n");
+        let problems = parse(&text).unwrap().declared().unwrap_err();
+        assert!(
+            problems[0].is_secret && !problems[0].message.contains(token),
+            "{token}"
+        );
+    }
+}

@@ -3,14 +3,13 @@
 mod down;
 mod up;
 
-use std::sync::Arc;
-
-use stagecraft_core::{NoEvents, PlanMode, PlanRequest};
+use stagecraft_core::{PlanMode, PlanRequest};
 
 use super::start_run;
 use crate::args::{GlobalArgs, InfraCommand};
 use crate::exit::Exit;
 use crate::output::Output;
+use crate::progress::Progress;
 use crate::{load, render};
 
 pub(super) async fn run(
@@ -29,9 +28,11 @@ pub(super) async fn run(
 async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.environment(global.env.as_ref())?;
-    let run = start_run(Arc::new(NoEvents));
+    let progress = Progress::beside_a_document(output);
+    let run = start_run(progress.sink());
     let request = PlanRequest::new(environment, PlanMode::Reconcile);
     let planned = loaded.engine(false)?.plan(&run, &request).await?;
+    progress.finish();
     if output.is_json() {
         output.document(&render::plan_json(&planned));
     } else {
@@ -43,8 +44,13 @@ async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
 async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.environment(global.env.as_ref())?;
-    let run = start_run(Arc::new(NoEvents));
+    let progress = Progress::beside_a_document(output);
+    let run = start_run(progress.sink());
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
+    if hosts.is_empty() {
+        loaded.cloud.declared(&environment)?;
+    }
+    progress.finish();
     if output.is_json() {
         output.document(&hosts);
     } else if hosts.is_empty() {

@@ -4,7 +4,9 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use anyhow::Context as _;
+use serde_json::json;
 use stagecraft_core::{Error, ErrorKind, ProjectName};
+use tokio_util::sync::CancellationToken;
 
 use crate::args::{GlobalArgs, InitArgs};
 use crate::exit::Exit;
@@ -12,12 +14,20 @@ use crate::output::{GREEN, Output, RESET};
 
 const TEMPLATE: &str = include_str!("init/stagecraft.yml");
 
-pub(super) fn run(global: &GlobalArgs, args: &InitArgs, output: Output) -> anyhow::Result<Exit> {
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &InitArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
     let default = directory_name();
     let name = match &args.project {
         Some(name) => name.clone(),
         None if output.can_ask() => output
-            .ask(&format!("Name of the project [{default}]:"))
+            .ask(
+                &format!("Name of the project [{default}]:"),
+                &CancellationToken::new(),
+            )
+            .await
             .filter(|answer| !answer.is_empty())
             .unwrap_or(default),
         None => default,
@@ -25,6 +35,11 @@ pub(super) fn run(global: &GlobalArgs, args: &InitArgs, output: Output) -> anyho
     let name = ProjectName::new(name).map_err(|error| {
         Error::new(ErrorKind::Config, error.to_string()).with_hint("give one by --project")
     })?;
+    let text = TEMPLATE.replace("PROJECT", name.as_str());
+    if global.dry_run {
+        output.text(&text);
+        return Ok(Exit::Done);
+    }
     let mut options = OpenOptions::new();
     options.write(true).create_new(!args.force);
     if args.force {
@@ -38,12 +53,16 @@ pub(super) fn run(global: &GlobalArgs, args: &InitArgs, output: Output) -> anyho
             format!("cannot write {}", path.display())
         }
     })?;
-    file.write_all(TEMPLATE.replace("PROJECT", name.as_str()).as_bytes())
+    file.write_all(text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
-    output.message(&format!(
-        "{GREEN}wrote{RESET} {}\nnext: stagecraft sandbox -- stagecraft infra up --yes",
-        path.display()
-    ));
+    if output.is_json() {
+        output.document(&json!({ "written": path }));
+    } else {
+        output.message(&format!(
+            "{GREEN}wrote{RESET} {}\nnext: stagecraft sandbox -- stagecraft infra up --yes",
+            path.display()
+        ));
+    }
     Ok(Exit::Done)
 }
 

@@ -15,11 +15,13 @@ use stagecraft_core::HostKey;
 use stagecraft_core::config::Project;
 use stagecraft_sandbox::{HostDriver, ProcessHosts, ProcessHostsConfig, Sandbox, SandboxConfig};
 
-use super::interruption;
+use super::{Interruption, interruption};
 use crate::args::{GlobalArgs, HostsMode, SandboxArgs};
 use crate::exit::Exit;
 use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, read_project};
 use crate::output::{DIM, Output, RESET};
+
+const DIRECTORY_PREFIX: &str = "stagecraft-sandbox-";
 
 /// Names that a configuration may choose freely, and what the sandbox calls them without one.
 #[derive(Debug)]
@@ -36,8 +38,9 @@ pub(super) async fn run(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let names = names(&global.config)?;
+    sweep(&std::env::temp_dir());
     let directory = tempfile::Builder::new()
-        .prefix("stagecraft-sandbox-")
+        .prefix(&format!("{DIRECTORY_PREFIX}{}-", std::process::id()))
         .tempdir()
         .context("cannot make a directory for the sandbox's SSH key")?;
     let key_path = directory.path().join("id_ed25519");
@@ -105,6 +108,30 @@ fn names(path: &Path) -> anyhow::Result<Names> {
     })
 }
 
+/// Removes the directories of sandboxes that were killed.
+fn sweep(temporary: &Path) {
+    let Ok(entries) = std::fs::read_dir(temporary) else {
+        return;
+    };
+    for entry in entries.flatten() {
+        let name = entry.file_name();
+        let pid = name.to_str().and_then(|name| {
+            name.strip_prefix(DIRECTORY_PREFIX)?
+                .split('-')
+                .next()?
+                .parse::<u32>()
+                .ok()
+        });
+        if let Some(pid) = pid
+            && Path::new("/proc/self").exists()
+            && !Path::new("/proc").join(pid.to_string()).exists()
+        {
+            // Another user's, or swept by another sandbox at this moment.
+            std::fs::remove_dir_all(entry.path()).ok();
+        }
+    }
+}
+
 /// Makes the operator's key pair; only its public half leaves the directory.
 fn write_key(path: &Path) -> anyhow::Result<String> {
     // The same kind of key as a host's: ed25519, fresh, unencrypted.
@@ -143,11 +170,16 @@ async fn run_command(command: &[String], variables: &[(String, String)]) -> anyh
         .stdin(Stdio::inherit())
         .spawn()
         .with_context(|| format!("cannot run {}", command[0]))?;
-    // Ctrl-C reaches the command by itself; the sandbox stays until the command has ended.
+    let pid = child.id().map(|pid| pid.to_string());
+    // Ctrl-C reaches the command by itself, other signals are handed on; the sandbox stays
+    // until the command has ended.
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("lost the command")?,
-            () = interruption() => {}
+            kind = interruption() => if let (Interruption::Terminate, Some(pid)) = (kind, &pid) {
+                let kill = tokio::process::Command::new("kill").args(["-TERM", pid]).status().await;
+                kill.context("cannot end the command")?;
+            },
         }
     };
     let code = status

@@ -60,15 +60,9 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
 
 fn summary(plan: &InfraPlan) -> String {
     if plan.is_empty() {
-        let hosts = plan.unchanged.len() + plan.differ.len();
         return match plan.mode {
-            PlanMode::Reconcile => {
-                format!("\n{GREEN}No changes.{RESET} {}.", plural(hosts, "host"))
-            }
-            PlanMode::Destroy | PlanMode::Prune => format!(
-                "\n{GREEN}Nothing to delete.{RESET} No host of {} is left.",
-                plan.environment
-            ),
+            PlanMode::Reconcile => nothing_to_create(plan),
+            PlanMode::Destroy | PlanMode::Prune => nothing_to_delete(plan),
         };
     }
     let cost = &plan.cost;
@@ -80,6 +74,43 @@ fn summary(plan: &InfraPlan) -> String {
         plan.delete.len(),
         cost.monthly_after
     )
+}
+
+fn nothing_to_create(plan: &InfraPlan) -> String {
+    let odd = [
+        (plan.differ.len(), "not as declared"),
+        (plan.duplicates.len(), "with a double"),
+    ];
+    let odd: Vec<String> = odd
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .map(|(count, what)| format!("{count} {what}"))
+        .collect();
+    let hosts = plural(plan.unchanged.len(), "host");
+    if odd.is_empty() {
+        format!("\n{GREEN}No changes.{RESET} {hosts}.")
+    } else {
+        format!(
+            "\n{YELLOW}Nothing to create{RESET}, {hosts} unchanged, {}.",
+            odd.join(", ")
+        )
+    }
+}
+
+fn nothing_to_delete(plan: &InfraPlan) -> String {
+    let left = plan.undeclared.len() + plan.unmanaged.len() + plan.duplicates.len();
+    if left == 0 {
+        format!(
+            "\n{GREEN}Nothing to delete.{RESET} No host of {} is left.",
+            plan.environment
+        )
+    } else {
+        format!(
+            "\n{YELLOW}Nothing to delete{RESET}, but {} with the tag of {} stay and may cost money.",
+            plural(left, "host"),
+            plan.environment
+        )
+    }
 }
 
 /// One line of the plan: sign, colour, then cells.

@@ -25,9 +25,14 @@ impl Document {
     ///
     /// [`ConfigError`] if the text is larger than 1 MiB.
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Result<Self, ConfigError> {
+        let text = text.into();
         let document = Self {
             file: file.into(),
-            text: text.into(),
+            // The mark with which some editors begin a UTF-8 file.
+            text: text
+                .strip_prefix('\u{feff}')
+                .map(str::to_owned)
+                .unwrap_or(text),
         };
         if document.text.len() > SIZE_LIMIT {
             return Err(document.error_at(None, "", "the file is larger than 1 MiB".into(), None));

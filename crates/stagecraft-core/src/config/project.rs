@@ -10,6 +10,7 @@ use serde::de::IgnoredAny;
 use super::block::ConfigBlock;
 use super::document::Document;
 use super::error::{ConfigError, nearest, unsupported};
+use super::map::UniqueMap;
 use crate::name::ProjectName;
 
 /// A loaded `stagecraft.yml`.
@@ -69,30 +70,22 @@ struct ProjectSection {
     deny_unknown_fields,
     expecting = "a mapping with the keys `provider` and `providers`"
 )]
-#[expect(
-    clippy::zero_sized_map_values,
-    reason = "the values belong to others; only serde fills the map"
-)]
 struct ProviderSection {
     /// The id of the provider.
     provider: String,
     /// Each provider's own configuration.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
-    providers: BTreeMap<String, IgnoredAny>,
+    providers: UniqueMap<String, IgnoredAny>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key `bootstrap`")]
-#[expect(
-    clippy::zero_sized_map_values,
-    reason = "the values belong to others; only serde fills the map"
-)]
 struct InfraSection {
     /// How hosts are made ready: `ssh`, `readiness`, and one block for each step.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
-    bootstrap: BTreeMap<String, IgnoredAny>,
+    bootstrap: UniqueMap<String, IgnoredAny>,
 }
 
 impl Project {

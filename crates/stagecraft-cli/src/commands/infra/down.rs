@@ -1,7 +1,8 @@
 //! `stagecraft infra down`.
 
 use serde_json::json;
-use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, PlanMode, PlanRequest};
+use stagecraft_core::{Confirmation, Error, ErrorKind, PlanMode, PlanRequest, Run};
+use stagecraft_engine::Planned;
 
 use crate::args::{DownArgs, GlobalArgs};
 use crate::commands::start_run;
@@ -20,7 +21,7 @@ pub(super) async fn run(
     let engine = loaded.engine(false)?;
     let progress = Progress::new(output);
     let run = start_run(progress.sink());
-    let request = PlanRequest::new(environment.clone(), PlanMode::Destroy);
+    let request = PlanRequest::new(environment, PlanMode::Destroy);
     let planned = engine.plan(&run, &request).await?;
     progress.planned(&planned);
     if planned.plan.is_empty() || global.dry_run {
@@ -31,8 +32,7 @@ pub(super) async fn run(
         }
         return Ok(Exit::Done);
     }
-    let count = planned.plan.delete.len();
-    let confirmation = progress.pause(|| confirm(args, &environment, count, output))?;
+    let confirmation = confirm(args, &planned, output, &progress, &run).await?;
     let report = engine.down(&run, planned, &confirmation).await?;
     progress.finish();
     let outcome = report.outcome();
@@ -48,20 +48,26 @@ pub(super) async fn run(
     Ok(outcome.into())
 }
 
-fn confirm(
+async fn confirm(
     args: &DownArgs,
-    environment: &EnvironmentName,
-    count: usize,
+    planned: &Planned,
     output: Output,
+    progress: &Progress,
+    run: &Run,
 ) -> anyhow::Result<Confirmation> {
+    let environment = &planned.plan.environment;
     let typed = match &args.confirm {
         Some(typed) => typed.clone(),
-        None if output.can_ask() => output
-            .ask(&format!(
+        None if output.can_ask() => {
+            let count = planned.plan.delete.len();
+            let question = format!(
                 "Delete {count} host{} with everything on them? Type the environment's name, {BOLD}{environment}{RESET}:",
                 if count == 1 { "" } else { "s" }
-            ))
-            .unwrap_or_default(),
+            );
+            let answer = progress.ask(&question, run).await;
+            run.check()?;
+            answer.unwrap_or_default()
+        }
         None => {
             return Err(Error::new(
                 ErrorKind::Guard,

@@ -1,7 +1,7 @@
 //! `stagecraft infra up`.
 
 use serde_json::json;
-use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest};
+use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run};
 use stagecraft_engine::{Planned, UpOptions};
 
 use crate::args::{GlobalArgs, UpArgs};
@@ -37,7 +37,7 @@ pub(super) async fn run(
         return Ok(Exit::Done);
     }
     if !planned.plan.create.is_empty() && !args.yes {
-        progress.pause(|| approve(&planned, output))?;
+        approve(&planned, output, &progress, &run).await?;
     }
     let options = UpOptions {
         allow_differ: args.allow_differ,
@@ -57,7 +57,12 @@ pub(super) async fn run(
     Ok(outcome.into())
 }
 
-fn approve(planned: &Planned, output: Output) -> anyhow::Result<()> {
+async fn approve(
+    planned: &Planned,
+    output: Output,
+    progress: &Progress,
+    run: &Run,
+) -> anyhow::Result<()> {
     let plan = &planned.plan;
     if !output.can_ask() {
         return Err(Error::new(
@@ -74,8 +79,10 @@ fn approve(planned: &Planned, output: Output) -> anyhow::Result<()> {
         plan.account.name,
         plan.endpoint
     );
-    match output.ask(&question).as_deref() {
-        Some("y" | "Y" | "yes" | "Yes") => Ok(()),
+    let answer = progress.ask(&question, run).await;
+    run.check()?;
+    match answer.map(|answer| answer.to_lowercase()).as_deref() {
+        Some("y" | "yes") => Ok(()),
         _ => Err(Error::new(ErrorKind::Guard, "not confirmed; nothing was done").into()),
     }
 }

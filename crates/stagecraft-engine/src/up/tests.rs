@@ -1,0 +1,136 @@
+use stagecraft_core::{
+    Account, Cost, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus, MicroUsd,
+    PLAN_VERSION, PlanMode, StepFailure,
+};
+
+use super::*;
+
+fn plan(unchanged: &[&str]) -> InfraPlan {
+    let reference = |name: &&str| HostRef {
+        name: (*name).to_owned(),
+        id: HostId::new(*name),
+        size: "small".into(),
+        region: "nyc1".into(),
+        monthly: None,
+    };
+    InfraPlan {
+        version: PLAN_VERSION,
+        mode: PlanMode::Reconcile,
+        project: None,
+        environment: "staging".parse().unwrap(),
+        provider: "cloud".into(),
+        account: Account {
+            id: "a".into(),
+            name: "a".into(),
+        },
+        endpoint: "https://x".into(),
+        create: Vec::new(),
+        delete: Vec::new(),
+        undeclared: Vec::new(),
+        differ: Vec::new(),
+        unchanged: unchanged.iter().map(reference).collect(),
+        unmanaged: Vec::new(),
+        duplicates: Vec::new(),
+        cost: Cost {
+            monthly_before: MicroUsd(0),
+            monthly_after: MicroUsd(0),
+        },
+    }
+}
+
+fn host(name: &str) -> Host {
+    Host {
+        id: HostId::new(name),
+        node: format!("staging-{name}"),
+        name: Some(name.parse().unwrap()),
+        role: None,
+        size: "small".into(),
+        region: "nyc1".into(),
+        public_ipv4: None,
+        private_ipv4: None,
+        status: HostStatus::Active,
+        tags: Vec::new(),
+    }
+}
+
+fn report(name: &str, failure: Option<FailureCode>) -> HostReport {
+    HostReport {
+        host: name.parse().unwrap(),
+        id: HostId::new(name),
+        address: None,
+        fqdn: None,
+        steps: Vec::new(),
+        failure: failure.map(|code| StepFailure::new(code, "x")),
+    }
+}
+
+/// What exists, what was created, what failed in the cloud, and the hosts' reports.
+fn outcome(
+    unchanged: &[&str],
+    created: &[&str],
+    failed: &[&str],
+    hosts: &[(&str, Option<FailureCode>)],
+) -> Outcome {
+    let failure = |name: &&str| HostFailure {
+        host: name.parse().unwrap(),
+        id: None,
+        error: Error::new(ErrorKind::Unavailable, "x"),
+    };
+    UpReport {
+        plan: plan(unchanged),
+        apply: ApplyReport {
+            created: created.iter().map(|name| host(name)).collect(),
+            failed: failed.iter().map(failure).collect(),
+            ..ApplyReport::default()
+        },
+        hosts: hosts
+            .iter()
+            .map(|(name, code)| report(name, *code))
+            .collect(),
+        interrupted: false,
+    }
+    .outcome()
+}
+
+#[test]
+fn outcome_tells_who_is_to_blame_when_nothing_is_usable() {
+    const SSH: Option<FailureCode> = Some(FailureCode::SshFailed);
+    const JOIN: Option<FailureCode> = Some(FailureCode::NetworkJoinFailed);
+    let cases = [
+        (outcome(&["a"], &["b"], &[], &[]), Outcome::Done),
+        (outcome(&[], &[], &["a"], &[]), Outcome::CloudFailed),
+        (
+            outcome(&["a", "b"], &[], &["a", "b"], &[]),
+            Outcome::CloudFailed,
+        ),
+        (outcome(&["a", "b"], &[], &["a"], &[]), Outcome::Partial),
+        (outcome(&[], &["a"], &["b"], &[]), Outcome::Partial),
+        (
+            outcome(&[], &["a"], &["b"], &[("a", None)]),
+            Outcome::Partial,
+        ),
+        (
+            outcome(&[], &["a"], &[], &[("a", SSH)]),
+            Outcome::BootstrapFailed,
+        ),
+        (
+            outcome(&[], &["a"], &["b"], &[("a", SSH)]),
+            Outcome::BootstrapFailed,
+        ),
+        (
+            outcome(&[], &["a", "b"], &[], &[("a", SSH), ("b", None)]),
+            Outcome::Partial,
+        ),
+        (
+            outcome(&[], &["a", "b"], &[], &[("a", JOIN), ("b", JOIN)]),
+            Outcome::NetworkFailed,
+        ),
+        (
+            outcome(&[], &["a", "b"], &[], &[("a", JOIN), ("b", SSH)]),
+            Outcome::BootstrapFailed,
+        ),
+    ];
+    for (number, (found, expected)) in cases.into_iter().enumerate() {
+        assert_eq!(found, expected, "case {number}");
+    }
+}

@@ -2,8 +2,9 @@
 
 use std::path::PathBuf;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
-use stagecraft_core::EnvironmentName;
+use clap::builder::Resettable;
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use stagecraft_core::{EnvironmentName, Lookup};
 
 /// From a bare cloud account to running hosts, and back to nothing.
 #[derive(Debug, Parser)]
@@ -29,6 +30,29 @@ pub(crate) struct Cli {
     pub(crate) global: GlobalArgs,
     #[command(subcommand)]
     pub(crate) command: Command,
+}
+
+/// The variables behind the global options, by the option's name.
+const VARIABLES: [(&str, &str); 5] = [
+    ("config", "STAGECRAFT_CONFIG"),
+    ("env", "STAGECRAFT_ENV"),
+    ("output", "STAGECRAFT_OUTPUT"),
+    ("dry_run", "STAGECRAFT_DRY_RUN"),
+    ("verbose", "STAGECRAFT_VERBOSE"),
+];
+
+/// Parses the command line. A variable that is set to nothing counts as not set.
+pub(crate) fn parse(environment: &dyn Lookup) -> Result<Cli, clap::Error> {
+    let mut command = Cli::command();
+    for (option, variable) in VARIABLES {
+        if environment
+            .get(variable)
+            .is_some_and(|value| value.is_empty())
+        {
+            command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
+        }
+    }
+    Cli::from_arg_matches(&command.try_get_matches()?)
 }
 
 #[derive(Debug, Args)]

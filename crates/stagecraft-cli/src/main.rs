@@ -13,20 +13,19 @@ mod render;
 
 use std::process::ExitCode;
 
-use clap::Parser;
 use stagecraft_core::Lookup as _;
 use tracing_subscriber::Layer as _;
 use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::{Cli, OutputFormat};
+use crate::args::OutputFormat;
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
-    let cli = match Cli::try_parse() {
+    let cli = match args::parse(&ProcessEnvironment) {
         Ok(cli) => cli,
         Err(error) => {
             let exit = if error.use_stderr() {

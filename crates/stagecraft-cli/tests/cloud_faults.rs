@@ -531,6 +531,25 @@ async fn waiting_is_told_on_standard_error_and_the_document_stays_whole() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn variables_set_to_nothing_count_as_not_set_and_flags_come_first() {
+    let mut lab = Lab::api_only(quick()).await;
+    for name in ["CONFIG", "ENV", "OUTPUT", "DRY_RUN", "VERBOSE"] {
+        lab.variables
+            .insert(format!("STAGECRAFT_{name}"), String::new());
+    }
+    lab.run(&["infra", "plan"]).await.expect_code(0);
+    lab.variables
+        .insert("STAGECRAFT_DRY_RUN".into(), "1".into());
+    lab.run(&UP).await.expect_code(0);
+    assert!(lab.names().is_empty());
+    lab.run(&["infra", "up", "--yes", "--no-bootstrap", "--dry-run=false"])
+        .await
+        .expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn usage_errors_exit_1_and_are_objects_with_output_json() {
     let lab = Lab::api_only(quick()).await;
     let refused = lab.run(&["infra", "pu", "-o", "json"]).await;

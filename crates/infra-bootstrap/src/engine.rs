@@ -1,5 +1,6 @@
 //! The engine: one host, from its first connection to its last step.
 
+mod probe_only;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -27,7 +28,8 @@ use session::Session;
 pub enum Mode {
     /// Hosts are made as wanted.
     Apply,
-    /// Hosts are only read. The report says what would be changed.
+    /// Hosts are only read. The report says what would be changed. The connection itself
+    /// refuses everything but the steps' probes.
     DryRun,
 }
 
@@ -142,6 +144,7 @@ impl Bootstrap {
             &self.policy,
             &self.steps,
             &host.id,
+            mode,
         )
         .await?;
         let result = match session.first_boot(run).await {

@@ -6,7 +6,6 @@ mod failure;
 mod fleet;
 mod lock;
 mod order;
-mod quote;
 mod readiness;
 mod report;
 mod steps;
@@ -15,7 +14,6 @@ pub use config::{BootstrapConfig, ReadinessConfig, SshSettings};
 pub use engine::{Bootstrap, Mode};
 pub use fleet::{Fleet, HostQueue};
 pub use lock::{LOCK_PATH, LockedRemote};
-pub use quote::quote;
 pub use readiness::ReadinessPolicy;
 pub use report::{HostReport, StepReport};
 pub use steps::{

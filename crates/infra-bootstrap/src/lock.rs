@@ -6,10 +6,8 @@ use std::time::Duration;
 use async_trait::async_trait;
 use stagecraft_core::{
     CommandLine, Error, ErrorKind, Exit, Fingerprint, HostName, Remote, RemoteCommand,
-    RemoteOutput, Result, Run, Upload, seconds,
+    RemoteOutput, Result, Run, Upload, seconds, shell_quote,
 };
-
-use crate::quote::quote;
 
 /// The lock's file on a host. In `/run`, where only root can make or replace it.
 pub const LOCK_PATH: &str = "/run/stagecraft.lock";
@@ -17,6 +15,10 @@ pub const LOCK_PATH: &str = "/run/stagecraft.lock";
 /// What the wrapper prints when it gives up, before the holder.
 const HELD: &str = "stagecraft-lock-held: ";
 const HELD_CODE: u32 = 75;
+/// What the wrapper prints when it has ended the command.
+const LATE: &str = "stagecraft-lock-late: ";
+/// The lines of output that tell how far it came.
+const LATE_LINES: usize = 5;
 
 /// A connection whose commands run one at a time on the host, whoever sends them.
 ///
@@ -24,6 +26,9 @@ const HELD_CODE: u32 = 75;
 /// Ctrl-C) keeps the lock until it ends, so a rerun never works beside its own predecessor.
 /// The lock is `flock(2)`'s: it cannot be left behind. What a command starts in the background
 /// does not inherit it. Uploads are not locked, since they are atomic.
+///
+/// The host itself ends a command shortly before its deadline, with all that belongs to its
+/// process group, so that a hanging one does not keep the lock after nobody waits for it.
 #[derive(Debug)]
 pub struct LockedRemote {
     inner: Arc<dyn Remote>,
@@ -42,16 +47,20 @@ impl LockedRemote {
         }
     }
 
-    fn wrap(&self, line: &CommandLine) -> String {
-        let body = match line {
+    fn wrap(&self, command: &RemoteCommand) -> String {
+        let body = match &command.line {
             CommandLine::Script(script) => script.clone(),
             CommandLine::Argv(argv) => {
-                let words: Vec<String> = argv.iter().map(|word| quote(word)).collect();
+                let words: Vec<String> = argv.iter().map(|word| shell_quote(word)).collect();
                 words.join(" ")
             }
         };
-        let label = quote(&self.label);
+        let label = shell_quote(&self.label);
         let wait = self.wait.as_secs().max(1);
+        let limit = limit(command.deadline);
+        let end = end_word(&body);
+        // The script stays on standard input, where no process list shows it, and is read as a
+        // whole before any of it runs.
         format!(
             "exec 9>>{LOCK_PATH} || exit 1\n\
              if ! flock -w {wait} 9; then\n\
@@ -60,9 +69,36 @@ impl LockedRemote {
              exit {HELD_CODE}\n\
              fi\n\
              echo \"$$\" {label} >{LOCK_PATH}\n\
-             (\n{body}\n) 9>&- </dev/null\n"
+             began=$(date +%s)\n\
+             timeout -k {KILL_AFTER} {limit} sh -s 9>&- <<'{end}'\n\
+             {{ :; {body}\n}} </dev/null\n\
+             {end}\n\
+             code=$?\n\
+             case $code in 124 | 137)\n\
+             if [ $(($(date +%s) - began)) -ge {limit} ]; then echo '{LATE}{limit}' >&2; fi ;;\n\
+             esac\n\
+             exit $code\n"
         )
     }
+}
+
+/// Seconds from the request to end a command to its certain end.
+const KILL_AFTER: u64 = 5;
+
+/// The whole seconds after which the host ends a command: a tenth before the deadline, at most
+/// 10 s, so that its answer still arrives.
+fn limit(deadline: Duration) -> u64 {
+    let margin = (deadline / 10).min(Duration::from_secs(10));
+    deadline.saturating_sub(margin).as_secs().max(1)
+}
+
+/// A word that is no line of the text.
+fn end_word(text: &str) -> String {
+    let mut word = "STAGECRAFT_END".to_owned();
+    while text.lines().any(|line| line == word) {
+        word.push('_');
+    }
+    word
 }
 
 #[async_trait]
@@ -80,9 +116,9 @@ impl Remote for LockedRemote {
     /// # Errors
     ///
     /// Also [`ErrorKind::Timeout`], with the holder, if the lock was not free in time: the
-    /// command was not run.
+    /// command was not run; or with the last output, if the host has ended the command.
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
-        let wrapped = RemoteCommand::script(self.wrap(&command.line), command.deadline + self.wait);
+        let wrapped = RemoteCommand::script(self.wrap(command), command.deadline + self.wait);
         let output = self.inner.exec(run, &wrapped).await?;
         let holder = output
             .stderr
@@ -98,6 +134,23 @@ impl Remote for LockedRemote {
             )
             .with_context("lock", LOCK_PATH)
             .with_context("held by", format!("process {}", holder.trim())));
+        }
+        let late = output
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(LATE));
+        if let (Exit::Code(124 | 137), Some(limit)) = (&output.exit, late) {
+            let error = Error::new(
+                ErrorKind::Timeout,
+                format!("command was ended on the host after {limit}s"),
+            );
+            let lines = output.tail(LATE_LINES);
+            return Err(lines
+                .iter()
+                .filter(|line| !line.starts_with(LATE))
+                .fold(error, |error, line| {
+                    error.with_context("last output", run.redact(line))
+                }));
         }
         Ok(output)
     }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use stagecraft_core::{Change, Joined, NodeSpec};
+use stagecraft_core::{Change, Joined, NodeName, NodeSpec};
 
 use crate::config::{InstallMethod, LoginServer, TailscaleConfig};
 use crate::error::Failure;
@@ -58,7 +58,10 @@ impl Action {
             Self::Start => format!("connect {node} to {domain} again"),
             Self::Reconnect => format!("wait for {node} to connect to {domain}"),
             Self::Join => format!("join {domain} as {node}"),
-            Self::Retag => format!("tag {node} with {}", target.tag_list()),
+            Self::Retag => format!(
+                "tag {node} with {}; other tailscale settings made by hand on the host are reset",
+                target.tag_list()
+            ),
             Self::Settings => format!("edit the tailscale settings of {node}"),
         };
         Change::new(self.id(), summary)
@@ -87,6 +90,16 @@ impl<'a> Target<'a> {
     pub(crate) fn tag_list(&self) -> String {
         let tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
         tags.join(",")
+    }
+
+    /// The name by which the tailnet is to know the node.
+    pub(crate) fn fqdn(&self) -> String {
+        fqdn(&self.node.name, self.config)
+    }
+
+    /// Whether the tailnet knows the node by the wanted name.
+    pub(crate) fn is_named(&self, status: &Status) -> bool {
+        status.dns_name.eq_ignore_ascii_case(&self.fqdn())
     }
 
     /// Decides what is to be changed.
@@ -197,12 +210,28 @@ impl<'a> Target<'a> {
             BackendState::Stopped => Some(Action::Start),
             BackendState::NoState | BackendState::Starting => Some(Action::Reconnect),
             BackendState::Running if !status.is_connected() => Some(Action::Reconnect),
+            // A name that was never asked for is asked for by the change. One that was asked for
+            // is taken by another device, and stays so until a person acts.
+            BackendState::Running
+                if !self.is_named(status) && !self.will_ask_for_name(preferences, status) =>
+            {
+                return Err(Failure::OtherName {
+                    found: status.dns_name.clone(),
+                    wanted: self.fqdn(),
+                });
+            }
             BackendState::Running if !self.missing_tags(status).is_empty() => Some(Action::Retag),
             BackendState::Running if self.settings_differ(preferences, status) => {
                 Some(Action::Settings)
             }
             BackendState::Running => None,
         })
+    }
+
+    /// Whether the node has asked for another name, and a change makes it ask for the wanted one.
+    fn will_ask_for_name(&self, preferences: &Preferences, status: &Status) -> bool {
+        self.hostname_differs(preferences, status)
+            && (!self.missing_tags(status).is_empty() || self.settings_differ(preferences, status))
     }
 
     fn missing_tags(&self, status: &Status) -> Vec<&str> {
@@ -218,8 +247,12 @@ impl<'a> Target<'a> {
         let Some(accept_dns) = preferences.accept_dns else {
             return false;
         };
+        accept_dns != self.config.accept_dns || self.hostname_differs(preferences, status)
+    }
+
+    fn hostname_differs(&self, preferences: &Preferences, status: &Status) -> bool {
         let name = preferences.hostname.as_ref().unwrap_or(&status.host_name);
-        accept_dns != self.config.accept_dns || name != self.node.name.as_str()
+        name != self.node.name.as_str()
     }
 
     /// Proves that the node is connected as wanted.
@@ -235,6 +268,11 @@ impl<'a> Target<'a> {
             addresses: status.addresses.clone(),
         })
     }
+}
+
+/// The name by which a tailnet knows a node, if no other device has it.
+pub(crate) fn fqdn(node: &NodeName, config: &TailscaleConfig) -> String {
+    format!("{node}.{}", config.tailnet_domain)
 }
 
 /// Whether the vendor's package source serves the system.

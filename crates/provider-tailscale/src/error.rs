@@ -59,6 +59,8 @@ pub(crate) enum Failure {
     },
     #[error("tailscale provider: node is connected but lacks {0}")]
     TagsMissing(String),
+    #[error("tailscale provider: tailnet calls the node `{found}`, expected was `{wanted}`")]
+    OtherName { found: String, wanted: String },
     #[error("tailscale provider: `{0}` was done, but the host does not show it")]
     DidNotLast(String),
 }
@@ -86,7 +88,9 @@ impl Failure {
             }
             Self::Unreachable(_) => (K::Unavailable, AGAIN, "join"),
             Self::NotConnected { .. } => (K::Timeout, NEVER, "verify"),
-            Self::TagsMissing(_) | Self::DidNotLast(_) => (K::Rejected, NEVER, "verify"),
+            Self::TagsMissing(_) | Self::OtherName { .. } | Self::DidNotLast(_) => {
+                (K::Rejected, NEVER, "verify")
+            }
         }
     }
 
@@ -128,6 +132,9 @@ impl Failure {
             }
             Self::TagsMissing(_) => {
                 "the control server left the tags out: let the key bear them, or its owner own them (tagOwners)"
+            }
+            Self::OtherName { .. } => {
+                "remove the old device of that name in the admin console, then rename this one there or run `tailscale logout` on the host, then run again"
             }
             Self::Unreadable(_)
             | Self::Install(_)

@@ -10,11 +10,11 @@ use crate::session::{SHORT, Session};
 use crate::shell::script;
 
 /// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does,
-/// but with waits for the locks of the package system.
+/// but with waits for the locks of the package system and for mirrors that fail for a moment.
 const INSTALL: &str = include_str!("scripts/install.sh");
 const DAEMON: &str = include_str!("scripts/daemon.sh");
 
-/// The time for an installation: five minutes each for two locks, and the work.
+/// The time for an installation: five minutes for locks, and the work.
 const DEADLINE: Duration = Duration::from_mins(15);
 
 /// Installs the client. Safe to repeat, also after an installation that was cut off.

@@ -1,5 +1,7 @@
 //! Logging in, connecting again, and later edits.
 
+use std::collections::hash_map::RandomState;
+use std::hash::{BuildHasher as _, Hasher as _};
 use std::time::Duration;
 
 use secrecy::{ExposeSecret as _, SecretString};
@@ -38,7 +40,8 @@ pub(crate) fn auth_key(session: &Session<'_>) -> Result<SecretString> {
 ///
 /// The key travels in a file on tmpfs, never in a command line, which every process on the
 /// host could read. The script removes the file however it ends; if it may not have run, the
-/// file is removed by a command of its own, also in a run that was cancelled.
+/// file is removed by a command of its own, also in a run that was cancelled. Its name is new
+/// each time. What a session that was killed has left goes with a later join, 10 minutes on.
 pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
     let key = auth_key(session)?;
     let prepared = session.script(PREPARE.to_owned(), SHORT, "join").await?;
@@ -47,7 +50,7 @@ pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
         return Err(failure.into());
     }
     session.run.check()?;
-    let path = format!("/run/stagecraft/ts-authkey-{}", session.target.node.name);
+    let path = key_path(session.target.node.name.as_str());
     let upload = Upload {
         path: path.clone(),
         content: key,
@@ -76,10 +79,17 @@ pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
             error
         } else {
             error.with_hint(format!(
-                "the auth key may still be on the host: remove {path}, or run again"
+                "the auth key may still be on the host: remove {path}, or join again 10 minutes later"
             ))
         }
     })
+}
+
+/// A path of this session only: another one on the same host keeps its own file.
+fn key_path(node: &str) -> String {
+    // Each state has keys of its own, from the system's random numbers.
+    let unique = RandomState::new().build_hasher().finish();
+    format!("/run/stagecraft/ts-authkey-{node}-{unique:016x}")
 }
 
 /// Whether the key file is certainly gone.
@@ -170,7 +180,8 @@ pub(crate) async fn edit_settings(session: &Session<'_>) -> Result<HostFacts> {
         let failure = classify_up(&session.run.redact(&text), &[]);
         return Err(session.evidence(Error::from(failure), "output", &output.stderr));
     }
-    session.await_connection().await
+    let facts = session.await_connection().await?;
+    session.await_name(facts).await
 }
 
 /// The call that names every setting: with one left out, the client refuses the others.

@@ -11,7 +11,7 @@ use stagecraft_core::{
 
 use crate::builder::TailscaleBuilder;
 use crate::config::{TailscaleConfig, is_variable_name};
-use crate::decide::{Action, Target};
+use crate::decide::{self, Action, Target};
 use crate::facts::{HostFacts, PROBE};
 use crate::session::{Session, Waits};
 
@@ -171,7 +171,8 @@ impl NetworkProvider for Tailscale {
     /// `settings`.
     ///
     /// A host that is a member of another tailnet, or of another control server, is refused:
-    /// it is not ours to move.
+    /// it is not ours to move. So is a member that has asked for its name and was given another,
+    /// since an old device still has it.
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>> {
         let facts = HostFacts::parse(facts)?;
         let target = Target::new(&self.config, node);
@@ -196,10 +197,9 @@ impl NetworkProvider for Tailscale {
     }
 
     /// The name that a node is expected to have. The server may give another, for example with
-    /// a number at its end while an old node of that name exists: [`Joined::fqdn`] is the real
-    /// one.
+    /// a number at its end while an old node of that name exists: such a member is refused.
     fn node_fqdn(&self, node: &NodeName) -> Result<String> {
-        Ok(format!("{node}.{}", self.config.tailnet_domain))
+        Ok(decide::fqdn(node, &self.config))
     }
 
     /// Does nothing and says so: without access to the control server's API a node can be

@@ -184,6 +184,23 @@ impl Session<'_> {
         })
     }
 
+    /// Waits until the tailnet calls a connected node by its name, which may have been asked for
+    /// a moment ago. Another name at the deadline is left to the next decision.
+    pub(crate) async fn await_name(&self, facts: HostFacts) -> Result<HostFacts> {
+        let named = |facts: &HostFacts| {
+            let status = facts.status();
+            status.is_none_or(|status| !status.is_connected() || self.target.is_named(status))
+        };
+        if named(&facts) {
+            return Ok(facts);
+        }
+        let what = format!("the tailnet to name {}", self.target.node.name);
+        match self.poll(self.waits.connect, &what, "verify", named).await {
+            (Err(error), last) if is_deadline(&error) => Ok(last.unwrap_or(facts)),
+            (result, _) => result,
+        }
+    }
+
     /// Reads until `settled`; gives what was read last as well.
     async fn poll(
         &self,

@@ -1,9 +1,6 @@
 //! Values in scripts for `sh`.
 
-/// Quotes a word, so that `sh` takes it as it is.
-pub(crate) fn quote(word: &str) -> String {
-    format!("'{}'", word.replace('\'', r"'\''"))
-}
+use stagecraft_core::shell_quote;
 
 /// Puts a value into a variable of a constant script. There is no other way into a script.
 pub(crate) fn script(values: &[(&str, &str)], body: &str) -> String {
@@ -11,7 +8,7 @@ pub(crate) fn script(values: &[(&str, &str)], body: &str) -> String {
     for (name, value) in values {
         script.push_str(name);
         script.push('=');
-        script.push_str(&quote(value));
+        script.push_str(&shell_quote(value));
         script.push('\n');
     }
     script.push_str(body);

@@ -1,6 +1,6 @@
 //! Command lines for a POSIX shell.
 
-use stagecraft_core::{CommandLine, Error, ErrorKind, Result};
+use stagecraft_core::{CommandLine, Error, ErrorKind, Result, shell_quote};
 
 /// The longest single argument that Linux passes on (`MAX_ARG_STRLEN`, `execve(2)`), less
 /// room for what the login shell adds. The server passes our line on as one argument.
@@ -47,10 +47,7 @@ pub(crate) fn argv_line<T: AsRef<str>>(argv: &[T]) -> Result<String> {
         if !line.is_empty() {
             line.push(' ');
         }
-        // Also where it looks needless: an unquoted word can be a keyword or an assignment.
-        line.push('\'');
-        line.push_str(&argument.replace('\'', r"'\''"));
-        line.push('\'');
+        line.push_str(&shell_quote(argument));
     }
     if line.len() > LINE_LIMIT {
         return Err(Error::new(

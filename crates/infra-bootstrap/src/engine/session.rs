@@ -13,6 +13,8 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
+use super::Mode;
+use super::probe_only::ProbeOnly;
 use crate::failure;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
@@ -27,6 +29,7 @@ pub(super) struct Session<'a> {
     remote: Arc<dyn Remote>,
     probes: BTreeMap<&'static str, ProbeScript>,
     boundary: String,
+    mode: Mode,
     facts: BTreeMap<&'static str, ProbeFacts>,
     state: HostState,
 }
@@ -40,20 +43,24 @@ impl<'a> Session<'a> {
         policy: &'a ReadinessPolicy,
         steps: &[Arc<dyn HostStep>],
         id: &HostId,
+        mode: Mode,
     ) -> Result<Self, StepFailure> {
-        let probes = steps
+        let probes: BTreeMap<_, _> = steps
             .iter()
             .map(|step| (step.id(), step.inspect()))
             .chain([(READINESS, readiness::PROBE)])
             .collect();
+        let boundary = boundary(id);
         let remote = readiness::connect(run, connector, &target, policy).await?;
+        let remote = guarded(remote, mode, || join_probes(&probes, &boundary));
         Ok(Self {
             connector,
             target,
             policy,
             remote,
             probes,
-            boundary: boundary(id),
+            boundary,
+            mode,
             facts: BTreeMap::new(),
             state: HostState {
                 boot: Boot::Running(Vec::new()),
@@ -102,8 +109,10 @@ impl<'a> Session<'a> {
             match seen {
                 Err(LookError::Lost(_)) if !late => {
                     self.remote.close().await;
-                    self.remote =
+                    let remote =
                         readiness::connect(run, self.connector, &self.target, self.policy).await?;
+                    let probes = || join_probes(&self.probes, &self.boundary);
+                    self.remote = guarded(remote, self.mode, probes);
                 }
                 Err(error) => return Err(error.into_failure()),
                 Ok(()) => {}
@@ -216,6 +225,18 @@ impl LookError {
             Self::Lost(error) => of_look(&error),
             Self::Failed(failure) => failure,
         }
+    }
+}
+
+/// The connection as the mode allows it to be used.
+fn guarded(
+    remote: Arc<dyn Remote>,
+    mode: Mode,
+    probes: impl FnOnce() -> String,
+) -> Arc<dyn Remote> {
+    match mode {
+        Mode::Apply => remote,
+        Mode::DryRun => Arc::new(ProbeOnly::new(remote, probes())),
     }
 }
 

@@ -41,7 +41,10 @@ const START: &str = "start";
 /// Makes Docker Engine and the Compose plugin run on a host.
 ///
 /// An engine that runs is left alone, however it came to be there, as long as its version is
-/// the wanted one: another version is a failure, never a silent up- or downgrade.
+/// the wanted one: another version is a failure, never a silent up- or downgrade. So is one that
+/// runs without the Compose plugin and is not Docker's own package: to replace it would end its
+/// containers. One that does not run is replaced by Docker's own package if the plugin is missing;
+/// the change names the packages that go, and they go only once Docker's own can be installed.
 #[derive(Debug, Clone)]
 pub struct DockerStep {
     config: DockerConfig,
@@ -103,6 +106,8 @@ impl HostStep for DockerStep {
             return if facts.is_vendor_package {
                 facts.check_supported()?;
                 Ok(changes(COMPOSE, "install the compose plugin".to_owned()))
+            } else if let Some(server) = &facts.server {
+                Err(foreign(Some(server)))
             } else {
                 self.install(&facts)
             };
@@ -126,6 +131,21 @@ impl HostStep for DockerStep {
         }
         Ok(())
     }
+}
+
+/// The failure of a host whose engine is not Docker's own package, lacks the plugin and runs.
+fn foreign(version: Option<&str>) -> StepFailure {
+    let version = version.map(|version| format!(" {version}"));
+    StepFailure::new(
+        FailureCode::DockerVerifyFailed,
+        format!(
+            "docker{} runs without the compose plugin, and is not docker's own package",
+            version.unwrap_or_default()
+        ),
+    )
+    .with_evidence([
+        "an engine that runs is never replaced: install the distribution's compose package (docker-compose-v2 on ubuntu), or remove the engine (docker.io) by hand, then run again".to_owned(),
+    ])
 }
 
 fn changes(id: &'static str, summary: String) -> Decision {

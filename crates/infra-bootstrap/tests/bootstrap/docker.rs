@@ -18,23 +18,23 @@ fn pinned(version: &str) -> DockerConfig {
     }
 }
 
-async fn apply(machine: &Machine, config: DockerConfig) -> HostReport {
+pub(crate) async fn apply(machine: &Machine, config: DockerConfig) -> HostReport {
     converge(&Connections::to(machine.clone()), step(config), Mode::Apply).await
 }
 
-fn outcome(report: &HostReport) -> &StepOutcome {
+pub(crate) fn outcome(report: &HostReport) -> &StepOutcome {
     assert_eq!(report.failure, None);
     report.step("docker").unwrap()
 }
 
-fn failure(report: &HostReport) -> &StepFailure {
+pub(crate) fn failure(report: &HostReport) -> &StepFailure {
     match outcome(report) {
         StepOutcome::Failed(failure) => failure,
         other => panic!("not failed: {other:?}"),
     }
 }
 
-fn changed(what: &str) -> StepOutcome {
+pub(crate) fn changed(what: &str) -> StepOutcome {
     StepOutcome::Changed {
         changes: vec![what.to_owned()],
     }
@@ -153,43 +153,6 @@ async fn missing_compose_plugin_is_added_to_the_vendors_engine() {
     assert_eq!(machine.read("state/docker-version"), "27.5.1");
     let report = apply(&machine, DockerConfig::default()).await;
     assert_eq!(outcome(&report), &StepOutcome::Unchanged);
-}
-
-#[tokio::test]
-async fn conflicting_packages_are_named_before_they_are_replaced() {
-    let machine = Machine::new();
-    machine.install_docker("docker.io", "26.1.5+dfsg1");
-    machine.write("state/packages/runc", "");
-    machine.write("state/running", "");
-    let report = apply(&machine, DockerConfig::default()).await;
-    assert_eq!(
-        outcome(&report),
-        &changed("install the latest docker in place of docker.io, runc")
-    );
-    assert!(!machine.has("state/packages/docker.io"));
-    assert!(!machine.has("state/packages/runc"));
-    assert_eq!(
-        outcome(&apply(&machine, DockerConfig::default()).await),
-        &StepOutcome::Unchanged
-    );
-}
-
-#[tokio::test]
-async fn locked_lists_interrupted_dpkg_and_mirror_hiccups_are_got_over() {
-    let machine = Machine::new();
-    machine.write(
-        "state/apt-update",
-        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\nE: Failed to fetch http://archive.ubuntu.com/x  503\n",
-    );
-    machine.write(
-        "state/apt-install",
-        "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n",
-    );
-    let report = apply(&machine, DockerConfig::default()).await;
-    assert_eq!(outcome(&report), &changed("install the latest docker"));
-    let calls = machine.calls();
-    assert_eq!(calls.matches("sleep 5").count(), 2, "{calls}");
-    assert_eq!(calls.matches("dpkg --configure -a").count(), 1, "{calls}");
 }
 
 #[tokio::test]

@@ -118,3 +118,41 @@ async fn what_runs_on_in_the_background_does_not_keep_the_lock() {
     let shared: Arc<dyn Remote> = Arc::new(remote);
     shared.close().await;
 }
+
+#[tokio::test]
+async fn command_that_hangs_is_ended_before_its_deadline_and_frees_the_lock() {
+    let machine = Machine::new();
+    machine.remove("state/clock");
+    let remote = locked(&machine, "test", 1).await;
+    let hanging = RemoteCommand::script(
+        "trap 'echo cleaned; exit 143' TERM\necho 'at work'\nn=0\nwhile [ \"$n\" -lt 10000000 ]; do n=$((n + 1)); done",
+        Duration::from_secs(1),
+    );
+    let error = remote.exec(&Run::default(), &hanging).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.to_string(), "command was ended on the host after 1s");
+    let lines: Vec<_> = error.context().iter().map(|(_, line)| line).collect();
+    assert_eq!(lines, ["at work", "cleaned"]);
+    let output = remote.exec(&Run::default(), &script("echo free")).await;
+    assert_eq!(output.unwrap().stdout, "free\n");
+}
+
+#[tokio::test]
+async fn commands_own_exit_code_124_is_not_taken_for_a_deadline() {
+    let machine = Machine::new();
+    let remote = locked(&machine, "test", 1).await;
+    let output = remote
+        .exec(&Run::default(), &script("exit 124"))
+        .await
+        .unwrap();
+    assert_eq!(output.exit, Exit::Code(124));
+}
+
+#[tokio::test]
+async fn script_may_hold_the_word_that_ends_it() {
+    let machine = Machine::new();
+    let remote = locked(&machine, "test", 1).await;
+    let text = "cat <<'STAGECRAFT_END'\n$HOME\nSTAGECRAFT_END\necho after";
+    let output = remote.exec(&Run::default(), &script(text)).await.unwrap();
+    assert_eq!(output.stdout, "$HOME\nafter\n");
+}

@@ -3,6 +3,7 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 mod docker;
+mod docker_apt;
 mod engine;
 mod fleet;
 mod lock;

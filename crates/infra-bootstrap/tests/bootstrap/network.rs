@@ -40,7 +40,9 @@ impl NetworkProvider for Mesh {
     }
 
     fn probe(&self) -> ProbeScript {
-        ProbeScript("if [ -e /run/mesh ]; then echo state=joined; else echo state=out; fi")
+        ProbeScript(
+            "if [ -e /run/mesh ]; then echo state=joined; cat /run/mesh; else echo state=out; fi",
+        )
     }
 
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>> {
@@ -49,6 +51,9 @@ impl NetworkProvider for Mesh {
             return Err(error(fault));
         }
         Ok(match facts.value("state") {
+            Some("joined") if facts.value("name") != Some(&*self.node_fqdn(&node.name)?) => {
+                return Err(error((ErrorKind::Rejected, Some("verify"))));
+            }
             Some("joined") => Vec::new(),
             _ => vec![Change::new("join", "join the mesh")],
         })
@@ -64,13 +69,15 @@ impl NetworkProvider for Mesh {
         if let Some(fault) = self.change {
             return Err(error(fault));
         }
-        let command = RemoteCommand::script(": >/run/mesh", Duration::from_secs(5));
+        let fqdn = self
+            .name
+            .map_or_else(|| format!("{}.example.ts.net.", node.name), Into::into);
+        let script = format!("echo name={} >/run/mesh", fqdn.trim_end_matches('.'));
+        let command = RemoteCommand::script(script, Duration::from_secs(5));
         host.exec(run, &command).await?.success()?;
         Ok(Joined {
             node_id: "n1".into(),
-            fqdn: self
-                .name
-                .map_or_else(|| format!("{}.example.ts.net.", node.name), Into::into),
+            fqdn,
             addresses: vec![IpAddr::from([100, 64, 0, 1])],
         })
     }
@@ -119,13 +126,20 @@ async fn another_name_than_expected_fails_verification() {
         name: Some("staging-app-1-1.example.ts.net."),
         ..Mesh::default()
     };
-    let report = apply(&Machine::new(), mesh).await;
+    let machine = Machine::new();
+    let report = apply(&machine, mesh).await;
     let failure = report.first_failure().unwrap();
     assert_eq!(failure.code, FailureCode::NetworkVerifyFailed);
     assert_eq!(
         failure.message,
         "the host was named `staging-app-1-1.example.ts.net.` instead of `staging-app-1.example.ts.net`"
     );
+    assert_eq!(report.fqdn, None);
+
+    // The host is a member now, but not under its name.
+    let report = apply(&machine, Mesh::default()).await;
+    let failure = report.first_failure().unwrap();
+    assert_eq!(failure.code, FailureCode::NetworkVerifyFailed);
     assert_eq!(report.fqdn, None);
 }
 

@@ -6,49 +6,64 @@ fail() {
   exit 1
 }
 
+# Without the error mode, lists that could not be read are no error to `update`. apt before 2.3
+# does not know it.
 apt() {
-  apt-get -o DPkg::Lock::Timeout=300 -o Acquire::Retries=3 \
+  left=$((lock_limit - locked_for))
+  [ "$left" -gt 0 ] || left=1
+  apt-get -o "DPkg::Lock::Timeout=$left" -o Acquire::Retries=3 \
+    -o APT::Update::Error-Mode=any \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@" </dev/null
 }
 
-# The lock timeout of apt covers dpkg's lock but not the one of the package lists.
-update() {
-  attempts=60
+# The longest time for which locks are waited for, all commands together, in seconds.
+lock_limit=300
+locked_for=0
+
+# settled COMMAND...: runs apt with it, again while another process holds a lock, until
+# $lock_limit is used up, twice more when a mirror does not answer, and once more after an
+# interrupted dpkg was repaired. apt waits by itself for dpkg's lock; that time counts too, with
+# the whole run of the command that waited. It does not wait for the locks of the lists and the
+# archives.
+settled() {
+  hiccups=0
+  repaired=no
   while :; do
-    if output=$(apt update 2>&1); then
-      return 0
-    fi
+    began=$(date +%s)
+    output=$(apt "$@" 2>&1)
+    ended=$?
     case $output in
-      *'Could not get lock'* | *'Unable to lock'*) ;;
-      *)
-        printf '%s\n' "$output" >&2
-        return 1
+      *'Waiting for cache lock'* | *'Could not get lock'* | *'Unable to lock directory'* | *'Unable to acquire the dpkg frontend lock'*)
+        locked_for=$((locked_for + $(date +%s) - began))
         ;;
     esac
-    attempts=$((attempts - 1))
-    if [ "$attempts" -le 0 ]; then
-      printf '%s\n' "$output" >&2
-      return 1
-    fi
-    sleep 5
+    [ "$ended" -ne 0 ] || return 0
+    case "
+$output" in
+      *'
+E: Could not get lock'* | *'
+E: Unable to lock directory'* | *'
+E: Unable to acquire the dpkg frontend lock'*)
+        [ "$locked_for" -lt "$lock_limit" ] || break
+        sleep 5
+        locked_for=$((locked_for + 5))
+        ;;
+      # A package operation that was cut off has to be finished before the next one.
+      *'dpkg was interrupted'*)
+        [ "$repaired" = no ] || break
+        repaired=yes
+        dpkg --configure -a </dev/null >&2 || return 1
+        ;;
+      *'Failed to fetch'* | *'Temporary failure'* | *'Could not connect'* | *'Connection failed'* | *'Hash Sum mismatch'*)
+        hiccups=$((hiccups + 1))
+        [ "$hiccups" -lt 3 ] || break
+        sleep 5
+        ;;
+      *) break ;;
+    esac
   done
-}
-
-# A package operation that was cut off has to be finished before the next one.
-install_packages() {
-  if output=$(apt install -y "$@" 2>&1); then
-    return 0
-  fi
-  case $output in
-    *'dpkg was interrupted'*)
-      dpkg --configure -a </dev/null >&2 || return 1
-      apt install -y "$@" >&2
-      ;;
-    *)
-      printf '%s\n' "$output" >&2
-      return 1
-      ;;
-  esac
+  printf '%s\n' "$output" >&2
+  return 1
 }
 
 fetch() {
@@ -60,8 +75,8 @@ fetch() {
 }
 
 if ! command -v curl >/dev/null 2>&1 && ! command -v wget >/dev/null 2>&1; then
-  update || fail 'package lists could not be read'
-  install_packages ca-certificates curl || fail 'curl could not be installed'
+  settled update || fail 'package lists could not be read'
+  settled install -y ca-certificates curl || fail 'curl could not be installed'
 fi
 
 work=$(mktemp -d) || fail 'no temporary directory'
@@ -80,8 +95,8 @@ mkdir -p /usr/share/keyrings /etc/apt/sources.list.d || fail 'no place for the p
 install -m 0644 "$work/key" /usr/share/keyrings/tailscale-archive-keyring.gpg || fail 'signing key could not be written'
 install -m 0644 "$work/list" /etc/apt/sources.list.d/tailscale.list || fail 'package source could not be written'
 
-update || fail 'package lists could not be read'
-install_packages tailscale tailscale-archive-keyring || fail 'tailscale could not be installed'
+settled update || fail 'package lists could not be read'
+settled install -y tailscale tailscale-archive-keyring || fail 'tailscale could not be installed'
 if command -v systemctl >/dev/null 2>&1; then
   systemctl enable --now tailscaled </dev/null || fail 'tailscaled could not be started'
 fi

@@ -3,7 +3,7 @@
 use provider_tailscale::core::{ErrorKind, NetworkProvider, ProbeFacts};
 use provider_tailscale::{InstallMethod, Tailscale};
 
-use crate::support::{JOINED, NEEDS_LOGIN, builder, node, probed, provider};
+use crate::support::{JOINED, NEEDS_LOGIN, SECOND, builder, node, probed, provider};
 
 fn ids(provider: &Tailscale, facts: &ProbeFacts) -> Vec<&'static str> {
     let changes = provider.decide(facts, &node()).unwrap();
@@ -191,6 +191,43 @@ fn case_of_the_tailnets_name_does_not_matter() {
 }
 
 #[test]
+fn member_that_the_tailnet_calls_otherwise_is_refused_with_what_to_do() {
+    let provider = provider();
+    let taken = probed("accept_dns=false\nhostname=web-1\n", SECOND);
+    let other = joined_with("\"DNSName\": \"web-1.tail", "\"DNSName\": \"web-1-1.tail");
+    for (facts, name) in [
+        (&taken, "web-1-wns3zcct.tail.internal"),
+        (&other, "web-1-1.tail.internal"),
+    ] {
+        let node_only = builder().build().unwrap();
+        let (kind, operation, text) = refusal(&node_only, facts);
+        assert_eq!((kind, operation), (ErrorKind::Rejected, "verify"));
+        assert_eq!(
+            text,
+            format!("tailnet calls the node `{name}`, expected was `web-1.tail.internal`")
+        );
+    }
+    let error = provider.decide(&other, &node()).unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("remove the old device") && hint.contains("tailscale logout"));
+
+    // Case does not matter, and a name that was never asked for is asked for first.
+    let shouted = joined_with("\"DNSName\": \"web-1.tail", "\"DNSName\": \"Web-1.Tail");
+    assert!(ids(&provider, &shouted).is_empty());
+    let renamed = |head| {
+        let status = JOINED.replace("\"DNSName\": \"web-1.tail", "\"DNSName\": \"old.tail");
+        probed(head, &status)
+    };
+    assert_eq!(
+        ids(&provider, &renamed("accept_dns=false\nhostname=old\n")),
+        ["settings"]
+    );
+    // Settings that cannot be read are not edited.
+    let (kind, ..) = refusal(&provider, &renamed("accept_dns=\nhostname=old\n"));
+    assert_eq!(kind, ErrorKind::Rejected);
+}
+
+#[test]
 fn node_that_waits_for_approval_is_told_so() {
     let provider = provider();
     let facts = joined_with("\"Running\"", "\"NeedsMachineAuth\"");
@@ -231,5 +268,8 @@ fn role_tags_are_wanted_beside_the_default_ones() {
     let both = joined_with("\"tag:gw\"", "\"tag:web\", \"tag:gw\"");
     assert!(ids(&provider, &both).is_empty());
     let changes = provider.decide(&probed("", JOINED), &node()).unwrap();
-    assert_eq!(changes[0].summary, "tag web-1 with tag:gw,tag:web");
+    assert_eq!(
+        changes[0].summary,
+        "tag web-1 with tag:gw,tag:web; other tailscale settings made by hand on the host are reset"
+    );
 }

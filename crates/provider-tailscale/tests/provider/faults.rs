@@ -7,7 +7,7 @@ use stagecraft_testkit::{Call, Reply, ScriptedRemote};
 
 use crate::support::{KEY, NEEDS_LOGIN, node, probed, provider, run, shown};
 
-const PATH: &str = "/run/stagecraft/ts-authkey-web-1";
+const PATH: &str = "/run/stagecraft/ts-authkey-web-1-";
 
 /// A host up to the login.
 fn before_login() -> ScriptedRemote {
@@ -18,7 +18,7 @@ fn before_login() -> ScriptedRemote {
 }
 
 fn with_key(host: ScriptedRemote, reply: Reply) -> ScriptedRemote {
-    host.expect_upload("key", |path| path == PATH, reply)
+    host.expect_upload("key", |path| path.starts_with(PATH), reply)
 }
 
 fn is_probe(text: &str) -> bool {
@@ -30,7 +30,7 @@ fn is_up(text: &str) -> bool {
 }
 
 fn is_removal(text: &str) -> bool {
-    text == format!("rm -f -- {PATH}")
+    text.starts_with(&format!("rm -f -- {PATH}"))
 }
 
 async fn fail(host: &ScriptedRemote, run: &Run) -> Error {

@@ -19,8 +19,9 @@ use tokio::io::AsyncWriteExt as _;
 use crate::support::{JOINED, NEEDS_LOGIN};
 
 /// The programs that the scripts may use beside the stand-ins.
-const TOOLS: [&str; 11] = [
-    "cat", "chmod", "cp", "install", "mkdir", "mktemp", "rm", "sed", "stat", "timeout", "touch",
+const TOOLS: [&str; 12] = [
+    "cat", "chmod", "cp", "find", "install", "mkdir", "mktemp", "rm", "sed", "stat", "timeout",
+    "touch",
 ];
 /// The places that the scripts touch. They are moved below a temporary directory.
 const PLACES: [&str; 4] = [
@@ -39,6 +40,11 @@ case $1 in
     if [ ! -e "$STATE/daemon" ]; then
       echo 'failed to connect to local tailscaled' >&2
       exit 1
+    fi
+    if [ -s "$STATE/later.after" ]; then
+      after=$(($(cat "$STATE/later.after") - 1))
+      echo "$after" >"$STATE/later.after"
+      if [ "$after" -le 0 ]; then cp "$STATE/later.status" "$STATE/status"; fi
     fi
     cat "$STATE/status" ;;
   set) cp "$STATE/set.prefs" "$STATE/prefs" ;;
@@ -63,10 +69,24 @@ case "$*" in
   *' update')
     if [ -s "$STATE/apt.locked" ]; then
       sed -i 1d "$STATE/apt.locked"
+      takes=$(cat "$STATE/apt.takes") && echo "$(($(cat "$STATE/clock") + takes))" >"$STATE/clock"
       echo 'E: Could not get lock /var/lib/apt/lists/lock. It is held by process 7' >&2
       exit 100
+    fi
+    if [ -s "$STATE/apt.hiccups" ]; then
+      sed -i 1d "$STATE/apt.hiccups"
+      # Without the mode, apt-get returns 0.
+      case $* in
+        *'-o APT::Update::Error-Mode=any'*) echo 'E: Failed to fetch http://deb.debian.org/x  503' >&2; exit 100 ;;
+        *) echo 'W: Failed to fetch http://deb.debian.org/x  503' >&2 ;;
+      esac
     fi ;;
   *' install '*tailscale*)
+    if [ -s "$STATE/apt.busy" ]; then
+      echo "$(($(cat "$STATE/clock") + 300))" >"$STATE/clock"
+      echo 'E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 7' >&2
+      exit 100
+    fi
     if [ -e "$STATE/apt.interrupted" ]; then
       echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'" >&2
       exit 100
@@ -78,7 +98,9 @@ const SYSTEMCTL: &str = "#!/bin/sh\necho \"$*\" >>\"$STATE/systemctl.calls\"\n[ 
 const CURL: &str = "#!/bin/sh\necho \"$*\" >>\"$STATE/curl.calls\"\nif [ -e \"$STATE/curl.stderr\" ]; then cat \"$STATE/curl.stderr\" >&2; exit 22; fi\nwhile [ \"$1\" != -o ]; do shift; done\necho content >\"$2\"\n";
 const DPKG: &str =
     "#!/bin/sh\necho \"$*\" >>\"$STATE/dpkg.calls\"\nrm -f \"$STATE/apt.interrupted\"\n";
-const SLEEP: &str = "#!/bin/sh\necho \"$*\" >>\"$STATE/sleep.calls\"\n";
+/// The clock goes on only when somebody waits.
+const SLEEP: &str = "#!/bin/sh\necho \"$*\" >>\"$STATE/sleep.calls\"\necho \"$(($(cat \"$STATE/clock\") + $1))\" >\"$STATE/clock\"\n";
+const DATE: &str = "#!/bin/sh\ncat \"$STATE/clock\"\n";
 
 /// A host without the client, as it is right after its creation.
 #[derive(Debug)]
@@ -112,6 +134,7 @@ impl LocalHost {
             ("bin/curl", CURL),
             ("bin/dpkg", DPKG),
             ("bin/sleep", SLEEP),
+            ("bin/date", DATE),
             ("state/tailscale.program", TAILSCALE),
         ] {
             host.write(name, text);
@@ -122,6 +145,8 @@ impl LocalHost {
             "root/etc/os-release",
             "PRETTY_NAME='Debian 12'\nID=debian\nVERSION_CODENAME=bookworm\n",
         );
+        host.write("state/clock", "0\n");
+        host.write("state/apt.takes", "0\n");
         host.write("state/version", "1.82.0");
         host.write("state/status", NEEDS_LOGIN);
         host.write("state/prefs", &prefs("web-1", false));

@@ -9,6 +9,8 @@ mod build;
 mod decide;
 mod faults;
 mod local;
+mod names;
+mod packages;
 #[cfg(feature = "live-tests")]
 mod real;
 mod scripts;

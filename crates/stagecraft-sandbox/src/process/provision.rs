@@ -4,6 +4,7 @@ use std::net::Ipv4Addr;
 use std::time::Duration;
 
 use base64::Engine as _;
+use stagecraft_core::shell_quote;
 
 use crate::cloud_config::{CloudConfig, HostKey};
 use crate::driver::BootRequest;
@@ -177,13 +178,17 @@ impl Script {
 
     /// Writes a file with the shell's own `printf`, which starts no process.
     fn file(&mut self, path: &str, content: &str) {
-        self.line(&format!("printf %s {} >{}", quote(content), quote(path)));
+        self.line(&format!(
+            "printf %s {} >{}",
+            shell_quote(content),
+            shell_quote(path)
+        ));
     }
 
     /// Writes a file of the user data; one that cannot be written is left out,
     /// as cloud-init only logs that.
     fn user_file(&mut self, file: &crate::cloud_config::File) {
-        let path = quote(&file.path);
+        let path = shell_quote(&file.path);
         let content = base64::engine::general_purpose::STANDARD.encode(&file.content);
         let redirect = if file.append { ">>" } else { ">" };
         self.line(&format!(
@@ -191,20 +196,5 @@ impl Script {
              && chmod {} {path}; }} 2>>/var/log/cloud-init.log || :",
             file.mode
         ));
-    }
-}
-
-/// Quotes a string for a POSIX shell.
-fn quote(text: &str) -> String {
-    format!("'{}'", text.replace('\'', "'\\''"))
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn quoting_keeps_quotes() {
-        assert_eq!(quote("it's $1"), r"'it'\''s $1'");
     }
 }

@@ -2,19 +2,8 @@
 . /etc/os-release || fail '/etc/os-release cannot be read'
 codename=${UBUNTU_CODENAME:-${VERSION_CODENAME:-}}
 [ -n "$codename" ] || fail '/etc/os-release names no codename'
+spare_running_engine
 ensure_curl
-
-conflicts=
-for package in docker.io docker-compose docker-compose-v2 docker-doc podman-docker containerd runc; do
-  status=$(dpkg-query -W -f='${db:Status-Abbrev}' "$package" 2>/dev/null) || continue
-  case "$status" in
-    ii*) conflicts="$conflicts $package" ;;
-  esac
-done
-if [ -n "$conflicts" ]; then
-  # Unquoted on purpose: one word for each package.
-  apt remove $conflicts || fail "these packages could not be removed:$conflicts"
-fi
 
 install -m 0755 -d /etc/apt/keyrings || exit 1
 download "https://download.docker.com/linux/$ID/gpg" /etc/apt/keyrings/docker.asc.new ||
@@ -43,6 +32,19 @@ for package in $packages; do
     *) wanted="$wanted $package" ;;
   esac
 done
-# No globbing: the pattern is apt's.
+# No globbing: the pattern is apt's. The lists are unquoted on purpose: one word for each package.
 set -f
+apt -s install $wanted || fail "these packages cannot be installed:$wanted"
+
+# Only now, so that a host never loses an engine for which there is no other.
+conflicts=
+for package in docker.io docker-compose docker-compose-v2 docker-doc podman-docker containerd runc; do
+  if is_installed "$package"; then
+    conflicts="$conflicts $package"
+  fi
+done
+if [ -n "$conflicts" ]; then
+  spare_running_engine
+  apt remove $conflicts || fail "these packages could not be removed:$conflicts"
+fi
 apt install $wanted || fail "these packages could not be installed:$wanted"

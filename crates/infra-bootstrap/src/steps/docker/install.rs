@@ -2,12 +2,13 @@
 
 use std::time::Duration;
 
-use stagecraft_core::{FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure};
+use stagecraft_core::{
+    FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure, shell_quote,
+};
 
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
-use super::{COMPOSE, START};
+use super::{COMPOSE, START, foreign};
 use crate::failure;
-use crate::quote::quote;
 
 const PRELUDE: &str = include_str!("prelude.sh");
 const APT: &str = include_str!("apt.sh");
@@ -16,6 +17,8 @@ const RUNNING: &str = include_str!("start.sh");
 
 /// The code with which a script ends when Docker is there but does not answer.
 const NOT_RUNNING: u32 = 70;
+/// The code with which a script ends when an engine runs that is not Docker's own package.
+const FOREIGN: u32 = 71;
 const DEADLINE: Duration = Duration::from_mins(14);
 const EVIDENCE_LINES: usize = 12;
 
@@ -64,9 +67,9 @@ fn script(config: &DockerConfig, change: &str) -> String {
     };
     format!(
         "version={}\npattern={}\npackages={}\n{PRELUDE}\n{body}\n{RUNNING}",
-        quote(version),
-        quote(&pattern),
-        quote(packages),
+        shell_quote(version),
+        shell_quote(&pattern),
+        shell_quote(packages),
     )
 }
 
@@ -78,6 +81,9 @@ fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<
             "docker is installed but does not answer",
         )
         .with_evidence(tail()));
+    }
+    if output.exit == stagecraft_core::Exit::Code(FOREIGN) {
+        return Err(foreign(None));
     }
     if !output.is_success() {
         let (code, what) = match change {

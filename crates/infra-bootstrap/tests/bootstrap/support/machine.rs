@@ -7,8 +7,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, Stdio};
 use std::sync::Arc;
 
-use infra_bootstrap::quote;
-use stagecraft_core::{CommandLine, Exit, RemoteCommand, RemoteOutput};
+use stagecraft_core::{CommandLine, Exit, RemoteCommand, RemoteOutput, shell_quote};
 use tempfile::TempDir;
 
 /// The tools that scripts may use as they are.
@@ -21,12 +20,13 @@ const TOOLS: &[&str] = &[
 const STAND_INS: &[(&str, &str)] = &[
     ("apt-get", include_str!("stand_ins/apt-get.sh")),
     ("curl", include_str!("stand_ins/curl.sh")),
+    ("date", include_str!("stand_ins/date.sh")),
     ("docker.installed", include_str!("stand_ins/docker.sh")),
     ("dpkg", include_str!("stand_ins/dpkg.sh")),
     ("dpkg-query", include_str!("stand_ins/dpkg-query.sh")),
     ("id", "echo \"$(cat ROOT/state/uid)\""),
     ("journalctl", "echo 'docker[7]: failed to start daemon'"),
-    ("sleep", "echo \"sleep $*\" >>ROOT/state/calls"),
+    ("sleep", include_str!("stand_ins/sleep.sh")),
     ("systemctl", include_str!("stand_ins/systemctl.sh")),
 ];
 
@@ -69,6 +69,7 @@ impl Machine {
         }
         machine.write("etc/ssl/certs/ca-certificates.crt", "");
         machine.write("state/uid", "0\n");
+        machine.write("state/clock", "0\n");
         machine.release("ubuntu", "24.04", "noble");
         machine
     }
@@ -150,7 +151,7 @@ impl Machine {
             CommandLine::Script(script) => script.clone(),
             CommandLine::Argv(argv) => argv
                 .iter()
-                .map(|word| quote(word))
+                .map(|word| shell_quote(word))
                 .collect::<Vec<_>>()
                 .join(" "),
         };

@@ -2,14 +2,36 @@
 echo "apt-get $*" >>ROOT/state/calls
 sub=
 words=
+simulate=
+strict=
 while [ $# -gt 0 ]; do
   case "$1" in
-    -o) shift ;;
+    -o)
+      shift
+      case "$1" in APT::Update::Error-Mode=any) strict=yes ;; esac
+      ;;
+    -s) simulate=yes ;;
     -*) ;;
     *) if [ -z "$sub" ]; then sub=$1; else words="$words $1"; fi ;;
   esac
   shift
 done
+if [ -n "$APT_CONFIG" ]; then
+  sed 's/^/configured: /' "$APT_CONFIG" >>ROOT/state/calls
+  if grep -q '^APT::Update::Error-Mode "any";$' "$APT_CONFIG"; then strict=yes; fi
+fi
+# How long each call takes.
+if [ -e ROOT/state/apt-takes ]; then
+  echo "$(($(cat ROOT/state/clock) + $(cat ROOT/state/apt-takes)))" >ROOT/state/clock
+fi
+if [ -n "$simulate" ]; then
+  sub=simulate
+fi
+# Lists that could not be read are an error only if that is asked for.
+if [ "$sub" = update ] && [ -z "$strict" ] && grep -q 'Failed to fetch' ROOT/state/apt-update; then
+  echo 'W: Some index files failed to download. They have been ignored, or old ones used instead.' >&2
+  exit 0
+fi
 # Each line of the file `apt-SUB` is the error of one call.
 order=ROOT/state/apt-$sub
 if [ -s "$order" ]; then
@@ -25,7 +47,7 @@ case "$sub" in
       touch ROOT/state/listed
     fi
     ;;
-  install)
+  install | simulate)
     for word in $words; do
       version=29.1.3
       case "$word" in
@@ -41,6 +63,7 @@ case "$sub" in
           fi
           ;;
       esac
+      [ "$sub" = install ] || continue
       echo "$version" >"ROOT/state/packages/$name"
       echo "Setting up $name ($version) ..."
       if [ "$name" = docker-ce ]; then

@@ -18,6 +18,7 @@ case "$url" in
   https://get.docker.com)
     cat >"$file" <<'END'
 echo "get.docker.com VERSION=$VERSION" >>ROOT/state/calls
+apt-get update || exit 1
 for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
   echo "${VERSION:-29.1.3}" >ROOT/state/packages/$name
 done

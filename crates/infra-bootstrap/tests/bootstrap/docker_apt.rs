@@ -1,0 +1,154 @@
+//! Packages on the way to Docker: those that stand against it, locks and mirrors.
+
+use infra_bootstrap::{DockerConfig, InstallMethod};
+use stagecraft_core::{FailureCode, StepOutcome};
+
+use crate::docker::{apply, changed, failure, outcome};
+use crate::support::Machine;
+
+#[tokio::test]
+async fn conflicting_packages_are_named_before_they_are_replaced() {
+    let machine = Machine::new();
+    machine.install_docker("docker.io", "26.1.5+dfsg1");
+    machine.write("state/packages/runc", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        outcome(&report),
+        &changed("install the latest docker in place of docker.io, runc")
+    );
+    assert!(!machine.has("state/packages/docker.io"));
+    assert!(!machine.has("state/packages/runc"));
+    assert_eq!(
+        outcome(&apply(&machine, DockerConfig::default()).await),
+        &StepOutcome::Unchanged
+    );
+}
+
+#[tokio::test]
+async fn foreign_engine_that_runs_is_left_alone_with_advice() {
+    for install_method in [InstallMethod::Apt, InstallMethod::Script] {
+        let machine = Machine::new();
+        machine.install_docker("docker.io", "26.1.5+dfsg1");
+        machine.write("state/running", "");
+        let config = DockerConfig {
+            install_method,
+            ..DockerConfig::default()
+        };
+        let report = apply(&machine, config.clone()).await;
+        let refusal = failure(&report);
+        assert_eq!(refusal.code, FailureCode::DockerVerifyFailed);
+        assert_eq!(
+            refusal.message,
+            "docker 26.1.5+dfsg1 runs without the compose plugin, and is not docker's own package"
+        );
+        assert!(refusal.evidence[0].contains("install the distribution's compose package"));
+        assert_eq!(machine.calls(), "");
+        assert!(machine.has("state/packages/docker.io"));
+
+        // It was stopped when the host was looked at, and started right after.
+        machine.remove("state/running");
+        let started = machine.path("state/running").display().to_string();
+        let client = machine.read("bin/docker").replace(
+            "case \"$*\" in",
+            &format!("case \"$*\" in *compose*) echo >{started} ;; esac\ncase \"$*\" in"),
+        );
+        machine.program("docker", client.strip_prefix("#!/bin/sh\n").unwrap());
+        let report = apply(&machine, config).await;
+        assert_eq!(failure(&report).code, FailureCode::DockerVerifyFailed);
+        assert!(machine.has("state/packages/docker.io"));
+        assert_eq!(machine.calls(), "");
+    }
+}
+
+#[tokio::test]
+async fn conflicting_packages_stay_while_the_vendors_cannot_be_installed() {
+    let unmet = "E: Unable to correct problems, you have held broken packages.\n";
+    let mirror = "E: Failed to fetch http://archive.ubuntu.com/x  503\n";
+    for (file, text) in [
+        ("state/apt-simulate", unmet.to_owned()),
+        ("state/apt-update", mirror.repeat(3)),
+        ("state/offline", String::new()),
+    ] {
+        let machine = Machine::new();
+        machine.install_docker("docker.io", "26.1.5+dfsg1");
+        machine.write(file, &text);
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(
+            failure(&report).code,
+            FailureCode::DockerInstallFailed,
+            "{file}"
+        );
+        assert!(machine.has("state/packages/docker.io"), "{file}");
+    }
+}
+
+#[tokio::test]
+async fn locked_lists_interrupted_dpkg_and_mirror_hiccups_are_got_over() {
+    let machine = Machine::new();
+    machine.write(
+        "state/apt-update",
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\nE: Failed to fetch http://archive.ubuntu.com/x  503\n",
+    );
+    machine.write(
+        "state/apt-install",
+        "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n",
+    );
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    let calls = machine.calls();
+    assert_eq!(calls.matches("sleep 5").count(), 2, "{calls}");
+    assert_eq!(calls.matches("dpkg --configure -a").count(), 1, "{calls}");
+}
+
+#[tokio::test]
+async fn locks_are_waited_for_by_the_clock_and_no_longer() {
+    let lists =
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\n";
+    let dpkg = "E: Could not get lock /var/lib/dpkg/lock-frontend. It is held by process 9 (apt)\n";
+    for (file, text, takes, sleeps) in [
+        // At once, every time: 60 pauses of 5 s.
+        ("state/apt-update", lists, 0, 60),
+        // A slow answer each time: 45 + 5 s, six times.
+        ("state/apt-update", lists, 45, 6),
+        // apt itself has waited all the time that there is.
+        ("state/apt-install", dpkg, 300, 0),
+    ] {
+        let machine = Machine::new();
+        machine.write(file, &text.repeat(100));
+        machine.write("state/apt-takes", &takes.to_string());
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(failure(&report).code, FailureCode::DockerInstallFailed);
+        let calls = machine.calls();
+        assert_eq!(calls.matches("sleep 5").count(), sleeps, "{file} {takes}");
+    }
+}
+
+#[tokio::test]
+async fn time_spent_on_one_lock_is_missing_for_the_next() {
+    let machine = Machine::new();
+    let lists =
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\n";
+    machine.write("state/apt-update", &lists.repeat(4));
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    let calls = machine.calls();
+    let last = calls.lines().rfind(|call| call.starts_with("apt-get"));
+    assert!(last.unwrap().contains("DPkg::Lock::Timeout=280"), "{calls}");
+}
+
+#[tokio::test]
+async fn lists_that_could_not_be_read_are_tried_again_with_the_vendors_script_too() {
+    let mirror = "E: Failed to fetch http://archive.ubuntu.com/x  503\n";
+    for install_method in [InstallMethod::Apt, InstallMethod::Script] {
+        let machine = Machine::new();
+        machine.write("state/apt-update", mirror);
+        let config = DockerConfig {
+            install_method,
+            ..DockerConfig::default()
+        };
+        let report = apply(&machine, config).await;
+        assert_eq!(outcome(&report), &changed("install the latest docker"));
+        let calls = machine.calls();
+        assert_eq!(calls.matches("sleep 5").count(), 1, "{calls}");
+    }
+}

@@ -1,0 +1,117 @@
+//! The client's package: locks, mirrors, and work that was cut off.
+
+use provider_tailscale::core::{ErrorKind, Retry, Run, StepOutcome};
+
+use crate::local::LocalHost;
+use crate::scripts::join;
+use crate::support::{node, provider};
+
+#[tokio::test(flavor = "current_thread")]
+async fn client_alone_is_installed_without_a_key() {
+    let host = LocalHost::new();
+    let run = Run::default();
+    let first = provider()
+        .ensure_installed(&run, &host, &node())
+        .await
+        .unwrap();
+    let changes = vec!["install tailscale".to_owned()];
+    assert_eq!(first, StepOutcome::Changed { changes });
+    let second = provider()
+        .ensure_installed(&run, &host, &node())
+        .await
+        .unwrap();
+    assert_eq!(second, StepOutcome::Unchanged);
+    assert!(host.take_calls("tailscale").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn lock_of_the_package_lists_is_waited_for() {
+    let host = LocalHost::new();
+    host.write("state/apt.locked", "1\n2\n3\n");
+    join(&provider(), &host).await.unwrap();
+    assert_eq!(host.take_calls("sleep"), ["5", "5", "5"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn lock_that_is_never_free_may_be_tried_again() {
+    let host = LocalHost::new();
+    host.write("state/apt.locked", &"x\n".repeat(100));
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Unavailable, Some("install"))
+    );
+    assert_eq!(error.retry(), Retry::After(None));
+    assert!(error.to_string().contains("held by process 7"), "{error}");
+    assert_eq!(host.take_calls("sleep").len(), 60);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn locks_are_waited_for_by_the_clock() {
+    // Each answer takes 45 s, so that six waits of 50 s are all there is time for.
+    let host = LocalHost::new();
+    host.write("state/apt.locked", &"x\n".repeat(100));
+    host.write("state/apt.takes", "45\n");
+    join(&provider(), &host).await.unwrap_err();
+    assert_eq!(host.take_calls("sleep").len(), 6);
+    // apt itself has waited all the time that there is.
+    let host = LocalHost::new();
+    host.write("state/apt.busy", "x\n");
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable, "{error}");
+    assert!(host.take_calls("sleep").is_empty());
+    // What went on one lock is missing for the next.
+    let host = LocalHost::new();
+    host.write("state/apt.locked", "1\n2\n");
+    join(&provider(), &host).await.unwrap();
+    let calls = host.take_calls("apt");
+    assert!(
+        calls.last().unwrap().contains("DPkg::Lock::Timeout=290"),
+        "{calls:?}"
+    );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn mirror_that_fails_for_a_moment_is_asked_again() {
+    let host = LocalHost::new();
+    host.write("state/apt.hiccups", "1\n2\n");
+    join(&provider(), &host).await.unwrap();
+    assert_eq!(host.take_calls("sleep"), ["5", "5"]);
+    let host = LocalHost::new();
+    host.write("state/apt.hiccups", "1\n2\n3\n");
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.retry()),
+        (ErrorKind::Unavailable, Retry::After(None))
+    );
+    assert!(error.to_string().contains("Failed to fetch"), "{error}");
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn package_work_that_was_cut_off_is_finished_first() {
+    let host = LocalHost::new();
+    host.write("state/apt.interrupted", "");
+    join(&provider(), &host).await.unwrap();
+    assert_eq!(host.take_calls("dpkg"), ["--configure -a"]);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn release_without_packages_is_named() {
+    let host = LocalHost::new();
+    host.write(
+        "state/curl.stderr",
+        "curl: (22) The requested URL returned error: 404\n",
+    );
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::CommandFailed, Some("install"))
+    );
+    assert!(
+        error
+            .to_string()
+            .contains("no signing key at https://pkgs.tailscale.com/stable/debian/bookworm"),
+        "{error}"
+    );
+    assert!(host.take_calls("apt").is_empty());
+}

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use stagecraft_core::config::{ConfigDuration, ConfigError, Project, unsupported};
+use stagecraft_core::config::{ConfigDuration, ConfigErrors, Project, unsupported};
 
 /// What `infra.bootstrap` says beside the steps' own blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -25,8 +25,8 @@ impl BootstrapConfig {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with its place in the file.
-    pub fn read(project: &Project) -> Result<Self, ConfigError> {
+    /// [`ConfigErrors`] with their places in the file.
+    pub fn read(project: &Project) -> Result<Self, ConfigErrors> {
         let readiness_block = project.bootstrap_block("readiness");
         let readiness: ReadinessConfig = readiness_block.parse()?;
         for (key, value) in [
@@ -34,16 +34,18 @@ impl BootstrapConfig {
             ("deadline", readiness.deadline),
         ] {
             if value.get().is_zero() {
-                return Err(readiness_block.error(&[key], "must be longer than zero"));
+                return Err(readiness_block
+                    .error(&[key], "must be longer than zero")
+                    .into());
             }
         }
         let ssh_block = project.bootstrap_block("ssh");
         let ssh: SshSettings = ssh_block.parse()?;
         if ssh.user.is_empty() {
-            return Err(ssh_block.error(&["user"], "must not be empty"));
+            return Err(ssh_block.error(&["user"], "must not be empty").into());
         }
         if ssh.port == Some(0) {
-            return Err(ssh_block.error(&["port"], "must not be 0"));
+            return Err(ssh_block.error(&["port"], "must not be 0").into());
         }
         Ok(Self { readiness, ssh })
     }
@@ -91,10 +93,8 @@ pub struct SshSettings {
     #[serde(alias = "privateKeyPath")]
     pub private_key_path: Option<PathBuf>,
     #[serde(alias = "knownHostsFile", deserialize_with = "unsupported")]
-    #[schemars(skip)]
     known_hosts_file: Option<()>,
     #[serde(alias = "extraArgs", deserialize_with = "unsupported")]
-    #[schemars(skip)]
     extra_args: Option<()>,
 }
 
@@ -112,13 +112,14 @@ impl Default for SshSettings {
 
 #[cfg(test)]
 mod tests {
-    use stagecraft_core::config::Document;
+    use stagecraft_core::config::{ConfigError, Document};
 
     use super::*;
 
     fn read(bootstrap: &str) -> Result<BootstrapConfig, ConfigError> {
         let text = format!("infra:\n  bootstrap:\n    docker: {{}}\n{bootstrap}");
         BootstrapConfig::read(&Project::new(Document::new("f.yml", text).unwrap()).unwrap())
+            .map_err(|errors| errors.first().clone())
     }
 
     #[test]

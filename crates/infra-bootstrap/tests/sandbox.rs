@@ -11,8 +11,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use infra_bootstrap::{
-    Bootstrap, DockerConfig, DockerStep, DockerVersion, Fleet, HostReport, InstallMethod, Mode,
-    ReadinessPolicy,
+    Bootstrap, DockerConfig, DockerStep, Fleet, HostReport, InstallMethod, Mode, ReadinessPolicy,
 };
 use secrecy::ExposeSecret as _;
 use stagecraft_core::{
@@ -100,7 +99,7 @@ impl Lab {
 
 fn pinned(version: &str) -> DockerConfig {
     DockerConfig {
-        version: DockerVersion::try_from(version.to_owned()).unwrap(),
+        version: version.parse().unwrap(),
         ..DockerConfig::default()
     }
 }

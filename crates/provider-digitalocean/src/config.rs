@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
+use stagecraft_core::config::{ConfigDuration, UniqueMap, is_variable_name, unsupported};
 use stagecraft_core::{EnvironmentName, HostName, HostSpec, NodeName, RoleName};
 
 /// The image of hosts that name none.
@@ -63,7 +63,6 @@ pub struct HostConfig {
     pub count: Option<u32>,
     /// Not supported yet.
     #[serde(default, deserialize_with = "unsupported")]
-    #[schemars(skip)]
     pub protect: Option<()>,
 }
 
@@ -110,14 +109,11 @@ impl Problem {
     }
 }
 
-/// Whether it can be the name of a variable, and is not a token of the vendor's known forms.
-fn is_variable_name(text: &str) -> bool {
-    let is_token = ["dop_v1_", "doo_v1_", "dor_v1_"]
+/// Whether it looks like a token of the vendor, and so like a mistake in place of a name.
+fn is_token(text: &str) -> bool {
+    ["dop_v1_", "doo_v1_", "dor_v1_"]
         .iter()
-        .any(|prefix| text.starts_with(prefix));
-    let is_name = text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')
-        && !text.starts_with(|c: char| c.is_ascii_digit());
-    is_name && !is_token
+        .any(|prefix| text.starts_with(prefix))
 }
 
 pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
@@ -174,7 +170,7 @@ impl DigitalOceanConfig {
         let mut problems = Vec::new();
         if self.token_env.is_empty() {
             problems.push(Problem::new(&["token_env"], "token_env is required"));
-        } else if !is_variable_name(&self.token_env) {
+        } else if !is_variable_name(&self.token_env) || is_token(&self.token_env) {
             problems.push(Problem {
                 is_secret: true,
                 ..Problem::new(

@@ -6,7 +6,7 @@ use stagecraft_core::{Error, ErrorKind, Retry};
 
 /// The provider's id, and the start of every message.
 pub(crate) const ID: &str = "digitalocean";
-const PREFIX: &str = "digitalocean provider";
+pub(crate) const PREFIX: &str = "digitalocean provider";
 
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]

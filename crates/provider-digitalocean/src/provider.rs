@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stagecraft_core::config::{ConfigBlock, ConfigError};
+use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, Build, BuildContext, CloudFacts, CloudProvider, Descriptor,
     EnvironmentName, Error, ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode,
@@ -15,7 +15,7 @@ use tokio::time::Instant;
 use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
-use crate::error::{ID, provider_error};
+use crate::error::{ID, PREFIX, provider_error};
 use crate::{facts, preflight};
 
 /// Registers the provider.
@@ -31,25 +31,21 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
 stagecraft_core::register!(DESCRIPTOR);
 
 fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
-    let invalid = |error: ConfigError| {
-        provider_error(
-            ErrorKind::Config,
-            format!("invalid config: {}", error.message),
-        )
-        .with_source(error)
-    };
+    let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);
     let config: DigitalOceanConfig = block.parse().map_err(invalid)?;
-    match DigitalOcean::bind(config, context.project.clone()) {
-        Ok(provider) => Ok(Arc::new(provider)),
-        Err(problem) => {
-            let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
-            let mut error = block.error(&path, problem.message);
-            if problem.is_secret {
-                error.excerpt = None;
-            }
-            Err(invalid(error))
-        }
-    }
+    DigitalOcean::bind(config, context.project.clone())
+        .map(|provider| Arc::new(provider) as Arc<dyn CloudProvider>)
+        .map_err(|problems| {
+            let errors = problems.into_iter().map(|problem| {
+                let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
+                let mut error = block.error(&path, problem.message);
+                if problem.is_secret {
+                    error.excerpt = None;
+                }
+                error
+            });
+            invalid(ConfigErrors::new(errors).expect("there is a problem"))
+        })
 }
 
 /// Droplets of one `DigitalOcean` account.
@@ -77,25 +73,25 @@ impl DigitalOcean {
     ///
     /// [`ErrorKind::Config`] if the configuration cannot be carried out.
     pub fn new(config: DigitalOceanConfig, project: Option<ProjectName>) -> Result<Self> {
-        Self::bind(config, project).map_err(|problem| {
+        Self::bind(config, project).map_err(|problems| {
+            let list: Vec<String> = problems
+                .iter()
+                .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+                .collect();
             provider_error(
                 ErrorKind::Config,
-                format!(
-                    "invalid config: {}: {}",
-                    problem.path.join("."),
-                    problem.message
-                ),
+                format!("invalid config: {}", list.join("; ")),
             )
         })
     }
 
-    fn bind(config: DigitalOceanConfig, project: Option<ProjectName>) -> Result<Self, Problem> {
-        let declared = config
-            .declared()
-            .map_err(|mut problems| problems.swap_remove(0))?;
+    fn bind(
+        config: DigitalOceanConfig,
+        project: Option<ProjectName>,
+    ) -> Result<Self, Vec<Problem>> {
         Ok(Self {
+            declared: config.declared()?,
             config,
-            declared,
             project,
             seen: Mutex::default(),
         })

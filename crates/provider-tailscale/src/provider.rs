@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stagecraft_core::config::ConfigBlock;
+use stagecraft_core::config::{ConfigBlock, ConfigErrors, is_variable_name};
 use stagecraft_core::{
     Build, BuildContext, Change, Descriptor, Error, ErrorKind, Joined, NetworkProvider, NodeName,
     NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepOutcome,
 };
 
 use crate::builder::TailscaleBuilder;
-use crate::config::{TailscaleConfig, is_variable_name};
+use crate::config::TailscaleConfig;
 use crate::decide::{self, Action, Target};
 use crate::facts::{HostFacts, PROBE};
 use crate::session::{Session, Waits};
@@ -219,12 +219,17 @@ fn changes(actions: &[Action], target: &Target<'_>) -> Vec<Change> {
 }
 
 fn build_provider(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn NetworkProvider>> {
-    let config: TailscaleConfig = block.parse()?;
+    let invalid = |errors: ConfigErrors| {
+        errors
+            .into_error("tailscale provider")
+            .with_provider(DESCRIPTOR.id)
+    };
+    let config: TailscaleConfig = block.parse().map_err(invalid)?;
     if !is_variable_name(&config.auth_key_env) {
         let mut error = block.error(&["auth_key_env"], VARIABLE_RULE);
         // The line may hold a key in the wrong place.
         error.excerpt = None;
-        return Err(error.into());
+        return Err(invalid(error.into()));
     }
     Ok(Arc::new(Tailscale::new(config)?))
 }

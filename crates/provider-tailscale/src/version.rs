@@ -8,7 +8,7 @@ use std::str::FromStr;
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
-use crate::config::parse_text;
+use stagecraft_core::config::parse_text;
 
 /// A version of the Tailscale client, for example `1.82.0`.
 ///

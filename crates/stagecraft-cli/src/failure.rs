@@ -3,15 +3,10 @@
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use serde_json::{Value, json};
 use stagecraft_core::Error;
-use stagecraft_core::config::ConfigError;
+use stagecraft_core::config::{ConfigError, ConfigErrors};
 
 use crate::exit::Exit;
 use crate::output::{Output, RESET, YELLOW};
-
-/// Several things that are wrong with one configuration.
-#[derive(Debug, thiserror::Error)]
-#[error("the configuration has {} errors", .0.len())]
-pub(crate) struct ConfigErrors(pub(crate) Vec<ConfigError>);
 
 /// Tells of an error, and gives the exit code for it.
 pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
@@ -25,12 +20,11 @@ pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
             "error": to_json(error),
         }));
     }
-    let mut shown_in_place = false;
-    for config in config_errors(error) {
+    let places = config_errors(error);
+    for config in &places {
         output.message(&render_config_error(config));
-        shown_in_place = true;
     }
-    if shown_in_place {
+    if !places.is_empty() {
         return exit;
     }
     let mut messages = messages(error).into_iter();
@@ -96,10 +90,8 @@ fn find<E: std::error::Error + 'static>(error: &anyhow::Error) -> Option<&E> {
 }
 
 fn config_errors(error: &anyhow::Error) -> Vec<&ConfigError> {
-    if let Some(several) = find::<ConfigErrors>(error) {
-        return several.0.iter().collect();
-    }
-    find::<ConfigError>(error).into_iter().collect()
+    let several = find::<ConfigErrors>(error).into_iter().flatten();
+    several.chain(find::<ConfigError>(error)).collect()
 }
 
 fn messages(error: &anyhow::Error) -> Vec<String> {

@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
-use stagecraft_core::config::{Document, KnownKeys, Project};
+use stagecraft_core::config::{ConfigError, ConfigErrors, Document, KnownKeys, Project};
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup as _,
     NetworkProvider, Registry,
@@ -16,7 +16,6 @@ use stagecraft_ssh::{Identity, SshConfig, SshConnector};
 use crate::args::GlobalArgs;
 use crate::builtin;
 use crate::environment::ProcessEnvironment;
-use crate::failure::ConfigErrors;
 
 /// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
@@ -43,47 +42,93 @@ pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
     })?;
     let text = String::from_utf8(bytes)
         .with_context(|| format!("{} is not a text in UTF-8", path.display()))?;
-    let document = Document::new(path.display().to_string(), text)?;
-    Ok(Project::new(document)?)
+    let document = Document::new(path.display().to_string(), text).map_err(Error::from)?;
+    Ok(Project::new(document).map_err(Error::from)?)
 }
 
 /// Reads the file and builds what it chooses. No I/O beyond that.
 pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let registry = builtin::registry()?;
     let project = read_project(&global.config)?;
-    check_keys(&project, &registry)?;
-
+    let mut flaws = Flaws::default();
+    flaws.take(check_keys(&project, &registry))?;
     let mut context = BuildContext {
         project: project.name().cloned(),
         network: None,
     };
-    let cloud_id = project.cloud()?;
-    let cloud = registry.cloud(cloud_id, &project.cloud_block(cloud_id), &context)?;
-    if let Some(id) = project.network() {
-        context.network = Some(registry.network(id, &project.network_block(id), &context)?);
+    let cloud = flaws.take(build_cloud(&project, &registry, &context))?;
+    if let Some(id) = project
+        .network()
+        .filter(|id| registry.get(Kind::Network, id).is_ok())
+    {
+        let block = project.network_block(id);
+        context.network = flaws.take(registry.network(id, &block, &context))?;
     }
+    let is_network_broken = project.network().is_some() && context.network.is_none();
     let mut steps = Vec::new();
     for id in registry.ids(Kind::Step) {
         // A step without a block runs with its defaults, but nobody joins a network unasked.
-        if project.has_bootstrap(id) || id != "network" {
-            steps.push(registry.step(id, &project.bootstrap_block(id), &context)?);
+        // What is wrong with the network itself is told once, where it is wrong.
+        let is_wanted = id != "network" || (project.has_bootstrap(id) && !is_network_broken);
+        if is_wanted {
+            steps.extend(flaws.take(registry.step(id, &project.bootstrap_block(id), &context))?);
         }
     }
-    let directory = global
-        .config
-        .parent()
-        .unwrap_or(Path::new(""))
-        .to_path_buf();
+    let bootstrap = flaws.take(BootstrapConfig::read(&project).map_err(Error::from))?;
+    if let Some(errors) = ConfigErrors::new(flaws.0) {
+        return Err(Error::from(errors).into());
+    }
+    let whole = "without a flaw everything was built";
     Ok(Loaded {
-        cloud,
+        cloud: cloud.expect(whole),
         network: context.network,
         steps,
-        bootstrap: BootstrapConfig::read(&project)?,
-        directory,
+        bootstrap: bootstrap.expect(whole),
+        directory: global
+            .config
+            .parent()
+            .unwrap_or(Path::new(""))
+            .to_path_buf(),
     })
 }
 
-fn check_keys(project: &Project, registry: &Registry) -> anyhow::Result<()> {
+/// What is wrong with a file, collected over all who read a part of it.
+#[derive(Debug, Default)]
+struct Flaws(Vec<ConfigError>);
+
+impl Flaws {
+    /// Takes what has a place in the file, and fails at once with anything else.
+    fn take<T>(&mut self, result: Result<T, Error>) -> anyhow::Result<Option<T>> {
+        let error = match result {
+            Ok(value) => return Ok(Some(value)),
+            Err(error) => error,
+        };
+        let source = std::error::Error::source(&error);
+        match source.and_then(|source| source.downcast_ref::<ConfigErrors>()) {
+            Some(errors) => {
+                self.0.extend(errors.iter().cloned());
+                Ok(None)
+            }
+            None => Err(error.into()),
+        }
+    }
+}
+
+fn build_cloud(
+    project: &Project,
+    registry: &Registry,
+    context: &BuildContext,
+) -> Result<Arc<dyn CloudProvider>, Error> {
+    let id = project.cloud()?;
+    if registry.get(Kind::Cloud, id).is_err() {
+        // Told with its place by `check_keys`.
+        return check_keys(project, registry)
+            .and_then(|()| registry.cloud(id, &project.cloud_block(id), context));
+    }
+    registry.cloud(id, &project.cloud_block(id), context)
+}
+
+fn check_keys(project: &Project, registry: &Registry) -> Result<(), Error> {
     let mut bootstrap = registry.ids(Kind::Step);
     bootstrap.extend(BootstrapConfig::KEYS);
     bootstrap.sort_unstable();
@@ -92,8 +137,7 @@ fn check_keys(project: &Project, registry: &Registry) -> anyhow::Result<()> {
         networks: &registry.ids(Kind::Network),
         bootstrap: &bootstrap,
     };
-    project.check_keys(&known).map_err(ConfigErrors)?;
-    Ok(())
+    Ok(project.check_keys(&known)?)
 }
 
 impl Loaded {

@@ -77,6 +77,45 @@ fn mistakes_are_shown_in_place() {
 }
 
 #[test]
+fn mistakes_of_all_parts_are_told_in_one_pass_in_the_order_of_the_file() {
+    let whole = format!("{DIGITALOCEAN}{NETWORK}{BOOTSTRAP}")
+        .replacen("role: db", "rol: db", 1)
+        .replacen(
+            "tailnet_domain: mytailnet.ts.net",
+            "tailnet_domain: mytailnet",
+            1,
+        )
+        .replacen("\"apt\"", "\"atp\"", 1)
+        .replacen("\"latest\"", "\"newest\"", 1);
+    let output = validate(&whole, &["-o", "json"]);
+    assert_eq!(output.status.code(), Some(1));
+    let result: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let places: Vec<String> = result["error"]["config"]
+        .as_array()
+        .unwrap()
+        .iter()
+        .map(|error| {
+            format!(
+                "{} {}",
+                error["location"]["line"],
+                error["path"].as_str().unwrap()
+            )
+        })
+        .collect();
+    assert_eq!(
+        places,
+        [
+            "16 cloud.providers.digitalocean.hosts.staging.db-1",
+            "39 network.providers.tailscale.tailnet_domain",
+            "43 infra.bootstrap.docker.version",
+            "44 infra.bootstrap.docker.install_method",
+        ]
+    );
+    let shown = refusal(&whole);
+    assert_eq!(shown.matches("error: ").count(), 4, "{shown}");
+}
+
+#[test]
 fn missing_file_says_how_to_make_one() {
     let directory = TempDir::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))

@@ -4,17 +4,20 @@
 //! the file, so that every error keeps file, line and column.
 
 mod block;
+mod check;
 mod document;
 mod duration;
 mod error;
 mod map;
 mod project;
+mod text;
 
 pub use block::ConfigBlock;
 pub use document::Document;
 pub use duration::ConfigDuration;
-pub use error::{ConfigError, Location, unsupported};
+pub use error::{ConfigError, ConfigErrors, Location, unsupported};
 pub use map::UniqueMap;
 pub use project::{KnownKeys, Project};
+pub use text::{is_variable_name, parse_text};
 
 pub(crate) use error::nearest;

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use infra_bootstrap::{DockerConfig, DockerStep, DockerVersion, HostReport, InstallMethod, Mode};
+use infra_bootstrap::{DockerConfig, DockerStep, HostReport, InstallMethod, Mode};
 use stagecraft_core::{FailureCode, HostStep, StepFailure, StepOutcome};
 
 use crate::support::{Connections, Machine, converge};
@@ -13,7 +13,7 @@ fn step(config: DockerConfig) -> Vec<Arc<dyn HostStep>> {
 
 fn pinned(version: &str) -> DockerConfig {
     DockerConfig {
-        version: DockerVersion::try_from(version.to_owned()).unwrap(),
+        version: version.parse().unwrap(),
         ..DockerConfig::default()
     }
 }

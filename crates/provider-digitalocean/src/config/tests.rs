@@ -6,7 +6,9 @@ use super::*;
 
 fn parse(text: &str) -> Result<DigitalOceanConfig, ConfigError> {
     let document = Arc::new(Document::new("stagecraft.yml", text).unwrap());
-    ConfigBlock::new(document, Vec::<String>::new()).parse()
+    ConfigBlock::new(document, Vec::<String>::new())
+        .parse()
+        .map_err(|errors| errors.first().clone())
 }
 
 fn problems(text: &str) -> Vec<String> {

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use provider_tailscale::core::config::{ConfigBlock, ConfigError, Document};
+use provider_tailscale::core::config::{ConfigBlock, ConfigError, ConfigErrors, Document};
 use provider_tailscale::core::{
     BuildContext, Error, ErrorKind, Kind, NetworkProvider, NodeName, Registry, Result, Run,
     StepOutcome,
@@ -20,7 +20,7 @@ fn build(text: &str) -> Result<Arc<dyn NetworkProvider>> {
 
 fn config_error(error: &Error) -> &ConfigError {
     let source = std::error::Error::source(error).unwrap();
-    source.downcast_ref().unwrap()
+    source.downcast_ref::<ConfigErrors>().unwrap().first()
 }
 
 #[test]

@@ -2,10 +2,11 @@
 
 use std::sync::Arc;
 
-use serde::Deserialize;
+use schemars::JsonSchema;
+use serde::de::DeserializeOwned;
 
 use super::document::Document;
-use super::error::ConfigError;
+use super::error::{ConfigError, ConfigErrors};
 
 /// A part of the file, opaque to everyone but its owner.
 #[derive(Debug, Clone)]
@@ -31,16 +32,16 @@ impl ConfigBlock {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with its place in the file.
-    pub fn parse<T: for<'de> Deserialize<'de>>(&self) -> Result<T, ConfigError> {
+    /// [`ConfigErrors`] with their places in the file, all in one pass.
+    pub fn parse<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, ConfigErrors> {
         let path = self.keys();
-        if let Some(value) = self.document.decode(&path)? {
+        if let Some(value) = self.document.parse(&path)? {
             return Ok(value);
         }
         serde_yaml::from_str("{}").map_err(|error| {
             let text = error.to_string();
             let text = text.split(" at line ").next().unwrap_or_default();
-            self.document.error(&path, text)
+            self.document.error(&path, text).into()
         })
     }
 

@@ -3,10 +3,14 @@
 use std::fmt;
 use std::marker::PhantomData;
 
+use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{DeserializeSeed, Deserializer, IgnoredAny, MapAccess, Visitor};
+use serde::de::{
+    DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
+};
 
-use super::error::{ConfigError, Location, explain};
+use super::check::check;
+use super::error::{ConfigError, ConfigErrors, Location, explain};
 
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
@@ -62,6 +66,54 @@ impl Document {
             .map_err(|error| self.explain(&error))
     }
 
+    /// Decodes what stands under `path`, or tells everything that is wrong with it.
+    ///
+    /// # Errors
+    ///
+    /// [`ConfigErrors`] in the order of the file: unknown keys, missing keys, wrong types and
+    /// unknown words, all of them; of what only the type itself refuses, the first.
+    pub fn parse<T: DeserializeOwned + JsonSchema>(
+        &self,
+        path: &[&str],
+    ) -> Result<Option<T>, ConfigErrors> {
+        let first = match self.decode(path) {
+            Ok(value) => return Ok(value),
+            Err(first) => first,
+        };
+        // A file that is no YAML has no value to walk along.
+        let value: Option<serde_yaml::Value> = self.decode(path).unwrap_or_default();
+        let schema = schemars::schema_for!(T).to_value();
+        let flaws = value
+            .map(|value| check(&value, &schema))
+            .unwrap_or_default();
+        let mut errors: Vec<ConfigError> = flaws
+            .into_iter()
+            .map(|flaw| {
+                let whole: Vec<&str> = path
+                    .iter()
+                    .copied()
+                    .chain(flaw.path.iter().map(String::as_str))
+                    .collect();
+                let at = if flaw.is_at_key {
+                    self.locate_key(&whole)
+                } else {
+                    self.locate(&whole)
+                };
+                let above = if flaw.is_at_key {
+                    &whole[..whole.len() - 1]
+                } else {
+                    &whole[..]
+                };
+                self.error_at(at, &above.join("."), flaw.message, flaw.suggestion)
+            })
+            .collect();
+        let line = |error: &ConfigError| error.location.map(|at| at.line);
+        if errors.iter().all(|error| line(error) != line(&first)) {
+            errors.push(first.clone());
+        }
+        Err(ConfigErrors::new(errors).unwrap_or_else(|| first.into()))
+    }
+
     /// An error about what stands under `path`, with its place in the file if it is there.
     ///
     /// If a key is absent, the place is that of the nearest one above it.
@@ -82,6 +134,19 @@ impl Document {
             message.into(),
             suggestion,
         )
+    }
+
+    /// Where the last key of `path` itself stands.
+    fn locate_key(&self, path: &[&str]) -> Option<Location> {
+        let (last, above) = path.split_last()?;
+        let seed = KeyAt {
+            path: above,
+            key: last,
+        };
+        let error = seed
+            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            .err()?;
+        location(&error)
     }
 
     fn locate(&self, path: &[&str]) -> Option<Location> {
@@ -154,7 +219,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
     type Value = Option<T>;
 
     fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping")
+        f.write_str("a mapping or a list")
     }
 
     fn visit_unit<E>(self) -> Result<Option<T>, E> {
@@ -174,6 +239,116 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
             }
         }
         Ok(found)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<T>, A::Error> {
+        let wanted: Option<usize> = self.path[0].parse().ok();
+        let mut found = None;
+        for index in 0.. {
+            if wanted == Some(index) {
+                let item = items.next_element_seed(At {
+                    path: &self.path[1..],
+                    target: PhantomData,
+                })?;
+                match item {
+                    Some(item) => found = item,
+                    None => break,
+                }
+            } else if items.next_element::<IgnoredAny>()?.is_none() {
+                break;
+            }
+        }
+        Ok(found)
+    }
+}
+
+/// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
+struct KeyAt<'p> {
+    path: &'p [&'p str],
+    key: &'p str,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyAt<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let refused = if self.path.is_empty() {
+            Some(self.key)
+        } else {
+            None
+        };
+        while let Some(key) = map.next_key_seed(Key { refused })? {
+            if self.path.first() == Some(&key.as_str()) {
+                map.next_value_seed(KeyAt {
+                    path: &self.path[1..],
+                    key: self.key,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let wanted: Option<usize> = self.path.first().and_then(|index| index.parse().ok());
+        for index in 0.. {
+            let more = if wanted == Some(index) {
+                items
+                    .next_element_seed(KeyAt {
+                        path: &self.path[1..],
+                        key: self.key,
+                    })?
+                    .is_some()
+            } else {
+                items.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a key, and fails on purpose at the refused one.
+struct Key<'p> {
+    refused: Option<&'p str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
+        if self.refused == Some(key) {
+            Err(E::custom("here"))
+        } else {
+            Ok(key.to_owned())
+        }
     }
 }
 

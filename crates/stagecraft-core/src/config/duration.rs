@@ -1,14 +1,16 @@
 //! Durations as people write them.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 use std::time::Duration;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::{Deserialize, Serialize, Serializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
+
+use super::text::parse_text;
 
 /// A duration with its unit: `500ms`, `5s`, `10m`, `1h 30m`.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigDuration(Duration);
 
 impl ConfigDuration {
@@ -33,10 +35,16 @@ impl From<Duration> for ConfigDuration {
     }
 }
 
-impl TryFrom<String> for ConfigDuration {
-    type Error = String;
+impl<'de> Deserialize<'de> for ConfigDuration {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_text(deserializer)
+    }
+}
 
-    fn try_from(value: String) -> Result<Self, String> {
+impl FromStr for ConfigDuration {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
         let refused = || {
             format!(
                 "invalid duration {value:?}: write a number and a unit, such as `500ms`, `5s` or `10m`"
@@ -71,11 +79,11 @@ mod tests {
             ("10m", 600_000),
             ("1h 30m", 5_400_000),
         ] {
-            let duration = ConfigDuration::try_from(text.to_owned()).unwrap();
+            let duration = text.parse::<ConfigDuration>().unwrap();
             assert_eq!(duration.get().as_millis(), millis, "{text}");
         }
         for text in ["5", "", "-5s", "soon"] {
-            assert!(ConfigDuration::try_from(text.to_owned()).is_err(), "{text}");
+            assert!(text.parse::<ConfigDuration>().is_err(), "{text}");
         }
     }
 }

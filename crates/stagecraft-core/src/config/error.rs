@@ -53,11 +53,87 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-impl From<ConfigError> for Error {
-    fn from(error: ConfigError) -> Self {
-        Self::new(ErrorKind::Config, "invalid configuration").with_source(error)
+/// Everything that is wrong with a part of a configuration file, in the order of the file.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+#[serde(transparent)]
+pub struct ConfigErrors(Vec<ConfigError>);
+
+impl ConfigErrors {
+    /// Collects errors. `None` if there is none.
+    pub fn new(errors: impl IntoIterator<Item = ConfigError>) -> Option<Self> {
+        let mut errors: Vec<ConfigError> = errors.into_iter().collect();
+        // Errors without a place are about the whole file.
+        errors.sort_by_key(|error| error.location);
+        errors.dedup();
+        (!errors.is_empty()).then_some(Self(errors))
+    }
+
+    /// The errors, in the order of the file.
+    pub fn iter(&self) -> std::slice::Iter<'_, ConfigError> {
+        self.0.iter()
+    }
+
+    /// The first of them.
+    pub fn first(&self) -> &ConfigError {
+        &self.0[0]
+    }
+
+    /// The error that a provider or step gives: `prefix: invalid config: reason`.
+    pub fn into_error(self, prefix: &str) -> Error {
+        let message = format!("{prefix}: invalid config: {}", self.first().message);
+        Error::new(ErrorKind::Config, message).with_source(self)
     }
 }
+
+impl From<ConfigError> for ConfigErrors {
+    fn from(error: ConfigError) -> Self {
+        Self(vec![error])
+    }
+}
+
+impl From<ConfigErrors> for Error {
+    fn from(errors: ConfigErrors) -> Self {
+        Self::new(ErrorKind::Config, "invalid configuration").with_source(errors)
+    }
+}
+
+impl From<ConfigError> for Error {
+    fn from(error: ConfigError) -> Self {
+        ConfigErrors::from(error).into()
+    }
+}
+
+impl IntoIterator for ConfigErrors {
+    type Item = ConfigError;
+    type IntoIter = std::vec::IntoIter<ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.0.into_iter()
+    }
+}
+
+impl<'a> IntoIterator for &'a ConfigErrors {
+    type Item = &'a ConfigError;
+    type IntoIter = std::slice::Iter<'a, ConfigError>;
+
+    fn into_iter(self) -> Self::IntoIter {
+        self.iter()
+    }
+}
+
+impl fmt::Display for ConfigErrors {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (index, error) in self.0.iter().enumerate() {
+            if index > 0 {
+                f.write_str("\n")?;
+            }
+            write!(f, "{error}")?;
+        }
+        Ok(())
+    }
+}
+
+impl std::error::Error for ConfigErrors {}
 
 /// Splits serde's message into its parts: path, text and, for an unknown name, the nearest one.
 pub(super) fn explain(message: &str, at: Option<Location>) -> (String, String, Option<String>) {

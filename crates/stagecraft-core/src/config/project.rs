@@ -9,7 +9,7 @@ use serde::de::IgnoredAny;
 
 use super::block::ConfigBlock;
 use super::document::Document;
-use super::error::{ConfigError, nearest, unsupported};
+use super::error::{ConfigError, ConfigErrors, nearest, unsupported};
 use super::map::UniqueMap;
 use crate::name::ProjectName;
 
@@ -93,11 +93,11 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] for an unknown key, a wrong type, a missing key or a key that is not
+    /// [`ConfigErrors`] for unknown keys, wrong types, missing keys and keys that are not
     /// supported yet.
-    pub fn new(document: Document) -> Result<Self, ConfigError> {
+    pub fn new(document: Document) -> Result<Self, ConfigErrors> {
         let envelope = document
-            .decode::<Option<Envelope>>(&[])?
+            .parse::<Option<Envelope>>(&[])?
             .flatten()
             .ok_or_else(|| document.error(&[], "the file is empty"))?;
         Ok(Self {
@@ -165,7 +165,7 @@ impl Project {
     /// # Errors
     ///
     /// One [`ConfigError`] for each of them.
-    pub fn check_keys(&self, known: &KnownKeys<'_>) -> Result<(), Vec<ConfigError>> {
+    pub fn check_keys(&self, known: &KnownKeys<'_>) -> Result<(), ConfigErrors> {
         let mut errors = Vec::new();
         let mut check = |path: &[&str], name: &str, known: &[&str], what: &str| {
             if !known.contains(&name) {
@@ -197,11 +197,7 @@ impl Project {
         {
             check(&["infra", "bootstrap", key], key, known.bootstrap, "key");
         }
-        if errors.is_empty() {
-            Ok(())
-        } else {
-            Err(errors)
-        }
+        ConfigErrors::new(errors).map_or(Ok(()), Err)
     }
 
     fn block(&self, path: &[&str]) -> ConfigBlock {
@@ -226,6 +222,7 @@ mod tests {
 
     fn project(text: &str) -> Result<Project, ConfigError> {
         Project::new(Document::new("stagecraft.yml", text).unwrap())
+            .map_err(|errors| errors.first().clone())
     }
 
     #[test]

@@ -1,9 +1,11 @@
 //! What the configuration says about Docker.
 
 use std::borrow::Cow;
+use std::str::FromStr;
 
 use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
-use serde::Deserialize;
+use serde::{Deserialize, Deserializer};
+use stagecraft_core::config::parse_text;
 
 /// The configuration of the step `docker`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -43,8 +45,7 @@ pub enum InstallMethod {
 }
 
 /// Which version is wanted.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
-#[serde(try_from = "String")]
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DockerVersion {
     /// Whatever is newest when Docker is installed.
     Latest,
@@ -64,10 +65,16 @@ impl DockerVersion {
     }
 }
 
-impl TryFrom<String> for DockerVersion {
-    type Error = String;
+impl<'de> Deserialize<'de> for DockerVersion {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        parse_text(deserializer)
+    }
+}
 
-    fn try_from(value: String) -> Result<Self, String> {
+impl FromStr for DockerVersion {
+    type Err = String;
+
+    fn from_str(value: &str) -> Result<Self, String> {
         if value == "latest" {
             return Ok(Self::Latest);
         }
@@ -76,7 +83,7 @@ impl TryFrom<String> for DockerVersion {
             (1..=4).contains(&part.len()) && part.bytes().all(|byte| byte.is_ascii_digit())
         };
         if parts.len() <= 3 && parts.iter().all(is_number) {
-            Ok(Self::Pinned(value))
+            Ok(Self::Pinned(value.to_owned()))
         } else {
             Err(format!(
                 "invalid docker version {value:?}: write `latest` or numbers such as \"27.5.1\""
@@ -106,12 +113,12 @@ mod tests {
     #[test]
     fn only_latest_and_numbers_are_versions() {
         for good in ["latest", "27", "27.5", "27.5.1"] {
-            assert!(DockerVersion::try_from(good.to_owned()).is_ok(), "{good}");
+            assert!(good.parse::<DockerVersion>().is_ok(), "{good}");
         }
         for bad in [
             "", "newest", "27.", "27.5.1.2", "27.5.1-1", "v27", "27 ", "$(id)", "27.*",
         ] {
-            assert!(DockerVersion::try_from(bad.to_owned()).is_err(), "{bad}");
+            assert!(bad.parse::<DockerVersion>().is_err(), "{bad}");
         }
     }
 

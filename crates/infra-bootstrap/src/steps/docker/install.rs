@@ -166,7 +166,7 @@ mod tests {
     fn pin_names_exactly_what_it_means() {
         let pattern = |version: &str| {
             let config = DockerConfig {
-                version: DockerVersion::try_from(version.to_owned()).unwrap(),
+                version: version.parse().unwrap(),
                 ..DockerConfig::default()
             };
             let script = script(&config, INSTALL);

@@ -21,6 +21,14 @@ impl BootstrapConfig {
     /// The keys of `infra.bootstrap` that this type reads. All others belong to steps.
     pub const KEYS: &'static [&'static str] = &["readiness", "ssh"];
 
+    /// The schemas of [`KEYS`](Self::KEYS), for the schema of the whole file.
+    pub fn schemas() -> [(&'static str, schemars::Schema); 2] {
+        [
+            ("readiness", schemars::schema_for!(ReadinessConfig)),
+            ("ssh", schemars::schema_for!(SshSettings)),
+        ]
+    }
+
     /// Reads both blocks from the project's file.
     ///
     /// # Errors

@@ -139,6 +139,11 @@ pub(crate) struct InitArgs {
 pub(crate) enum ConfigCommand {
     /// Check the configuration; no account, no network and no secret is needed
     Validate,
+    /// Print the JSON schema of the configuration, for editors
+    #[command(after_help = "Example:
+  stagecraft config schema > .stagecraft.schema.json
+  # yaml-language-server: $schema=.stagecraft.schema.json   (first line of stagecraft.yml)")]
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

@@ -23,6 +23,10 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     match command {
         Command::Init(args) => init::run(&global, &args, output).await,
         Command::Config(ConfigCommand::Validate) => validate(&global, output),
+        Command::Config(ConfigCommand::Schema) => {
+            output.document(&load::schema()?);
+            Ok(Exit::Done)
+        }
         Command::Providers => providers(output),
         Command::Infra(command) => infra::run(&global, &command, output).await,
         Command::Sandbox(args) => sandbox::run(&global, args, output).await,

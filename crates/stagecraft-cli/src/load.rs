@@ -5,7 +5,9 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
-use stagecraft_core::config::{ConfigError, ConfigErrors, Document, KnownKeys, Project};
+use stagecraft_core::config::{
+    ConfigError, ConfigErrors, Document, KnownKeys, Project, project_schema,
+};
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup as _,
     NetworkProvider, Registry,
@@ -138,6 +140,12 @@ fn check_keys(project: &Project, registry: &Registry) -> Result<(), Error> {
         bootstrap: &bootstrap,
     };
     Ok(project.check_keys(&known)?)
+}
+
+/// The JSON schema of the file, for the providers and steps of this program.
+pub(crate) fn schema() -> anyhow::Result<serde_json::Value> {
+    let registry = builtin::registry()?;
+    Ok(project_schema(&registry, &BootstrapConfig::schemas()))
 }
 
 impl Loaded {

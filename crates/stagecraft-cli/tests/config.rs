@@ -116,6 +116,38 @@ fn mistakes_of_all_parts_are_told_in_one_pass_in_the_order_of_the_file() {
 }
 
 #[test]
+fn schema_covers_every_part_and_all_its_references_resolve() {
+    let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+        .args(["config", "schema"])
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(0));
+    let text = String::from_utf8(output.stdout).unwrap();
+    let schema: serde_json::Value = serde_json::from_str(&text).unwrap();
+    for path in [
+        "/properties/project",
+        "/properties/cloud/properties/providers/properties/digitalocean/properties/token_env/description",
+        "/properties/network/properties/providers/properties/tailscale/properties/tailnet_domain",
+        "/properties/infra/properties/bootstrap/properties/docker/properties/version",
+        "/properties/infra/properties/bootstrap/properties/network/properties/provider",
+        "/properties/infra/properties/bootstrap/properties/ssh/properties/port",
+        "/properties/infra/properties/bootstrap/properties/readiness/properties/deadline",
+    ] {
+        assert!(schema.pointer(path).is_some(), "{path}");
+    }
+    let references: Vec<&str> = text
+        .lines()
+        .filter_map(|line| line.trim().strip_prefix("\"$ref\": \"#"))
+        .map(|rest| rest.trim_end_matches(',').trim_end_matches('"'))
+        .collect();
+    assert!(!references.is_empty());
+    for reference in references {
+        assert!(schema.pointer(reference).is_some(), "{reference}");
+    }
+}
+
+#[test]
 fn missing_file_says_how_to_make_one() {
     let directory = TempDir::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))

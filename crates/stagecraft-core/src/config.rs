@@ -10,6 +10,7 @@ mod duration;
 mod error;
 mod map;
 mod project;
+mod schema;
 mod text;
 
 pub use block::ConfigBlock;
@@ -18,6 +19,7 @@ pub use duration::ConfigDuration;
 pub use error::{ConfigError, ConfigErrors, Location, unsupported};
 pub use map::UniqueMap;
 pub use project::{KnownKeys, Project};
+pub use schema::project_schema;
 pub use text::{is_variable_name, parse_text};
 
 pub(crate) use error::nearest;

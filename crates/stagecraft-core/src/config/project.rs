@@ -26,7 +26,7 @@ pub struct Project {
     expecting = "a mapping with keys such as `project`, `cloud`, `network` and `infra`"
 )]
 #[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
-struct Envelope {
+pub(super) struct Envelope {
     project: Option<ProjectSection>,
     cloud: Option<ProviderSection>,
     network: Option<ProviderSection>,
@@ -58,7 +58,7 @@ struct Envelope {
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key `name`")]
 #[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
-struct ProjectSection {
+pub(super) struct ProjectSection {
     /// The project's name; its hosts bear it in a tag.
     name: ProjectName,
     #[serde(default, deserialize_with = "unsupported")]
@@ -70,7 +70,7 @@ struct ProjectSection {
     deny_unknown_fields,
     expecting = "a mapping with the keys `provider` and `providers`"
 )]
-struct ProviderSection {
+pub(super) struct ProviderSection {
     /// The id of the provider.
     provider: String,
     /// Each provider's own configuration.
@@ -81,7 +81,7 @@ struct ProviderSection {
 
 #[derive(Debug, Deserialize, JsonSchema)]
 #[serde(deny_unknown_fields, expecting = "a mapping with the key `bootstrap`")]
-struct InfraSection {
+pub(super) struct InfraSection {
     /// How hosts are made ready: `ssh`, `readiness`, and one block for each step.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]

@@ -3,6 +3,7 @@
 mod demo;
 mod measure;
 mod process;
+mod status;
 mod test;
 mod tidy;
 
@@ -15,6 +16,7 @@ Usage: cargo xtask COMMAND
 
   demo       build, then run the whole life of three hosts in a sandbox
   test       run everything that CI runs; installs what that needs where it may
+  status     write the pages about what is done; with --check, only tell what is wrong
   tidy       check the rules about crates that the compiler does not
   measure    print the size and the start-up time of the release build
 ";
@@ -30,6 +32,8 @@ fn main() -> ExitCode {
     let result = match arguments.as_slice() {
         ["demo"] => demo::demo(),
         ["test"] => test::run_all(),
+        ["status"] => status::run(status::Mode::Write),
+        ["status", "--check"] => status::run(status::Mode::Check),
         ["tidy"] => tidy::run(),
         ["measure"] => measure::run_all(),
         ["--help" | "-h" | "help"] => {

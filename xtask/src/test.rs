@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use crate::process::{cargo, output, run, target};
-use crate::{demo, measure, tidy};
+use crate::{demo, measure, status, tidy};
 
 /// What the suite runs beside cargo: the program, and Debian's package with it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -18,6 +18,7 @@ const PROGRAMS: &[(&str, &str)] = &[
 pub(crate) fn run_all() -> Result<()> {
     install_programs()?;
     tidy::run()?;
+    status::run(status::Mode::Check)?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args([
         "clippy",

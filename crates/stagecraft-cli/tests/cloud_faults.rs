@@ -407,20 +407,21 @@ async fn host_that_lost_its_tags_is_left_and_told() {
     );
     lab.control().add_fault(slow);
     let down = ["infra", "down", "--confirm", "staging"];
-    let ((), finished) = tokio::join!(
-        async {
-            while lab
-                .control()
-                .requests()
-                .last()
-                .is_none_or(|last| !last.target.starts_with("/v2/droplets?per_page="))
-            {
-                tokio::task::yield_now().await;
-            }
-            lab.control().set_tags(droplet.id, &[]).unwrap();
-        },
-        lab.run(&down)
-    );
+    lab.control().clear_requests();
+    let retag = async {
+        let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+        let is_listing = || {
+            let requests = lab.control().requests();
+            requests
+                .iter()
+                .any(|request| request.target.starts_with("/v2/droplets?per_page="))
+        };
+        while !is_listing() {
+            look.tick().await;
+        }
+        lab.control().set_tags(droplet.id, &[]).unwrap();
+    };
+    let ((), finished) = tokio::join!(retag, lab.run(&down));
     finished.expect_code(10);
     assert!(
         finished.stdout.contains("no longer bears the tags"),

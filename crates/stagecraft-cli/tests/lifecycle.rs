@@ -134,9 +134,12 @@ async fn foreign_hosts_and_undeclared_hosts_are_never_touched() {
     let up = lab.run(&["infra", "up", "--yes", "--no-bootstrap"]).await;
     assert!(up.expect_code(0).stdout.contains("not declared; stays"));
     assert_eq!(lab.names().len(), 6, "`up` never deletes");
-    lab.run(&["infra", "down", "--confirm", "staging"])
-        .await
-        .expect_code(0);
+    let down = lab.run(&["infra", "down", "--confirm", "staging"]).await;
+    assert!(
+        down.expect_code(0).stdout.contains("stays"),
+        "{}",
+        down.stdout
+    );
     assert_eq!(lab.names(), ["staging-app-9", "staging-old", "web"]);
     lab.shutdown().await;
 }

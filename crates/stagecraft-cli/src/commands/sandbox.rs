@@ -1,6 +1,6 @@
 //! `stagecraft sandbox`: a cloud on this machine.
 
-use std::io::Write as _;
+use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
 use std::os::unix::fs::OpenOptionsExt as _;
 use std::os::unix::process::ExitStatusExt as _;
@@ -171,15 +171,23 @@ async fn run_command(command: &[String], variables: &[(String, String)]) -> anyh
         .spawn()
         .with_context(|| format!("cannot run {}", command[0]))?;
     let pid = child.id().map(|pid| pid.to_string());
-    // Ctrl-C reaches the command by itself, other signals are handed on; the sandbox stays
-    // until the command has ended.
+    // Ctrl-C on a terminal reaches the command by itself, all else is handed on; the sandbox
+    // stays until the command has ended.
+    let on_terminal = std::io::stdin().is_terminal();
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("lost the command")?,
-            kind = interruption() => if let (Interruption::Terminate, Some(pid)) = (kind, &pid) {
-                let kill = tokio::process::Command::new("kill").args(["-TERM", pid]).status().await;
-                kill.context("cannot end the command")?;
-            },
+            kind = interruption() => {
+                let signal = match kind {
+                    Interruption::Keyboard if on_terminal => continue,
+                    Interruption::Keyboard => "-INT",
+                    Interruption::Terminate => "-TERM",
+                };
+                if let Some(pid) = &pid {
+                    let kill = tokio::process::Command::new("kill").args([signal, pid]).status().await;
+                    kill.context("cannot end the command")?;
+                }
+            }
         }
     };
     let code = status

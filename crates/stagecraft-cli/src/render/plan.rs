@@ -106,9 +106,9 @@ fn nothing_to_delete(plan: &InfraPlan) -> String {
         )
     } else {
         format!(
-            "\n{YELLOW}Nothing to delete{RESET}, but {} with the tag of {} stay and may cost money.",
-            plural(left, "host"),
-            plan.environment
+            "\n{YELLOW}Nothing to delete{RESET}, but left with the tag of {}, and maybe costing money: {}.",
+            plan.environment,
+            plural(left, "host")
         )
     }
 }

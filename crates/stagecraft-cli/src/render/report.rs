@@ -48,6 +48,15 @@ pub(crate) fn down_text(report: &DownReport) -> String {
             &format!("{}: network: {}", entry.host, outcome_text(&entry.outcome)),
         );
     }
+    for host in &report.plan.unmanaged {
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}stays{RESET} {} (id {}): it bears the environment's tag, but is not ours by its other tags or its name",
+                host.name, host.id
+            ),
+        );
+    }
     let mut parts = vec![format!(
         "{} gone",
         plural(report.apply.deleted.len(), "host")
@@ -83,6 +92,7 @@ pub(crate) fn down_json(report: &DownReport) -> Value {
     let mut value = apply_json(&report.apply);
     value["plan_id"] = json!(report.plan.id());
     value["network"] = json!(report.forgotten);
+    value["unmanaged"] = json!(report.plan.unmanaged);
     value
 }
 

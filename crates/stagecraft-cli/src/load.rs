@@ -170,6 +170,23 @@ impl Loaded {
         .into())
     }
 
+    /// Refuses a key file that is named and is not there, before hosts are created that nobody
+    /// could log in to.
+    pub(crate) fn check_login_key(&self) -> anyhow::Result<()> {
+        let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
+        match ssh.identity {
+            Identity::File(path) if !path.exists() => Err(Error::new(
+                ErrorKind::Config,
+                format!("key file {} does not exist", path.display()),
+            )
+            .with_hint(format!(
+                "correct infra.bootstrap.ssh.private_key_path or {SSH_KEY_VARIABLE}; no host was created"
+            ))
+            .into()),
+            _ => Ok(()),
+        }
+    }
+
     /// An engine over these providers.
     pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
         let mut engine = Engine::new(Arc::clone(&self.cloud));

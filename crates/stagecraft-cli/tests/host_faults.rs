@@ -131,6 +131,27 @@ async fn missing_key_file_is_told_with_its_path() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn missing_key_file_stops_before_hosts_are_created_that_nobody_could_log_in_to() {
+    let mut lab = Lab::api_only(quick()).await;
+    lab.variables
+        .insert("STAGECRAFT_SSH_KEY".into(), "/nonexistent/key".into());
+    let refused = lab.run(&UP).await;
+    let result = refused.expect_code(1).result();
+    assert_eq!(
+        result["error"]["message"],
+        "key file /nonexistent/key does not exist"
+    );
+    assert!(lab.names().is_empty());
+    lab.run(&ONLY_CREATE).await.expect_code(0);
+    assert_eq!(
+        lab.names(),
+        DECLARED,
+        "without a bootstrap no key is needed"
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn changed_host_key_is_a_hard_stop_with_both_fingerprints() {
     let lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);

@@ -36,6 +36,9 @@ pub(super) async fn run(
         }
         return Ok(Exit::Done);
     }
+    if !planned.plan.create.is_empty() && !args.no_bootstrap {
+        loaded.check_login_key()?;
+    }
     if !planned.plan.create.is_empty() && !args.yes {
         approve(&planned, output, &progress, &run).await?;
     }

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use stagecraft_core::config::{ConfigDuration, ConfigErrors, Project, unsupported};
+use stagecraft_core::config::{ConfigBlock, ConfigDuration, ConfigErrors, Project, unsupported};
 
 /// What `infra.bootstrap` says beside the steps' own blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
@@ -35,27 +35,39 @@ impl BootstrapConfig {
     ///
     /// [`ConfigErrors`] with their places in the file.
     pub fn read(project: &Project) -> Result<Self, ConfigErrors> {
-        let readiness_block = project.bootstrap_block("readiness");
-        let readiness: ReadinessConfig = readiness_block.parse()?;
-        for (key, value) in [
-            ("interval", readiness.interval),
-            ("deadline", readiness.deadline),
-        ] {
-            if value.get().is_zero() {
-                return Err(readiness_block
-                    .error(&[key], "must be longer than zero")
-                    .into());
+        let readiness = ReadinessConfig::read(&project.bootstrap_block("readiness"));
+        let ssh = SshSettings::read(&project.bootstrap_block("ssh"));
+        match (readiness, ssh) {
+            (Ok(readiness), Ok(ssh)) => Ok(Self { readiness, ssh }),
+            (readiness, ssh) => {
+                let errors = readiness.err().into_iter().chain(ssh.err()).flatten();
+                Err(ConfigErrors::new(errors).expect("one of them failed"))
             }
         }
-        let ssh_block = project.bootstrap_block("ssh");
-        let ssh: SshSettings = ssh_block.parse()?;
-        if ssh.user.is_empty() {
-            return Err(ssh_block.error(&["user"], "must not be empty").into());
+    }
+}
+
+impl ReadinessConfig {
+    fn read(block: &ConfigBlock) -> Result<Self, ConfigErrors> {
+        let config: Self = block.parse()?;
+        let values = [("interval", config.interval), ("deadline", config.deadline)];
+        let zero = values.iter().filter(|(_, value)| value.get().is_zero());
+        let errors = zero.map(|(key, _)| block.error(&[key], "must be longer than zero"));
+        ConfigErrors::new(errors).map_or(Ok(config), Err)
+    }
+}
+
+impl SshSettings {
+    fn read(block: &ConfigBlock) -> Result<Self, ConfigErrors> {
+        let settings: Self = block.parse()?;
+        let mut errors = Vec::new();
+        if settings.user.is_empty() {
+            errors.push(block.error(&["user"], "must not be empty"));
         }
-        if ssh.port == Some(0) {
-            return Err(ssh_block.error(&["port"], "must not be 0").into());
+        if settings.port == Some(0) {
+            errors.push(block.error(&["port"], "must not be 0"));
         }
-        Ok(Self { readiness, ssh })
+        ConfigErrors::new(errors).map_or(Ok(settings), Err)
     }
 }
 

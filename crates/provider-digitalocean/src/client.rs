@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run};
+use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, SecretSource};
 
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
@@ -40,16 +40,24 @@ pub(crate) struct Client {
 
 impl Client {
     /// Reads token and address from the run. No request is sent.
-    pub(crate) fn new(run: &Run, config: &DigitalOceanConfig) -> Result<Self> {
-        let token = run.secret(&config.token_env).ok_or_else(|| {
-            provider_error(
+    pub(crate) async fn new(
+        run: &Run,
+        source: &SecretSource,
+        config: &DigitalOceanConfig,
+    ) -> Result<Self> {
+        let token = run.secret(source).await.map_err(|error| {
+            provider_error(error.kind(), format!("API token missing from {source}"))
+                .with_source(error)
+        })?;
+        let token = token.ok_or_else(|| {
+            let error = provider_error(
                 ErrorKind::SecretMissing,
-                format!(
-                    "API token missing from environment variable {}",
-                    config.token_env
-                ),
-            )
-            .with_hint(format!("export {}=...", config.token_env))
+                format!("API token missing from {source}"),
+            );
+            match source {
+                SecretSource::Variable(name) => error.with_hint(format!("export {name}=...")),
+                SecretSource::File(_) | SecretSource::Command(_) => error,
+            }
         })?;
         if !token
             .expose_secret()
@@ -58,10 +66,7 @@ impl Client {
         {
             return Err(provider_error(
                 ErrorKind::SecretMissing,
-                format!(
-                    "environment variable {} holds characters that no API token has",
-                    config.token_env
-                ),
+                format!("{source} holds characters that no API token has"),
             ));
         }
         let base = run.variable(API_URL_VARIABLE);

@@ -1,12 +1,16 @@
 //! The `cloud.providers.digitalocean` block.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::time::Duration;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
-use stagecraft_core::config::{ConfigDuration, UniqueMap, is_variable_name, unsupported};
-use stagecraft_core::{EnvironmentName, HostName, HostSpec, NodeName, RoleName};
+use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
+use stagecraft_core::{
+    EnvironmentName, HostName, HostSpec, NodeName, RoleName, SecretKeyError, SecretKeys,
+    SecretSource,
+};
 
 /// The image of hosts that name none.
 const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
@@ -18,9 +22,17 @@ const COUNT_LIMIT: u32 = 1000;
 #[serde(deny_unknown_fields)]
 pub struct DigitalOceanConfig {
     /// The name of the variable that holds the API token, for example `DO_TOKEN`. The token
-    /// itself never stands in the file.
-    #[serde(alias = "tokenEnv")]
-    pub token_env: String,
+    /// itself never stands in the file. One of `token_env`, `token_file` and `token_cmd` is
+    /// required.
+    #[serde(default, alias = "tokenEnv")]
+    pub token_env: Option<String>,
+    /// A file that holds the API token and nothing else, relative to the configuration.
+    #[serde(default, alias = "tokenFile")]
+    pub token_file: Option<PathBuf>,
+    /// A program and its arguments that print the API token, for example
+    /// `[pass, show, digitalocean]`. No shell is involved.
+    #[serde(default, alias = "tokenCmd")]
+    pub token_cmd: Option<Vec<String>>,
     /// The name of the SSH key in the account that new hosts let in. It must exist.
     #[serde(alias = "sshKeyName")]
     pub ssh_key_name: String,
@@ -119,6 +131,23 @@ fn is_token(text: &str) -> bool {
 pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
 
 impl DigitalOceanConfig {
+    /// Where the API token is found.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretKeyError`] if none or several keys say so, or one cannot be what it says.
+    pub fn token(&self) -> Result<SecretSource, SecretKeyError> {
+        // A token could be the name of a variable by its letters.
+        let env = self.token_env.as_deref();
+        let keys = SecretKeys {
+            name: "token",
+            env: env.map(|name| if is_token(name) { "no name" } else { name }),
+            file: self.token_file.as_ref(),
+            cmd: self.token_cmd.as_deref(),
+        };
+        keys.source()
+    }
+
     /// Resolves defaults and counts, and refuses what cannot be carried out.
     pub(crate) fn declared(&self) -> Result<Declared, Vec<Problem>> {
         let mut problems = self.check_keys();
@@ -168,15 +197,11 @@ impl DigitalOceanConfig {
 
     fn check_keys(&self) -> Vec<Problem> {
         let mut problems = Vec::new();
-        if self.token_env.is_empty() {
-            problems.push(Problem::new(&["token_env"], "token_env is required"));
-        } else if !is_variable_name(&self.token_env) || is_token(&self.token_env) {
+        if let Err(error) = self.token() {
+            let path: Vec<&str> = error.key.iter().map(String::as_str).collect();
             problems.push(Problem {
-                is_secret: true,
-                ..Problem::new(
-                    &["token_env"],
-                    "token_env must be the name of a variable, such as DO_TOKEN, never the token itself",
-                )
+                is_secret: error.is_secret,
+                ..Problem::new(&path, error.message)
             });
         }
         if self.ssh_key_name.trim().is_empty() {

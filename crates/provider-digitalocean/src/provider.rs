@@ -8,7 +8,7 @@ use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, Build, BuildContext, CloudFacts, CloudProvider, Descriptor,
     EnvironmentName, Error, ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode,
-    PlanRequest, ProjectName, Result, Run, plan_hosts, tags,
+    PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -53,6 +53,7 @@ fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudPro
 pub struct DigitalOcean {
     config: DigitalOceanConfig,
     declared: Declared,
+    token: SecretSource,
     project: Option<ProjectName>,
     seen: Mutex<Seen>,
 }
@@ -89,8 +90,10 @@ impl DigitalOcean {
         config: DigitalOceanConfig,
         project: Option<ProjectName>,
     ) -> Result<Self, Vec<Problem>> {
+        let declared = config.declared()?;
         Ok(Self {
-            declared: config.declared()?,
+            declared,
+            token: config.token().expect("it was checked with the rest"),
             config,
             project,
             seen: Mutex::default(),
@@ -98,8 +101,8 @@ impl DigitalOcean {
     }
 
     /// Token and address are read from each run anew, so that each blots the token out.
-    fn client(&self, run: &Run) -> Result<Client> {
-        Client::new(run, &self.config)
+    async fn client(&self, run: &Run) -> Result<Client> {
+        Client::new(run, &self.token, &self.config).await
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {
@@ -145,7 +148,7 @@ impl CloudProvider for DigitalOcean {
     }
 
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts> {
-        let client = self.client(run)?;
+        let client = self.client(run).await?;
         let environment = &request.environment;
         {
             let mut seen = self.seen();
@@ -179,7 +182,7 @@ impl CloudProvider for DigitalOcean {
         if plan.create.is_empty() {
             return Ok(Vec::new());
         }
-        let client = self.client(run)?;
+        let client = self.client(run).await?;
         let all = facts::list_all_hosts(&client, run, &plan.environment).await?;
         Ok(preflight::check(facts, plan, &all))
     }
@@ -188,7 +191,7 @@ impl CloudProvider for DigitalOcean {
         let plan = plan.plan();
         let environment = &plan.environment;
         let prepared = async {
-            let client = self.client(run)?;
+            let client = self.client(run).await?;
             let tag = self.tag(&client, run, environment).await?;
             Ok::<_, Error>((client, tag))
         };
@@ -215,7 +218,7 @@ impl CloudProvider for DigitalOcean {
     }
 
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>> {
-        let client = self.client(run)?;
+        let client = self.client(run).await?;
         let tag = facts::spelled_tag(&client, run, environment).await?;
         let mut hosts = facts::list_hosts(&client, run, environment, &tag).await?;
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));

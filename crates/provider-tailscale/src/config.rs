@@ -3,11 +3,12 @@
 mod values;
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use stagecraft_core::RoleName;
 use stagecraft_core::config::unsupported;
+use stagecraft_core::{RoleName, SecretKeyError, SecretKeys, SecretSource};
 
 pub use self::values::{LoginServer, Tag, TailnetDomain, ValueError};
 use crate::version::ClientVersion;
@@ -18,9 +19,17 @@ use crate::version::ClientVersion;
 #[non_exhaustive]
 pub struct TailscaleConfig {
     /// The name of the variable that holds the auth key, for example `TS_AUTHKEY`. Never the
-    /// key itself. Required. The key is read only when a host has to log in.
-    #[serde(alias = "authKeyEnv")]
-    pub auth_key_env: String,
+    /// key itself. One of `auth_key_env`, `auth_key_file` and `auth_key_cmd` is required. The
+    /// key is read only when a host has to log in.
+    #[serde(default, alias = "authKeyEnv")]
+    pub auth_key_env: Option<String>,
+    /// A file that holds the auth key and nothing else, relative to the configuration.
+    #[serde(default, alias = "authKeyFile")]
+    pub auth_key_file: Option<PathBuf>,
+    /// A program and its arguments that print the auth key, for example
+    /// `[pass, show, tailscale]`. No shell is involved.
+    #[serde(default, alias = "authKeyCmd")]
+    pub auth_key_cmd: Option<Vec<String>>,
     /// The tailnet's domain (its `MagicDNS` suffix), for example `tail1234.ts.net`. Required.
     /// A host that belongs to another tailnet is refused, never moved.
     #[serde(alias = "tailnetDomain")]
@@ -80,7 +89,9 @@ impl TailscaleConfig {
     /// A configuration with defaults in all that is not required.
     pub fn new(auth_key_env: impl Into<String>, tailnet_domain: TailnetDomain) -> Self {
         Self {
-            auth_key_env: auth_key_env.into(),
+            auth_key_env: Some(auth_key_env.into()),
+            auth_key_file: None,
+            auth_key_cmd: None,
             tailnet_domain,
             default_tags: Vec::new(),
             role_tags: BTreeMap::new(),
@@ -90,6 +101,21 @@ impl TailscaleConfig {
             oauth: None,
             api_key_env: None,
         }
+    }
+
+    /// Where the auth key is found.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretKeyError`] if none or several keys say so, or one cannot be what it says.
+    pub fn auth_key(&self) -> Result<SecretSource, SecretKeyError> {
+        SecretKeys {
+            name: "auth_key",
+            env: self.auth_key_env.as_deref(),
+            file: self.auth_key_file.as_ref(),
+            cmd: self.auth_key_cmd.as_deref(),
+        }
+        .source()
     }
 
     /// The tags that a node of a role must bear: sorted, each once.
@@ -163,8 +189,8 @@ mod tests {
         }
         let error = parse("auth_key_env: K\ntailnet_domain: tailnet\n").unwrap_err();
         assert!(error.to_string().contains("at least one dot"), "{error}");
-        let error = parse("tailnet_domain: t.ts.net\n").unwrap_err();
-        assert!(error.to_string().contains("missing field `auth_key_env`"));
+        let error = parse("auth_key_env: K\n").unwrap_err();
+        assert!(error.to_string().contains("missing field `tailnet_domain`"));
     }
 
     #[test]

@@ -23,9 +23,9 @@ pub(crate) enum Failure {
     Download(String),
     #[error("tailscale provider: tailscaled does not answer")]
     DaemonSilent,
-    #[error("tailscale provider: auth key missing from environment variable {0}")]
+    #[error("tailscale provider: auth key missing from {0}")]
     KeyMissing(String),
-    #[error("tailscale provider: value of environment variable {0} is not an auth key")]
+    #[error("tailscale provider: {0} does not hold an auth key")]
     KeyMalformed(String),
     #[error("tailscale provider: auth key could not be put onto the host: {0}")]
     KeyNotStored(String),
@@ -106,7 +106,7 @@ impl Failure {
             }
             Self::DaemonSilent => "on the host look at: systemctl status tailscaled",
             Self::KeyMissing(_) | Self::KeyMalformed(_) => {
-                "make an auth key in the admin console under Settings > Keys and put it into that variable"
+                "make an auth key in the admin console under Settings > Keys and put it there"
             }
             Self::KeyInvalid => {
                 "the key is unknown, revoked, expired or used up; make a new one in the admin console under Settings > Keys"
@@ -235,7 +235,10 @@ mod tests {
             assert!(error.to_string().starts_with("tailscale provider: "));
         }
         assert_eq!(
-            Error::from(Failure::KeyMissing("TS_AUTHKEY".into())).to_string(),
+            Error::from(Failure::KeyMissing(
+                "environment variable TS_AUTHKEY".into()
+            ))
+            .to_string(),
             "tailscale provider: auth key missing from environment variable TS_AUTHKEY"
         );
     }

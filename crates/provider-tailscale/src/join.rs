@@ -23,15 +23,13 @@ const SETTINGS: &str = include_str!("scripts/settings.sh");
 /// The time for `tailscale up`, which gives up by itself after 60 s and is ended after 90 s.
 const UP_DEADLINE: Duration = Duration::from_mins(2);
 
-/// The auth key, from the variable that the configuration names.
-pub(crate) fn auth_key(session: &Session<'_>) -> Result<SecretString> {
-    let name = &session.target.config.auth_key_env;
-    let key = session
-        .run
-        .secret(name)
-        .ok_or_else(|| Failure::KeyMissing(name.clone()))?;
+/// The auth key, from where the configuration says.
+pub(crate) async fn auth_key(session: &Session<'_>) -> Result<SecretString> {
+    let source = session.auth_key;
+    let key = session.run.secret(source).await?;
+    let key = key.ok_or_else(|| Failure::KeyMissing(source.to_string()))?;
     if key.expose_secret().contains(char::is_whitespace) {
-        return Err(Failure::KeyMalformed(name.clone()).into());
+        return Err(Failure::KeyMalformed(source.to_string()).into());
     }
     Ok(key)
 }
@@ -43,7 +41,7 @@ pub(crate) fn auth_key(session: &Session<'_>) -> Result<SecretString> {
 /// file is removed by a command of its own, also in a run that was cancelled. Its name is new
 /// each time. What a session that was killed has left goes with a later join, 10 minutes on.
 pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
-    let key = auth_key(session)?;
+    let key = auth_key(session).await?;
     let prepared = session.script(PREPARE.to_owned(), SHORT, "join").await?;
     if !prepared.is_success() {
         let failure = Failure::KeyNotStored(last_line(session, &prepared));

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use stagecraft_core::config::{ConfigBlock, ConfigErrors, is_variable_name};
+use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{
     Build, BuildContext, Change, Descriptor, Error, ErrorKind, Joined, NetworkProvider, NodeName,
-    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepOutcome,
+    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, SecretSource, StepOutcome,
 };
 
 use crate::builder::TailscaleBuilder;
@@ -34,6 +34,7 @@ stagecraft_core::register!(DESCRIPTOR);
 #[derive(Debug, Clone)]
 pub struct Tailscale {
     config: TailscaleConfig,
+    auth_key: SecretSource,
     waits: Waits,
 }
 
@@ -66,16 +67,17 @@ impl Tailscale {
     /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does
     /// not repeat the value, which may be a key in the wrong place.
     pub fn new(config: TailscaleConfig) -> Result<Self> {
-        if !is_variable_name(&config.auth_key_env) {
-            return Err(Error::new(
+        let auth_key = config.auth_key().map_err(|error| {
+            Error::new(
                 ErrorKind::Config,
-                format!("tailscale provider: auth_key_env {VARIABLE_RULE}"),
+                format!("tailscale provider: {}", error.message),
             )
             .with_provider(ID)
-            .with_operation("build"));
-        }
+            .with_operation("build")
+        })?;
         Ok(Self {
             config,
+            auth_key,
             waits: Waits::default(),
         })
     }
@@ -147,6 +149,7 @@ impl Tailscale {
         Session {
             run,
             remote,
+            auth_key: &self.auth_key,
             target: Target::new(&self.config, node),
             waits: self.waits,
         }
@@ -159,8 +162,8 @@ impl NetworkProvider for Tailscale {
         ID
     }
 
-    fn join_variables(&self) -> Vec<String> {
-        vec![self.config.auth_key_env.clone()]
+    fn join_secrets(&self) -> Vec<SecretSource> {
+        vec![self.auth_key.clone()]
     }
 
     fn probe(&self) -> ProbeScript {
@@ -211,9 +214,6 @@ impl NetworkProvider for Tailscale {
     }
 }
 
-const VARIABLE_RULE: &str =
-    "must be the name of a variable (letters, digits and '_'), not the key itself";
-
 fn changes(actions: &[Action], target: &Target<'_>) -> Vec<Change> {
     actions.iter().map(|action| action.change(target)).collect()
 }
@@ -225,11 +225,8 @@ fn build_provider(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn Netwo
             .with_provider(DESCRIPTOR.id)
     };
     let config: TailscaleConfig = block.parse().map_err(invalid)?;
-    if !is_variable_name(&config.auth_key_env) {
-        let mut error = block.error(&["auth_key_env"], VARIABLE_RULE);
-        // The line may hold a key in the wrong place.
-        error.excerpt = None;
-        return Err(invalid(error.into()));
+    if let Err(error) = config.auth_key() {
+        return Err(invalid(block.secret_error(error).into()));
     }
     Ok(Arc::new(Tailscale::new(config)?))
 }

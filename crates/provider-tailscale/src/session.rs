@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Error, ErrorKind, Joined, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteOutput, Result,
-    Run, seconds,
+    Run, SecretSource, seconds,
 };
 
 use crate::decide::{Action, Target};
@@ -48,6 +48,7 @@ impl Default for Waits {
 pub(crate) struct Session<'a> {
     pub(crate) run: &'a Run,
     pub(crate) remote: &'a dyn Remote,
+    pub(crate) auth_key: &'a SecretSource,
     pub(crate) target: Target<'a>,
     pub(crate) waits: Waits,
 }
@@ -71,7 +72,7 @@ impl Session<'_> {
             }
             if pending.contains(&Action::Join) {
                 // A missing key is to be told before anything is changed.
-                join::auth_key(self)?;
+                join::auth_key(self).await?;
             }
             self.run.check()?;
             facts = self.perform(action, &facts).await?;

@@ -8,12 +8,12 @@ use std::sync::Arc;
 
 use clap::CommandFactory as _;
 use serde_json::json;
-use stagecraft_core::{EventSink, Run};
+use stagecraft_core::{EventSink, Lookup, Run};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command, ConfigCommand, GlobalArgs};
-use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
+use crate::load::Loaded;
 use crate::output::{GREEN, Output, RESET};
 use crate::{builtin, load};
 
@@ -49,8 +49,8 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
 }
 
 /// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
-fn start_run(events: Arc<dyn EventSink>) -> Run {
-    let run = Run::new(events, Arc::new(ProcessEnvironment));
+fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
+    let run = Run::new(events, Arc::clone(&loaded.lookup) as Arc<dyn Lookup>);
     let cancel = run.cancellation().clone();
     tokio::spawn(async move {
         interruption().await;

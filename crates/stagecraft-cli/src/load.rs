@@ -9,7 +9,7 @@ use stagecraft_core::config::{
     ConfigError, ConfigErrors, Document, KnownKeys, Project, project_schema,
 };
 use stagecraft_core::{
-    BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup as _,
+    BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup,
     NetworkProvider, Registry,
 };
 use stagecraft_engine::Engine;
@@ -17,7 +17,8 @@ use stagecraft_ssh::{Identity, SshConfig, SshConnector};
 
 use crate::args::GlobalArgs;
 use crate::builtin;
-use crate::environment::ProcessEnvironment;
+use crate::environment::{ProcessEnvironment, expand_home};
+use crate::lookup::ProjectLookup;
 
 /// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
@@ -32,10 +33,12 @@ pub(crate) struct Loaded {
     steps: Vec<Arc<dyn HostStep>>,
     bootstrap: BootstrapConfig,
     directory: PathBuf,
+    /// Where the run finds variables and secrets.
+    pub(crate) lookup: Arc<ProjectLookup>,
 }
 
-/// Reads the file. Everything in it is checked, nothing outside it is read.
-pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
+/// Reads the file, and the variables that it is written with.
+pub(crate) fn read_project(path: &Path) -> anyhow::Result<(Project, Arc<ProjectLookup>)> {
     let bytes = std::fs::read(path).with_context(|| {
         format!(
             "cannot read {}: write one with `stagecraft init`, or name another by --config",
@@ -45,13 +48,25 @@ pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
     let text = String::from_utf8(bytes)
         .with_context(|| format!("{} is not a text in UTF-8", path.display()))?;
     let document = Document::new(path.display().to_string(), text).map_err(Error::from)?;
-    Ok(Project::new(document).map_err(Error::from)?)
+    let document = document.with_variables(Arc::new(ProcessEnvironment));
+    let mut lookup = ProjectLookup::new(path.parent().unwrap_or(Path::new("")).to_path_buf());
+    let env_file = document.parse::<PathBuf>(&["env_file"]);
+    if let Some(named) = env_file.map_err(Error::from)? {
+        lookup.read_env_file(&named).map_err(|message| {
+            let message = format!("{}: {message}", named.display());
+            Error::from(document.error(&["env_file"], message))
+        })?;
+    }
+    let lookup = Arc::new(lookup);
+    let document = document.with_variables(Arc::clone(&lookup) as Arc<dyn Lookup>);
+    let project = Project::new(document).map_err(Error::from)?;
+    Ok((project, lookup))
 }
 
 /// Reads the file and builds what it chooses. No I/O beyond that.
 pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let registry = builtin::registry()?;
-    let project = read_project(&global.config)?;
+    let (project, lookup) = read_project(&global.config)?;
     let mut flaws = Flaws::default();
     flaws.take(check_keys(&project, &registry))?;
     let mut context = BuildContext {
@@ -91,6 +106,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
             .parent()
             .unwrap_or(Path::new(""))
             .to_path_buf(),
+        lookup,
     })
 }
 
@@ -247,11 +263,4 @@ fn usual_identities() -> Vec<Identity> {
         .filter(|path| path.exists())
         .map(Identity::File);
     agent.into_iter().chain(files).collect()
-}
-
-fn expand_home(path: &Path) -> PathBuf {
-    match (path.strip_prefix("~"), ProcessEnvironment.get("HOME")) {
-        (Ok(rest), Some(home)) => Path::new(&home).join(rest),
-        _ => path.to_path_buf(),
-    }
 }

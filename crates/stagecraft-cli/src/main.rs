@@ -7,6 +7,7 @@ mod environment;
 mod exit;
 mod failure;
 mod load;
+mod lookup;
 mod output;
 mod progress;
 mod render;

@@ -4,14 +4,16 @@
 //! the file, so that every error keeps file, line and column.
 
 mod block;
-mod check;
+mod decode;
 mod document;
 mod duration;
 mod error;
+mod keys;
 mod map;
 mod project;
 mod schema;
 mod text;
+mod variables;
 
 pub use block::ConfigBlock;
 pub use document::Document;

@@ -16,6 +16,7 @@ mod probe;
 mod registry;
 mod remote;
 mod run;
+mod secret;
 mod shell;
 mod step;
 pub mod tags;
@@ -43,6 +44,7 @@ pub use remote::{
     Upload,
 };
 pub use run::{Lookup, PollPolicy, Run, seconds};
+pub use secret::{SecretKeyError, SecretKeys, SecretSource};
 pub use shell::shell_quote;
 pub use step::{Decision, HostContext, HostStep};
 

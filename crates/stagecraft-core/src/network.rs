@@ -11,6 +11,7 @@ use crate::outcome::StepOutcome;
 use crate::probe::{ProbeFacts, ProbeScript};
 use crate::remote::Remote;
 use crate::run::Run;
+use crate::secret::SecretSource;
 
 /// Joins hosts to one network.
 #[async_trait]
@@ -18,8 +19,8 @@ pub trait NetworkProvider: Send + Sync + std::fmt::Debug {
     /// The provider's id.
     fn id(&self) -> &'static str;
 
-    /// The variables that must be set before a new host can join.
-    fn join_variables(&self) -> Vec<String> {
+    /// The secrets without which no new host can join.
+    fn join_secrets(&self) -> Vec<SecretSource> {
         Vec::new()
     }
 

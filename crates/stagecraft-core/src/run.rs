@@ -2,22 +2,38 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
+use async_trait::async_trait;
 use secrecy::{ExposeSecret, SecretString};
 use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventSink, NoEvents};
 use crate::name::HostName;
+use crate::secret::SecretSource;
 
-/// Where names of variables are looked up. Only the CLI reads the environment.
+/// Where variables and secrets are looked up. Only the CLI reads the environment.
+#[async_trait]
 pub trait Lookup: Send + Sync + std::fmt::Debug {
     /// The value of a variable, or `None` if it is not set.
     fn get(&self, name: &str) -> Option<String>;
+
+    /// Reads a file, or what a command prints. Never called for a variable.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SecretMissing`] if it cannot be read. Here: [`ErrorKind::Unsupported`].
+    async fn read(&self, source: &SecretSource) -> Result<String> {
+        Err(Error::new(
+            ErrorKind::Unsupported,
+            format!("this program does not read secrets from {source}"),
+        ))
+    }
 }
 
+#[async_trait]
 impl Lookup for BTreeMap<String, String> {
     fn get(&self, name: &str) -> Option<String> {
         Self::get(self, name).cloned()
@@ -44,7 +60,7 @@ pub struct Run {
 struct Shared {
     events: Arc<dyn EventSink>,
     lookup: Arc<dyn Lookup>,
-    secrets: Mutex<Vec<SecretString>>,
+    secrets: Mutex<BTreeMap<SecretSource, SecretString>>,
 }
 
 impl Default for Run {
@@ -108,40 +124,45 @@ impl Run {
             .filter(|value| !value.is_empty())
     }
 
-    /// The secret in a variable. From now on the run blots it out of texts.
+    /// The secret of a source, or `None` if it is a variable that is not set, or is empty.
     ///
-    /// White space around it is cut: it comes from files that end in a newline.
-    pub fn secret(&self, name: &str) -> Option<SecretString> {
-        let value = self.variable(name)?;
+    /// From now on the run blots it out of texts. A file or command is read once in a run.
+    /// White space around a secret is cut: it comes from files that end in a newline.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SecretMissing`] if the file or command gives none.
+    pub async fn secret(&self, source: &SecretSource) -> Result<Option<SecretString>> {
+        let known = self.secrets().get(source).cloned();
+        let value = match (source, known) {
+            // A variable is looked up each time: that costs nothing.
+            (SecretSource::Variable(name), _) => self.variable(name).unwrap_or_default(),
+            (_, Some(known)) => return Ok(Some(known)),
+            (_, None) => self.shared.lookup.read(source).await?,
+        };
         let value = value.trim();
         if value.is_empty() {
-            return None;
+            return Ok(None);
         }
         let secret = SecretString::from(value);
-        let mut secrets = self
-            .shared
-            .secrets
-            .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        if !secrets
-            .iter()
-            .any(|known| known.expose_secret() == secret.expose_secret())
-        {
-            secrets.push(secret.clone());
-        }
-        Some(secret)
+        self.secrets().insert(source.clone(), secret.clone());
+        Ok(Some(secret))
     }
 
     /// The text with every secret of this run replaced by `***`.
     pub fn redact(&self, text: &str) -> String {
-        let secrets = self
-            .shared
+        self.secrets()
+            .values()
+            .fold(text.to_owned(), |text, secret| {
+                text.replace(secret.expose_secret(), "***")
+            })
+    }
+
+    fn secrets(&self) -> MutexGuard<'_, BTreeMap<SecretSource, SecretString>> {
+        self.shared
             .secrets
             .lock()
-            .unwrap_or_else(PoisonError::into_inner);
-        secrets.iter().fold(text.to_owned(), |text, secret| {
-            text.replace(secret.expose_secret(), "***")
-        })
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// Sleeps, or fails at once when the run is cancelled.
@@ -227,18 +248,60 @@ mod tests {
         Run::new(Arc::new(NoEvents), Arc::new(lookup))
     }
 
-    #[test]
-    fn secret_is_trimmed_and_blotted_out_of_texts() {
+    fn token() -> SecretSource {
+        SecretSource::Variable("TOKEN".to_owned())
+    }
+
+    #[tokio::test]
+    async fn secret_is_trimmed_and_blotted_out_of_texts() {
         let run = run_with("TOKEN", "s3cret\n");
         assert_eq!(run.redact("a s3cret b"), "a s3cret b");
-        assert_eq!(run.secret("TOKEN").unwrap().expose_secret(), "s3cret");
+        let secret = run.secret(&token()).await.unwrap().unwrap();
+        assert_eq!(secret.expose_secret(), "s3cret");
         assert_eq!(run.redact("a s3cret b"), "a *** b");
     }
 
-    #[test]
-    fn blank_secret_counts_as_missing() {
-        assert!(run_with("TOKEN", " \n").secret("TOKEN").is_none());
-        assert!(Run::default().secret("TOKEN").is_none());
+    #[tokio::test]
+    async fn blank_secret_counts_as_missing() {
+        let blank = run_with("TOKEN", " \n");
+        assert!(blank.secret(&token()).await.unwrap().is_none());
+        assert!(Run::default().secret(&token()).await.unwrap().is_none());
+    }
+
+    #[tokio::test]
+    async fn file_is_read_once_in_a_run() {
+        #[derive(Debug, Default)]
+        struct Counting(std::sync::atomic::AtomicUsize);
+
+        #[async_trait]
+        impl Lookup for Counting {
+            fn get(&self, _: &str) -> Option<String> {
+                None
+            }
+
+            async fn read(&self, _: &SecretSource) -> Result<String> {
+                let count = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                Ok(format!("secret-{count}\n"))
+            }
+        }
+        let run = Run::new(Arc::new(NoEvents), Arc::new(Counting::default()));
+        let file = SecretSource::File("token.txt".into());
+        for _ in 0..2 {
+            let secret = run.secret(&file).await.unwrap().unwrap();
+            assert_eq!(secret.expose_secret(), "secret-0");
+        }
+        assert_eq!(run.redact("secret-0"), "***");
+    }
+
+    #[tokio::test]
+    async fn program_without_files_says_so() {
+        let file = SecretSource::File("token.txt".into());
+        let error = Run::default().secret(&file).await.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Unsupported);
+        assert_eq!(
+            error.to_string(),
+            "this program does not read secrets from file token.txt"
+        );
     }
 
     #[tokio::test(start_paused = true)]

@@ -75,29 +75,40 @@ impl Engine {
     }
 
     /// Refuses to begin with what cannot end well: every reason at once, before any write.
-    pub(crate) fn check_variables(&self, run: &Run, planned: &Planned) -> Result<()> {
+    pub(crate) async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
         let Some(network) = self.network.as_ref().filter(|_| self.fleet.is_some()) else {
             return Ok(());
         };
         if planned.plan.create.is_empty() {
             return Ok(());
         }
-        let missing: Vec<String> = network
-            .join_variables()
-            .into_iter()
-            .filter(|name| run.variable(name).is_none())
-            .collect();
+        let mut missing = Vec::new();
+        let mut cause = None;
+        for source in network.join_secrets() {
+            match run.secret(&source).await {
+                Ok(Some(_)) => {}
+                Ok(None) => missing.push(source.to_string()),
+                Err(error) => {
+                    missing.push(source.to_string());
+                    cause = Some(error);
+                }
+            }
+        }
         if missing.is_empty() {
             return Ok(());
         }
-        Err(Error::new(
+        let error = Error::new(
             ErrorKind::SecretMissing,
             format!(
-                "{} provider: auth key missing from environment variable {}",
+                "{} provider: auth key missing from {}",
                 network.id(),
                 missing.join(", ")
             ),
         )
-        .with_hint("new hosts could not join the network, so none was created"))
+        .with_hint("new hosts could not join the network, so none was created");
+        Err(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
     }
 }

@@ -39,7 +39,7 @@ impl Engine {
     /// findings, [`ErrorKind::SecretMissing`]. In all of them nothing was written.
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
         guard(&planned, options)?;
-        self.check_variables(run, &planned)?;
+        self.check_secrets(run, &planned).await?;
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint)?;
         let (queue, hosts) = Fleet::queue();

@@ -71,7 +71,8 @@ async fn failed_step_takes_only_those_along_that_need_it() {
     machine.write("run/refuse-first", "");
     let events = Events::default();
     let run = events.run();
-    run.secret("SECRET").unwrap();
+    let secret = stagecraft_core::SecretSource::Variable("SECRET".to_owned());
+    assert!(run.secret(&secret).await.unwrap().is_some());
     let report = Bootstrap::new(Connections::to(machine.clone()), three(), policy())
         .unwrap()
         .host(&run, &environment(), &host("app-1"), Mode::Apply)

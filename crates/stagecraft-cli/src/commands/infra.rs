@@ -29,7 +29,7 @@ async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.environment(global.env.as_ref())?;
     let progress = Progress::beside_a_document(output);
-    let run = start_run(progress.sink());
+    let run = start_run(progress.sink(), &loaded);
     let request = PlanRequest::new(environment, PlanMode::Reconcile);
     let planned = loaded.engine(false)?.plan(&run, &request).await?;
     progress.finish();
@@ -45,7 +45,7 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.environment(global.env.as_ref())?;
     let progress = Progress::beside_a_document(output);
-    let run = start_run(progress.sink());
+    let run = start_run(progress.sink(), &loaded);
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
     if hosts.is_empty() {
         loaded.cloud.declared(&environment)?;

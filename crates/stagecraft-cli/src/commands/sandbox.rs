@@ -84,14 +84,14 @@ pub(super) async fn run(
 /// Reads the names from the configuration, if there is one, so that it works unchanged.
 fn names(path: &Path) -> anyhow::Result<Names> {
     let project = if path.exists() {
-        Some(read_project(path)?)
+        Some(read_project(path)?.0)
     } else {
         None
     };
     let read = |keys: &[&str], default: &str| -> anyhow::Result<String> {
         let document = project.as_ref().map(Project::document);
         let value = document
-            .map(|document| document.decode::<String>(keys))
+            .map(|document| document.parse::<String>(keys))
             .transpose()?;
         Ok(value.flatten().unwrap_or_else(|| default.to_owned()))
     };

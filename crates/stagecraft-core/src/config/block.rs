@@ -7,6 +7,7 @@ use serde::de::DeserializeOwned;
 
 use super::document::Document;
 use super::error::{ConfigError, ConfigErrors};
+use crate::secret::SecretKeyError;
 
 /// A part of the file, opaque to everyone but its owner.
 #[derive(Debug, Clone)]
@@ -35,14 +36,10 @@ impl ConfigBlock {
     /// [`ConfigErrors`] with their places in the file, all in one pass.
     pub fn parse<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, ConfigErrors> {
         let path = self.keys();
-        if let Some(value) = self.document.parse(&path)? {
-            return Ok(value);
+        match self.document.parse(&path)? {
+            Some(value) => Ok(value),
+            None => self.document.absent(&path),
         }
-        serde_yaml::from_str("{}").map_err(|error| {
-            let text = error.to_string();
-            let text = text.split(" at line ").next().unwrap_or_default();
-            self.document.error(&path, text).into()
-        })
     }
 
     /// An error about a key below the block.
@@ -50,6 +47,16 @@ impl ConfigBlock {
         let mut path = self.keys();
         path.extend(below);
         self.document.error(&path, message)
+    }
+
+    /// An error about the keys that name a secret. What may be the secret is not shown.
+    pub fn secret_error(&self, error: SecretKeyError) -> ConfigError {
+        let below: Vec<&str> = error.key.iter().map(String::as_str).collect();
+        let mut shown = self.error(&below, error.message);
+        if error.is_secret {
+            shown.excerpt = None;
+        }
+        shown
     }
 
     fn keys(&self) -> Vec<&str> {

@@ -1,7 +1,9 @@
 //! The text of a configuration file, and decoding of any part of it in place.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
+use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -9,17 +11,27 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
-use super::check::check;
-use super::error::{ConfigError, ConfigErrors, Location, explain};
+use super::decode::{Failed, Trace};
+use super::error::{ConfigError, ConfigErrors, Location, explain, nearest};
+use super::keys::{Keys, keys, snake_case};
+use super::variables;
+use crate::run::Lookup;
+use crate::secret::is_secret_name;
 
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
+/// How many mistakes are told at once.
+const ERROR_LIMIT: usize = 100;
 
 /// A configuration file's text. It is decoded in parts, each from its place in the file.
+///
+/// Bounds against hostile files: 1 MiB, 32 levels, 100000 values, each counted as often as an
+/// alias stands for it, and 64 KiB for a value with its variables put in.
 #[derive(Debug, Clone)]
 pub struct Document {
     file: String,
     text: String,
+    variables: Arc<dyn Lookup>,
 }
 
 impl Document {
@@ -37,6 +49,7 @@ impl Document {
                 .strip_prefix('\u{feff}')
                 .map(str::to_owned)
                 .unwrap_or(text),
+            variables: Arc::new(BTreeMap::new()),
         };
         if document.text.len() > SIZE_LIMIT {
             return Err(document.error_at(None, "", "the file is larger than 1 MiB".into(), None));
@@ -44,74 +57,126 @@ impl Document {
         Ok(document)
     }
 
+    /// Sets where `${NAME}` in values is looked up. Without it no variable is set.
+    #[must_use]
+    pub fn with_variables(mut self, variables: Arc<dyn Lookup>) -> Self {
+        self.variables = variables;
+        self
+    }
+
     /// How errors name the file.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// Decodes what stands under `path`, or gives `None` if one of its keys is absent.
+    /// Decodes what stands under `path`, or tells everything that is wrong with it. `None` if
+    /// a key of the path is absent.
+    ///
+    /// Variables are put into values, not into keys.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] with its place in the file.
-    pub fn decode<T: for<'de> Deserialize<'de>>(
-        &self,
-        path: &[&str],
-    ) -> Result<Option<T>, ConfigError> {
-        let seed = At {
-            path,
-            target: PhantomData,
-        };
-        seed.deserialize(serde_yaml::Deserializer::from_str(&self.text))
-            .map_err(|error| self.explain(&error))
-    }
-
-    /// Decodes what stands under `path`, or tells everything that is wrong with it.
-    ///
-    /// # Errors
-    ///
-    /// [`ConfigErrors`] in the order of the file: unknown keys, missing keys, wrong types and
-    /// unknown words, all of them; of what only the type itself refuses, the first.
+    /// [`ConfigErrors`] in the order of the file: everything that is wrong, at most 100 times.
     pub fn parse<T: DeserializeOwned + JsonSchema>(
         &self,
         path: &[&str],
     ) -> Result<Option<T>, ConfigErrors> {
-        let first = match self.decode(path) {
-            Ok(value) => return Ok(value),
-            Err(first) => first,
-        };
-        // A file that is no YAML has no value to walk along.
-        let value: Option<serde_yaml::Value> = self.decode(path).unwrap_or_default();
-        let schema = schemars::schema_for!(T).to_value();
-        let flaws = value
-            .map(|value| check(&value, &schema))
-            .unwrap_or_default();
-        let mut errors: Vec<ConfigError> = flaws
-            .into_iter()
-            .map(|flaw| {
-                let whole: Vec<&str> = path
-                    .iter()
-                    .copied()
-                    .chain(flaw.path.iter().map(String::as_str))
-                    .collect();
-                let at = if flaw.is_at_key {
-                    self.locate_key(&whole)
-                } else {
-                    self.locate(&whole)
-                };
-                let above = if flaw.is_at_key {
-                    &whole[..whole.len() - 1]
-                } else {
-                    &whole[..]
-                };
-                self.error_at(at, &above.join("."), flaw.message, flaw.suggestion)
-            })
-            .collect();
-        let line = |error: &ConfigError| error.location.map(|at| at.line);
-        if errors.iter().all(|error| line(error) != line(&first)) {
-            errors.push(first.clone());
+        let mut skipped = BTreeSet::new();
+        let mut errors = Vec::new();
+        let mut schema = None;
+        loop {
+            let trace = Trace::new(&*self.variables, &skipped);
+            let seed = At {
+                path,
+                target: PhantomData,
+            };
+            let decoder = trace.wrap(serde_yaml::Deserializer::from_str(&self.text));
+            let error = match seed.deserialize(decoder) {
+                Ok(value) if errors.is_empty() => return Ok(value),
+                Ok(_) => break,
+                Err(error) => error,
+            };
+            if let (true, Some(error)) = (errors.is_empty(), self.syntax_error()) {
+                return Err(error.into());
+            }
+            let failed = trace.into_failed();
+            let schema = schema.get_or_insert_with(|| schemars::schema_for!(T).to_value());
+            errors.extend(self.explain(&error, &failed, path.len(), schema));
+            let is_whole = failed.place.len() <= path.len() || failed.is_over_limit;
+            if is_whole || errors.len() >= ERROR_LIMIT || !skipped.insert(failed.place) {
+                break;
+            }
         }
-        Err(ConfigErrors::new(errors).unwrap_or_else(|| first.into()))
+        let errors = without_consequences(errors);
+        Err(ConfigErrors::new(errors).expect("decoding failed"))
+    }
+
+    /// What makes the text no YAML at all. Anything else that is told then would mislead.
+    fn syntax_error(&self) -> Option<ConfigError> {
+        let error =
+            IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
+        let at = location(&error);
+        let mut error = self.error_at(at, "", explain(&error.to_string(), at), None);
+        if error
+            .excerpt
+            .as_ref()
+            .is_some_and(|line| line.contains("${"))
+        {
+            error.message += "; between braces or brackets, write \"${NAME}\" in quotes";
+        }
+        Some(error)
+    }
+
+    /// What a block that does not stand in the file lacks.
+    pub(super) fn absent<T: DeserializeOwned + JsonSchema>(
+        &self,
+        path: &[&str],
+    ) -> Result<T, ConfigErrors> {
+        serde_yaml::from_str("{}").map_err(|error| {
+            let schema = schemars::schema_for!(T).to_value();
+            let required = keys(&schema, &[]).map_or(Vec::new(), |keys| keys.required);
+            let missing = required
+                .iter()
+                .map(|key| self.error(path, format!("missing field `{key}`")));
+            ConfigErrors::new(missing).unwrap_or_else(|| {
+                let text = error.to_string();
+                let text = text.split(" at line ").next().unwrap_or_default();
+                self.error(path, text).into()
+            })
+        })
+    }
+
+    /// The keys that the user chose under `path`, in the order of the file.
+    fn keys_under(&self, path: &[String]) -> Vec<String> {
+        let path: Vec<&str> = path.iter().map(String::as_str).collect();
+        let seed = At::<KeyNames> {
+            path: &path,
+            target: PhantomData,
+        };
+        seed.deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            .ok()
+            .flatten()
+            .map_or(Vec::new(), |keys| keys.0)
+    }
+
+    /// The variables that stand in the value under `path`.
+    pub fn variables_in(&self, path: &[&str]) -> Vec<String> {
+        let seed = At::<String> {
+            path,
+            target: PhantomData,
+        };
+        let text = seed
+            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            .ok()
+            .flatten()
+            .unwrap_or_default();
+        let names = variables::names(&text);
+        names.into_iter().map(str::to_owned).collect()
+    }
+
+    /// Where the value under `path` stands, if it does.
+    pub fn place(&self, path: &[&str]) -> Option<Location> {
+        self.locate_exactly(path)
     }
 
     /// An error about what stands under `path`, with its place in the file if it is there.
@@ -136,12 +201,16 @@ impl Document {
         )
     }
 
-    /// Where the last key of `path` itself stands.
-    fn locate_key(&self, path: &[&str]) -> Option<Location> {
-        let (last, above) = path.split_last()?;
-        let seed = KeyAt {
-            path: above,
-            key: last,
+    fn locate(&self, path: &[&str]) -> Option<Location> {
+        (0..=path.len())
+            .rev()
+            .find_map(|depth| self.locate_exactly(&path[..depth]))
+    }
+
+    fn locate_exactly(&self, path: &[&str]) -> Option<Location> {
+        let seed = At::<Nowhere> {
+            path,
+            target: PhantomData,
         };
         let error = seed
             .deserialize(serde_yaml::Deserializer::from_str(&self.text))
@@ -149,23 +218,61 @@ impl Document {
         location(&error)
     }
 
-    fn locate(&self, path: &[&str]) -> Option<Location> {
-        (0..=path.len()).rev().find_map(|depth| {
-            let seed = At::<Nowhere> {
-                path: &path[..depth],
-                target: PhantomData,
-            };
-            let error = seed
-                .deserialize(serde_yaml::Deserializer::from_str(&self.text))
-                .err()?;
-            location(&error)
-        })
-    }
-
-    fn explain(&self, error: &serde_yaml::Error) -> ConfigError {
+    /// The mistakes that one failure of the decoder stands for: a mapping that lacks a key may
+    /// lack others.
+    fn explain(
+        &self,
+        error: &serde_yaml::Error,
+        failed: &Failed,
+        depth: usize,
+        schema: &serde_json::Value,
+    ) -> Vec<ConfigError> {
         let at = location(error);
-        let (path, message, suggestion) = explain(&error.to_string(), at);
-        self.error_at(at, &path, message, suggestion)
+        let mut message = explain(&error.to_string(), at);
+        let inside = failed.names.get(depth..).unwrap_or_default();
+        let above = match failed.names.split_last() {
+            Some((_, above)) if failed.is_at_key => above,
+            _ => &failed.names[..],
+        };
+        let path = above.join(".");
+        if let Some(field) = missing_field(&message) {
+            // Where the file has the key, its value was refused and passed over before.
+            let present = self.keys_under(&failed.names);
+            let required = keys(schema, inside).map_or(vec![field], |keys| keys.required);
+            return required
+                .iter()
+                .filter(|key| !present.iter().any(|name| snake_case(name) == **key))
+                .map(|key| self.error_at(at, &path, format!("missing field `{key}`"), None))
+                .collect();
+        }
+        let mut suggestion = None;
+        if let Some(wrong) = first_quoted(&message, "unknown field ") {
+            let outer = inside.split_last().map_or(inside, |(_, above)| above);
+            if let Some(Keys { known, .. }) = keys(schema, outer) {
+                let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
+                suggestion = nearest(&wrong, known);
+                message = format!(
+                    "unknown field `{wrong}`, expected one of {}",
+                    list.join(", ")
+                );
+            }
+        } else if let Some(wrong) = first_quoted(&message, "unknown variant ") {
+            let words: Vec<&str> = message.split('`').skip(3).step_by(2).collect();
+            suggestion = nearest(&wrong, words.iter().copied());
+            let list: Vec<String> = words.iter().map(|word| format!("`{word}`")).collect();
+            message = format!(
+                "unknown value `{wrong}`, expected one of {}",
+                list.join(", ")
+            );
+        }
+        for name in failed.variables.iter().filter(|name| is_secret_name(name)) {
+            let value = self.variables.get(name).filter(|value| !value.is_empty());
+            message = value.map_or(message.clone(), |value| message.replace(&value, "***"));
+        }
+        if !failed.variables.is_empty() {
+            message = format!("{message} (from ${{{}}})", failed.variables.join("}, ${"));
+        }
+        vec![self.error_at(at, &path, message, suggestion)]
     }
 
     fn error_at(
@@ -188,6 +295,30 @@ impl Document {
             excerpt,
         }
     }
+}
+
+/// The field that a decoder's message says is missing.
+fn missing_field(message: &str) -> Option<&str> {
+    let (_, rest) = message.split_once("missing field `")?;
+    rest.split('`').next()
+}
+
+fn first_quoted(message: &str, before: &str) -> Option<String> {
+    let rest = message.strip_prefix(before)?;
+    rest.split('`').nth(1).map(str::to_owned)
+}
+
+/// Leaves out a missing key that an unknown one beside it was meant to be: it is one mistake.
+fn without_consequences(errors: Vec<ConfigError>) -> Vec<ConfigError> {
+    let meant: BTreeSet<(String, String)> = errors
+        .iter()
+        .filter_map(|error| Some((error.path.clone(), error.suggestion.clone()?)))
+        .collect();
+    let is_told = |error: &ConfigError| {
+        missing_field(&error.message)
+            .is_some_and(|field| meant.contains(&(error.path.clone(), field.to_owned())))
+    };
+    errors.into_iter().filter(|error| !is_told(error)).collect()
 }
 
 fn location(error: &serde_yaml::Error) -> Option<Location> {
@@ -229,7 +360,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
-            if found.is_none() && key == self.path[0] {
+            if found.is_none() && (key == self.path[0] || snake_case(&key) == self.path[0]) {
                 found = map.next_value_seed(At {
                     path: &self.path[1..],
                     target: PhantomData,
@@ -262,93 +393,29 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
     }
 }
 
-/// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
-struct KeyAt<'p> {
-    path: &'p [&'p str],
-    key: &'p str,
-}
+/// The keys of a mapping.
+struct KeyNames(Vec<String>);
 
-impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
-    type Value = ();
+impl<'de> Deserialize<'de> for KeyNames {
+    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
+        struct Collect;
+        impl<'de> Visitor<'de> for Collect {
+            type Value = KeyNames;
 
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
+            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+                f.write_str("a mapping")
+            }
 
-impl<'de> Visitor<'de> for KeyAt<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping or a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let refused = if self.path.is_empty() {
-            Some(self.key)
-        } else {
-            None
-        };
-        while let Some(key) = map.next_key_seed(Key { refused })? {
-            if self.path.first() == Some(&key.as_str()) {
-                map.next_value_seed(KeyAt {
-                    path: &self.path[1..],
-                    key: self.key,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
+            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KeyNames, A::Error> {
+                let mut names = Vec::new();
+                while let Some(name) = map.next_key()? {
+                    map.next_value::<IgnoredAny>()?;
+                    names.push(name);
+                }
+                Ok(KeyNames(names))
             }
         }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let wanted: Option<usize> = self.path.first().and_then(|index| index.parse().ok());
-        for index in 0.. {
-            let more = if wanted == Some(index) {
-                items
-                    .next_element_seed(KeyAt {
-                        path: &self.path[1..],
-                        key: self.key,
-                    })?
-                    .is_some()
-            } else {
-                items.next_element::<IgnoredAny>()?.is_some()
-            };
-            if !more {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a key, and fails on purpose at the refused one.
-struct Key<'p> {
-    refused: Option<&'p str>,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = String;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
-        if self.refused == Some(key) {
-            Err(E::custom("here"))
-        } else {
-            Ok(key.to_owned())
-        }
+        deserializer.deserialize_map(Collect)
     }
 }
 
@@ -381,7 +448,7 @@ mod tests {
 
     const TEXT: &str = "a:\n  b:\n    c: 1\n  d: x\n";
 
-    #[derive(Debug, serde::Deserialize)]
+    #[derive(Debug, serde::Deserialize, JsonSchema)]
     #[serde(deny_unknown_fields)]
     struct B {
         #[expect(dead_code, reason = "only its decoding matters")]
@@ -391,7 +458,8 @@ mod tests {
     #[test]
     fn error_inside_a_block_keeps_its_place_in_the_file() {
         let document = Document::new("f.yml", TEXT).unwrap();
-        let error = document.decode::<B>(&["a", "b"]).unwrap_err();
+        let errors = document.parse::<B>(&["a", "b"]).unwrap_err();
+        let error = errors.first();
         assert_eq!(error.location, Some(Location { line: 3, column: 5 }));
         assert_eq!(error.excerpt.as_deref(), Some("    c: 1"));
     }
@@ -399,12 +467,13 @@ mod tests {
     #[test]
     fn absent_path_is_none_and_is_located_at_its_parent() {
         let document = Document::new("f.yml", TEXT).unwrap();
-        let found: Option<BTreeMap<String, String>> = document.decode(&["a", "x", "y"]).unwrap();
+        let found: Option<BTreeMap<String, String>> = document.parse(&["a", "x", "y"]).unwrap();
         assert!(found.is_none());
         let error = document.error(&["a", "x"], "missing");
         assert_eq!(error.location.map(|at| at.line), Some(2));
         let error = document.error(&["a", "d"], "bad");
         assert_eq!(error.to_string(), "f.yml:4:6: a.d: bad");
+        assert_eq!(document.place(&["a", "x"]), None);
     }
 
     #[test]
@@ -421,7 +490,14 @@ mod tests {
             .unwrap();
         }
         let document = Document::new("f.yml", bomb).unwrap();
-        assert!(document.decode::<serde_yaml::Value>(&[]).is_err());
+        let errors = document.parse::<serde_json::Value>(&[]).unwrap_err();
+        assert!(
+            errors
+                .first()
+                .message
+                .starts_with("more than 100000 values"),
+            "{errors}"
+        );
         assert!(Document::new("f.yml", " ".repeat(SIZE_LIMIT + 1)).is_err());
     }
 }

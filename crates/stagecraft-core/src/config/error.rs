@@ -135,20 +135,15 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// Splits serde's message into its parts: path, text and, for an unknown name, the nearest one.
-pub(super) fn explain(message: &str, at: Option<Location>) -> (String, String, Option<String>) {
-    let mut text = message;
-    if at.is_some()
-        && let Some(cut) = text.rfind(" at line ")
-    {
-        text = &text[..cut];
-    }
-    let (path, text) = match text.split_once(": ") {
-        Some((path, rest)) if is_path(path) => (path.to_owned(), rest),
-        _ => (String::new(), text),
+/// The text of a decoder's message, without the place and the path that stand around it.
+pub(super) fn explain(message: &str, at: Option<Location>) -> String {
+    let place = at.map(|at| format!(" at line {} column {}", at.line, at.column));
+    let text = place.map_or(message.to_owned(), |place| message.replace(&place, ""));
+    let text = match text.split_once(": ") {
+        Some((path, rest)) if is_path(path) => rest,
+        _ => text.as_str(),
     };
-    let suggestion = nearest_expected(text);
-    (path, text.to_owned(), suggestion)
+    plain(text)
 }
 
 fn is_path(text: &str) -> bool {
@@ -160,14 +155,36 @@ fn is_path(text: &str) -> bool {
         && !matches!(text, "invalid")
 }
 
-/// The nearest of the names that serde lists after an unknown one.
-fn nearest_expected(text: &str) -> Option<String> {
-    if !text.starts_with("unknown ") {
-        return None;
-    }
-    let mut quoted = text.split('`').skip(1).step_by(2);
-    let wrong = quoted.next()?;
-    nearest(wrong, quoted)
+/// A wrong type in the words of YAML instead of those of the decoder.
+fn plain(text: &str) -> String {
+    let Some((what, (found, expected))) = text.split_once(": ").and_then(|(what, rest)| {
+        matches!(what, "invalid type" | "invalid value")
+            .then_some((what, rest.split_once(", expected ")?))
+    }) else {
+        return text.to_owned();
+    };
+    let found = match found.split_once(' ') {
+        Some(("string", _)) => "a string".to_owned(),
+        Some(("unit", _)) => "nothing".to_owned(),
+        Some(("integer" | "floating", rest)) => {
+            format!("number {}", rest.trim_start_matches("point "))
+        }
+        None if found == "sequence" => "a list".to_owned(),
+        None if found == "map" => "a mapping".to_owned(),
+        _ => found.to_owned(),
+    };
+    let expected = match expected {
+        "u8" => "a whole number from 0 to 255",
+        "u16" => "a whole number from 0 to 65535",
+        "u32" | "u64" | "usize" => "a whole number, not below 0",
+        "i8" | "i16" | "i32" | "i64" => "a whole number",
+        "f32" | "f64" => "a number",
+        "a sequence" => "a list",
+        "a map" => "a mapping",
+        other if other.starts_with("struct ") => "a mapping",
+        other => other,
+    };
+    format!("{what}: {found}, expected {expected}")
 }
 
 /// The candidate that is nearest to `wrong`, if any is near enough to be meant.
@@ -238,18 +255,11 @@ mod tests {
     use super::*;
 
     #[test]
-    fn unknown_field_suggests_the_nearest_known_one() {
+    fn place_and_path_are_cut_off() {
         let at = Some(Location { line: 7, column: 5 });
-        let (path, text, suggestion) = explain(
-            "cloud: unknown field `providr`, expected one of `provider`, `providers` at line 7 column 5",
-            at,
-        );
-        assert_eq!(path, "cloud");
-        assert_eq!(
-            text,
-            "unknown field `providr`, expected one of `provider`, `providers`"
-        );
-        assert_eq!(suggestion.as_deref(), Some("provider"));
+        let text = explain("cloud: unknown field `providr` at line 7 column 5", at);
+        assert_eq!(text, "unknown field `providr`");
+        assert_eq!(explain("invalid: x", None), "invalid: x");
     }
 
     #[test]

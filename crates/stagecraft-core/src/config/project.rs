@@ -1,6 +1,7 @@
 //! The envelope of `stagecraft.yml`: which providers are chosen, and where their blocks are.
 
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
@@ -27,6 +28,10 @@ pub struct Project {
 )]
 #[expect(dead_code, reason = "the unsupported keys exist to be refused by name")]
 pub(super) struct Envelope {
+    /// A file of lines `NAME=value`, relative to this one, with variables for `${NAME}` in values
+    /// and for the keys that end in `_env`. The process's own variables win over it.
+    #[serde(default, alias = "envFile")]
+    env_file: Option<PathBuf>,
     project: Option<ProjectSection>,
     cloud: Option<ProviderSection>,
     network: Option<ProviderSection>,

@@ -20,7 +20,7 @@ pub(super) async fn run(
     let environment = loaded.environment(global.env.as_ref())?;
     let engine = loaded.engine(!args.no_bootstrap)?;
     let progress = Progress::new(output);
-    let run = start_run(progress.sink());
+    let run = start_run(progress.sink(), &loaded);
     let request = PlanRequest::new(environment, PlanMode::Reconcile);
     let planned = engine.plan(&run, &request).await?;
     progress.planned(&planned);

@@ -1,0 +1,154 @@
+//! Where a project's variables and secrets come from: the process, the file that `env_file`
+//! names, and the files and commands that the configuration names.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::process::Stdio;
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stagecraft_core::{Error, ErrorKind, Lookup, Result, SecretSource, seconds};
+use tokio::io::{AsyncRead, AsyncReadExt as _};
+use tokio::process::Command;
+
+use crate::environment::{ProcessEnvironment, expand_home};
+
+/// The longest secret, and the longest file of variables, in bytes.
+const LENGTH_LIMIT: u64 = 64 * 1024;
+/// How long a command may take: somebody may have to unlock a password store.
+const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+
+/// The variables and secrets of one project.
+#[derive(Debug, Default)]
+pub(crate) struct ProjectLookup {
+    /// The directory of the configuration, to which paths are relative.
+    directory: PathBuf,
+    /// What stands in the file that `env_file` names.
+    file: BTreeMap<String, String>,
+}
+
+impl ProjectLookup {
+    pub(crate) fn new(directory: PathBuf) -> Self {
+        Self {
+            directory,
+            file: BTreeMap::new(),
+        }
+    }
+
+    /// Reads a file of lines `NAME=value`. The process's own variables win over it.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong, without any of the file's contents: they may be secret.
+    pub(crate) fn read_env_file(&mut self, path: &Path) -> Result<(), String> {
+        let path = self.directory.join(expand_home(path));
+        let text = std::fs::read(&path).map_err(|error| format!("cannot read it: {error}"))?;
+        if text.len() as u64 > LENGTH_LIMIT {
+            return Err("it is larger than 64 KiB".to_owned());
+        }
+        for entry in dotenvy::from_read_iter(text.as_slice()) {
+            let (name, value) = entry.map_err(|error| match error {
+                dotenvy::Error::LineParse(line, _) => {
+                    let text = String::from_utf8_lossy(&text);
+                    let number = text.lines().position(|own| own == line);
+                    let place = number.map_or(String::new(), |number| format!(" {}", number + 1));
+                    format!("line{place} of it is not `NAME=value`")
+                }
+                _ => "it is no text in UTF-8".to_owned(),
+            })?;
+            self.file.insert(name, value);
+        }
+        Ok(())
+    }
+
+    async fn read_file(&self, path: &Path) -> Result<Vec<u8>> {
+        let failed = |error: std::io::Error| {
+            missing(format!("cannot read {}", path.display())).with_source(error)
+        };
+        let file = tokio::fs::File::open(self.directory.join(expand_home(path)))
+            .await
+            .map_err(failed)?;
+        read_all(file).await.map_err(failed)
+    }
+
+    async fn run(&self, words: &[String]) -> Result<Vec<u8>> {
+        let (program, arguments) = words
+            .split_first()
+            .ok_or_else(|| missing("no program is named"))?;
+        let failed =
+            |error: std::io::Error| missing(format!("cannot run `{program}`")).with_source(error);
+        let mut command = Command::new(program);
+        command
+            .args(arguments)
+            .stdin(Stdio::null())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::piped())
+            .kill_on_drop(true);
+        if !self.directory.as_os_str().is_empty() {
+            command.current_dir(&self.directory);
+        }
+        let mut child = command.spawn().map_err(failed)?;
+        let (stdout, stderr) = (child.stdout.take(), child.stderr.take());
+        let ended = async {
+            let (printed, told) = tokio::join!(read_all_of(stdout), read_all_of(stderr));
+            Ok::<_, std::io::Error>((printed?, told?, child.wait().await?))
+        };
+        let (printed, told, status) = tokio::time::timeout(COMMAND_DEADLINE, ended)
+            .await
+            .map_err(|_| {
+                let waited = seconds(COMMAND_DEADLINE);
+                missing(format!("`{program}` did not end within {waited}"))
+            })?
+            .map_err(failed)?;
+        if status.success() {
+            return Ok(printed);
+        }
+        let told = String::from_utf8_lossy(&told);
+        let last = told.lines().rev().find(|line| !line.trim().is_empty());
+        Err(missing(match last {
+            Some(line) => format!("`{program}` failed ({status}): {}", line.trim()),
+            None => format!("`{program}` failed ({status})"),
+        }))
+    }
+}
+
+#[async_trait]
+impl Lookup for ProjectLookup {
+    fn get(&self, name: &str) -> Option<String> {
+        ProcessEnvironment
+            .get(name)
+            .or_else(|| self.file.get(name).cloned())
+    }
+
+    async fn read(&self, source: &SecretSource) -> Result<String> {
+        let bytes = match source {
+            SecretSource::Variable(name) => self.get(name).unwrap_or_default().into_bytes(),
+            SecretSource::File(path) => self.read_file(path).await?,
+            SecretSource::Command(words) => self.run(words).await?,
+        };
+        String::from_utf8(bytes).map_err(|_| missing(format!("{source} gives no text in UTF-8")))
+    }
+}
+
+async fn read_all_of(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
+    match stream {
+        Some(stream) => read_all(stream).await,
+        None => Ok(Vec::new()),
+    }
+}
+
+async fn read_all(stream: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
+    let mut bytes = Vec::new();
+    stream
+        .take(LENGTH_LIMIT + 1)
+        .read_to_end(&mut bytes)
+        .await?;
+    if bytes.len() as u64 > LENGTH_LIMIT {
+        return Err(std::io::Error::other("longer than 64 KiB"));
+    }
+    Ok(bytes)
+}
+
+fn missing(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::SecretMissing, message)
+}

@@ -1,0 +1,153 @@
+//! Decoding that puts variables in, and goes on after an error to find the others.
+//!
+//! A decoder stops at its first error. So the text is decoded again with the entry that was
+//! wrong passed over, until nothing new is found.
+
+mod traced;
+
+use std::cell::{Cell, RefCell};
+use std::collections::BTreeSet;
+
+pub(super) use self::traced::Traced;
+use super::variables::{interpolate, names};
+use crate::run::Lookup;
+
+/// How deep mappings and lists may lie in one another.
+const DEPTH_LIMIT: usize = 32;
+/// How many values a file may have, counted each time that an alias stands for them.
+const VALUE_LIMIT: usize = 100_000;
+
+/// One decoding: what it puts in and passes over, and where it failed.
+pub(super) struct Trace<'a> {
+    variables: &'a dyn Lookup,
+    skipped: &'a BTreeSet<Place>,
+    path: RefCell<Vec<Step>>,
+    failed: RefCell<Option<Failed>>,
+    values: Cell<usize>,
+    is_over_limit: Cell<bool>,
+    interpolated: RefCell<Vec<String>>,
+}
+
+/// The number of the entry in each mapping and list, from the root. Names would not tell the
+/// second of two equal keys from the first.
+pub(super) type Place = Vec<usize>;
+
+#[derive(Debug, Clone)]
+struct Step {
+    number: usize,
+    name: String,
+}
+
+/// Where a decoding failed.
+#[derive(Debug, Clone, Default)]
+pub(super) struct Failed {
+    pub(super) place: Place,
+    /// The keys that lead there.
+    pub(super) names: Vec<String>,
+    /// Whether the key itself was refused, not what stands under it.
+    pub(super) is_at_key: bool,
+    /// The variables whose values were part of the refused value.
+    pub(super) variables: Vec<String>,
+    /// Whether the file is too large or too deep, and must not be decoded again.
+    pub(super) is_over_limit: bool,
+}
+
+impl<'a> Trace<'a> {
+    pub(super) fn new(variables: &'a dyn Lookup, skipped: &'a BTreeSet<Place>) -> Self {
+        Self {
+            variables,
+            skipped,
+            path: RefCell::default(),
+            failed: RefCell::default(),
+            values: Cell::default(),
+            is_over_limit: Cell::default(),
+            interpolated: RefCell::default(),
+        }
+    }
+
+    /// Wraps a decoder, so that everything it decodes passes through here.
+    pub(super) fn wrap<D>(&self, inner: D) -> Traced<'_, D> {
+        Traced {
+            inner,
+            trace: self,
+            is_typed: false,
+        }
+    }
+
+    /// Where it failed; the root if nothing below it is known to have.
+    pub(super) fn into_failed(self) -> Failed {
+        let failed = self.failed.into_inner().unwrap_or_default();
+        Failed {
+            is_over_limit: self.is_over_limit.get(),
+            ..failed
+        }
+    }
+
+    fn is_skipped(&self, number: usize) -> bool {
+        if self.skipped.is_empty() {
+            return false;
+        }
+        let mut place: Place = self.path.borrow().iter().map(|step| step.number).collect();
+        place.push(number);
+        self.skipped.contains(&place)
+    }
+
+    /// Notes the innermost failure; those around it are its consequence.
+    fn fail(&self, step: Step, is_at_key: bool) {
+        let mut failed = self.failed.borrow_mut();
+        if failed.is_none() {
+            let mut path = self.path.borrow().clone();
+            path.push(step);
+            *failed = Some(Failed {
+                place: path.iter().map(|step| step.number).collect(),
+                names: path.into_iter().map(|step| step.name).collect(),
+                is_at_key,
+                variables: self.interpolated.borrow().clone(),
+                is_over_limit: false,
+            });
+        }
+    }
+
+    fn within<T, E>(&self, step: Step, decode: impl FnOnce() -> Result<T, E>) -> Result<T, E> {
+        self.path.borrow_mut().push(step);
+        self.interpolated.borrow_mut().clear();
+        let result = decode();
+        let step = self.path.borrow_mut().pop();
+        if let (Err(_), Some(step)) = (&result, step) {
+            self.fail(step, false);
+        }
+        result
+    }
+
+    fn count<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.values.set(self.values.get() + 1);
+        if self.values.get() > VALUE_LIMIT {
+            self.is_over_limit.set(true);
+            return Err(E::custom(
+                "more than 100000 values, each counted as often as an alias stands for it",
+            ));
+        }
+        Ok(())
+    }
+
+    fn descend<E: serde::de::Error>(&self) -> Result<(), E> {
+        self.count()?;
+        if self.path.borrow().len() >= DEPTH_LIMIT {
+            self.is_over_limit.set(true);
+            return Err(E::custom("nested deeper than 32 levels"));
+        }
+        Ok(())
+    }
+
+    fn interpolate<E: serde::de::Error>(&self, text: &str) -> Result<Option<String>, E> {
+        let value = interpolate(text, self.variables).map_err(E::custom)?;
+        if value.is_some() {
+            let mut interpolated = self.interpolated.borrow_mut();
+            interpolated.extend(names(text).into_iter().map(str::to_owned));
+        }
+        Ok(value)
+    }
+}
+
+#[cfg(test)]
+mod tests;

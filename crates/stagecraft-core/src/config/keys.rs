@@ -1,0 +1,83 @@
+//! What a schema says about the keys of one mapping.
+
+use serde_json::Value as Json;
+
+/// The keys of a mapping that has fixed ones.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Keys<'s> {
+    /// Those that have an effect.
+    pub(super) known: Vec<&'s str>,
+    /// Those that must be there.
+    pub(super) required: Vec<&'s str>,
+}
+
+/// The keys of the mapping that `path` leads to. `None` if the schema says nothing about it.
+pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
+    let mut at = mapping(schema, schema)?;
+    for name in path {
+        at = mapping(schema, below(at, name)?)?;
+    }
+    let known = at["properties"].as_object()?;
+    let required = at["required"].as_array();
+    Some(Keys {
+        known: known
+            .iter()
+            // A key that is refused as not supported yet allows no value at all.
+            .filter(|(_, property)| property["type"] != "null")
+            .map(|(name, _)| name.as_str())
+            .collect(),
+        required: required
+            .into_iter()
+            .flatten()
+            .filter_map(Json::as_str)
+            .collect(),
+    })
+}
+
+fn below<'s>(schema: &'s Json, name: &str) -> Option<&'s Json> {
+    if schema["items"].is_object() {
+        return Some(&schema["items"]);
+    }
+    let properties = schema["properties"].as_object();
+    properties
+        .and_then(|properties| properties.get(&snake_case(name)))
+        .or_else(|| any_key(schema))
+}
+
+/// The schema of values under keys that the user chooses.
+fn any_key(schema: &Json) -> Option<&Json> {
+    let by_pattern = schema["patternProperties"].as_object();
+    by_pattern
+        .and_then(|patterns| patterns.values().next())
+        .or_else(|| Some(&schema["additionalProperties"]).filter(|others| others.is_object()))
+}
+
+/// Follows references, and the branch of an optional value that is not nothing.
+fn mapping<'s>(root: &'s Json, schema: &'s Json) -> Option<&'s Json> {
+    let mut schema = schema;
+    // A schema cannot refer to itself for ever without a name in between.
+    for _ in 0..16 {
+        if let Some(at) = schema["$ref"].as_str() {
+            schema = root.pointer(at.strip_prefix('#')?)?;
+        } else if let Some(branches) = schema["anyOf"].as_array() {
+            schema = branches.iter().find(|branch| branch["type"] != "null")?;
+        } else {
+            return Some(schema);
+        }
+    }
+    None
+}
+
+/// Keys are written in snake case; camel case is understood as well.
+pub(super) fn snake_case(key: &str) -> String {
+    let mut snake = String::with_capacity(key.len() + 4);
+    for c in key.chars() {
+        if c.is_ascii_uppercase() {
+            snake.push('_');
+            snake.push(c.to_ascii_lowercase());
+        } else {
+            snake.push(c);
+        }
+    }
+    snake
+}

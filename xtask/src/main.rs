@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask --help`.
 
 mod demo;
+mod features;
 mod measure;
 mod process;
 mod status;
@@ -15,6 +16,7 @@ The project's own tools.
 Usage: cargo xtask COMMAND
 
   demo       build, then run the whole life of three hosts in a sandbox
+  features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
   status     write the pages about what is done; with --check, only tell what is wrong
   tidy       check the rules about crates that the compiler does not
@@ -31,6 +33,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["demo"] => demo::demo(),
+        ["features"] => features::run(),
         ["test"] => test::run_all(),
         ["status"] => status::run(status::Mode::Write),
         ["status", "--check"] => status::run(status::Mode::Check),

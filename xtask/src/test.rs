@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use crate::process::{cargo, output, run, target};
-use crate::{demo, measure, status, tidy};
+use crate::{demo, features, measure, status, tidy};
 
 /// What the suite runs beside cargo: the program, and Debian's package with it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -30,6 +30,7 @@ pub(crate) fn run_all() -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    features::run()?;
     run(cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
     run(cargo()
         .args(["doc", "--workspace", "--no-deps", "--quiet"])

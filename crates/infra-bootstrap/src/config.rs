@@ -3,12 +3,14 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
-use stagecraft_core::config::{ConfigBlock, ConfigDuration, ConfigErrors, Project, unsupported};
+#[cfg(feature = "yaml")]
+use stagecraft_core::config::{ConfigBlock, ConfigErrors, Project};
+use stagecraft_core::config::{ConfigDuration, unsupported};
 
 /// What `infra.bootstrap` says beside the steps' own blocks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BootstrapConfig {
     /// How long a host may take to become ready.
@@ -17,6 +19,7 @@ pub struct BootstrapConfig {
     pub ssh: SshSettings,
 }
 
+#[cfg(feature = "yaml")]
 impl BootstrapConfig {
     /// The keys of `infra.bootstrap` that this type reads. All others belong to steps.
     pub const KEYS: &'static [&'static str] = &["readiness", "ssh"];
@@ -47,6 +50,7 @@ impl BootstrapConfig {
     }
 }
 
+#[cfg(feature = "yaml")]
 impl ReadinessConfig {
     fn read(block: &ConfigBlock) -> Result<Self, ConfigErrors> {
         let config: Self = block.parse()?;
@@ -57,6 +61,7 @@ impl ReadinessConfig {
     }
 }
 
+#[cfg(feature = "yaml")]
 impl SshSettings {
     fn read(block: &ConfigBlock) -> Result<Self, ConfigErrors> {
         let settings: Self = block.parse()?;
@@ -72,15 +77,16 @@ impl SshSettings {
 }
 
 /// How long a host may take to become ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadinessConfig {
     /// The pause between two looks at a host. Default: `2s`.
-    #[schemars(default = "interval_text")]
+    #[cfg_attr(feature = "schema", schemars(default = "interval_text"))]
     pub interval: ConfigDuration,
     /// The longest time for each of: an SSH session, the end of the first boot, a free package
     /// lock. Default: `5m`.
-    #[schemars(default = "deadline_text")]
+    #[cfg_attr(feature = "schema", schemars(default = "deadline_text"))]
     pub deadline: ConfigDuration,
 }
 
@@ -93,16 +99,19 @@ impl Default for ReadinessConfig {
     }
 }
 
+#[cfg(feature = "schema")]
 fn interval_text() -> &'static str {
     "2s"
 }
 
+#[cfg(feature = "schema")]
 fn deadline_text() -> &'static str {
     "5m"
 }
 
 /// How hosts are logged in to. Host keys are always verified: no key here turns that off.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SshSettings {
     /// The login. Steps that change a host need it to be `root`. Default: `root`.
@@ -131,6 +140,7 @@ impl Default for SshSettings {
 }
 
 #[cfg(test)]
+#[cfg(feature = "yaml")]
 mod tests {
     use stagecraft_core::config::{ConfigError, Document};
 

@@ -325,7 +325,7 @@ impl Bootstrap {
     /// The name in the network, if the report proves that the host is a member.
     fn fqdn(&self, context: &HostContext, report: &HostReport) -> Option<String> {
         let joined = matches!(
-            report.step(crate::steps::NETWORK.id)?,
+            report.step(crate::steps::NETWORK_ID)?,
             StepOutcome::Unchanged | StepOutcome::Changed { .. }
         );
         let network = self.network.as_ref().filter(|_| joined)?;

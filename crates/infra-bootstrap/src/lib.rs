@@ -16,7 +16,8 @@ pub use fleet::{Fleet, HostQueue};
 pub use lock::{LOCK_PATH, LockedRemote};
 pub use readiness::ReadinessPolicy;
 pub use report::{HostReport, StepReport};
+#[cfg(feature = "yaml")]
+pub use steps::{DOCKER, NETWORK};
 pub use steps::{
-    DOCKER, DockerConfig, DockerStep, DockerVersion, InstallMethod, NETWORK, NetworkConfig,
-    NetworkStep,
+    DockerConfig, DockerStep, DockerVersion, InstallMethod, NetworkConfig, NetworkStep,
 };

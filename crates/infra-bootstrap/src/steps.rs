@@ -1,7 +1,12 @@
 //! The steps of this crate.
 
+#[cfg(feature = "yaml")]
+mod descriptors;
 mod docker;
 mod network;
 
-pub use docker::{DOCKER, DockerConfig, DockerStep, DockerVersion, InstallMethod};
-pub use network::{NETWORK, NetworkConfig, NetworkStep};
+#[cfg(feature = "yaml")]
+pub use descriptors::{DOCKER, NETWORK};
+pub use docker::{DockerConfig, DockerStep, DockerVersion, InstallMethod};
+pub(crate) use network::ID as NETWORK_ID;
+pub use network::{NetworkConfig, NetworkStep};

@@ -4,7 +4,6 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
 use stagecraft_core::{
@@ -18,8 +17,10 @@ const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
 const COUNT_LIMIT: u32 = 1000;
 
 /// The configuration of the `DigitalOcean` provider.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct DigitalOceanConfig {
     /// The name of the variable that holds the API token, for example `DO_TOKEN`. The token
     /// itself never stands in the file. One of `token_env`, `token_file` and `token_cmd` is
@@ -56,8 +57,10 @@ pub struct DigitalOceanConfig {
 }
 
 /// One entry under `hosts.<environment>`.
-#[derive(Debug, Clone, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
+#[non_exhaustive]
 pub struct HostConfig {
     /// The role, for example `app`. It becomes a tag.
     pub role: RoleName,
@@ -75,11 +78,27 @@ pub struct HostConfig {
     pub count: Option<u32>,
     /// Not supported yet.
     #[serde(default, deserialize_with = "unsupported")]
-    pub protect: Option<()>,
+    #[expect(dead_code, reason = "the key exists to be refused by name")]
+    protect: Option<()>,
+}
+
+impl HostConfig {
+    /// A host of the default size, in the default region, of the default image.
+    pub fn new(role: RoleName) -> Self {
+        Self {
+            role,
+            size: None,
+            region: None,
+            image: None,
+            count: None,
+            protect: None,
+        }
+    }
 }
 
 /// How long things may take. Durations have a unit: `500ms`, `5s`, `10m`.
-#[derive(Debug, Clone, Copy, Deserialize, JsonSchema, Serialize)]
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct PollConfig {
     /// The pause between two looks. Default: 5 s.
@@ -146,6 +165,40 @@ impl DigitalOceanConfig {
             cmd: self.token_cmd.as_deref(),
         };
         keys.source()
+    }
+
+    /// A configuration without hosts, with defaults in all that is not required.
+    ///
+    /// `token_env` is the name of the variable that holds the API token, `ssh_key_name` that of
+    /// a key in the account. Both are checked by [`DigitalOcean::new`](crate::DigitalOcean::new).
+    pub fn new(token_env: impl Into<String>, ssh_key_name: impl Into<String>) -> Self {
+        Self {
+            token_env: Some(token_env.into()),
+            token_file: None,
+            token_cmd: None,
+            ssh_key_name: ssh_key_name.into(),
+            default_region: None,
+            default_size: None,
+            regions: None,
+            sizes: None,
+            hosts: UniqueMap::default(),
+            poll: PollConfig::default(),
+        }
+    }
+
+    /// Declares a host. One of the same name in the same environment is replaced.
+    #[must_use]
+    pub fn with_host(
+        mut self,
+        environment: EnvironmentName,
+        name: HostName,
+        host: HostConfig,
+    ) -> Self {
+        self.hosts
+            .entry(environment)
+            .or_default()
+            .insert(name, host);
+        self
     }
 
     /// Resolves defaults and counts, and refuses what cannot be carried out.
@@ -306,4 +359,5 @@ impl DigitalOceanConfig {
 }
 
 #[cfg(test)]
+#[cfg(feature = "yaml")]
 mod tests;

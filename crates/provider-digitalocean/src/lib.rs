@@ -3,6 +3,8 @@
 mod apply;
 mod client;
 mod config;
+#[cfg(feature = "yaml")]
+mod descriptor;
 mod error;
 mod facts;
 mod preflight;
@@ -11,5 +13,7 @@ mod user_data;
 mod wire;
 
 pub use config::{DigitalOceanConfig, HostConfig, PollConfig};
-pub use provider::{DESCRIPTOR, DigitalOcean};
+#[cfg(feature = "yaml")]
+pub use descriptor::DESCRIPTOR;
+pub use provider::DigitalOcean;
 pub use stagecraft_core as core;

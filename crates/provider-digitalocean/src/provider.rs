@@ -1,52 +1,21 @@
 //! The provider: configuration bound, secrets read at first use.
 
 use std::collections::BTreeMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
-use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{
-    ApplyReport, ApprovedPlan, Build, BuildContext, CloudFacts, CloudProvider, Descriptor,
-    EnvironmentName, Error, ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode,
-    PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
+    ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind,
+    Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode, PlanRequest, ProjectName, Result, Run,
+    SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
 use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
-use crate::error::{ID, PREFIX, provider_error};
+use crate::error::{ID, provider_error};
 use crate::{facts, preflight};
-
-/// Registers the provider.
-pub static DESCRIPTOR: Descriptor = Descriptor {
-    id: ID,
-    summary: "DigitalOcean droplets",
-    origin: env!("CARGO_PKG_NAME"),
-    capabilities: &["multi_create", "host_key_pins", "prices"],
-    schema: || schemars::schema_for!(DigitalOceanConfig),
-    build: Build::Cloud(build),
-};
-
-stagecraft_core::register!(DESCRIPTOR);
-
-fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
-    let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);
-    let config: DigitalOceanConfig = block.parse().map_err(invalid)?;
-    DigitalOcean::bind(config, context.project.clone())
-        .map(|provider| Arc::new(provider) as Arc<dyn CloudProvider>)
-        .map_err(|problems| {
-            let errors = problems.into_iter().map(|problem| {
-                let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
-                let mut error = block.error(&path, problem.message);
-                if problem.is_secret {
-                    error.excerpt = None;
-                }
-                error
-            });
-            invalid(ConfigErrors::new(errors).expect("there is a problem"))
-        })
-}
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]
@@ -86,7 +55,7 @@ impl DigitalOcean {
         })
     }
 
-    fn bind(
+    pub(crate) fn bind(
         config: DigitalOceanConfig,
         project: Option<ProjectName>,
     ) -> Result<Self, Vec<Problem>> {

@@ -5,7 +5,6 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use schemars::JsonSchema;
 use serde::Deserialize;
 use stagecraft_core::config::unsupported;
 use stagecraft_core::{RoleName, SecretKeyError, SecretKeys, SecretSource};
@@ -14,7 +13,8 @@ pub use self::values::{LoginServer, Tag, TailnetDomain, ValueError};
 use crate::version::ClientVersion;
 
 /// How hosts join a Tailscale network.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct TailscaleConfig {
@@ -59,7 +59,8 @@ pub struct TailscaleConfig {
 }
 
 /// How the client comes onto a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
 pub struct InstallConfig {
@@ -74,7 +75,8 @@ pub struct InstallConfig {
 }
 
 /// Whether the client is installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]
 pub enum InstallMethod {
@@ -129,6 +131,7 @@ impl TailscaleConfig {
 }
 
 #[cfg(test)]
+#[cfg(feature = "yaml")]
 mod tests {
     use std::sync::Arc;
 

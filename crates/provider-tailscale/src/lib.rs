@@ -4,6 +4,8 @@ mod builder;
 mod classify;
 mod config;
 mod decide;
+#[cfg(feature = "yaml")]
+mod descriptor;
 mod error;
 mod facts;
 mod install;
@@ -20,5 +22,7 @@ pub use builder::TailscaleBuilder;
 pub use config::{
     InstallConfig, InstallMethod, LoginServer, Tag, TailnetDomain, TailscaleConfig, ValueError,
 };
-pub use provider::{DESCRIPTOR, Ensured, Tailscale};
+#[cfg(feature = "yaml")]
+pub use descriptor::DESCRIPTOR;
+pub use provider::{Ensured, Tailscale};
 pub use version::{ClientVersion, VersionError};

@@ -1,12 +1,9 @@
 //! The provider: Stagecraft's contract, carried out with the `tailscale` command on each host.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{
-    Build, BuildContext, Change, Descriptor, Error, ErrorKind, Joined, NetworkProvider, NodeName,
-    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, SecretSource, StepOutcome,
+    Change, Error, ErrorKind, Joined, NetworkProvider, NodeName, NodeSpec, ProbeFacts, ProbeScript,
+    Remote, Result, Run, SecretSource, StepOutcome,
 };
 
 use crate::builder::TailscaleBuilder;
@@ -17,18 +14,6 @@ use crate::session::{Session, Waits};
 
 /// The provider's id.
 pub(crate) const ID: &str = "tailscale";
-
-/// Describes the provider to a [`Registry`](stagecraft_core::Registry).
-pub static DESCRIPTOR: Descriptor = Descriptor {
-    id: ID,
-    summary: "Tailscale, and headscale by its login server",
-    origin: env!("CARGO_PKG_NAME"),
-    capabilities: &[],
-    schema: || schemars::schema_for!(TailscaleConfig),
-    build: Build::Network(build_provider),
-};
-
-stagecraft_core::register!(DESCRIPTOR);
 
 /// Makes hosts members of a tailnet.
 #[derive(Debug, Clone)]
@@ -216,17 +201,4 @@ impl NetworkProvider for Tailscale {
 
 fn changes(actions: &[Action], target: &Target<'_>) -> Vec<Change> {
     actions.iter().map(|action| action.change(target)).collect()
-}
-
-fn build_provider(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn NetworkProvider>> {
-    let invalid = |errors: ConfigErrors| {
-        errors
-            .into_error("tailscale provider")
-            .with_provider(DESCRIPTOR.id)
-    };
-    let config: TailscaleConfig = block.parse().map_err(invalid)?;
-    if let Err(error) = config.auth_key() {
-        return Err(invalid(block.secret_error(error).into()));
-    }
-    Ok(Arc::new(Tailscale::new(config)?))
 }

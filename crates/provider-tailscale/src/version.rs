@@ -1,11 +1,9 @@
 //! Versions of the client, compared as numbers.
 
-use std::borrow::Cow;
 use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 
 use stagecraft_core::config::parse_text;
@@ -85,13 +83,14 @@ impl Ord for ClientVersion {
     }
 }
 
-impl JsonSchema for ClientVersion {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ClientVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "ClientVersion".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*([-+~].*)?$" })
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "pattern": r"^[0-9]+(\.[0-9]+)*([-+~].*)?$" })
     }
 }
 

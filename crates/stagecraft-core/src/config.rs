@@ -3,25 +3,37 @@
 //! Core reads the envelope. A provider's block is decoded by the provider, from its place in
 //! the file, so that every error keeps file, line and column.
 
+#[cfg(feature = "yaml")]
 mod block;
+#[cfg(feature = "yaml")]
 mod decode;
+#[cfg(feature = "yaml")]
 mod document;
 mod duration;
 mod error;
+#[cfg(feature = "yaml")]
 mod keys;
 mod map;
+#[cfg(feature = "yaml")]
 mod project;
+#[cfg(feature = "yaml")]
 mod schema;
 mod text;
+#[cfg(feature = "yaml")]
 mod variables;
 
+#[cfg(feature = "yaml")]
 pub use block::ConfigBlock;
+#[cfg(feature = "yaml")]
 pub use document::Document;
 pub use duration::ConfigDuration;
 pub use error::{ConfigError, ConfigErrors, Location, unsupported};
 pub use map::UniqueMap;
+#[cfg(feature = "yaml")]
 pub use project::{KnownKeys, Project};
+#[cfg(feature = "yaml")]
 pub use schema::project_schema;
 pub use text::{is_variable_name, parse_text};
 
+#[cfg(feature = "yaml")]
 pub(crate) use error::nearest;

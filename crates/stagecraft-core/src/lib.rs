@@ -13,6 +13,7 @@ mod network;
 mod outcome;
 mod plan;
 mod probe;
+#[cfg(feature = "yaml")]
 mod registry;
 mod remote;
 mod run;
@@ -36,9 +37,10 @@ pub use plan::{
     OperatorKey, PLAN_VERSION, PlanMode, PlanRequest, Remedy, SizeOffer, plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
-pub use registry::{
-    Build, BuildContext, BuildFn, Descriptor, Kind, Registration, Registry, RegistryError,
-};
+#[cfg(feature = "inventory")]
+pub use registry::Registration;
+#[cfg(feature = "yaml")]
+pub use registry::{Build, BuildContext, BuildFn, Descriptor, Kind, Registry, RegistryError};
 pub use remote::{
     CommandLine, Connector, Exit, OUTPUT_LIMIT, Remote, RemoteCommand, RemoteOutput, RemoteTarget,
     Upload,
@@ -48,6 +50,7 @@ pub use secret::{SecretKeyError, SecretKeys, SecretSource};
 pub use shell::shell_quote;
 pub use step::{Decision, HostContext, HostStep};
 
+#[cfg(feature = "inventory")]
 #[doc(hidden)]
 pub mod __private {
     pub use inventory;

@@ -1,9 +1,7 @@
 //! Names, each checked against the rules of clouds and DNS when it is made.
 
-use std::borrow::Cow;
 use std::fmt;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::parse_text;
@@ -18,6 +16,7 @@ pub struct NameError {
 }
 
 const LABEL_RULE: &str = "use 1 to 63 lower-case letters, digits and '-', starting with a letter or digit and ending with a letter or digit";
+#[cfg(feature = "schema")]
 const LABEL_PATTERN: &str = "^[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?$";
 
 fn is_label(value: &str) -> bool {
@@ -83,13 +82,14 @@ macro_rules! label_name {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
-                json_schema!({ "type": "string", "pattern": LABEL_PATTERN })
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+                schemars::json_schema!({ "type": "string", "pattern": LABEL_PATTERN })
             }
         }
     };

@@ -86,15 +86,18 @@ impl Descriptor {
 }
 
 /// An entry that the linker collects. Made by [`register!`](crate::register).
+#[cfg(feature = "inventory")]
 #[derive(Debug)]
 pub struct Registration(pub &'static Descriptor);
 
+#[cfg(feature = "inventory")]
 inventory::collect!(Registration);
 
 /// Registers an exported [`Descriptor`], so that [`Registry::discover`] finds it.
 ///
 /// A crate that is only listed in `Cargo.toml` is dropped by the compiler without a word: the
 /// binary must name it in its source.
+#[cfg(feature = "inventory")]
 #[macro_export]
 macro_rules! register {
     ($descriptor:expr) => {
@@ -166,6 +169,7 @@ impl Registry {
     /// # Errors
     ///
     /// As [`new`](Self::new).
+    #[cfg(feature = "inventory")]
     pub fn discover() -> Result<Self, RegistryError> {
         Self::new(inventory::iter::<Registration>().map(|registration| registration.0))
     }

@@ -109,6 +109,7 @@ impl SecretKeys<'_> {
 }
 
 /// Whether a variable may hold a secret, by its name.
+#[cfg(feature = "yaml")]
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();
     ["TOKEN", "SECRET", "PASS", "KEY", "CREDENTIAL"]

@@ -4,33 +4,17 @@ mod config;
 mod facts;
 mod install;
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
-use stagecraft_core::config::ConfigBlock;
 use stagecraft_core::{
-    Build, BuildContext, Change, Decision, Descriptor, FailureCode, HostContext, HostStep,
-    ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure, register,
+    Change, Decision, FailureCode, HostContext, HostStep, ProbeFacts, ProbeScript, Remote, Result,
+    Run, StepFailure,
 };
 
 pub use config::{DockerConfig, DockerVersion, InstallMethod};
 use facts::DockerFacts;
 
-/// The descriptor of the step `docker`.
-pub static DOCKER: Descriptor = Descriptor {
-    id: "docker",
-    summary: "Installs Docker Engine and the Compose plugin",
-    origin: env!("CARGO_PKG_NAME"),
-    capabilities: &[],
-    schema: || schemars::schema_for!(DockerConfig),
-    build: Build::Step(build),
-};
-
-register!(DOCKER);
-
-fn build(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn HostStep>> {
-    Ok(Arc::new(DockerStep::new(block.parse()?)))
-}
+/// The step's id.
+pub(super) const ID: &str = "docker";
 
 const PROBE: ProbeScript = ProbeScript(include_str!("docker/probe.sh"));
 
@@ -73,7 +57,7 @@ impl DockerStep {
 #[async_trait]
 impl HostStep for DockerStep {
     fn id(&self) -> &'static str {
-        DOCKER.id
+        ID
     }
 
     fn inspect(&self) -> ProbeScript {

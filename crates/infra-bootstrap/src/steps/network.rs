@@ -3,55 +3,25 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use schemars::JsonSchema;
 use serde::Deserialize;
-use stagecraft_core::config::ConfigBlock;
 use stagecraft_core::{
-    Build, BuildContext, Change, Decision, Descriptor, Error, ErrorKind, FailureCode, HostContext,
-    HostStep, NetworkProvider, NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure,
-    register,
+    Change, Decision, Error, ErrorKind, FailureCode, HostContext, HostStep, NetworkProvider,
+    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure,
 };
 
 use crate::failure;
 
-/// The descriptor of the step `network`.
-pub static NETWORK: Descriptor = Descriptor {
-    id: "network",
-    summary: "Joins the host to the private network",
-    origin: env!("CARGO_PKG_NAME"),
-    capabilities: &[],
-    schema: || schemars::schema_for!(NetworkConfig),
-    build: Build::Step(build),
-};
-
-register!(NETWORK);
+/// The step's id.
+pub(crate) const ID: &str = "network";
 
 /// The configuration of the step `network`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {
     /// The id of the network provider; must be that of `network.provider`.
     /// Example: `tailscale`.
     pub provider: String,
-}
-
-fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn HostStep>> {
-    let config: NetworkConfig = block.parse()?;
-    let refused = |message: String| Error::from(block.error(&["provider"], message));
-    match &context.network {
-        Some(network) if network.id() == config.provider => {
-            Ok(Arc::new(NetworkStep::new(Arc::clone(network))))
-        }
-        Some(network) => Err(refused(format!(
-            "`{}` is not the configured network provider, which is `{}`",
-            config.provider,
-            network.id()
-        ))),
-        None => Err(refused(format!(
-            "`{}` cannot be used without the key `network`",
-            config.provider
-        ))),
-    }
 }
 
 /// Makes a host a member of the private network, through the network's provider.
@@ -80,7 +50,7 @@ impl NetworkStep {
 #[async_trait]
 impl HostStep for NetworkStep {
     fn id(&self) -> &'static str {
-        NETWORK.id
+        ID
     }
 
     fn inspect(&self) -> ProbeScript {

@@ -53,6 +53,27 @@ fn defaults_and_counts_are_resolved() {
 }
 
 #[test]
+fn configuration_made_in_code_declares_what_the_file_would() {
+    let file = parse(&format!(
+        "{BASE}hosts:\n  staging:\n    app: {{ role: app, count: 2 }}\n    db: {{ role: db, size: big }}\n"
+    ))
+    .unwrap();
+    let name = |text: &str| HostName::new(text).unwrap();
+    let role = |text: &str| RoleName::new(text).unwrap();
+    let staging = EnvironmentName::new("staging").unwrap();
+    let mut app = HostConfig::new(role("app"));
+    app.count = Some(2);
+    let mut db = HostConfig::new(role("db"));
+    db.size = Some("big".to_owned());
+    let mut config = DigitalOceanConfig::new("T", "k")
+        .with_host(staging.clone(), name("app"), app)
+        .with_host(staging, name("db"), db);
+    config.default_region = Some("nyc1".to_owned());
+    config.default_size = Some("small".to_owned());
+    assert_eq!(config.declared(), file.declared());
+}
+
+#[test]
 fn names_that_would_be_one_in_the_cloud_are_refused() {
     let text = format!(
         "{BASE}hosts:\n  prod:\n    eu-app-1: {{ role: app }}\n  prod-eu:\n    app-1: {{ role: app }}\n"

@@ -1,10 +1,8 @@
 //! Values of the configuration, each checked when it is read.
 
-use std::borrow::Cow;
 use std::fmt;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use stagecraft_core::config::parse_text;
 use url::{Host, Url};
@@ -42,12 +40,13 @@ macro_rules! text_value {
             }
         }
 
-        impl JsonSchema for $name {
-            fn schema_name() -> Cow<'static, str> {
+        #[cfg(feature = "schema")]
+        impl schemars::JsonSchema for $name {
+            fn schema_name() -> std::borrow::Cow<'static, str> {
                 stringify!($name).into()
             }
 
-            fn json_schema(_: &mut SchemaGenerator) -> Schema {
+            fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
                 $schema
             }
         }
@@ -62,7 +61,7 @@ pub struct Tag(String);
 
 text_value!(
     Tag,
-    json_schema!({ "type": "string", "pattern": "^tag:[A-Za-z][A-Za-z0-9-]*$" })
+    schemars::json_schema!({ "type": "string", "pattern": "^tag:[A-Za-z][A-Za-z0-9-]*$" })
 );
 
 impl FromStr for Tag {
@@ -89,7 +88,7 @@ pub struct TailnetDomain(String);
 
 text_value!(
     TailnetDomain,
-    json_schema!({ "type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$" })
+    schemars::json_schema!({ "type": "string", "pattern": r"^[A-Za-z0-9-]+(\.[A-Za-z0-9-]+)+$" })
 );
 
 impl FromStr for TailnetDomain {
@@ -120,7 +119,7 @@ pub struct LoginServer(String);
 
 text_value!(
     LoginServer,
-    json_schema!({ "type": "string", "format": "uri" })
+    schemars::json_schema!({ "type": "string", "format": "uri" })
 );
 
 impl FromStr for LoginServer {

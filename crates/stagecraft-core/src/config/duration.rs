@@ -1,10 +1,8 @@
 //! Durations as people write them.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 use std::time::Duration;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::parse_text;
@@ -57,13 +55,14 @@ impl FromStr for ConfigDuration {
     }
 }
 
-impl JsonSchema for ConfigDuration {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for ConfigDuration {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "Duration".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({ "type": "string", "examples": ["500ms", "5s", "10m"] })
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({ "type": "string", "examples": ["500ms", "5s", "10m"] })
     }
 }
 

@@ -136,6 +136,7 @@ impl fmt::Display for ConfigErrors {
 impl std::error::Error for ConfigErrors {}
 
 /// The text of a decoder's message, without the place and the path that stand around it.
+#[cfg(feature = "yaml")]
 pub(super) fn explain(message: &str, at: Option<Location>) -> String {
     let place = at.map(|at| format!(" at line {} column {}", at.line, at.column));
     let text = place.map_or(message.to_owned(), |place| message.replace(&place, ""));
@@ -146,6 +147,7 @@ pub(super) fn explain(message: &str, at: Option<Location>) -> String {
     plain(text)
 }
 
+#[cfg(feature = "yaml")]
 fn is_path(text: &str) -> bool {
     !text.is_empty()
         && !text.contains(' ')
@@ -156,6 +158,7 @@ fn is_path(text: &str) -> bool {
 }
 
 /// A wrong type in the words of YAML instead of those of the decoder.
+#[cfg(feature = "yaml")]
 fn plain(text: &str) -> String {
     let Some((what, (found, expected))) = text.split_once(": ").and_then(|(what, rest)| {
         matches!(what, "invalid type" | "invalid value")
@@ -188,6 +191,7 @@ fn plain(text: &str) -> String {
 }
 
 /// The candidate that is nearest to `wrong`, if any is near enough to be meant.
+#[cfg(feature = "yaml")]
 pub(crate) fn nearest<'a>(
     wrong: &str,
     candidates: impl IntoIterator<Item = &'a str>,
@@ -251,6 +255,7 @@ impl<'de, T> serde::de::Visitor<'de> for Unsupported<T> {
 }
 
 #[cfg(test)]
+#[cfg(feature = "yaml")]
 mod tests {
     use super::*;
 

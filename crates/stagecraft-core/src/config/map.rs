@@ -1,11 +1,10 @@
 //! Mappings whose keys the user chooses.
 
-use std::borrow::Cow;
 use std::collections::BTreeMap;
+use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator};
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 
 /// A mapping that refuses a key which stands in it twice, instead of keeping the last.
@@ -15,6 +14,18 @@ pub struct UniqueMap<K, V>(BTreeMap<K, V>);
 impl<K, V> Default for UniqueMap<K, V> {
     fn default() -> Self {
         Self(BTreeMap::new())
+    }
+}
+
+impl<K: Ord, V> UniqueMap<K, V> {
+    /// The place of a key, to be filled or changed.
+    pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
+        self.0.entry(key)
+    }
+
+    /// Puts in an entry, and gives what stood under its key before.
+    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
+        self.0.insert(key, value)
     }
 }
 
@@ -75,12 +86,13 @@ impl<'de, K: Deserialize<'de> + Ord + fmt::Display, V: Deserialize<'de>> Visitor
     }
 }
 
-impl<K: JsonSchema, V: JsonSchema> JsonSchema for UniqueMap<K, V> {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl<K: schemars::JsonSchema, V: schemars::JsonSchema> schemars::JsonSchema for UniqueMap<K, V> {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         BTreeMap::<K, V>::schema_name()
     }
 
-    fn json_schema(generator: &mut SchemaGenerator) -> Schema {
+    fn json_schema(generator: &mut schemars::SchemaGenerator) -> schemars::Schema {
         BTreeMap::<K, V>::json_schema(generator)
     }
 
@@ -96,12 +108,12 @@ mod tests {
     #[test]
     fn key_that_stands_twice_is_refused_by_name() {
         let error =
-            serde_yaml::from_str::<UniqueMap<String, u8>>("a: 1\nb: 2\na: 3\n").unwrap_err();
+            serde_json::from_str::<UniqueMap<String, u8>>(r#"{"a":1,"b":2,"a":3}"#).unwrap_err();
         assert!(
             error.to_string().contains("the key `a` stands here twice"),
             "{error}"
         );
-        let map: UniqueMap<String, u8> = serde_yaml::from_str("a: 1\nb: 2\n").unwrap();
+        let map: UniqueMap<String, u8> = serde_json::from_str(r#"{"a":1,"b":2}"#).unwrap();
         assert_eq!(map.len(), 2);
     }
 }

@@ -1,14 +1,13 @@
 //! What the configuration says about Docker.
 
-use std::borrow::Cow;
 use std::str::FromStr;
 
-use schemars::{JsonSchema, Schema, SchemaGenerator, json_schema};
 use serde::{Deserialize, Deserializer};
 use stagecraft_core::config::parse_text;
 
 /// The configuration of the step `docker`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DockerConfig {
     /// Whether the step is carried out. Default: `true`.
@@ -33,7 +32,8 @@ impl Default for DockerConfig {
 }
 
 /// How Docker is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, JsonSchema)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InstallMethod {
     /// From Docker's own apt repository.
@@ -92,13 +92,14 @@ impl FromStr for DockerVersion {
     }
 }
 
-impl JsonSchema for DockerVersion {
-    fn schema_name() -> Cow<'static, str> {
+#[cfg(feature = "schema")]
+impl schemars::JsonSchema for DockerVersion {
+    fn schema_name() -> std::borrow::Cow<'static, str> {
         "DockerVersion".into()
     }
 
-    fn json_schema(_: &mut SchemaGenerator) -> Schema {
-        json_schema!({
+    fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
+        schemars::json_schema!({
             "type": "string",
             "pattern": r"^(latest|[0-9]{1,4}(\.[0-9]{1,4}){0,2})$",
             "examples": ["latest", "27.5.1"],

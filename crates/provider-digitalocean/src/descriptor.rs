@@ -1,0 +1,41 @@
+//! How a registry builds the provider from its block of the file.
+
+use std::sync::Arc;
+
+use stagecraft_core::config::{ConfigBlock, ConfigErrors};
+use stagecraft_core::{Build, BuildContext, CloudProvider, Descriptor, Result};
+
+use crate::config::DigitalOceanConfig;
+use crate::error::{ID, PREFIX};
+use crate::provider::DigitalOcean;
+
+/// Describes the provider to a [`Registry`](stagecraft_core::Registry).
+pub static DESCRIPTOR: Descriptor = Descriptor {
+    id: ID,
+    summary: "DigitalOcean droplets",
+    origin: env!("CARGO_PKG_NAME"),
+    capabilities: &["multi_create", "host_key_pins", "prices"],
+    schema: || schemars::schema_for!(DigitalOceanConfig),
+    build: Build::Cloud(build),
+};
+
+#[cfg(feature = "inventory")]
+stagecraft_core::register!(DESCRIPTOR);
+
+fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
+    let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);
+    let config: DigitalOceanConfig = block.parse().map_err(invalid)?;
+    DigitalOcean::bind(config, context.project.clone())
+        .map(|provider| Arc::new(provider) as Arc<dyn CloudProvider>)
+        .map_err(|problems| {
+            let errors = problems.into_iter().map(|problem| {
+                let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
+                let mut error = block.error(&path, problem.message);
+                if problem.is_secret {
+                    error.excerpt = None;
+                }
+                error
+            });
+            invalid(ConfigErrors::new(errors).expect("there is a problem"))
+        })
+}

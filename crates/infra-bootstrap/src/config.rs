@@ -3,13 +3,13 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 #[cfg(feature = "yaml")]
-use stagecraft_core::config::{ConfigBlock, ConfigErrors, Project};
+use stagecraft_core::config::{ConfigBlock, ConfigErrors, EffectiveBlock, Project};
 use stagecraft_core::config::{ConfigDuration, unsupported};
 
 /// What `infra.bootstrap` says beside the steps' own blocks.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct BootstrapConfig {
@@ -29,6 +29,24 @@ impl BootstrapConfig {
         [
             ("readiness", schemars::schema_for!(ReadinessConfig)),
             ("ssh", schemars::schema_for!(SshSettings)),
+        ]
+    }
+
+    /// [`KEYS`](Self::KEYS) as they take effect.
+    pub fn effective(
+        project: &Project,
+    ) -> Vec<(&'static str, Result<EffectiveBlock, ConfigErrors>)> {
+        vec![
+            (
+                "readiness",
+                project
+                    .bootstrap_block("readiness")
+                    .effective::<ReadinessConfig>(),
+            ),
+            (
+                "ssh",
+                project.bootstrap_block("ssh").effective::<SshSettings>(),
+            ),
         ]
     }
 
@@ -77,7 +95,7 @@ impl SshSettings {
 }
 
 /// How long a host may take to become ready.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadinessConfig {
@@ -110,7 +128,7 @@ fn deadline_text() -> &'static str {
 }
 
 /// How hosts are logged in to. Host keys are always verified: no key here turns that off.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SshSettings {
@@ -121,9 +139,17 @@ pub struct SshSettings {
     /// The private key's file. Default: the SSH agent and the usual files.
     #[serde(alias = "privateKeyPath")]
     pub private_key_path: Option<PathBuf>,
-    #[serde(alias = "knownHostsFile", deserialize_with = "unsupported")]
+    #[serde(
+        alias = "knownHostsFile",
+        deserialize_with = "unsupported",
+        skip_serializing
+    )]
     known_hosts_file: Option<()>,
-    #[serde(alias = "extraArgs", deserialize_with = "unsupported")]
+    #[serde(
+        alias = "extraArgs",
+        deserialize_with = "unsupported",
+        skip_serializing
+    )]
     extra_args: Option<()>,
 }
 

@@ -17,7 +17,7 @@ const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
 const COUNT_LIMIT: u32 = 1000;
 
 /// The configuration of the `DigitalOcean` provider.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -57,7 +57,7 @@ pub struct DigitalOceanConfig {
 }
 
 /// One entry under `hosts.<environment>`.
-#[derive(Debug, Clone, Deserialize)]
+#[derive(Debug, Clone, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -77,7 +77,7 @@ pub struct HostConfig {
     #[serde(default)]
     pub count: Option<u32>,
     /// Not supported yet.
-    #[serde(default, deserialize_with = "unsupported")]
+    #[serde(default, deserialize_with = "unsupported", skip_serializing)]
     #[expect(dead_code, reason = "the key exists to be refused by name")]
     protect: Option<()>,
 }
@@ -150,6 +150,33 @@ fn is_token(text: &str) -> bool {
 pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
 
 impl DigitalOceanConfig {
+    /// Gives each host the defaults. Tells which keys have their value from which other one.
+    #[cfg(feature = "yaml")]
+    pub(crate) fn fill_in(&mut self) -> BTreeMap<Vec<String>, Vec<String>> {
+        let mut taken_from = BTreeMap::new();
+        let (size, region) = (&self.default_size, &self.default_region);
+        for (environment, hosts) in self.hosts.iter_mut() {
+            for (name, host) in hosts.iter_mut() {
+                let defaults = [
+                    ("size", &mut host.size, size),
+                    ("region", &mut host.region, region),
+                ];
+                for (key, own, default) in defaults {
+                    if own.is_none() {
+                        own.clone_from(default);
+                        let path = ["hosts", environment.as_str(), name.as_str(), key];
+                        taken_from.insert(
+                            path.map(str::to_owned).to_vec(),
+                            vec![format!("default_{key}")],
+                        );
+                    }
+                }
+                host.image.get_or_insert_with(|| DEFAULT_IMAGE.to_owned());
+            }
+        }
+        taken_from
+    }
+
     /// Where the API token is found.
     ///
     /// # Errors

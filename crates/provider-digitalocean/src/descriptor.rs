@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stagecraft_core::config::{ConfigBlock, ConfigErrors};
+use stagecraft_core::config::{ConfigBlock, ConfigErrors, EffectiveBlock};
 use stagecraft_core::{Build, BuildContext, CloudProvider, Descriptor, Result};
 
 use crate::config::DigitalOceanConfig;
@@ -14,13 +14,27 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     id: ID,
     summary: "DigitalOcean droplets",
     origin: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    is_experimental: false,
+    is_default_step: false,
     capabilities: &["multi_create", "host_key_pins", "prices"],
     schema: || schemars::schema_for!(DigitalOceanConfig),
+    effective,
     build: Build::Cloud(build),
 };
 
 #[cfg(feature = "inventory")]
 stagecraft_core::register!(DESCRIPTOR);
+
+/// Fills in the defaults of hosts, each with the key that it comes from.
+fn effective(block: &ConfigBlock) -> Result<EffectiveBlock, ConfigErrors> {
+    let mut config: DigitalOceanConfig = block.parse()?;
+    let mut effective = block.effective::<DigitalOceanConfig>()?;
+    let taken_from = config.fill_in();
+    effective.value["hosts"] = serde_json::json!(config.hosts);
+    effective.taken_from = taken_from;
+    Ok(effective)
+}
 
 fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
     let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);

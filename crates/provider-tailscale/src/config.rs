@@ -5,7 +5,7 @@ mod values;
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use stagecraft_core::config::unsupported;
 use stagecraft_core::{RoleName, SecretKeyError, SecretKeys, SecretSource};
 
@@ -13,7 +13,7 @@ pub use self::values::{LoginServer, Tag, TailnetDomain, ValueError};
 use crate::version::ClientVersion;
 
 /// How hosts join a Tailscale network.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -52,14 +52,19 @@ pub struct TailscaleConfig {
     /// resolver that containers copy.
     #[serde(default, alias = "acceptDns")]
     pub accept_dns: bool,
-    #[serde(default, deserialize_with = "unsupported")]
+    #[serde(default, deserialize_with = "unsupported", skip_serializing)]
     oauth: Option<()>,
-    #[serde(default, alias = "apiKeyEnv", deserialize_with = "unsupported")]
+    #[serde(
+        default,
+        alias = "apiKeyEnv",
+        deserialize_with = "unsupported",
+        skip_serializing
+    )]
     api_key_env: Option<()>,
 }
 
 /// How the client comes onto a host.
-#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 #[non_exhaustive]
@@ -75,7 +80,7 @@ pub struct InstallConfig {
 }
 
 /// Whether the client is installed.
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 #[non_exhaustive]

@@ -13,8 +13,12 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     id: ID,
     summary: "Tailscale, and headscale by its login server",
     origin: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    is_experimental: false,
+    is_default_step: false,
     capabilities: &[],
     schema: || schemars::schema_for!(TailscaleConfig),
+    effective: |block| block.effective::<TailscaleConfig>(),
     build: Build::Network(build),
 };
 

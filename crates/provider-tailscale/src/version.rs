@@ -4,7 +4,7 @@ use std::cmp::Ordering;
 use std::fmt;
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use stagecraft_core::config::parse_text;
 
@@ -48,6 +48,12 @@ impl FromStr for ClientVersion {
             numbers,
             text: text.to_owned(),
         })
+    }
+}
+
+impl Serialize for ClientVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.collect_str(self)
     }
 }
 

@@ -109,8 +109,11 @@ pub(crate) enum Command {
     /// Work with the configuration file
     #[command(subcommand)]
     Config(ConfigCommand),
-    /// List the providers and host steps of this program
-    Providers,
+    /// List the providers and host steps of this program, or describe one
+    #[command(after_help = "Examples:
+  stagecraft providers                 all of them
+  stagecraft providers digitalocean    what it can do, and the keys of its configuration")]
+    Providers(ProvidersArgs),
     /// Make, show and remove hosts
     #[command(subcommand)]
     Infra(InfraCommand),
@@ -135,15 +138,37 @@ pub(crate) struct InitArgs {
     pub(crate) force: bool,
 }
 
+#[derive(Debug, Args)]
+pub(crate) struct ProvidersArgs {
+    /// The provider or step to describe
+    #[arg(value_name = "ID")]
+    pub(crate) id: Option<String>,
+}
+
 #[derive(Debug, Subcommand)]
 pub(crate) enum ConfigCommand {
     /// Check the configuration; no account, no network and no secret is needed
     Validate,
+    /// Print the configuration as it takes effect: variables put in, defaults filled in
+    #[command(after_help = "Examples:
+  stagecraft config show
+  stagecraft config show --why cloud.providers.digitalocean.hosts.staging.app-1.size
+  stagecraft config show --output json | jq '.settings[] | select(.source == \"default\")'
+
+What may be a secret is shown as ***.")]
+    Show(ShowArgs),
     /// Print the JSON schema of the configuration, for editors
     #[command(after_help = "Example:
   stagecraft config schema > .stagecraft.schema.json
   # yaml-language-server: $schema=.stagecraft.schema.json   (first line of stagecraft.yml)")]
     Schema,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct ShowArgs {
+    /// Tell one key's value, where it comes from, and which default won
+    #[arg(long, value_name = "KEY")]
+    pub(crate) why: Option<String>,
 }
 
 #[derive(Debug, Subcommand)]

@@ -4,8 +4,10 @@
 //! its provider with it. So each is named here, and start-up compares this list with what the
 //! linker collected.
 
+use std::sync::Arc;
+
 use anyhow::{Context as _, bail};
-use stagecraft_core::{Descriptor, Registry};
+use stagecraft_core::{Descriptor, Kind, Registry, RegistryHooks};
 
 const BUILTIN: &[&Descriptor] = &[
     &provider_digitalocean::DESCRIPTOR,
@@ -27,7 +29,21 @@ pub(crate) fn registry() -> anyhow::Result<Registry> {
             );
         }
     }
-    Ok(registry)
+    Ok(registry.with_hooks(Arc::new(Log)))
+}
+
+/// Logs what the registry does, for `-v`.
+#[derive(Debug)]
+struct Log;
+
+impl RegistryHooks for Log {
+    fn registered(&self, descriptor: &'static Descriptor) {
+        tracing::debug!(kind = %descriptor.kind(), id = descriptor.id, origin = descriptor.origin, "registered");
+    }
+
+    fn looked_up(&self, kind: Kind, id: &str, found: Option<&'static Descriptor>) {
+        tracing::trace!(%kind, id, found = found.is_some(), "looked up");
+    }
 }
 
 #[cfg(test)]

@@ -1,7 +1,9 @@
 //! One function for each command.
 
+mod config;
 mod infra;
 mod init;
+mod providers;
 mod sandbox;
 
 use std::sync::Arc;
@@ -11,23 +13,18 @@ use serde_json::json;
 use stagecraft_core::{EventSink, Lookup, Run};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{Cli, Command, ConfigCommand, GlobalArgs};
+use crate::args::{Cli, Command};
 use crate::exit::Exit;
 use crate::load::Loaded;
-use crate::output::{GREEN, Output, RESET};
-use crate::{builtin, load};
+use crate::output::Output;
 
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     match command {
         Command::Init(args) => init::run(&global, &args, output).await,
-        Command::Config(ConfigCommand::Validate) => validate(&global, output),
-        Command::Config(ConfigCommand::Schema) => {
-            output.document(&load::schema()?);
-            Ok(Exit::Done)
-        }
-        Command::Providers => providers(output),
+        Command::Config(command) => config::run(&global, &command, output),
+        Command::Providers(args) => providers::run(&args, output),
         Command::Infra(command) => infra::run(&global, &command, output).await,
         Command::Sandbox(args) => sandbox::run(&global, args, output).await,
         Command::Completions { shell } => {
@@ -89,75 +86,4 @@ enum Interruption {
     Keyboard,
     /// A signal to this program alone, or the terminal is gone.
     Terminate,
-}
-
-fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
-    let loaded = load::load(global)?;
-    let environments = match &global.env {
-        Some(named) => vec![named.clone()],
-        None => loaded.cloud.environments(),
-    };
-    let mut summary = Vec::new();
-    for environment in &environments {
-        summary.push((environment, loaded.cloud.declared(environment)?.len()));
-    }
-    if output.is_json() {
-        let environments: Vec<_> = summary
-            .iter()
-            .map(|(name, hosts)| json!({ "name": name, "hosts": hosts }))
-            .collect();
-        output.document(&json!({ "valid": true, "environments": environments }));
-    } else {
-        let list: Vec<String> = summary
-            .iter()
-            .map(|(name, hosts)| {
-                format!(
-                    "{name} ({hosts} host{})",
-                    if *hosts == 1 { "" } else { "s" }
-                )
-            })
-            .collect();
-        output.text(&format!(
-            "{GREEN}valid{RESET}: {}, environments: {}\n",
-            global.config.display(),
-            list.join(", ")
-        ));
-    }
-    Ok(Exit::Done)
-}
-
-fn providers(output: Output) -> anyhow::Result<Exit> {
-    let registry = builtin::registry()?;
-    if output.is_json() {
-        let list: Vec<_> = registry
-            .descriptors()
-            .map(|descriptor| {
-                json!({
-                    "kind": descriptor.kind(),
-                    "id": descriptor.id,
-                    "summary": descriptor.summary,
-                    "origin": descriptor.origin,
-                    "capabilities": descriptor.capabilities,
-                })
-            })
-            .collect();
-        output.document(&list);
-    } else {
-        let rows: Vec<Vec<String>> = registry
-            .descriptors()
-            .map(|descriptor| {
-                vec![
-                    descriptor.kind().to_string(),
-                    descriptor.id.to_owned(),
-                    descriptor.summary.to_owned(),
-                    descriptor.origin.to_owned(),
-                ]
-            })
-            .collect();
-        output.text(&crate::render::table(
-            &["KIND", "ID", "SUMMARY", "CRATE"],
-            &rows,
-        ));
-    }
-    Ok(Exit::Done)
 }

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
 use stagecraft_core::config::{
-    ConfigError, ConfigErrors, Document, KnownKeys, Project, project_schema,
+    ConfigError, ConfigErrors, Document, KnownKeys, Project, Setting, effective, project_schema,
 };
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup,
@@ -24,6 +24,8 @@ use crate::lookup::ProjectLookup;
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
 /// The variable with the default of `infra.bootstrap.ssh.private_key_path`.
 pub(crate) const SSH_KEY_VARIABLE: &str = "STAGECRAFT_SSH_KEY";
+
+const DEFAULT_SSH_PORT: u16 = 22;
 
 /// A checked configuration, with the providers that it chooses.
 #[derive(Debug)]
@@ -84,9 +86,10 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let is_network_broken = project.network().is_some() && context.network.is_none();
     let mut steps = Vec::new();
     for id in registry.ids(Kind::Step) {
-        // A step without a block runs with its defaults, but nobody joins a network unasked.
+        let is_default = registry.get(Kind::Step, id)?.is_default_step;
         // What is wrong with the network itself is told once, where it is wrong.
-        let is_wanted = id != "network" || (project.has_bootstrap(id) && !is_network_broken);
+        let is_wanted =
+            (is_default || project.has_bootstrap(id)) && !(id == "network" && is_network_broken);
         if is_wanted {
             steps.extend(flaws.take(registry.step(id, &project.bootstrap_block(id), &context))?);
         }
@@ -156,6 +159,55 @@ fn check_keys(project: &Project, registry: &Registry) -> Result<(), Error> {
         bootstrap: &bootstrap,
     };
     Ok(project.check_keys(&known)?)
+}
+
+/// The settings of a file, as they take effect.
+#[derive(Debug)]
+pub(crate) struct Shown {
+    /// How the file is named.
+    pub(crate) file: String,
+    pub(crate) settings: Vec<Setting>,
+}
+
+/// The variable of this program that gives a setting its default.
+pub(crate) fn variable_of(setting: &Setting) -> Option<&'static str> {
+    DEFAULTS
+        .iter()
+        .find(|(key, _)| *key == setting.key())
+        .filter(|(_, variable)| ProcessEnvironment.get(variable).is_some())
+        .map(|(_, variable)| *variable)
+}
+
+/// Settings whose defaults come from this program's variables.
+const DEFAULTS: [(&str, &str); 2] = [
+    ("infra.bootstrap.ssh.port", SSH_PORT_VARIABLE),
+    ("infra.bootstrap.ssh.private_key_path", SSH_KEY_VARIABLE),
+];
+
+/// Reads the file and fills in what it leaves out. It must be valid.
+pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
+    load(global)?;
+    let (project, _) = read_project(&global.config)?;
+    let registry = builtin::registry()?;
+    let blocks = BootstrapConfig::effective(&project);
+    let mut shown = Shown {
+        file: project.document().file().to_owned(),
+        settings: effective(&project, &registry, blocks).map_err(Error::from)?,
+    };
+    for index in 0..shown.settings.len() {
+        let setting = &shown.settings[index];
+        if setting.value.is_null() {
+            let variable = variable_of(setting);
+            let value = variable.and_then(|variable| ProcessEnvironment.get(variable));
+            let is_port = setting.key() == "infra.bootstrap.ssh.port";
+            shown.settings[index].value = match value {
+                Some(value) => value.into(),
+                None if is_port => DEFAULT_SSH_PORT.into(),
+                None => continue,
+            };
+        }
+    }
+    Ok(shown)
 }
 
 /// The JSON schema of the file, for the providers and steps of this program.
@@ -232,7 +284,7 @@ fn ssh_config(settings: &SshSettings, directory: &Path) -> anyhow::Result<SshCon
         (None, Some(text)) => text
             .parse()
             .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?,
-        (None, None) => 22,
+        (None, None) => DEFAULT_SSH_PORT,
     };
     let named = settings
         .private_key_path

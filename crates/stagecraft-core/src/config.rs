@@ -10,6 +10,8 @@ mod decode;
 #[cfg(feature = "yaml")]
 mod document;
 mod duration;
+#[cfg(feature = "yaml")]
+mod effective;
 mod error;
 #[cfg(feature = "yaml")]
 mod keys;
@@ -27,13 +29,14 @@ pub use block::ConfigBlock;
 #[cfg(feature = "yaml")]
 pub use document::Document;
 pub use duration::ConfigDuration;
+#[cfg(feature = "yaml")]
+pub use effective::{EffectiveBlock, Origin, Setting, effective, to_yaml, tree};
+#[cfg(feature = "yaml")]
+pub use error::nearest;
 pub use error::{ConfigError, ConfigErrors, Location, unsupported};
 pub use map::UniqueMap;
 #[cfg(feature = "yaml")]
 pub use project::{KnownKeys, Project};
 #[cfg(feature = "yaml")]
-pub use schema::project_schema;
+pub use schema::{SchemaKey, project_schema, schema_keys};
 pub use text::{is_variable_name, parse_text};
-
-#[cfg(feature = "yaml")]
-pub(crate) use error::nearest;

@@ -40,7 +40,9 @@ pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]
 pub use registry::Registration;
 #[cfg(feature = "yaml")]
-pub use registry::{Build, BuildContext, BuildFn, Descriptor, Kind, Registry, RegistryError};
+pub use registry::{
+    Build, BuildContext, BuildFn, Descriptor, Kind, Registry, RegistryError, RegistryHooks,
+};
 pub use remote::{
     CommandLine, Connector, Exit, OUTPUT_LIMIT, Remote, RemoteCommand, RemoteOutput, RemoteTarget,
     Upload,

@@ -6,7 +6,7 @@ use std::sync::Arc;
 use serde::Serialize;
 
 use crate::cloud::CloudProvider;
-use crate::config::{ConfigBlock, nearest};
+use crate::config::{ConfigBlock, ConfigErrors, EffectiveBlock, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ProjectName;
 use crate::network::NetworkProvider;
@@ -66,12 +66,34 @@ pub struct Descriptor {
     pub summary: &'static str,
     /// The crate that it comes from.
     pub origin: &'static str,
+    /// That crate's version.
+    pub version: &'static str,
+    /// Whether its behaviour may still change between minor versions.
+    pub is_experimental: bool,
+    /// Whether a step runs when the file does not name it. Of no meaning for providers.
+    pub is_default_step: bool,
     /// What it can do beyond its trait's duties.
     pub capabilities: &'static [&'static str],
     /// The schema of its block of the configuration.
     pub schema: fn() -> schemars::Schema,
+    /// Its block as it takes effect, with all defaults:
+    /// [`ConfigBlock::effective`](crate::config::ConfigBlock::effective) for most.
+    pub effective: fn(&ConfigBlock) -> Result<EffectiveBlock, ConfigErrors>,
     /// How it is built.
     pub build: Build,
+}
+
+/// Hears of what a registry does. Must neither block nor fail.
+pub trait RegistryHooks: Send + Sync + std::fmt::Debug {
+    /// A descriptor was registered. Told in the order of kinds and ids.
+    fn registered(&self, descriptor: &'static Descriptor) {
+        let _ = descriptor;
+    }
+
+    /// An id was looked up; `found` is `None` if nobody registered it.
+    fn looked_up(&self, kind: Kind, id: &str, found: Option<&'static Descriptor>) {
+        let _ = (kind, id, found);
+    }
 }
 
 impl Descriptor {
@@ -135,6 +157,7 @@ pub enum RegistryError {
 #[derive(Debug, Clone, Default)]
 pub struct Registry {
     entries: BTreeMap<(Kind, &'static str), &'static Descriptor>,
+    hooks: Option<Arc<dyn RegistryHooks>>,
 }
 
 impl Registry {
@@ -161,7 +184,10 @@ impl Registry {
                 return Err(RegistryError::DuplicateId { kind, id, origins });
             }
         }
-        Ok(Self { entries })
+        Ok(Self {
+            entries,
+            hooks: None,
+        })
     }
 
     /// Collects every descriptor that was registered in a crate which this program names.
@@ -172,6 +198,16 @@ impl Registry {
     #[cfg(feature = "inventory")]
     pub fn discover() -> Result<Self, RegistryError> {
         Self::new(inventory::iter::<Registration>().map(|registration| registration.0))
+    }
+
+    /// Tells `hooks` of every descriptor, and from now on of every look-up.
+    #[must_use]
+    pub fn with_hooks(mut self, hooks: Arc<dyn RegistryHooks>) -> Self {
+        for descriptor in self.entries.values() {
+            hooks.registered(descriptor);
+        }
+        self.hooks = Some(hooks);
+        self
     }
 
     /// All descriptors: by kind, then by id.
@@ -197,24 +233,32 @@ impl Registry {
         let found = self
             .entries
             .iter()
-            .find(|((own, name), _)| *own == kind && *name == id);
-        if let Some((_, descriptor)) = found {
+            .find(|((own, name), _)| *own == kind && *name == id)
+            .map(|(_, descriptor)| *descriptor);
+        if let Some(hooks) = &self.hooks {
+            hooks.looked_up(kind, id, found);
+        }
+        if let Some(descriptor) = found {
             return Ok(descriptor);
         }
-        let known = self.ids(kind);
-        let list = if known.is_empty() {
-            "none".to_owned()
-        } else {
-            known.join(", ")
-        };
-        let error = Error::new(
-            ErrorKind::Config,
-            format!("unknown {kind} `{id}`, known: {list}"),
-        );
-        Err(match nearest(id, known) {
-            Some(near) => error.with_hint(format!("did you mean `{near}`?")),
-            None => error,
-        })
+        Err(unknown(&kind.to_string(), id, self.ids(kind)))
+    }
+
+    /// The descriptors of an id, of all kinds: at least one.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] with the known ids, and the nearest as a hint.
+    pub fn find(&self, id: &str) -> Result<Vec<&'static Descriptor>> {
+        let mut found = Vec::new();
+        for kind in [Kind::Cloud, Kind::Network, Kind::Step] {
+            found.extend(self.get(kind, id));
+        }
+        if found.is_empty() {
+            let known = self.entries.keys().map(|(_, id)| *id).collect();
+            return Err(unknown("provider or step", id, known));
+        }
+        Ok(found)
     }
 
     /// Builds a cloud provider.
@@ -269,6 +313,22 @@ impl Registry {
     }
 }
 
+fn unknown(what: &str, id: &str, known: Vec<&'static str>) -> Error {
+    let list = if known.is_empty() {
+        "none".to_owned()
+    } else {
+        known.join(", ")
+    };
+    let error = Error::new(
+        ErrorKind::Config,
+        format!("unknown {what} `{id}`, known: {list}"),
+    );
+    match nearest(id, known) {
+        Some(near) => error.with_hint(format!("did you mean `{near}`?")),
+        None => error,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -286,8 +346,12 @@ mod tests {
             id,
             summary: "",
             origin,
+            version: "1.2.3",
+            is_experimental: false,
+            is_default_step: false,
             capabilities: &[],
             schema,
+            effective: |block| block.effective::<Vec<()>>(),
             build: Build::Network(refuse),
         }
     }
@@ -323,6 +387,40 @@ mod tests {
     }
 
     #[test]
+    fn hooks_hear_of_registration_and_look_ups() {
+        #[derive(Debug, Default)]
+        struct Heard(std::sync::Mutex<Vec<String>>);
+
+        impl RegistryHooks for Heard {
+            fn registered(&self, descriptor: &'static Descriptor) {
+                let line = format!("registered {} {}", descriptor.kind(), descriptor.id);
+                self.0.lock().unwrap().push(line);
+            }
+
+            fn looked_up(&self, kind: Kind, id: &str, found: Option<&'static Descriptor>) {
+                let origin = found.map_or("nobody", |descriptor| descriptor.origin);
+                let line = format!("looked up {kind} {id}: {origin}");
+                self.0.lock().unwrap().push(line);
+            }
+        }
+        let heard = Arc::new(Heard::default());
+        let registry = Registry::new([&MESH, &ALPHA])
+            .unwrap()
+            .with_hooks(Arc::clone(&heard) as Arc<dyn RegistryHooks>);
+        registry.get(Kind::Network, "mesh").unwrap();
+        registry.get(Kind::Cloud, "mesh").unwrap_err();
+        assert_eq!(
+            *heard.0.lock().unwrap(),
+            [
+                "registered network provider alpha",
+                "registered network provider mesh",
+                "looked up network provider mesh: crate-b",
+                "looked up cloud provider mesh: nobody",
+            ]
+        );
+    }
+
+    #[test]
     fn unknown_id_lists_the_known_and_the_nearest() {
         let registry = Registry::new([&MESH, &ALPHA]).unwrap();
         let error = registry.get(Kind::Network, "mehs").unwrap_err();
@@ -331,5 +429,11 @@ mod tests {
             "unknown network provider `mehs`, known: alpha, mesh"
         );
         assert_eq!(error.hint(), Some("did you mean `mesh`?"));
+        let error = registry.find("mehs").unwrap_err();
+        assert_eq!(
+            error.to_string(),
+            "unknown provider or step `mehs`, known: alpha, mesh"
+        );
+        assert_eq!(registry.find("mesh").unwrap().len(), 1);
     }
 }

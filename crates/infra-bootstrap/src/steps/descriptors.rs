@@ -13,8 +13,12 @@ pub static DOCKER: Descriptor = Descriptor {
     id: docker::ID,
     summary: "Installs Docker Engine and the Compose plugin",
     origin: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    is_experimental: false,
+    is_default_step: true,
     capabilities: &[],
     schema: || schemars::schema_for!(DockerConfig),
+    effective: |block| block.effective::<DockerConfig>(),
     build: Build::Step(build_docker),
 };
 
@@ -30,8 +34,12 @@ pub static NETWORK: Descriptor = Descriptor {
     id: network::ID,
     summary: "Joins the host to the private network",
     origin: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    is_experimental: false,
+    is_default_step: false,
     capabilities: &[],
     schema: || schemars::schema_for!(NetworkConfig),
+    effective: |block| block.effective::<NetworkConfig>(),
     build: Build::Step(build_network),
 };
 

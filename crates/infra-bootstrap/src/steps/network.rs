@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use serde::Deserialize;
+use serde::{Deserialize, Serialize};
 use stagecraft_core::{
     Change, Decision, Error, ErrorKind, FailureCode, HostContext, HostStep, NetworkProvider,
     NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure,
@@ -15,7 +15,7 @@ use crate::failure;
 pub(crate) const ID: &str = "network";
 
 /// The configuration of the step `network`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields)]
 pub struct NetworkConfig {

@@ -174,6 +174,11 @@ impl Document {
         names.into_iter().map(str::to_owned).collect()
     }
 
+    /// The value of a variable where this document looks for them.
+    pub(super) fn variable(&self, name: &str) -> Option<String> {
+        self.variables.get(name).filter(|value| !value.is_empty())
+    }
+
     /// Where the value under `path` stands, if it does.
     pub fn place(&self, path: &[&str]) -> Option<Location> {
         self.locate_exactly(path)

@@ -192,10 +192,7 @@ fn plain(text: &str) -> String {
 
 /// The candidate that is nearest to `wrong`, if any is near enough to be meant.
 #[cfg(feature = "yaml")]
-pub(crate) fn nearest<'a>(
-    wrong: &str,
-    candidates: impl IntoIterator<Item = &'a str>,
-) -> Option<String> {
+pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
         .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))

@@ -2,6 +2,8 @@
 
 use serde_json::Value as Json;
 
+use super::schema::resolve;
+
 /// The keys of a mapping that has fixed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keys<'s> {
@@ -13,9 +15,9 @@ pub(super) struct Keys<'s> {
 
 /// The keys of the mapping that `path` leads to. `None` if the schema says nothing about it.
 pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
-    let mut at = mapping(schema, schema)?;
+    let mut at = resolve(schema, schema)?;
     for name in path {
-        at = mapping(schema, below(at, name)?)?;
+        at = resolve(schema, below(at, name)?)?;
     }
     let known = at["properties"].as_object()?;
     let required = at["required"].as_array();
@@ -50,22 +52,6 @@ fn any_key(schema: &Json) -> Option<&Json> {
     by_pattern
         .and_then(|patterns| patterns.values().next())
         .or_else(|| Some(&schema["additionalProperties"]).filter(|others| others.is_object()))
-}
-
-/// Follows references, and the branch of an optional value that is not nothing.
-fn mapping<'s>(root: &'s Json, schema: &'s Json) -> Option<&'s Json> {
-    let mut schema = schema;
-    // A schema cannot refer to itself for ever without a name in between.
-    for _ in 0..16 {
-        if let Some(at) = schema["$ref"].as_str() {
-            schema = root.pointer(at.strip_prefix('#')?)?;
-        } else if let Some(branches) = schema["anyOf"].as_array() {
-            schema = branches.iter().find(|branch| branch["type"] != "null")?;
-        } else {
-            return Some(schema);
-        }
-    }
-    None
 }
 
 /// Keys are written in snake case; camel case is understood as well.

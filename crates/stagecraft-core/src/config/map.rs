@@ -1,11 +1,11 @@
 //! Mappings whose keys the user chooses.
 
 use std::collections::BTreeMap;
-use std::collections::btree_map::Entry;
 use std::fmt;
 use std::marker::PhantomData;
 
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
+use serde::ser::{Serialize, Serializer};
 
 /// A mapping that refuses a key which stands in it twice, instead of keeping the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,18 +14,6 @@ pub struct UniqueMap<K, V>(BTreeMap<K, V>);
 impl<K, V> Default for UniqueMap<K, V> {
     fn default() -> Self {
         Self(BTreeMap::new())
-    }
-}
-
-impl<K: Ord, V> UniqueMap<K, V> {
-    /// The place of a key, to be filled or changed.
-    pub fn entry(&mut self, key: K) -> Entry<'_, K, V> {
-        self.0.entry(key)
-    }
-
-    /// Puts in an entry, and gives what stood under its key before.
-    pub fn insert(&mut self, key: K, value: V) -> Option<V> {
-        self.0.insert(key, value)
     }
 }
 
@@ -43,12 +31,24 @@ impl<K, V> std::ops::Deref for UniqueMap<K, V> {
     }
 }
 
+impl<K, V> std::ops::DerefMut for UniqueMap<K, V> {
+    fn deref_mut(&mut self) -> &mut Self::Target {
+        &mut self.0
+    }
+}
+
 impl<'a, K, V> IntoIterator for &'a UniqueMap<K, V> {
     type Item = (&'a K, &'a V);
     type IntoIter = std::collections::btree_map::Iter<'a, K, V>;
 
     fn into_iter(self) -> Self::IntoIter {
         self.0.iter()
+    }
+}
+
+impl<K: Serialize, V: Serialize> Serialize for UniqueMap<K, V> {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        self.0.serialize(serializer)
     }
 }
 

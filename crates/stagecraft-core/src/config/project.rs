@@ -7,6 +7,7 @@ use std::sync::Arc;
 use schemars::JsonSchema;
 use serde::Deserialize;
 use serde::de::IgnoredAny;
+use serde_json::Value;
 
 use super::block::ConfigBlock;
 use super::document::Document;
@@ -119,6 +120,39 @@ impl Project {
     /// The project's name, if it has one.
     pub fn name(&self) -> Option<&ProjectName> {
         self.envelope.project.as_ref().map(|project| &project.name)
+    }
+
+    /// The keys of the envelope that are set.
+    pub(super) fn envelope_values(&self) -> Vec<(Vec<String>, Value)> {
+        let envelope = &self.envelope;
+        let values = [
+            (
+                vec!["env_file"],
+                envelope
+                    .env_file
+                    .as_ref()
+                    .map(|path| path.display().to_string()),
+            ),
+            (
+                vec!["project", "name"],
+                self.name().map(ToString::to_string),
+            ),
+            (
+                vec!["cloud", "provider"],
+                self.cloud().ok().map(str::to_owned),
+            ),
+            (
+                vec!["network", "provider"],
+                self.network().map(str::to_owned),
+            ),
+        ];
+        values
+            .into_iter()
+            .map(|(path, value)| {
+                let path = path.into_iter().map(str::to_owned).collect();
+                (path, value.map_or(Value::Null, Value::from))
+            })
+            .collect()
     }
 
     /// The chosen cloud provider's id.

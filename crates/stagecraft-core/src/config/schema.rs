@@ -1,5 +1,6 @@
 //! The JSON schema of the whole file, put together from everyone who reads a part of it.
 
+use serde::Serialize;
 use serde_json::{Map, Value, json};
 
 use super::project::Envelope;
@@ -70,5 +71,102 @@ fn rename(value: &mut Value, id: &str) {
         }
         Value::Array(items) => items.iter_mut().for_each(|item| rename(item, id)),
         _ => {}
+    }
+}
+
+/// One key that a schema knows.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
+pub struct SchemaKey {
+    /// The keys that lead to it, joined by dots; `*` stands for a name that the user chooses.
+    pub key: String,
+    /// The type of its value, in the words of JSON Schema.
+    pub kind: String,
+    /// Whether it must be given where the mapping around it is.
+    pub is_required: bool,
+    /// What it means.
+    pub description: String,
+}
+
+/// Every key with a value of its own that a schema knows, in alphabetical order.
+///
+/// Keys that are refused as not supported yet are left out.
+pub fn schema_keys(schema: &Value) -> Vec<SchemaKey> {
+    let mut found = Vec::new();
+    walk(schema, schema, &mut Vec::new(), false, "", &mut found);
+    found.sort_by(|a, b| a.key.cmp(&b.key));
+    found
+}
+
+/// Deeper schemas refer to themselves.
+const DEPTH_LIMIT: usize = 16;
+
+fn walk(
+    root: &Value,
+    schema: &Value,
+    path: &mut Vec<String>,
+    is_required: bool,
+    description: &str,
+    found: &mut Vec<SchemaKey>,
+) {
+    let Some(schema) = resolve(root, schema).filter(|_| path.len() < DEPTH_LIMIT) else {
+        return;
+    };
+    let properties = schema["properties"].as_object();
+    let any_key = schema["patternProperties"]
+        .as_object()
+        .and_then(|patterns| patterns.values().next())
+        .or_else(|| Some(&schema["additionalProperties"]).filter(|others| others.is_object()));
+    if properties.is_none() && any_key.is_none() {
+        found.push(SchemaKey {
+            key: path.join("."),
+            kind: type_of(schema),
+            is_required,
+            description: description.replace('\n', " "),
+        });
+        return;
+    }
+    for (name, property) in properties.into_iter().flatten() {
+        if property["type"] == "null" {
+            continue;
+        }
+        let required = schema["required"].as_array();
+        let is_required = required.is_some_and(|names| names.iter().any(|own| own == name));
+        let description = property["description"].as_str().unwrap_or_default();
+        path.push(name.clone());
+        walk(root, property, path, is_required, description, found);
+        path.pop();
+    }
+    if let Some(any_key) = any_key {
+        path.push("*".to_owned());
+        walk(root, any_key, path, false, description, found);
+        path.pop();
+    }
+}
+
+/// Follows references, and the branch of an optional value that is not nothing.
+pub(super) fn resolve<'s>(root: &'s Value, schema: &'s Value) -> Option<&'s Value> {
+    let mut schema = schema;
+    for _ in 0..DEPTH_LIMIT {
+        if let Some(at) = schema["$ref"].as_str() {
+            schema = root.pointer(at.strip_prefix('#')?)?;
+        } else if let Some(branches) = schema["anyOf"].as_array() {
+            schema = branches.iter().find(|branch| branch["type"] != "null")?;
+        } else {
+            return Some(schema);
+        }
+    }
+    None
+}
+
+fn type_of(schema: &Value) -> String {
+    match &schema["type"] {
+        Value::String(own) if own == "array" => "list".to_owned(),
+        Value::String(own) => own.clone(),
+        Value::Array(several) => {
+            let names = several.iter().filter_map(Value::as_str);
+            let names: Vec<&str> = names.filter(|own| *own != "null").collect();
+            names.join(" or ").replace("array", "list")
+        }
+        _ => "string".to_owned(),
     }
 }

@@ -2,11 +2,11 @@
 
 use std::str::FromStr;
 
-use serde::{Deserialize, Deserializer};
+use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagecraft_core::config::parse_text;
 
 /// The configuration of the step `docker`.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct DockerConfig {
@@ -32,7 +32,7 @@ impl Default for DockerConfig {
 }
 
 /// How Docker is installed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(rename_all = "snake_case")]
 pub enum InstallMethod {
@@ -62,6 +62,15 @@ impl DockerVersion {
                 .strip_prefix(wanted.as_str())
                 .is_some_and(|rest| !rest.starts_with(|c: char| c.is_ascii_digit())),
         }
+    }
+}
+
+impl Serialize for DockerVersion {
+    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
+        serializer.serialize_str(match self {
+            Self::Latest => "latest",
+            Self::Pinned(version) => version,
+        })
     }
 }
 

@@ -1,0 +1,60 @@
+//! `stagecraft config`: validate, show, schema.
+
+mod show;
+
+use serde_json::json;
+
+use crate::args::{ConfigCommand, GlobalArgs};
+use crate::exit::Exit;
+use crate::load;
+use crate::output::{GREEN, Output, RESET};
+
+pub(super) fn run(
+    global: &GlobalArgs,
+    command: &ConfigCommand,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    match command {
+        ConfigCommand::Validate => validate(global, output),
+        ConfigCommand::Show(args) => show::run(global, args, output),
+        ConfigCommand::Schema => {
+            output.document(&load::schema()?);
+            Ok(Exit::Done)
+        }
+    }
+}
+
+fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environments = match &global.env {
+        Some(named) => vec![named.clone()],
+        None => loaded.cloud.environments(),
+    };
+    let mut summary = Vec::new();
+    for environment in &environments {
+        summary.push((environment, loaded.cloud.declared(environment)?.len()));
+    }
+    if output.is_json() {
+        let environments: Vec<_> = summary
+            .iter()
+            .map(|(name, hosts)| json!({ "name": name, "hosts": hosts }))
+            .collect();
+        output.document(&json!({ "valid": true, "environments": environments }));
+    } else {
+        let list: Vec<String> = summary
+            .iter()
+            .map(|(name, hosts)| {
+                format!(
+                    "{name} ({hosts} host{})",
+                    if *hosts == 1 { "" } else { "s" }
+                )
+            })
+            .collect();
+        output.text(&format!(
+            "{GREEN}valid{RESET}: {}, environments: {}\n",
+            global.config.display(),
+            list.join(", ")
+        ));
+    }
+    Ok(Exit::Done)
+}

@@ -1,0 +1,116 @@
+//! `stagecraft providers`.
+
+use serde_json::{Value, json};
+use stagecraft_core::config::schema_keys;
+use stagecraft_core::{Descriptor, Kind, Registry};
+
+use crate::args::ProvidersArgs;
+use crate::builtin;
+use crate::exit::Exit;
+use crate::output::{BOLD, DIM, Output, RESET};
+use crate::render::table;
+
+pub(super) fn run(args: &ProvidersArgs, output: Output) -> anyhow::Result<Exit> {
+    let registry = builtin::registry()?;
+    let Some(id) = &args.id else {
+        list(&registry, output);
+        return Ok(Exit::Done);
+    };
+    let found = registry.find(id)?;
+    if output.is_json() {
+        let list: Vec<Value> = found
+            .iter()
+            .map(|descriptor| {
+                let schema = (descriptor.schema)().to_value();
+                let mut value = to_json(descriptor);
+                value["keys"] = json!(schema_keys(&schema));
+                value["schema"] = schema;
+                value
+            })
+            .collect();
+        output.document(&list);
+    } else {
+        let texts: Vec<String> = found.into_iter().map(details).collect();
+        output.text(&texts.join("\n"));
+    }
+    Ok(Exit::Done)
+}
+
+fn list(registry: &Registry, output: Output) {
+    if output.is_json() {
+        let list: Vec<_> = registry.descriptors().map(to_json).collect();
+        output.document(&list);
+    } else {
+        let rows: Vec<Vec<String>> = registry
+            .descriptors()
+            .map(|descriptor| {
+                vec![
+                    descriptor.kind().to_string(),
+                    descriptor.id.to_owned(),
+                    descriptor.summary.to_owned(),
+                    descriptor.origin.to_owned(),
+                ]
+            })
+            .collect();
+        output.text(&table(&["KIND", "ID", "SUMMARY", "CRATE"], &rows));
+    }
+}
+
+fn to_json(descriptor: &Descriptor) -> Value {
+    json!({
+        "kind": descriptor.kind(),
+        "id": descriptor.id,
+        "summary": descriptor.summary,
+        "origin": descriptor.origin,
+        "version": descriptor.version,
+        "experimental": descriptor.is_experimental,
+        "capabilities": descriptor.capabilities,
+    })
+}
+
+fn details(descriptor: &Descriptor) -> String {
+    let Descriptor { id, summary, .. } = descriptor;
+    let block = match descriptor.kind() {
+        Kind::Cloud => format!("cloud.providers.{id}"),
+        Kind::Network => format!("network.providers.{id}"),
+        Kind::Step => format!("infra.bootstrap.{id}"),
+    };
+    let capabilities = match descriptor.capabilities {
+        [] => "none beyond its kind's".to_owned(),
+        several => several.join(", "),
+    };
+    let experimental = if descriptor.is_experimental {
+        ", experimental"
+    } else {
+        ""
+    };
+    let rows: Vec<Vec<String>> = schema_keys(&(descriptor.schema)().to_value())
+        .into_iter()
+        .map(|key| {
+            let required = if key.is_required { "required" } else { "" };
+            vec![
+                key.key,
+                key.kind,
+                required.to_owned(),
+                first_sentence(&key.description),
+            ]
+        })
+        .collect();
+    format!(
+        "{BOLD}{id}{RESET}: {summary}\n\
+         {DIM}{}, crate {} {}{experimental}{RESET}\n\
+         capabilities: {capabilities}\n\n\
+         keys of `{block}`:\n{}",
+        descriptor.kind(),
+        descriptor.origin,
+        descriptor.version,
+        table(&["KEY", "TYPE", "", "MEANING"], &rows)
+    )
+}
+
+fn first_sentence(text: &str) -> String {
+    match text.split_once(". ") {
+        Some((first, _)) => first.to_owned(),
+        None => text.trim_end_matches('.').to_owned(),
+    }
+}

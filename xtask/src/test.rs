@@ -45,7 +45,7 @@ fn check_release() -> Result<()> {
     let binary = target("release").join("stagecraft");
     let listed = output(Command::new(&binary).args(["providers", "--output", "json"]))?;
     let listed: serde_json::Value = serde_json::from_str(&listed)?;
-    let ids: Vec<&str> = listed
+    let ids: Vec<&str> = listed["providers"]
         .as_array()
         .into_iter()
         .flatten()

@@ -114,6 +114,9 @@ pub(crate) enum Command {
   stagecraft providers                 all of them
   stagecraft providers digitalocean    what it can do, and the keys of its configuration")]
     Providers(ProvidersArgs),
+    /// Learn what `--output json` prints
+    #[command(subcommand)]
+    Events(EventsCommand),
     /// Make, show and remove hosts
     #[command(subcommand)]
     Infra(InfraCommand),
@@ -169,6 +172,18 @@ pub(crate) struct ShowArgs {
     /// Tell one key's value, where it comes from, and which default won
     #[arg(long, value_name = "KEY")]
     pub(crate) why: Option<String>,
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum EventsCommand {
+    /// Print the JSON schema of the lines and documents that `--output json` prints
+    #[command(after_help = "Examples:
+  stagecraft events schema > stagecraft-events.schema.json
+  stagecraft events schema | jq '.[\"$defs\"].Error'
+  stagecraft infra up --yes --output json | jq 'select(.event == \"result\")'
+
+A line matches #/$defs/Line; x-documents tells what commands with one answer print.")]
+    Schema,
 }
 
 #[derive(Debug, Subcommand)]

@@ -9,14 +9,14 @@ mod sandbox;
 use std::sync::Arc;
 
 use clap::CommandFactory as _;
-use serde_json::json;
 use stagecraft_core::{EventSink, Lookup, Run};
 use tokio::signal::unix::{SignalKind, signal};
 
-use crate::args::{Cli, Command};
+use crate::args::{Cli, Command, EventsCommand};
 use crate::exit::Exit;
 use crate::load::Loaded;
 use crate::output::Output;
+use crate::wire;
 
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
@@ -25,6 +25,10 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Init(args) => init::run(&global, &args, output).await,
         Command::Config(command) => config::run(&global, &command, output),
         Command::Providers(args) => providers::run(&args, output),
+        Command::Events(EventsCommand::Schema) => {
+            output.document(&wire::schema());
+            Ok(Exit::Done)
+        }
         Command::Infra(command) => infra::run(&global, &command, output).await,
         Command::Sandbox(args) => sandbox::run(&global, args, output).await,
         Command::Completions { shell } => {
@@ -36,7 +40,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Version => {
             let version = env!("CARGO_PKG_VERSION");
             if output.is_json() {
-                output.document(&json!({ "version": version }));
+                output.document(&wire::VersionDocument::new(version));
             } else {
                 output.text(&format!("stagecraft {version}\n"));
             }

@@ -62,8 +62,7 @@ impl From<Outcome> for Exit {
             Outcome::BootstrapFailed => Self::Bootstrap,
             Outcome::NetworkFailed => Self::Network,
             Outcome::Interrupted => Self::Interrupted,
-            // Also what `Outcome` may grow: what is unknown here is not success.
-            Outcome::Partial | _ => Self::Partial,
+            Outcome::Partial => Self::Partial,
         }
     }
 }

@@ -1,24 +1,19 @@
 //! What is told when a command fails: what happened, where, and what to do.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
-use serde_json::{Value, json};
+use clap::error::ErrorKind;
 use stagecraft_core::Error;
 use stagecraft_core::config::{ConfigError, ConfigErrors};
 
 use crate::exit::Exit;
 use crate::output::{Output, RESET, YELLOW};
+use crate::wire;
 
 /// Tells of an error, and gives the exit code for it.
 pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
     if output.is_json() {
-        output.line(&json!({
-            "v": 1,
-            "event": "result",
-            "outcome": "failed",
-            "exit_code": exit.code(),
-            "error": to_json(error),
-        }));
+        result(output, exit, to_wire(error));
     }
     let places = config_errors(error);
     for config in &places {
@@ -38,47 +33,56 @@ pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     exit
 }
 
-/// Tells programs of a command line that was not understood.
-pub(crate) fn report_usage(output: Output, message: &str) {
-    output.line(&json!({
-        "v": 1,
-        "event": "result",
-        "outcome": "failed",
-        "exit_code": Exit::Usage.code(),
-        "error": { "kind": "usage", "message": message.trim_end() },
+/// Tells programs of a command line that was not understood. People have read it already.
+pub(crate) fn report_usage(output: Output, error: &clap::Error) {
+    let text = match error.kind() {
+        // Its text is the whole help.
+        ErrorKind::DisplayHelpOnMissingArgumentOrSubcommand => "a command is missing".to_owned(),
+        _ => error.render().to_string(),
+    };
+    result(output, Exit::Usage, usage_error(&text));
+}
+
+/// The first paragraph is what is wrong, a tip is what to do; the rest is usage.
+fn usage_error(text: &str) -> wire::Error {
+    let mut paragraphs = text.split("\n\n").map(|paragraph| {
+        let words: Vec<&str> = paragraph.split_whitespace().collect();
+        words.join(" ")
+    });
+    let message = paragraphs.next().unwrap_or_default();
+    let message = message.strip_prefix("error: ").unwrap_or(&message);
+    wire::Error {
+        hint: paragraphs.find_map(|paragraph| Some(paragraph.strip_prefix("tip: ")?.to_owned())),
+        ..wire::Error::new(wire::ErrorKind::Usage, message)
+    }
+}
+
+fn result(output: Output, exit: Exit, error: wire::Error) {
+    let outcome = match exit {
+        Exit::Interrupted => wire::Outcome::Interrupted,
+        _ => wire::Outcome::Failed,
+    };
+    output.event(wire::Event::Result(wire::Result {
+        outcome,
+        exit_code: exit.code(),
+        body: wire::Body::Failed { error },
     }));
 }
 
-/// An error of the framework, as JSON.
-pub(crate) fn core_error_to_json(error: &Error) -> Value {
-    let mut messages = error.chain();
-    let message = messages.remove(0);
-    let context: serde_json::Map<String, Value> = error
-        .context()
-        .iter()
-        .map(|(name, value)| ((*name).to_owned(), json!(value)))
-        .collect();
-    json!({
-        "kind": error.kind(),
-        "message": message,
-        "causes": messages,
-        "hint": error.hint(),
-        "provider": error.provider(),
-        "operation": error.operation(),
-        "context": context,
-    })
-}
-
-fn to_json(error: &anyhow::Error) -> Value {
-    let mut value = match find::<Error>(error) {
-        Some(error) => core_error_to_json(error),
-        None => json!({ "kind": "config", "message": error.to_string(), "hint": null }),
+fn to_wire(error: &anyhow::Error) -> wire::Error {
+    let mut wire = match find::<Error>(error) {
+        Some(error) => error.into(),
+        None => {
+            let mut messages = messages(error).into_iter();
+            let message = messages.next().unwrap_or_default();
+            wire::Error {
+                causes: messages.collect(),
+                ..wire::Error::new(wire::ErrorKind::Config, message)
+            }
+        }
     };
-    let places: Vec<&ConfigError> = config_errors(error);
-    if !places.is_empty() {
-        value["config"] = json!(places);
-    }
-    value
+    wire.config = config_errors(error).into_iter().map(Into::into).collect();
+    wire
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {
@@ -144,4 +148,25 @@ fn token_at(line: &str, column: usize) -> std::ops::Range<usize> {
         .unwrap_or(line.len() - start)
         .max(1);
     start..(start + length).min(line.len().max(start))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn usage_text_is_split_into_what_is_wrong_and_what_to_do() {
+        let text = "error: unrecognized subcommand 'pu'\n\n  tip: a similar subcommand exists: 'up'\n\nUsage: stagecraft infra\n";
+        let error = usage_error(text);
+        assert_eq!(error.message, "unrecognized subcommand 'pu'");
+        assert_eq!(
+            error.hint.as_deref(),
+            Some("a similar subcommand exists: 'up'")
+        );
+
+        let text = "error: these are missing:\n  <SHELL>\n\nUsage: stagecraft completions <SHELL>";
+        let error = usage_error(text);
+        assert_eq!(error.message, "these are missing: <SHELL>");
+        assert_eq!(error.hint, None);
+    }
 }

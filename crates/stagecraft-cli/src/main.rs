@@ -11,6 +11,7 @@ mod lookup;
 mod output;
 mod progress;
 mod render;
+mod wire;
 
 use std::process::ExitCode;
 
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             // Nothing is left to tell it to if the terminal is gone.
             error.print().ok();
             if exit == Exit::Usage && wants_json(std::env::args()) {
-                failure::report_usage(Output::new(OutputFormat::Json), &error.render().to_string());
+                failure::report_usage(Output::new(OutputFormat::Json), &error);
             }
             return exit.into();
         }

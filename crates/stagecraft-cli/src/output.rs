@@ -2,11 +2,13 @@
 
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::OutputFormat;
+use crate::wire::{Event, Lines};
 
 /// Where results and messages go.
 #[derive(Debug, Clone, Copy)]
@@ -62,11 +64,18 @@ impl Output {
         }
     }
 
-    /// Prints a result for programs: one line of many.
+    /// Prints a document on one line: for a command that goes on after it.
     pub(crate) fn line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
             self.text(&format!("{text}\n"));
         }
+    }
+
+    /// Prints one of many lines for programs. Stamped and printed under one lock, so that numbers and
+    /// times come in order.
+    pub(crate) fn event(self, event: Event) {
+        let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
+        self.line(&lines.stamp(jiff::Timestamp::now(), event));
     }
 
     /// Prints a message for people to standard error.
@@ -100,6 +109,8 @@ impl Output {
     }
 }
 
+/// The lines of this process. One for all, since it has one standard output.
+static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 /// Set when a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 

@@ -4,13 +4,12 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
-use serde_json::{Value, json};
 use stagecraft_core::{Event, EventSink, Run, seconds};
 use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
 use crate::output::Output;
-use crate::render;
+use crate::{render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -32,7 +31,6 @@ struct Sink {
 
 #[derive(Debug, Default)]
 struct State {
-    sequence: u64,
     bar: Option<ProgressBar>,
     last_wait: Option<(String, Instant)>,
 }
@@ -79,25 +77,21 @@ impl Progress {
     /// Shows the plan before anything is done.
     pub(crate) fn planned(&self, planned: &Planned) {
         if self.sink.output.is_json() {
-            let mut value = render::plan_json(planned);
-            value["event"] = json!("planned");
-            self.sink.json(value);
+            let planned = wire::Planned::from(planned);
+            self.sink.output.event(wire::Event::Planned(planned));
         } else {
             self.pause(|| self.sink.output.text(&render::plan_text(planned)));
         }
     }
 
     /// Prints the last line of a run, for programs.
-    pub(crate) fn result(&self, exit: Exit, outcome: &str, result: Value) {
-        let mut value = json!({
-            "event": "result",
-            "outcome": outcome,
-            "exit_code": exit.code(),
-        });
-        if let (Value::Object(value), Value::Object(result)) = (&mut value, result) {
-            value.extend(result);
-        }
-        self.sink.json(value);
+    pub(crate) fn result(&self, exit: Exit, outcome: impl Into<wire::Outcome>, body: wire::Body) {
+        let result = wire::Result {
+            outcome: outcome.into(),
+            exit_code: exit.code(),
+            body,
+        };
+        self.sink.output.event(wire::Event::Result(result));
     }
 
     /// Takes the bar away.
@@ -142,16 +136,6 @@ impl Sink {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Stamps and prints one line. Both under one lock, so that numbers come in order.
-    fn json(&self, mut value: Value) {
-        let mut state = self.lock();
-        value["v"] = json!(1);
-        value["seq"] = json!(state.sequence);
-        value["at"] = json!(jiff::Timestamp::now().to_string());
-        state.sequence += 1;
-        self.output.line(&value);
-    }
-
     fn line(&self, event: &Event) {
         let text = render::event_line(event);
         let mut state = self.lock();
@@ -185,9 +169,7 @@ impl Sink {
 impl EventSink for Sink {
     fn emit(&self, event: Event) {
         if self.as_json {
-            if let Ok(value) = serde_json::to_value(&event) {
-                self.json(value);
-            }
+            self.output.event(event.into());
         } else {
             self.line(&event);
         }

@@ -1,24 +1,12 @@
-//! From results to text and JSON.
+//! From results to text.
 
 mod event;
 mod plan;
 mod report;
 
-use stagecraft_engine::Outcome;
-
 pub(crate) use event::event_line;
-pub(crate) use plan::{hosts_text, plan_json, plan_text};
-pub(crate) use report::{down_json, down_text, dry_run_text, up_json, up_text};
-
-/// The word for an outcome in results for programs.
-pub(crate) fn outcome_word(outcome: Outcome) -> &'static str {
-    match outcome {
-        Outcome::Done => "done",
-        Outcome::CloudFailed | Outcome::BootstrapFailed | Outcome::NetworkFailed => "failed",
-        Outcome::Interrupted => "interrupted",
-        _ => "partial",
-    }
-}
+pub(crate) use plan::{hosts_text, plan_text};
+pub(crate) use report::{down_text, dry_run_text, up_text};
 
 /// Columns, padded to their widest cell.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {

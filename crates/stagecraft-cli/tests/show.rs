@@ -24,8 +24,8 @@ cloud:
 ";
 
 fn stagecraft(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, String, String) {
-    let directory = TempDir::new().unwrap();
-    fs::write(directory.path().join("stagecraft.yml"), CONFIG).unwrap();
+    let directory = TempDir::new().expect("a directory");
+    fs::write(directory.path().join("stagecraft.yml"), CONFIG).expect("a config");
     let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
         .args(arguments)
         .current_dir(directory.path())
@@ -33,11 +33,11 @@ fn stagecraft(arguments: &[&str], variables: &[(&str, &str)]) -> (Option<i32>, S
         .env("REGION", "ams3")
         .envs(variables.iter().copied())
         .output()
-        .unwrap();
+        .expect("the binary");
     (
         output.status.code(),
-        String::from_utf8(output.stdout).unwrap(),
-        String::from_utf8(output.stderr).unwrap(),
+        String::from_utf8(output.stdout).expect("UTF-8"),
+        String::from_utf8(output.stderr).expect("UTF-8"),
     )
 }
 

@@ -6,10 +6,9 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What went wrong, as far as a caller can act on it.
+/// What went wrong, as far as a caller can act on it. The set is closed: programs match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum ErrorKind {
     /// The configuration or an argument is wrong. Nothing was sent anywhere.
     Config,

@@ -2,8 +2,6 @@
 
 use std::time::Duration;
 
-use serde::Serialize;
-
 use crate::name::HostName;
 use crate::outcome::StepOutcome;
 
@@ -11,9 +9,10 @@ use crate::outcome::StepOutcome;
 ///
 /// One stream feeds progress bars, plain lines and JSON lines alike.
 /// No event holds a secret.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize)]
-#[serde(tag = "event", rename_all = "snake_case")]
-#[non_exhaustive]
+///
+/// The set is closed on purpose: who passes events on must not compile before it has decided
+/// what becomes of a new one. Programs read the CLI's own types, never these.
+#[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
     /// A create request for these hosts is about to be sent.
     HostsRequested {
@@ -88,11 +87,9 @@ pub enum Event {
         host: Option<HostName>,
         /// What is awaited.
         what: String,
-        /// The time spent so far, in milliseconds.
-        #[serde(rename = "elapsed_ms", serialize_with = "as_millis")]
+        /// The time spent so far.
         elapsed: Duration,
-        /// The time after which the wait is given up, in milliseconds.
-        #[serde(rename = "deadline_ms", serialize_with = "as_millis")]
+        /// The time after which the wait is given up.
         deadline: Duration,
     },
     /// A call is to be sent again.
@@ -103,14 +100,9 @@ pub enum Event {
         what: String,
         /// Why.
         reason: String,
-        /// The pause before it, in milliseconds.
-        #[serde(rename = "delay_ms", serialize_with = "as_millis")]
+        /// The pause before it.
         delay: Duration,
     },
-}
-
-fn as_millis<S: serde::Serializer>(value: &Duration, serializer: S) -> Result<S::Ok, S::Error> {
-    serializer.serialize_u64(u64::try_from(value.as_millis()).unwrap_or(u64::MAX))
 }
 
 /// Takes events. Must neither block nor fail.

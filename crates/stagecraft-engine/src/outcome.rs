@@ -6,7 +6,6 @@ use stagecraft_core::{FailureCode, StepFailure};
 /// How an operation ended as a whole. The CLI has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
-#[non_exhaustive]
 pub enum Outcome {
     /// Everything was done, or there was nothing to do.
     Done,

@@ -156,7 +156,7 @@ async fn interrupted_run_ends_the_running_step_and_begins_no_further_one() {
     .await;
     assert_eq!(report.failure.unwrap().code, FailureCode::Interrupted);
     assert_eq!(report.steps[0].outcome, made());
-    assert!(events.names().contains(&"waiting".to_owned()));
+    assert!(events.names().contains(&"waiting"));
     assert!(matches!(
         &report.steps[1].outcome,
         StepOutcome::Skipped { reason } if reason == "the run was interrupted"

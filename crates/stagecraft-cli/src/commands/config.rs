@@ -2,12 +2,10 @@
 
 mod show;
 
-use serde_json::json;
-
 use crate::args::{ConfigCommand, GlobalArgs};
 use crate::exit::Exit;
-use crate::load;
 use crate::output::{GREEN, Output, RESET};
+use crate::{load, wire};
 
 pub(super) fn run(
     global: &GlobalArgs,
@@ -35,11 +33,11 @@ fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
         summary.push((environment, loaded.cloud.declared(environment)?.len()));
     }
     if output.is_json() {
-        let environments: Vec<_> = summary
-            .iter()
-            .map(|(name, hosts)| json!({ "name": name, "hosts": hosts }))
-            .collect();
-        output.document(&json!({ "valid": true, "environments": environments }));
+        let environments = summary.iter().map(|(name, hosts)| wire::ConfigEnvironment {
+            name: name.to_string(),
+            hosts: *hosts,
+        });
+        output.document(&wire::ConfigDocument::new(environments));
     } else {
         let list: Vec<String> = summary
             .iter()

@@ -10,7 +10,7 @@ use crate::args::{GlobalArgs, InfraCommand};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{load, render};
+use crate::{load, render, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
@@ -34,7 +34,8 @@ async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let planned = loaded.engine(false)?.plan(&run, &request).await?;
     progress.finish();
     if output.is_json() {
-        output.document(&render::plan_json(&planned));
+        let planned = wire::Planned::from(&planned);
+        output.document(&wire::PlanDocument::from(planned));
     } else {
         output.text(&render::plan_text(&planned));
     }
@@ -52,7 +53,7 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     }
     progress.finish();
     if output.is_json() {
-        output.document(&hosts);
+        output.document(&wire::HostsDocument::new(&environment, &hosts));
     } else if hosts.is_empty() {
         output.text(&format!("no hosts in {environment}\n"));
     } else {

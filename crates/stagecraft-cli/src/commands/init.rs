@@ -4,13 +4,13 @@ use std::fs::OpenOptions;
 use std::io::Write as _;
 
 use anyhow::Context as _;
-use serde_json::json;
 use stagecraft_core::{Error, ErrorKind, ProjectName};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{GlobalArgs, InitArgs};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
+use crate::wire;
 
 const TEMPLATE: &str = include_str!("init/stagecraft.yml");
 
@@ -37,7 +37,11 @@ pub(super) async fn run(
     })?;
     let text = TEMPLATE.replace("PROJECT", name.as_str());
     if global.dry_run {
-        output.text(&text);
+        if output.is_json() {
+            output.document(&wire::InitDocument::dry_run(text));
+        } else {
+            output.text(&text);
+        }
         return Ok(Exit::Done);
     }
     let mut options = OpenOptions::new();
@@ -56,7 +60,7 @@ pub(super) async fn run(
     file.write_all(text.as_bytes())
         .with_context(|| format!("cannot write {}", path.display()))?;
     if output.is_json() {
-        output.document(&json!({ "written": path }));
+        output.document(&wire::InitDocument::written(path));
     } else {
         output.message(&format!(
             "{GREEN}wrote{RESET} {}\nnext: stagecraft sandbox -- stagecraft infra up --yes",

@@ -1,6 +1,5 @@
 //! `stagecraft providers`.
 
-use serde_json::{Value, json};
 use stagecraft_core::config::schema_keys;
 use stagecraft_core::{Descriptor, Kind, Registry};
 
@@ -9,6 +8,7 @@ use crate::builtin;
 use crate::exit::Exit;
 use crate::output::{BOLD, DIM, Output, RESET};
 use crate::render::table;
+use crate::wire;
 
 pub(super) fn run(args: &ProvidersArgs, output: Output) -> anyhow::Result<Exit> {
     let registry = builtin::registry()?;
@@ -18,17 +18,8 @@ pub(super) fn run(args: &ProvidersArgs, output: Output) -> anyhow::Result<Exit> 
     };
     let found = registry.find(id)?;
     if output.is_json() {
-        let list: Vec<Value> = found
-            .iter()
-            .map(|descriptor| {
-                let schema = (descriptor.schema)().to_value();
-                let mut value = to_json(descriptor);
-                value["keys"] = json!(schema_keys(&schema));
-                value["schema"] = schema;
-                value
-            })
-            .collect();
-        output.document(&list);
+        let found = found.into_iter().map(wire::Provider::with_keys);
+        output.document(&wire::ProvidersDocument::new(found));
     } else {
         let texts: Vec<String> = found.into_iter().map(details).collect();
         output.text(&texts.join("\n"));
@@ -38,8 +29,8 @@ pub(super) fn run(args: &ProvidersArgs, output: Output) -> anyhow::Result<Exit> 
 
 fn list(registry: &Registry, output: Output) {
     if output.is_json() {
-        let list: Vec<_> = registry.descriptors().map(to_json).collect();
-        output.document(&list);
+        let providers = registry.descriptors().map(wire::Provider::from);
+        output.document(&wire::ProvidersDocument::new(providers));
     } else {
         let rows: Vec<Vec<String>> = registry
             .descriptors()
@@ -54,18 +45,6 @@ fn list(registry: &Registry, output: Output) {
             .collect();
         output.text(&table(&["KIND", "ID", "SUMMARY", "CRATE"], &rows));
     }
-}
-
-fn to_json(descriptor: &Descriptor) -> Value {
-    json!({
-        "kind": descriptor.kind(),
-        "id": descriptor.id,
-        "summary": descriptor.summary,
-        "origin": descriptor.origin,
-        "version": descriptor.version,
-        "experimental": descriptor.is_experimental,
-        "capabilities": descriptor.capabilities,
-    })
 }
 
 fn details(descriptor: &Descriptor) -> String {

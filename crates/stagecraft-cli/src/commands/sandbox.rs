@@ -10,7 +10,6 @@ use std::sync::Arc;
 
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
-use serde_json::json;
 use stagecraft_core::HostKey;
 use stagecraft_core::config::Project;
 use stagecraft_sandbox::{HostDriver, ProcessHosts, ProcessHostsConfig, Sandbox, SandboxConfig};
@@ -20,6 +19,7 @@ use crate::args::{GlobalArgs, HostsMode, SandboxArgs};
 use crate::exit::Exit;
 use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, read_project};
 use crate::output::{DIM, Output, RESET};
+use crate::wire;
 
 const DIRECTORY_PREFIX: &str = "stagecraft-sandbox-";
 
@@ -148,11 +148,7 @@ fn write_key(path: &Path) -> anyhow::Result<String> {
 
 fn announce(variables: &[(String, String)], output: Output) {
     if output.is_json() {
-        let map: serde_json::Map<_, _> = variables
-            .iter()
-            .map(|(name, value)| (name.clone(), json!(value)))
-            .collect();
-        output.line(&json!({ "variables": map }));
+        output.line(&wire::SandboxDocument::new(variables.iter().cloned()));
         return;
     }
     for (name, value) in variables {

@@ -48,7 +48,6 @@ pub(crate) fn event_line(event: &Event) -> String {
             prefix(host.as_ref()),
             seconds(*delay)
         ),
-        other => format!("{other:?}"),
     }
 }
 

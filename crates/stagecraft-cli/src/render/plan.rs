@@ -2,22 +2,11 @@
 
 use std::fmt::Write as _;
 
-use serde_json::{Value, json};
 use stagecraft_core::{Host, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
 use stagecraft_engine::Planned;
 
 use super::{plural, table};
 use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW};
-
-/// A plan for programs.
-pub(crate) fn plan_json(planned: &Planned) -> Value {
-    json!({
-        "v": 1,
-        "plan_id": planned.plan.id(),
-        "plan": planned.plan,
-        "findings": planned.findings,
-    })
-}
 
 /// A plan for people.
 pub(crate) fn plan_text(planned: &Planned) -> String {

@@ -3,13 +3,11 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use serde_json::{Value, json};
 use stagecraft_core::{ApplyReport, StepFailure};
 use stagecraft_engine::{DownReport, Outcome, UpReport};
 
 use super::event::outcome_text;
 use super::plural;
-use crate::failure::core_error_to_json;
 use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
 
 /// `up` for people.
@@ -77,43 +75,6 @@ pub(crate) fn dry_run_text(reports: &[HostReport]) -> String {
     }
     line(&mut text, "Dry run: nothing was changed.");
     text
-}
-
-/// `up` for programs.
-pub(crate) fn up_json(report: &UpReport) -> Value {
-    let mut value = apply_json(&report.apply);
-    value["plan_id"] = json!(report.plan.id());
-    value["hosts"] = json!(report.hosts);
-    value
-}
-
-/// `down` for programs.
-pub(crate) fn down_json(report: &DownReport) -> Value {
-    let mut value = apply_json(&report.apply);
-    value["plan_id"] = json!(report.plan.id());
-    value["network"] = json!(report.forgotten);
-    value["unmanaged"] = json!(report.plan.unmanaged);
-    value
-}
-
-fn apply_json(report: &ApplyReport) -> Value {
-    let failed: Vec<Value> = report
-        .failed
-        .iter()
-        .map(|failure| {
-            json!({
-                "host": failure.host,
-                "id": failure.id,
-                "error": core_error_to_json(&failure.error),
-            })
-        })
-        .collect();
-    json!({
-        "created": report.created,
-        "deleted": report.deleted,
-        "failed": failed,
-        "not_tried": report.not_tried,
-    })
 }
 
 fn host_text(text: &mut String, report: &HostReport) {

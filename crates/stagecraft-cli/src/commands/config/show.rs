@@ -1,6 +1,6 @@
 //! `stagecraft config show`.
 
-use serde_json::{Value, json};
+use serde_json::Value;
 use stagecraft_core::config::{Location, Origin, Setting, nearest, to_yaml, tree};
 use stagecraft_core::{Error, ErrorKind};
 
@@ -8,23 +8,22 @@ use crate::args::{GlobalArgs, ShowArgs};
 use crate::exit::Exit;
 use crate::load::{self, Shown, variable_of};
 use crate::output::{BOLD, DIM, Output, RESET};
+use crate::wire;
 
 pub(super) fn run(global: &GlobalArgs, args: &ShowArgs, output: Output) -> anyhow::Result<Exit> {
     let shown = load::show(global)?;
     if let Some(key) = &args.why {
         let setting = find(&shown, key)?;
         if output.is_json() {
-            output.document(&to_json(setting, &shown));
+            output.document(&wire::WhyDocument::new(to_wire(setting, &shown)));
         } else {
             output.text(&why(setting, &shown));
         }
     } else if output.is_json() {
-        let settings: Vec<Value> = shown
-            .settings
-            .iter()
-            .map(|setting| to_json(setting, &shown))
-            .collect();
-        output.document(&json!({ "config": tree(&shown.settings), "settings": settings }));
+        let settings = shown.settings.iter();
+        let settings = settings.map(|setting| to_wire(setting, &shown)).collect();
+        let config = tree(&shown.settings);
+        output.document(&wire::ShowDocument::new(config, settings));
     } else {
         output.text(&to_yaml(&tree(&shown.settings)));
     }
@@ -96,35 +95,6 @@ fn why(setting: &Setting, shown: &Shown) -> String {
     )
 }
 
-fn to_json(setting: &Setting, shown: &Shown) -> Value {
-    let mut value = json!({ "key": setting.key(), "value": setting.value });
-    let (source, location, variables) = match &setting.origin {
-        Origin::File {
-            location,
-            variables,
-        } => ("file", Some(location), variables.as_slice()),
-        Origin::Key {
-            path,
-            location,
-            variables,
-        } => {
-            value["taken_from"] = json!(path.join("."));
-            ("key", location.as_ref(), variables.as_slice())
-        }
-        Origin::Default => ("default", None, &[][..]),
-    };
-    value["source"] = json!(source);
-    if let (Origin::Default, Some(variable)) = (&setting.origin, variable_of(setting)) {
-        value["source"] = json!("variable");
-        value["variables"] = json!([variable]);
-    }
-    if let Some(location) = location {
-        value["file"] = json!(shown.file);
-        value["line"] = json!(location.line);
-        value["column"] = json!(location.column);
-    }
-    if !variables.is_empty() {
-        value["variables"] = json!(variables);
-    }
-    value
+fn to_wire(setting: &Setting, shown: &Shown) -> wire::Setting {
+    wire::Setting::new(setting, &shown.file, variable_of(setting))
 }

@@ -1,7 +1,6 @@
 //! `stagecraft infra down`.
 
-use serde_json::json;
-use stagecraft_core::{Confirmation, Error, ErrorKind, PlanMode, PlanRequest, Run};
+use stagecraft_core::{ApplyReport, Confirmation, Error, ErrorKind, PlanMode, PlanRequest, Run};
 use stagecraft_engine::Planned;
 
 use crate::args::{DownArgs, GlobalArgs};
@@ -9,7 +8,7 @@ use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::{BOLD, Output, RESET};
 use crate::progress::Progress;
-use crate::{load, render};
+use crate::{load, render, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
@@ -27,8 +26,15 @@ pub(super) async fn run(
     if planned.plan.is_empty() || global.dry_run {
         progress.finish();
         if output.is_json() {
-            let word = if global.dry_run { "dry_run" } else { "done" };
-            progress.result(Exit::Done, word, json!({ "plan_id": planned.plan.id() }));
+            let plan = &planned.plan;
+            let (outcome, body) = if global.dry_run {
+                let result = wire::DryRunResult::new(plan, &[]);
+                (wire::Outcome::DryRun, wire::Body::DryRun(result))
+            } else {
+                let result = wire::DownResult::new(plan, &ApplyReport::default(), &[]);
+                (wire::Outcome::Done, wire::Body::Down(result))
+            };
+            progress.result(Exit::Done, outcome, body);
         }
         return Ok(Exit::Done);
     }
@@ -37,11 +43,8 @@ pub(super) async fn run(
     progress.finish();
     let outcome = report.outcome();
     if output.is_json() {
-        progress.result(
-            outcome.into(),
-            render::outcome_word(outcome),
-            render::down_json(&report),
-        );
+        let result = wire::DownResult::from(&report);
+        progress.result(outcome.into(), outcome, wire::Body::Down(result));
     } else {
         output.text(&render::down_text(&report));
     }

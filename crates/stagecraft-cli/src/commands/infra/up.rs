@@ -1,6 +1,5 @@
 //! `stagecraft infra up`.
 
-use serde_json::json;
 use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run};
 use stagecraft_engine::{Planned, UpOptions};
 
@@ -9,7 +8,7 @@ use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{load, render};
+use crate::{load, render, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
@@ -29,8 +28,12 @@ pub(super) async fn run(
         let reports = engine.dry_run(&run, &planned).await;
         progress.finish();
         if output.is_json() {
-            let result = json!({ "plan_id": planned.plan.id(), "hosts": reports });
-            progress.result(Exit::Done, "dry_run", result);
+            let result = wire::DryRunResult::new(&planned.plan, &reports);
+            progress.result(
+                Exit::Done,
+                wire::Outcome::DryRun,
+                wire::Body::DryRun(result),
+            );
         } else {
             output.text(&render::dry_run_text(&reports));
         }
@@ -49,11 +52,8 @@ pub(super) async fn run(
     progress.finish();
     let outcome = report.outcome();
     if output.is_json() {
-        progress.result(
-            outcome.into(),
-            render::outcome_word(outcome),
-            render::up_json(&report),
-        );
+        let result = wire::UpResult::from(&report);
+        progress.result(outcome.into(), outcome, wire::Body::Up(result));
     } else {
         output.text(&render::up_text(&report));
     }

@@ -1,0 +1,331 @@
+//! One example of each line and document, made the way real ones are made: from the internal
+//! types. The schema bears them and the documentation shows them.
+
+use std::net::{IpAddr, Ipv4Addr};
+use std::path::Path;
+use std::time::Duration;
+
+use infra_bootstrap::{HostReport, StepReport};
+use jiff::Timestamp;
+use serde::Serialize;
+use serde_json::{Value, json};
+use stagecraft_core as core;
+use stagecraft_core::config::{Location, Origin};
+use stagecraft_core::{EnvironmentName, HostName, RoleName};
+
+use super::document::{
+    ConfigDocument, ConfigEnvironment, HostsDocument, InitDocument, PlanDocument, Provider,
+    ProviderKind, ProvidersDocument, SandboxDocument, VersionDocument,
+};
+use super::event::Event;
+use super::line::Lines;
+use super::plan::Planned;
+use super::result::{Body, DownResult, DryRunResult, Outcome, Result, UpResult};
+use super::setting::{Setting, ShowDocument, WhyDocument};
+
+/// The moment at which all examples happen: 1 November 2026, noon.
+const MOMENT: i64 = 1_793_534_400;
+const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
+const ID: &str = "512345678";
+
+/// One line of each event, and one of each kind of result.
+pub(super) fn lines() -> Vec<Value> {
+    let mut lines = Lines::new();
+    let mut now = Timestamp::from_second(MOMENT).unwrap_or(Timestamp::UNIX_EPOCH);
+    let mut events = vec![Event::Planned(planned())];
+    events.extend(internal().into_iter().map(Event::from));
+    events.extend(results().map(Event::Result));
+    let stamped = events.into_iter().map(|event| {
+        now += Duration::from_millis(1_500);
+        value(&lines.stamp(now, event))
+    });
+    stamped.collect()
+}
+
+/// One of each event of the framework.
+fn internal() -> Vec<core::Event> {
+    let host = host_name();
+    let id = || ID.to_owned();
+    let step = || "docker".to_owned();
+    vec![
+        core::Event::HostsRequested {
+            hosts: vec![host.clone()],
+        },
+        core::Event::HostAccepted {
+            host: host.clone(),
+            id: id(),
+            adopted: false,
+        },
+        core::Event::Waiting {
+            host: None,
+            what: "new droplets to get an address".to_owned(),
+            elapsed: Duration::from_secs(5),
+            deadline: Duration::from_mins(5),
+        },
+        core::Event::HostActive {
+            host: host.clone(),
+            id: id(),
+            address: ADDRESS.to_string(),
+        },
+        core::Event::Retrying {
+            host: Some(host.clone()),
+            what: "ssh login".to_owned(),
+            reason: "connection refused".to_owned(),
+            delay: Duration::from_secs(2),
+        },
+        core::Event::HostConnected {
+            host: host.clone(),
+            host_key: "SHA256:uNiVztksCsDhcc0u9e8BrrATdxdzUYskjMyqs8DClc0".to_owned(),
+        },
+        core::Event::StepStarted {
+            host: host.clone(),
+            step: step(),
+        },
+        core::Event::StepFinished {
+            host: host.clone(),
+            step: step(),
+            outcome: changed(),
+        },
+        core::Event::HostFailed {
+            host: host.clone(),
+            message: "the droplet ended in the state errored".to_owned(),
+        },
+        core::Event::HostDeleteAccepted {
+            host: host.clone(),
+            id: id(),
+        },
+        core::Event::HostGone { host, id: id() },
+    ]
+}
+
+fn results() -> [Result; 4] {
+    let plan = plan();
+    let created = core::ApplyReport {
+        created: vec![host()],
+        ..core::ApplyReport::default()
+    };
+    let deleted = core::ApplyReport {
+        deleted: vec![host_ref()],
+        ..core::ApplyReport::default()
+    };
+    let refused = core::Error::new(
+        core::ErrorKind::Guard,
+        "nobody can be asked here whether to create hosts",
+    )
+    .with_hint("add --yes to go on without asking");
+    [
+        Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Up(UpResult::new(&plan, &created, &[report(changed())])),
+        },
+        Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Down(DownResult::new(&plan, &deleted, &[])),
+        },
+        Result {
+            outcome: Outcome::DryRun,
+            exit_code: 0,
+            body: Body::DryRun(DryRunResult::new(
+                &plan,
+                &[report(core::StepOutcome::WouldChange {
+                    changes: vec!["install docker".to_owned()],
+                })],
+            )),
+        },
+        Result {
+            outcome: Outcome::Failed,
+            exit_code: 7,
+            body: Body::Failed {
+                error: (&refused).into(),
+            },
+        },
+    ]
+}
+
+pub(super) fn plan_document() -> Value {
+    value(&PlanDocument::from(planned()))
+}
+
+pub(super) fn hosts_document() -> Value {
+    value(&HostsDocument::new(&environment(), &[host()]))
+}
+
+pub(super) fn config_document() -> Value {
+    value(&ConfigDocument::new([ConfigEnvironment {
+        name: "staging".to_owned(),
+        hosts: 3,
+    }]))
+}
+
+pub(super) fn providers_document() -> Value {
+    value(&ProvidersDocument::new([Provider {
+        kind: ProviderKind::Cloud,
+        id: "digitalocean".to_owned(),
+        summary: "DigitalOcean droplets".to_owned(),
+        origin: "provider-digitalocean".to_owned(),
+        version: "0.1.0".to_owned(),
+        experimental: false,
+        capabilities: Vec::new(),
+        keys: None,
+    }]))
+}
+
+pub(super) fn show_document() -> Value {
+    let config = json!({ "cloud": { "provider": "digitalocean" } });
+    value(&ShowDocument::new(config, vec![setting()]))
+}
+
+pub(super) fn why_document() -> Value {
+    value(&WhyDocument::new(setting()))
+}
+
+fn setting() -> Setting {
+    let setting = stagecraft_core::config::Setting {
+        path: vec!["cloud".to_owned(), "provider".to_owned()],
+        value: json!("digitalocean"),
+        origin: Origin::File {
+            location: Location {
+                line: 2,
+                column: 13,
+            },
+            variables: Vec::new(),
+        },
+    };
+    Setting::new(&setting, "stagecraft.yml", None)
+}
+
+pub(super) fn version_document() -> Value {
+    value(&VersionDocument::new("0.1.0"))
+}
+
+pub(super) fn init_document() -> Value {
+    value(&InitDocument::written(Path::new("stagecraft.yml")))
+}
+
+pub(super) fn sandbox_document() -> Value {
+    let variables = [
+        ("DIGITALOCEAN_API_URL", "http://127.0.0.1:41234"),
+        ("STAGECRAFT_SSH_PORT", "2222"),
+    ];
+    value(&SandboxDocument::new(
+        variables.map(|(name, value)| (name.to_owned(), value.to_owned())),
+    ))
+}
+
+fn value(example: &impl Serialize) -> Value {
+    serde_json::to_value(example).unwrap_or_else(|error| json!(error.to_string()))
+}
+
+fn planned() -> Planned {
+    Planned::new(&plan(), &[])
+}
+
+fn plan() -> core::InfraPlan {
+    let monthly = Some(core::MicroUsd(24_000_000));
+    core::InfraPlan {
+        version: core::PLAN_VERSION,
+        mode: core::PlanMode::Reconcile,
+        project: core::ProjectName::new("shop").ok(),
+        environment: environment(),
+        provider: "digitalocean".to_owned(),
+        account: core::Account {
+            id: "b6fr89dbf6d9156cace5f3c78dc9851d957381ef".to_owned(),
+            name: "ops@example.com".to_owned(),
+        },
+        endpoint: "https://api.digitalocean.com".to_owned(),
+        create: vec![core::CreateEntry {
+            spec: core::HostSpec {
+                name: host_name(),
+                role: role(),
+                size: "s-2vcpu-4gb".to_owned(),
+                region: "nyc3".to_owned(),
+                image: "ubuntu-24-04-x64".to_owned(),
+            },
+            node: core::NodeName::of(&environment(), &host_name()).expect("a short name"),
+            tags: tags(),
+            ssh_key_fingerprint: Some("3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45".to_owned()),
+            monthly,
+        }],
+        delete: Vec::new(),
+        undeclared: Vec::new(),
+        differ: Vec::new(),
+        unchanged: Vec::new(),
+        unmanaged: Vec::new(),
+        duplicates: Vec::new(),
+        cost: core::Cost {
+            monthly_before: core::MicroUsd(0),
+            monthly_after: core::MicroUsd(24_000_000),
+        },
+    }
+}
+
+fn host() -> core::Host {
+    core::Host {
+        id: core::HostId::new(ID),
+        node: "staging-app-1".to_owned(),
+        name: Some(host_name()),
+        role: Some(role()),
+        size: "s-2vcpu-4gb".to_owned(),
+        region: "nyc3".to_owned(),
+        public_ipv4: Some(ADDRESS),
+        private_ipv4: Some(Ipv4Addr::new(10, 132, 0, 2)),
+        status: core::HostStatus::Active,
+        tags: tags(),
+    }
+}
+
+fn host_ref() -> core::HostRef {
+    core::HostRef {
+        name: "app-1".to_owned(),
+        id: core::HostId::new(ID),
+        size: "s-2vcpu-4gb".to_owned(),
+        region: "nyc3".to_owned(),
+        monthly: Some(core::MicroUsd(24_000_000)),
+    }
+}
+
+fn report(outcome: core::StepOutcome) -> HostReport {
+    HostReport {
+        host: host_name(),
+        id: core::HostId::new(ID),
+        address: Some(IpAddr::V4(ADDRESS)),
+        fqdn: Some("staging-app-1.example.ts.net".to_owned()),
+        steps: vec![StepReport {
+            step: "docker",
+            outcome,
+            duration: Duration::ZERO,
+        }],
+        failure: None,
+    }
+}
+
+fn changed() -> core::StepOutcome {
+    core::StepOutcome::Changed {
+        changes: vec!["install docker".to_owned()],
+    }
+}
+
+fn tags() -> Vec<String> {
+    [
+        "stagecraft",
+        "stagecraft-env-staging",
+        "stagecraft-project-shop",
+        "stagecraft-role-app",
+    ]
+    .map(str::to_owned)
+    .into()
+}
+
+fn environment() -> EnvironmentName {
+    EnvironmentName::new("staging").expect("a valid name")
+}
+
+fn host_name() -> HostName {
+    HostName::new("app-1").expect("a valid name")
+}
+
+fn role() -> RoleName {
+    RoleName::new("app").expect("a valid name")
+}

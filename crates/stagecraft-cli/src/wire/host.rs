@@ -1,0 +1,94 @@
+//! Hosts that exist.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use stagecraft_core as core;
+
+/// A host as its cloud shows it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Host {
+    /// Its id in the cloud.
+    id: String,
+    /// Its name in the cloud.
+    node: String,
+    /// Its name within the environment, if `node` follows the naming rule.
+    name: Option<String>,
+    /// Its role, if a tag tells it.
+    role: Option<String>,
+    /// The provider's name of its size.
+    size: String,
+    /// The provider's name of its region.
+    region: String,
+    /// Its own public address, once it has one.
+    public_ipv4: Option<String>,
+    /// Its private address, if it has one.
+    private_ipv4: Option<String>,
+    /// What it is doing.
+    status: HostStatus,
+    /// Its tags as the cloud spells them, sorted.
+    tags: Vec<String>,
+}
+
+/// What a host is doing, as its cloud says.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum HostStatus {
+    /// It is being made.
+    New,
+    /// It runs.
+    Active,
+    /// It is switched off.
+    Off,
+    /// It is kept but cannot run.
+    Archived,
+}
+
+/// A host that exists, in short.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HostRef {
+    /// Its name within the environment, or its whole name if that is not ours.
+    name: String,
+    /// Its id in the cloud.
+    id: String,
+    /// The provider's name of its size.
+    size: String,
+    /// The provider's name of its region.
+    region: String,
+    /// Its price of a month, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly: Option<i64>,
+}
+
+impl From<&core::Host> for Host {
+    fn from(host: &core::Host) -> Self {
+        Self {
+            id: host.id.to_string(),
+            node: host.node.clone(),
+            name: host.name.as_ref().map(ToString::to_string),
+            role: host.role.as_ref().map(ToString::to_string),
+            size: host.size.clone(),
+            region: host.region.clone(),
+            public_ipv4: host.public_ipv4.map(|address| address.to_string()),
+            private_ipv4: host.private_ipv4.map(|address| address.to_string()),
+            status: match host.status {
+                core::HostStatus::New => HostStatus::New,
+                core::HostStatus::Active => HostStatus::Active,
+                core::HostStatus::Off => HostStatus::Off,
+                core::HostStatus::Archived => HostStatus::Archived,
+            },
+            tags: host.tags.clone(),
+        }
+    }
+}
+
+impl From<&core::HostRef> for HostRef {
+    fn from(host: &core::HostRef) -> Self {
+        Self {
+            name: host.name.clone(),
+            id: host.id.to_string(),
+            size: host.size.clone(),
+            region: host.region.clone(),
+            monthly: host.monthly.map(|amount| amount.0),
+        }
+    }
+}

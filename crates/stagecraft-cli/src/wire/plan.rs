@@ -1,0 +1,245 @@
+//! Plans: what would be done, and what is known to be wrong with it.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use stagecraft_core as core;
+
+use super::host::HostRef;
+
+/// A plan with its identity and what is known to be wrong with it.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Planned {
+    /// The plan's identity: equal plans have equal ones, 64 hexadecimal digits.
+    pub(super) plan_id: String,
+    /// The plan.
+    pub(super) plan: Plan,
+    /// What would make the plan fail. `up` refuses a plan that has any.
+    pub(super) findings: Vec<Finding>,
+}
+
+/// What is to be done in a cloud. All lists are sorted by name, then id.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Plan {
+    /// The version of the plan's own form.
+    version: u32,
+    /// What the plan is for.
+    mode: PlanMode,
+    /// The project, if it has a name.
+    project: Option<String>,
+    /// The environment.
+    environment: String,
+    /// The cloud provider's id.
+    provider: String,
+    /// The account.
+    account: Account,
+    /// The address of the cloud's API.
+    endpoint: String,
+    /// Hosts to be created.
+    create: Vec<CreateEntry>,
+    /// Hosts to be deleted. Always empty in the mode `reconcile`.
+    delete: Vec<HostRef>,
+    /// Hosts of ours that are not declared.
+    undeclared: Vec<HostRef>,
+    /// Hosts that are not as declared.
+    differ: Vec<Difference>,
+    /// Hosts that are as declared.
+    unchanged: Vec<HostRef>,
+    /// Hosts that bear the environment's tag but are not ours. They are left alone.
+    unmanaged: Vec<HostRef>,
+    /// Hosts of ours of which there is more than one of a name.
+    duplicates: Vec<HostRef>,
+    /// What the environment costs.
+    cost: Cost,
+}
+
+/// What a plan is for.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum PlanMode {
+    /// Create what is declared and missing. Never deletes.
+    Reconcile,
+    /// Delete the environment's hosts.
+    Destroy,
+    /// Delete the environment's hosts that are not declared.
+    Prune,
+}
+
+/// The account in which a plan is carried out.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Account {
+    /// Its id.
+    id: String,
+    /// How people know it: an e-mail address or a team's name.
+    name: String,
+}
+
+/// A host to be created.
+#[derive(Debug, Serialize, JsonSchema)]
+struct CreateEntry {
+    /// Its name within the environment.
+    name: String,
+    /// Its role.
+    role: String,
+    /// The provider's name of its size.
+    size: String,
+    /// The provider's name of its region.
+    region: String,
+    /// The provider's name of its image.
+    image: String,
+    /// Its name in the cloud.
+    node: String,
+    /// The tags it gets, without those made while it is created.
+    tags: Vec<String>,
+    /// The fingerprint of the operator's key that it gets.
+    ssh_key_fingerprint: Option<String>,
+    /// Its price of a month, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly: Option<i64>,
+}
+
+/// A host that is not as declared.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Difference {
+    #[serde(flatten)]
+    host: HostRef,
+    /// Field by field.
+    fields: Vec<FieldDifference>,
+}
+
+/// One field that is not as declared.
+#[derive(Debug, Serialize, JsonSchema)]
+struct FieldDifference {
+    /// The field's name.
+    field: String,
+    /// The declared value.
+    declared: String,
+    /// The observed value.
+    actual: String,
+    /// What it takes to make it so.
+    takes: Remedy,
+}
+
+/// What it takes to make a host as declared.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Remedy {
+    /// The host can be resized in place, with a pause.
+    Resize,
+    /// The host must be made anew.
+    Replace,
+}
+
+/// What the environment costs in a month, as far as the cloud tells.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Cost {
+    /// Before the plan.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly_before: i64,
+    /// After the plan.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly_after: i64,
+}
+
+/// Something that is known to be wrong before anything is written.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Finding {
+    /// The host's name, if it is about one.
+    host: Option<String>,
+    /// What is wrong.
+    message: String,
+    /// What to do about it.
+    hint: Option<String>,
+}
+
+impl From<&stagecraft_engine::Planned> for Planned {
+    fn from(planned: &stagecraft_engine::Planned) -> Self {
+        Self::new(&planned.plan, &planned.findings)
+    }
+}
+
+impl Planned {
+    pub(super) fn new(plan: &core::InfraPlan, findings: &[core::Finding]) -> Self {
+        Self {
+            plan_id: plan.id(),
+            plan: plan.into(),
+            findings: findings.iter().map(Finding::from).collect(),
+        }
+    }
+}
+
+impl From<&core::InfraPlan> for Plan {
+    fn from(plan: &core::InfraPlan) -> Self {
+        let refs = |hosts: &[core::HostRef]| hosts.iter().map(HostRef::from).collect();
+        Self {
+            version: plan.version,
+            mode: match plan.mode {
+                core::PlanMode::Reconcile => PlanMode::Reconcile,
+                core::PlanMode::Destroy => PlanMode::Destroy,
+                core::PlanMode::Prune => PlanMode::Prune,
+            },
+            project: plan.project.as_ref().map(ToString::to_string),
+            environment: plan.environment.to_string(),
+            provider: plan.provider.clone(),
+            account: Account {
+                id: plan.account.id.clone(),
+                name: plan.account.name.clone(),
+            },
+            endpoint: plan.endpoint.clone(),
+            create: plan.create.iter().map(CreateEntry::from).collect(),
+            delete: refs(&plan.delete),
+            undeclared: refs(&plan.undeclared),
+            differ: plan.differ.iter().map(Difference::from).collect(),
+            unchanged: refs(&plan.unchanged),
+            unmanaged: refs(&plan.unmanaged),
+            duplicates: refs(&plan.duplicates),
+            cost: Cost {
+                monthly_before: plan.cost.monthly_before.0,
+                monthly_after: plan.cost.monthly_after.0,
+            },
+        }
+    }
+}
+
+impl From<&core::CreateEntry> for CreateEntry {
+    fn from(entry: &core::CreateEntry) -> Self {
+        Self {
+            name: entry.spec.name.to_string(),
+            role: entry.spec.role.to_string(),
+            size: entry.spec.size.clone(),
+            region: entry.spec.region.clone(),
+            image: entry.spec.image.clone(),
+            node: entry.node.to_string(),
+            tags: entry.tags.clone(),
+            ssh_key_fingerprint: entry.ssh_key_fingerprint.clone(),
+            monthly: entry.monthly.map(|amount| amount.0),
+        }
+    }
+}
+
+impl From<&core::Difference> for Difference {
+    fn from(difference: &core::Difference) -> Self {
+        let fields = difference.fields.iter().map(|field| FieldDifference {
+            field: field.field.clone(),
+            declared: field.declared.clone(),
+            actual: field.actual.clone(),
+            takes: match field.takes {
+                core::Remedy::Resize => Remedy::Resize,
+                core::Remedy::Replace => Remedy::Replace,
+            },
+        });
+        Self {
+            host: (&difference.host).into(),
+            fields: fields.collect(),
+        }
+    }
+}
+
+impl From<&core::Finding> for Finding {
+    fn from(finding: &core::Finding) -> Self {
+        Self {
+            host: finding.host.as_ref().map(ToString::to_string),
+            message: finding.message.clone(),
+            hint: finding.hint.clone(),
+        }
+    }
+}

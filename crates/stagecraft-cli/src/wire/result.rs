@@ -1,0 +1,205 @@
+//! The last line of every command that prints lines, and of every command that fails.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use stagecraft_core as core;
+use stagecraft_engine as engine;
+
+use super::error::Error;
+use super::host::{Host, HostRef};
+use super::step::{HostReport, StepOutcome};
+
+/// How the command ended.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Result {
+    /// How it ended as a whole.
+    pub(crate) outcome: Outcome,
+    /// The exit code that follows.
+    pub(crate) exit_code: u8,
+    #[serde(flatten)]
+    pub(crate) body: Body,
+}
+
+/// How it ended as a whole. The exit code tells more.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+pub(crate) enum Outcome {
+    /// Everything was done, or there was nothing to do.
+    Done,
+    /// It was a dry run: nothing was done, on purpose.
+    DryRun,
+    /// Some hosts are fine, some are not.
+    Partial,
+    /// No host is fine, or the command ended before it did anything.
+    Failed,
+    /// The run was interrupted.
+    Interrupted,
+}
+
+/// The operation's own result, or why there is none.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(untagged)]
+pub(crate) enum Body {
+    /// `infra up` came to its end.
+    Up(UpResult),
+    /// `infra down` came to its end.
+    Down(DownResult),
+    /// `infra up --dry-run` or `infra down --dry-run` came to its end.
+    DryRun(DryRunResult),
+    /// Any command that ended without a result of its own.
+    Failed {
+        /// Why.
+        error: Error,
+    },
+}
+
+/// What `infra up` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UpResult {
+    /// The identity of the plan that was carried out.
+    plan_id: String,
+    #[serde(flatten)]
+    apply: Apply,
+    /// What became of each host, by name. Empty with `--no-bootstrap`.
+    hosts: Vec<HostReport>,
+}
+
+/// What `infra down` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DownResult {
+    /// The identity of the plan that was carried out.
+    plan_id: String,
+    #[serde(flatten)]
+    apply: Apply,
+    /// What became of the network's own entries, by host.
+    network: Vec<Forgotten>,
+    /// Hosts that bear the environment's tag but are not ours. They stay.
+    unmanaged: Vec<HostRef>,
+}
+
+/// What a dry run found.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct DryRunResult {
+    /// The identity of the plan.
+    plan_id: String,
+    /// What each step would change on the hosts that exist, by name.
+    hosts: Vec<HostReport>,
+}
+
+/// What was done in the cloud.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct Apply {
+    /// Hosts that were made and are ready.
+    created: Vec<Host>,
+    /// Hosts that are proven gone.
+    deleted: Vec<HostRef>,
+    /// Hosts that could not be made or removed.
+    failed: Vec<HostFailure>,
+    /// The names of hosts for which nothing was sent.
+    not_tried: Vec<String>,
+}
+
+/// A host that could not be made or removed.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HostFailure {
+    /// The host's name.
+    host: String,
+    /// Its id in the cloud, if it has one.
+    id: Option<String>,
+    /// Why.
+    error: Error,
+}
+
+/// What became of one entry in the network's own list.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Forgotten {
+    /// The host's name.
+    host: String,
+    #[serde(flatten)]
+    outcome: StepOutcome,
+}
+
+impl From<engine::Outcome> for Outcome {
+    fn from(outcome: engine::Outcome) -> Self {
+        match outcome {
+            engine::Outcome::Done => Self::Done,
+            engine::Outcome::Partial => Self::Partial,
+            engine::Outcome::CloudFailed
+            | engine::Outcome::BootstrapFailed
+            | engine::Outcome::NetworkFailed => Self::Failed,
+            engine::Outcome::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<&engine::UpReport> for UpResult {
+    fn from(report: &engine::UpReport) -> Self {
+        Self::new(&report.plan, &report.apply, &report.hosts)
+    }
+}
+
+impl UpResult {
+    pub(super) fn new(
+        plan: &core::InfraPlan,
+        apply: &core::ApplyReport,
+        hosts: &[infra_bootstrap::HostReport],
+    ) -> Self {
+        Self {
+            plan_id: plan.id(),
+            apply: apply.into(),
+            hosts: hosts.iter().map(HostReport::from).collect(),
+        }
+    }
+}
+
+impl From<&engine::DownReport> for DownResult {
+    fn from(report: &engine::DownReport) -> Self {
+        Self::new(&report.plan, &report.apply, &report.forgotten)
+    }
+}
+
+impl DownResult {
+    /// What became of a plan. One with nothing to delete has empty reports.
+    pub(crate) fn new(
+        plan: &core::InfraPlan,
+        apply: &core::ApplyReport,
+        forgotten: &[engine::Forgotten],
+    ) -> Self {
+        let network = forgotten.iter().map(|entry| Forgotten {
+            host: entry.host.to_string(),
+            outcome: (&entry.outcome).into(),
+        });
+        Self {
+            plan_id: plan.id(),
+            apply: apply.into(),
+            network: network.collect(),
+            unmanaged: plan.unmanaged.iter().map(HostRef::from).collect(),
+        }
+    }
+}
+
+impl DryRunResult {
+    /// What a dry run found on the hosts that exist.
+    pub(crate) fn new(plan: &core::InfraPlan, hosts: &[infra_bootstrap::HostReport]) -> Self {
+        Self {
+            plan_id: plan.id(),
+            hosts: hosts.iter().map(HostReport::from).collect(),
+        }
+    }
+}
+
+impl From<&core::ApplyReport> for Apply {
+    fn from(report: &core::ApplyReport) -> Self {
+        let failed = report.failed.iter().map(|failure| HostFailure {
+            host: failure.host.to_string(),
+            id: failure.id.as_ref().map(ToString::to_string),
+            error: (&failure.error).into(),
+        });
+        Self {
+            created: report.created.iter().map(Host::from).collect(),
+            deleted: report.deleted.iter().map(HostRef::from).collect(),
+            failed: failed.collect(),
+            not_tried: report.not_tried.iter().map(ToString::to_string).collect(),
+        }
+    }
+}

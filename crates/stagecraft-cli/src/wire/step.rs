@@ -1,0 +1,165 @@
+//! What became of steps, and of the hosts on which they ran.
+
+use schemars::JsonSchema;
+use serde::Serialize;
+use stagecraft_core as core;
+
+/// How one step ended.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(tag = "status", rename_all = "snake_case")]
+pub(crate) enum StepOutcome {
+    /// Everything was as wanted; nothing was touched.
+    Unchanged,
+    /// These changes were made and verified.
+    Changed {
+        /// What was changed, one short phrase each.
+        changes: Vec<String>,
+    },
+    /// These changes would be made. Dry runs only.
+    WouldChange {
+        /// What would be changed, one short phrase each.
+        changes: Vec<String>,
+    },
+    /// The step was not carried out, on purpose.
+    Skipped {
+        /// Why.
+        reason: String,
+    },
+    /// The step failed.
+    Failed(StepFailure),
+}
+
+/// Why a step failed, or a host is not ready.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct StepFailure {
+    /// A code from the closed set.
+    code: FailureCode,
+    /// What happened, in one line.
+    message: String,
+    /// The last lines of output, or what was awaited and for how long.
+    evidence: Vec<String>,
+}
+
+/// The closed set of reasons for which a host is not ready.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum FailureCode {
+    /// No SSH session could be had, or it was lost.
+    SshFailed,
+    /// The host showed a key that is not known for it, or none is known.
+    HostKeyMismatch,
+    /// The host did not finish its first boot in time.
+    HostNotReady,
+    /// The state of Docker could not be read.
+    DockerDetectFailed,
+    /// Docker could not be installed.
+    DockerInstallFailed,
+    /// Docker was installed but does not answer.
+    DockerVerifyFailed,
+    /// The network provider's client could not be installed.
+    NetworkInstallFailed,
+    /// The host could not join the network.
+    NetworkJoinFailed,
+    /// The host joined the network but is not connected as wanted.
+    NetworkVerifyFailed,
+    /// The configuration does not allow the step on this host.
+    ConfigInvalid,
+    /// The run was interrupted before the host was ready.
+    Interrupted,
+}
+
+/// What became of one host.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct HostReport {
+    /// The host's name. For one whose name in the cloud breaks the naming rule, a stand-in made
+    /// of its id.
+    host: String,
+    /// Its id in the cloud.
+    id: String,
+    /// The address that was connected to.
+    address: Option<String>,
+    /// Its full name in the private network, once it is known to be a member.
+    fqdn: Option<String>,
+    /// How each step ended, in the order in which they ran. Empty if the host never became
+    /// ready for steps.
+    steps: Vec<StepReport>,
+    /// Why the host was given up as a whole. The failure of a single step is in `steps`.
+    failure: Option<StepFailure>,
+}
+
+/// How one step ended on a host.
+#[derive(Debug, Serialize, JsonSchema)]
+struct StepReport {
+    /// The step's id.
+    step: String,
+    #[serde(flatten)]
+    outcome: StepOutcome,
+}
+
+impl From<&core::StepOutcome> for StepOutcome {
+    fn from(outcome: &core::StepOutcome) -> Self {
+        match outcome {
+            core::StepOutcome::Unchanged => Self::Unchanged,
+            core::StepOutcome::Changed { changes } => Self::Changed {
+                changes: changes.clone(),
+            },
+            core::StepOutcome::WouldChange { changes } => Self::WouldChange {
+                changes: changes.clone(),
+            },
+            core::StepOutcome::Skipped { reason } => Self::Skipped {
+                reason: reason.clone(),
+            },
+            core::StepOutcome::Failed(failure) => Self::Failed(failure.into()),
+        }
+    }
+}
+
+impl From<&core::StepFailure> for StepFailure {
+    fn from(failure: &core::StepFailure) -> Self {
+        Self {
+            code: failure.code.into(),
+            message: failure.message.clone(),
+            evidence: failure.evidence.clone(),
+        }
+    }
+}
+
+impl From<core::FailureCode> for FailureCode {
+    fn from(code: core::FailureCode) -> Self {
+        match code {
+            core::FailureCode::SshFailed => Self::SshFailed,
+            core::FailureCode::HostKeyMismatch => Self::HostKeyMismatch,
+            core::FailureCode::HostNotReady => Self::HostNotReady,
+            core::FailureCode::DockerDetectFailed => Self::DockerDetectFailed,
+            core::FailureCode::DockerInstallFailed => Self::DockerInstallFailed,
+            core::FailureCode::DockerVerifyFailed => Self::DockerVerifyFailed,
+            core::FailureCode::NetworkInstallFailed => Self::NetworkInstallFailed,
+            core::FailureCode::NetworkJoinFailed => Self::NetworkJoinFailed,
+            core::FailureCode::NetworkVerifyFailed => Self::NetworkVerifyFailed,
+            core::FailureCode::ConfigInvalid => Self::ConfigInvalid,
+            core::FailureCode::Interrupted => Self::Interrupted,
+        }
+    }
+}
+
+impl From<&infra_bootstrap::HostReport> for HostReport {
+    fn from(report: &infra_bootstrap::HostReport) -> Self {
+        Self {
+            host: report.host.to_string(),
+            id: report.id.to_string(),
+            address: report.address.map(|address| address.to_string()),
+            fqdn: report.fqdn.clone(),
+            steps: report.steps.iter().map(StepReport::from).collect(),
+            failure: report.failure.as_ref().map(StepFailure::from),
+        }
+    }
+}
+
+impl From<&infra_bootstrap::StepReport> for StepReport {
+    fn from(report: &infra_bootstrap::StepReport) -> Self {
+        Self {
+            step: report.step.to_owned(),
+            outcome: (&report.outcome).into(),
+        }
+    }
+}

@@ -39,22 +39,33 @@ impl Apply<'_> {
     }
 
     /// The report of an apply that could not even begin.
-    pub(crate) fn nothing_done(plan: &InfraPlan, error: &Error) -> ApplyReport {
+    pub(crate) fn nothing_done(run: &Run, plan: &InfraPlan, error: &Error) -> ApplyReport {
         let mut report = ApplyReport::default();
         for entry in &plan.create {
-            report.failed.push(HostFailure {
+            let failure = HostFailure {
                 host: entry.spec.name.clone(),
                 id: None,
                 error: error.duplicate(),
-            });
+            };
+            fail(run, failure, &mut report);
         }
         for host in &plan.delete {
-            report
-                .failed
-                .push(delete_failure(&plan.environment, host, error.duplicate()));
+            let failure = delete_failure(&plan.environment, host, error.duplicate());
+            fail(run, failure, &mut report);
         }
         report
     }
+}
+
+/// Tells of a host's failure at once, and puts it into the report.
+fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
+    // The outer message only names the host, which the event does by itself.
+    let cause = std::error::Error::source(&failure.error);
+    run.emit(Event::HostFailed {
+        host: failure.host.clone(),
+        message: cause.map_or_else(|| failure.error.to_string(), ToString::to_string),
+    });
+    report.failed.push(failure);
 }
 
 /// Waits until the list shows what was accepted before, and tells that it does.

@@ -166,7 +166,7 @@ impl CloudProvider for DigitalOcean {
         };
         let (client, tag) = match prepared.await {
             Ok(prepared) => prepared,
-            Err(error) => return Apply::nothing_done(plan, &error),
+            Err(error) => return Apply::nothing_done(run, plan, &error),
         };
         let since = self.seen().since.remove(environment);
         let apply = Apply {

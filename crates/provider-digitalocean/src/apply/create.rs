@@ -5,12 +5,12 @@ use std::collections::BTreeMap;
 use secrecy::ExposeSecret;
 use stagecraft_core::{
     ApplyReport, CreateEntry, Error, ErrorKind, Event, Host, HostId, HostKey, HostName, HostSink,
-    InfraPlan, Result, Retry, tags,
+    InfraPlan, Result, Retry, Run, tags,
 };
 use tokio::time::Instant;
 
 use super::wait::Pending;
-use super::{Apply, create_failure, settle};
+use super::{Apply, create_failure, fail, settle};
 use crate::client::LONGEST_PAUSE;
 use crate::error::{ApiError, CreateEffect, provider_error};
 use crate::user_data::user_data;
@@ -56,7 +56,7 @@ impl Apply<'_> {
     ) {
         let settled = match self.settled_hosts().await {
             Ok(hosts) => hosts,
-            Err(error) => return fail_all(entries, &error, report),
+            Err(error) => return fail_all(self.run, entries, &error, report),
         };
         let mut missing = Vec::new();
         for entry in entries {
@@ -129,9 +129,11 @@ impl Apply<'_> {
                         ErrorKind::Protocol,
                         "the answer to the create does not name every droplet",
                     );
-                    return fail_entries(&missing, &answer, report);
+                    return fail_entries(self.run, &missing, &answer, report);
                 }
-                Err(SendError::Key(error)) => return fail_entries(&missing, &error, report),
+                Err(SendError::Key(error)) => {
+                    return fail_entries(self.run, &missing, &error, report);
+                }
                 Err(SendError::Api(error)) => error,
             };
             let effect = error.create_effect();
@@ -139,14 +141,29 @@ impl Apply<'_> {
                 Retry::After(wanted) => wanted.unwrap_or(pause),
                 Retry::Never | Retry::Exhausted if effect != CreateEffect::None => pause,
                 Retry::Never | Retry::Exhausted => {
-                    return fail_entries(&missing, &error.into_error("create_hosts"), report);
+                    return fail_entries(
+                        self.run,
+                        &missing,
+                        &error.into_error("create_hosts"),
+                        report,
+                    );
                 }
             };
             if delay > LONGEST_PAUSE {
-                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+                return fail_entries(
+                    self.run,
+                    &missing,
+                    &error.into_error("create_hosts"),
+                    report,
+                );
             }
             if let Err(error) = self.client.pause(self.run, "create", &error, delay).await {
-                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+                return fail_entries(
+                    self.run,
+                    &missing,
+                    &error.into_error("create_hosts"),
+                    report,
+                );
             }
             if effect != CreateEffect::None
                 && let Err(lookup) = self.adopt(&mut missing, effect, pending).await
@@ -157,13 +174,18 @@ impl Apply<'_> {
                 )
                 .with_hint("run the command again: it looks for them first")
                 .with_source(lookup);
-                return fail_entries(&missing, &unknown, report);
+                return fail_entries(self.run, &missing, &unknown, report);
             }
             if missing.is_empty() {
                 return;
             }
             if round == ROUNDS || effect == CreateEffect::Accepted {
-                return fail_entries(&missing, &error.into_error("create_hosts"), report);
+                return fail_entries(
+                    self.run,
+                    &missing,
+                    &error.into_error("create_hosts"),
+                    report,
+                );
             }
             pause *= 2;
         }
@@ -299,23 +321,20 @@ fn batches(entries: Vec<&CreateEntry>) -> Vec<Vec<&CreateEntry>> {
     groups
 }
 
-fn fail_all(entries: &[CreateEntry], error: &Error, report: &mut ApplyReport) {
+fn fail_all(run: &Run, entries: &[CreateEntry], error: &Error, report: &mut ApplyReport) {
     let entries: Vec<&CreateEntry> = entries.iter().collect();
     if error.kind() == ErrorKind::Cancelled {
         let names = entries.iter().map(|entry| entry.spec.name.clone());
         report.not_tried.extend(names);
     } else {
-        fail_entries(&entries, error, report);
+        fail_entries(run, &entries, error, report);
     }
 }
 
-fn fail_entries(entries: &[&CreateEntry], error: &Error, report: &mut ApplyReport) {
+fn fail_entries(run: &Run, entries: &[&CreateEntry], error: &Error, report: &mut ApplyReport) {
     for entry in entries {
-        report.failed.push(create_failure(
-            &entry.spec.name,
-            entry.node.as_str(),
-            None,
-            error.duplicate(),
-        ));
+        let (name, node) = (&entry.spec.name, entry.node.as_str());
+        let failure = create_failure(name, node, None, error.duplicate());
+        fail(run, failure, report);
     }
 }

@@ -8,7 +8,7 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
-use super::{Apply, delete_failure, timeout};
+use super::{Apply, delete_failure, fail, timeout};
 use crate::error::{ApiError, provider_error};
 use crate::facts::list_all_hosts;
 use crate::wire::TagEnvelope;
@@ -118,7 +118,7 @@ impl Apply<'_> {
                 }
                 Err(error) => {
                     let failure = delete_failure(self.environment, host.entry, error);
-                    report.failed.push(failure);
+                    fail(self.run, failure, report);
                 }
             }
         }
@@ -158,7 +158,7 @@ impl Apply<'_> {
         for host in leaving {
             if host.is_accepted {
                 let failure = delete_failure(self.environment, host.entry, Error::cancelled());
-                report.failed.push(failure);
+                fail(self.run, failure, report);
             } else {
                 let name = HostName::new(host.entry.name.clone());
                 report.not_tried.extend(name.ok());
@@ -167,10 +167,10 @@ impl Apply<'_> {
     }
 
     fn fail_all(&self, leaving: &[Leaving<'_>], error: &Error, report: &mut ApplyReport) {
-        let failed = leaving
-            .iter()
-            .map(|host| delete_failure(self.environment, host.entry, error.duplicate()));
-        report.failed.extend(failed);
+        for host in leaving {
+            let failure = delete_failure(self.environment, host.entry, error.duplicate());
+            fail(self.run, failure, report);
+        }
     }
 
     /// Removes pins that no droplet bears any more. The environment's own tag stays: deleting

@@ -8,7 +8,7 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
-use super::{Apply, failure_of, timeout};
+use super::{Apply, fail, failure_of, timeout};
 use crate::error::{ApiError, provider_error};
 use crate::wire::{ActionEnvelope, DropletEnvelope};
 
@@ -63,7 +63,7 @@ impl Apply<'_> {
         let hosts = match self.hosts().await {
             Ok(hosts) => hosts,
             Err(error) => {
-                fail_pending(&pending, &error, report);
+                self.fail_pending(&pending, &error, report);
                 return Vec::new();
             }
         };
@@ -138,7 +138,7 @@ impl Apply<'_> {
                 deadline: self.poll.deadline.get(),
             });
             if let Err(error) = self.run.sleep(self.poll.interval.get()).await {
-                return fail_pending(&pending, &error, report);
+                return self.fail_pending(&pending, &error, report);
             }
         }
     }
@@ -212,15 +212,12 @@ impl Apply<'_> {
     }
 
     fn fail(&self, host: &Pending, error: Error, report: &mut ApplyReport) {
-        self.run.emit(Event::HostFailed {
-            host: host.name.clone(),
-            message: error.to_string(),
-        });
-        report.failed.push(host.failure(error));
+        fail(self.run, host.failure(error), report);
     }
-}
 
-fn fail_pending(pending: &[Pending], error: &Error, report: &mut ApplyReport) {
-    let failed = pending.iter().map(|host| host.failure(error.duplicate()));
-    report.failed.extend(failed);
+    fn fail_pending(&self, pending: &[Pending], error: &Error, report: &mut ApplyReport) {
+        for host in pending {
+            self.fail(host, error.duplicate(), report);
+        }
+    }
 }

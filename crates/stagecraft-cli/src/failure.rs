@@ -70,19 +70,18 @@ fn result(output: Output, exit: Exit, error: wire::Error) {
 }
 
 fn to_wire(error: &anyhow::Error) -> wire::Error {
-    let mut wire = match find::<Error>(error) {
-        Some(error) => error.into(),
-        None => {
-            let mut messages = messages(error).into_iter();
-            let message = messages.next().unwrap_or_default();
-            wire::Error {
-                causes: messages.collect(),
-                ..wire::Error::new(wire::ErrorKind::Config, message)
-            }
-        }
-    };
+    let mut wire = find::<Error>(error).map_or_else(|| of_messages(error), wire::Error::from);
     wire.config = config_errors(error).into_iter().map(Into::into).collect();
     wire
+}
+
+fn of_messages(error: &anyhow::Error) -> wire::Error {
+    let mut messages = messages(error).into_iter();
+    let message = messages.next().unwrap_or_default();
+    wire::Error {
+        causes: messages.collect(),
+        ..wire::Error::new(wire::ErrorKind::Config, message)
+    }
 }
 
 fn exit_of(error: &anyhow::Error) -> Exit {

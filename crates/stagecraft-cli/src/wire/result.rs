@@ -86,7 +86,8 @@ pub(crate) struct DryRunResult {
     hosts: Vec<HostReport>,
 }
 
-/// What was done in the cloud.
+/// What was done in the cloud. All lists are sorted by name, then id: hosts come and go side by
+/// side, and the same course is to give the same bytes.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct Apply {
     /// Hosts that were made and are ready.
@@ -190,16 +191,24 @@ impl DryRunResult {
 
 impl From<&core::ApplyReport> for Apply {
     fn from(report: &core::ApplyReport) -> Self {
-        let failed = report.failed.iter().map(|failure| HostFailure {
+        let mut failed: Vec<&core::HostFailure> = report.failed.iter().collect();
+        failed.sort_by_key(|failure| (&failure.host, &failure.id));
+        let failed = failed.into_iter().map(|failure| HostFailure {
             host: failure.host.to_string(),
             id: failure.id.as_ref().map(ToString::to_string),
             error: (&failure.error).into(),
         });
+        let mut created: Vec<&core::Host> = report.created.iter().collect();
+        created.sort_by_key(|host| (&host.name, &host.id));
+        let mut deleted: Vec<&core::HostRef> = report.deleted.iter().collect();
+        deleted.sort();
+        let mut not_tried: Vec<String> = report.not_tried.iter().map(ToString::to_string).collect();
+        not_tried.sort();
         Self {
-            created: report.created.iter().map(Host::from).collect(),
-            deleted: report.deleted.iter().map(HostRef::from).collect(),
+            created: created.into_iter().map(Host::from).collect(),
+            deleted: deleted.into_iter().map(HostRef::from).collect(),
             failed: failed.collect(),
-            not_tried: report.not_tried.iter().map(ToString::to_string).collect(),
+            not_tried,
         }
     }
 }

@@ -7,6 +7,8 @@
     reason = "each test binary uses its own part"
 )]
 
+pub mod contract;
+
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;

@@ -1,6 +1,7 @@
 //! The project's own tools: `cargo xtask --help`.
 
 mod demo;
+mod events;
 mod features;
 mod measure;
 mod process;
@@ -18,6 +19,7 @@ Usage: cargo xtask COMMAND
   demo       build, then run the whole life of three hosts in a sandbox
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
+  events     write the schema and the page of what programs read; with --check, only compare
   status     write the pages about what is done; with --check, only tell what is wrong
   tidy       check the rules about crates that the compiler does not
   measure    print the size and the start-up time of the release build
@@ -35,6 +37,8 @@ fn main() -> ExitCode {
         ["demo"] => demo::demo(),
         ["features"] => features::run(),
         ["test"] => test::run_all(),
+        ["events"] => events::run(status::Mode::Write),
+        ["events", "--check"] => events::run(status::Mode::Check),
         ["status"] => status::run(status::Mode::Write),
         ["status", "--check"] => status::run(status::Mode::Check),
         ["tidy"] => tidy::run(),

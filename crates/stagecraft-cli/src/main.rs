@@ -52,8 +52,8 @@ fn main() -> ExitCode {
     {
         Ok(runtime) => runtime,
         Err(error) => {
-            output.problem(&format!("cannot start: {error}"));
-            return Exit::Usage.into();
+            let error = anyhow::Error::new(error).context("cannot start");
+            return failure::report(output, &error).into();
         }
     };
     let exit = match runtime.block_on(commands::run(cli, output)) {

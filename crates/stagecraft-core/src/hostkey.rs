@@ -5,6 +5,7 @@
 //! machine, with nothing saved anywhere.
 
 use std::fmt;
+use std::str::FromStr;
 
 use data_encoding::{BASE32_NOPAD, BASE64_NOPAD};
 use secrecy::SecretString;
@@ -51,6 +52,28 @@ impl fmt::Display for Fingerprint {
     /// Writes it as OpenSSH does: `SHA256:` and base64 without padding.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SHA256:{}", BASE64_NOPAD.encode(&self.0))
+    }
+}
+
+impl FromStr for Fingerprint {
+    type Err = Error;
+
+    /// Reads what `ssh-keygen -l` prints: `SHA256:` and base64 without padding.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] for any other text.
+    fn from_str(text: &str) -> Result<Self> {
+        text.strip_prefix("SHA256:")
+            .and_then(|encoded| BASE64_NOPAD.decode(encoded.as_bytes()).ok())
+            .and_then(|bytes| Some(Self(bytes.try_into().ok()?)))
+            .ok_or_else(|| {
+                let rule = "write `SHA256:` and 43 characters of base64, as `ssh-keygen -l` does";
+                Error::new(
+                    ErrorKind::Config,
+                    format!("invalid fingerprint {text:?}: {rule}"),
+                )
+            })
     }
 }
 
@@ -138,6 +161,23 @@ mod tests {
             "stagecraft-hostkey-ü",
         ] {
             assert_eq!(Fingerprint::from_tag(tag), None, "{tag}");
+        }
+    }
+
+    #[test]
+    fn fingerprint_is_read_as_ssh_keygen_prints_it_and_nothing_else_is() {
+        let fingerprint = HostKey::generate().unwrap().fingerprint();
+        let text = fingerprint.to_string();
+        assert_eq!(text.parse::<Fingerprint>().unwrap(), fingerprint);
+        for bad in [
+            "",
+            "SHA256:",
+            &text[..text.len() - 1],
+            &format!("{text}="),
+            &text[7..],
+        ] {
+            let error = bad.parse::<Fingerprint>().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Config, "{bad}");
         }
     }
 

@@ -6,7 +6,7 @@ use std::collections::BTreeSet;
 use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
-use crate::process::{cargo, output};
+use crate::process::{cargo, metadata, output};
 
 /// What a crate may not bring along: the feature that is on, and the packages.
 const LEFT_OUT: &[(&str, &[&str])] = &[
@@ -20,8 +20,7 @@ const LEFT_OUT: &[(&str, &[&str])] = &[
     reason = "a developers' tool talks to a terminal"
 )]
 pub(crate) fn run() -> Result<()> {
-    let text = output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
-    let metadata: Value = serde_json::from_str(&text)?;
+    let metadata = metadata()?;
     let packages = metadata["packages"].as_array().context("no packages")?;
     let mut checked = 0;
     for package in packages.iter().filter(|package| is_library(package)) {

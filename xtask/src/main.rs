@@ -2,6 +2,7 @@
 
 mod demo;
 mod events;
+mod examples;
 mod features;
 mod measure;
 mod process;
@@ -17,6 +18,7 @@ The project's own tools.
 Usage: cargo xtask COMMAND
 
   demo       build, then run the whole life of three hosts in a sandbox
+  examples   run the examples of the library crates and look at what they print
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
   events     write the schema and the page of what programs read; with --check, only compare
@@ -35,6 +37,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["demo"] => demo::demo(),
+        ["examples"] => examples::run_all(),
         ["features"] => features::run(),
         ["test"] => test::run_all(),
         ["events"] => events::run(status::Mode::Write),

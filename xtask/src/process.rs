@@ -53,6 +53,12 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).context("the output is not UTF-8")
 }
 
+/// What cargo tells about the packages of the workspace.
+pub(crate) fn metadata() -> Result<serde_json::Value> {
+    let text = output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
+    serde_json::from_str(&text).context("cargo metadata is not JSON")
+}
+
 fn show(command: &Command) -> String {
     let program = Path::new(command.get_program())
         .file_name()

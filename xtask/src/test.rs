@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use crate::process::{cargo, output, run, target};
-use crate::{demo, events, features, measure, status, tidy};
+use crate::{demo, events, examples, features, measure, status, tidy};
 
 /// What the suite runs beside cargo: the program, and Debian's package with it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -36,6 +36,7 @@ pub(crate) fn run_all() -> Result<()> {
         .args(["doc", "--workspace", "--no-deps", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     events::run(status::Mode::Check)?;
+    examples::run_all()?;
     demo::demo()?;
     check_release()
 }

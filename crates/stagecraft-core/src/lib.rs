@@ -1,4 +1,4 @@
-//! Domain types, provider traits, registry and pure planning of Stagecraft.
+#![doc = include_str!("../README.md")]
 
 mod approval;
 mod cloud;

@@ -1,26 +1,4 @@
-//! A DigitalOcean-compatible API and disposable hosts on this machine.
-//!
-//! The API keeps state and behaves over time as the real one does: droplets
-//! are accepted, missing from lists, active without an address, and finally
-//! there; tags ignore case; requests run into limits. [`Knobs`] set each of
-//! these, [`Control`] does what a cloud would not let you do: commit a
-//! [`Fault`], break a droplet, make a program in a host fail.
-//!
-//! ```
-//! use stagecraft_sandbox::{Fault, Sandbox, SandboxConfig};
-//!
-//! # #[tokio::main(flavor = "current_thread")]
-//! # async fn main() -> Result<(), stagecraft_sandbox::SandboxError> {
-//! let sandbox = Sandbox::start(SandboxConfig::default()).await?;
-//! sandbox.control().add_fault(Fault::status("POST", "/v2/droplets", 503));
-//! assert!(sandbox.url().starts_with("http://127.0.0.1:"));
-//! sandbox.shutdown().await;
-//! # Ok(())
-//! # }
-//! ```
-//!
-//! It listens on loopback only. What stands behind a droplet is up to a
-//! [`HostDriver`]; without one droplets are API objects.
+#![doc = include_str!("../README.md")]
 
 mod api;
 mod cloud_config;

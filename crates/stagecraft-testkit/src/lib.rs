@@ -1,4 +1,4 @@
-//! Conformance suites and fault-injecting doubles for Stagecraft providers
+#![doc = include_str!("../README.md")]
 
 mod remote;
 

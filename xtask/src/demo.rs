@@ -14,10 +14,15 @@ const SCRIPT: &str = include_str!("demo/demo.sh");
 /// Builds the program, and runs the demonstration in a directory that goes afterwards.
 pub(crate) fn demo() -> Result<()> {
     run(cargo().args(["build", "--quiet", "--package", "stagecraft-cli"]))?;
+    demo_of(&target("debug").join("stagecraft"))
+}
+
+/// Runs the demonstration with a program that is built already.
+pub(crate) fn demo_of(binary: &Path) -> Result<()> {
     let directory = std::env::temp_dir().join(format!("stagecraft-demo-{}", std::process::id()));
     std::fs::create_dir(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
-    let result = demonstrate(&target("debug").join("stagecraft"), &directory);
+    let result = demonstrate(binary, &directory);
     std::fs::remove_dir_all(&directory)
         .with_context(|| format!("cannot remove {}", directory.display()))?;
     result
@@ -31,6 +36,8 @@ fn demonstrate(binary: &Path, directory: &Path) -> Result<()> {
     run(Command::new(binary)
         .args(["sandbox", "--", "sh", "demo.sh"])
         .env("PATH", path_with(binary)?)
+        // If it counts lines: those of the demonstration count for nothing.
+        .env("LLVM_PROFILE_FILE", "/dev/null")
         .current_dir(directory))
 }
 

@@ -14,6 +14,7 @@ use std::path::Path;
 
 use anyhow::{Context as _, Result, bail};
 
+use crate::coverage::Figures;
 use crate::process::root;
 use catalogue::{CATALOGUE, Catalogue};
 use tests_index::TestIndex;
@@ -44,7 +45,11 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     let catalogue = Catalogue::load(&root)?;
     let index = TestIndex::of_workspace(&root)?;
     let mut problems = validate::problems(&catalogue, &root, &index);
-    let pages = pages::all(&catalogue);
+    let mut pages = pages::all(&catalogue);
+    pages.insert(
+        pages::COVERAGE.to_owned(),
+        pages::coverage(&Figures::load(&root)?),
+    );
     if mode == Mode::Check {
         problems.extend(stale(&root, &pages)?);
     }

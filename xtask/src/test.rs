@@ -6,7 +6,7 @@ use std::process::Command;
 use anyhow::{Result, bail, ensure};
 
 use crate::process::{cargo, output, run, target};
-use crate::{demo, events, examples, features, measure, status, tidy};
+use crate::{coverage, demo, events, examples, features, measure, status, tidy};
 
 /// What the suite runs beside cargo: the program, and Debian's package with it.
 const PROGRAMS: &[(&str, &str)] = &[
@@ -31,13 +31,14 @@ pub(crate) fn run_all() -> Result<()> {
         "warnings",
     ]))?;
     features::run()?;
-    run(cargo().args(["test", "--workspace", "--no-fail-fast"]))?;
+    coverage::check()?;
     run(cargo()
         .args(["doc", "--workspace", "--no-deps", "--quiet"])
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     events::run(status::Mode::Check)?;
     examples::run_all()?;
-    demo::demo()?;
+    // The program that the tests ran is there already; another build would take its time.
+    demo::demo_of(&coverage::program())?;
     check_release()
 }
 
@@ -60,12 +61,14 @@ fn check_release() -> Result<()> {
     measure::report()
 }
 
-fn install_programs() -> Result<()> {
-    let missing: Vec<&str> = PROGRAMS
+/// Installs what the suite runs and is not here, or says what to type.
+pub(crate) fn install_programs() -> Result<()> {
+    let mut missing: Vec<String> = PROGRAMS
         .iter()
         .filter(|(program, _)| !Path::new(program).exists())
-        .map(|(_, package)| *package)
+        .map(|(_, package)| (*package).to_owned())
         .collect();
+    missing.extend(coverage::package()?);
     if missing.is_empty() {
         return Ok(());
     }

@@ -6,6 +6,10 @@ use std::process::{Command, Output};
 
 use tempfile::TempDir;
 
+#[path = "support/profile.rs"]
+#[allow(unreachable_pub, reason = "also a module of the other tests")]
+mod profile;
+
 const DIGITALOCEAN: &str = include_str!("fixtures/digitalocean.yml");
 const BOOTSTRAP: &str = include_str!("fixtures/bootstrap.yml");
 const NETWORK: &str = "network:
@@ -22,6 +26,7 @@ fn validate(text: &str, arguments: &[&str]) -> Output {
         .args(arguments)
         .current_dir(directory.path())
         .env_clear()
+        .envs(profile::variable())
         .output()
         .expect("the binary")
 }
@@ -120,6 +125,7 @@ fn schema_covers_every_part_and_all_its_references_resolve() {
     let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
         .args(["config", "schema"])
         .env_clear()
+        .envs(profile::variable())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(0));
@@ -154,6 +160,7 @@ fn missing_file_says_how_to_make_one() {
         .args(["infra", "plan"])
         .current_dir(directory.path())
         .env_clear()
+        .envs(profile::variable())
         .output()
         .unwrap();
     assert_eq!(output.status.code(), Some(1));

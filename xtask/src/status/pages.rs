@@ -1,6 +1,7 @@
 //! The generated pages: a function of the catalogue alone, so the same bytes every time.
 
 mod analysis;
+mod coverage;
 mod phase;
 
 use std::collections::BTreeMap;
@@ -8,6 +9,7 @@ use std::fmt::Write as _;
 
 use super::COMMAND;
 use super::catalogue::{CATALOGUE, Catalogue, Feature, Status};
+pub(crate) use coverage::{NAME as COVERAGE, page as coverage};
 
 /// How every generated page begins.
 pub(crate) const MARK: &str =
@@ -94,6 +96,10 @@ fn overview(catalogue: &Catalogue) -> String {
     line(
         &mut page,
         format_args!("| cancelled, not counted | {} |", counts.cancelled),
+    );
+    line(
+        &mut page,
+        format_args!("\nLines that the tests cover, by crate: [{COVERAGE}]({COVERAGE})."),
     );
     page.push_str("\n## By phase\n\n");
     page.push_str(&phase_table(catalogue));

@@ -8,6 +8,7 @@
 )]
 
 pub mod contract;
+pub mod profile;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -182,6 +183,7 @@ impl Lab {
             .args(arguments)
             .current_dir(directory)
             .env_clear()
+            .envs(profile::variable())
             .envs(&self.variables)
             .env("HOME", directory)
             .env("PATH", "/usr/bin:/bin")

@@ -1,0 +1,583 @@
+//! What callers get when the API refuses, droplets misbehave or the run is cancelled.
+
+#![expect(
+    clippy::unwrap_used,
+    reason = "clippy knows test functions only, not their helpers"
+)]
+
+use std::collections::BTreeMap;
+use std::sync::{Arc, Mutex};
+
+use provider_digitalocean::core::config::{ConfigBlock, Document};
+use provider_digitalocean::core::{
+    ApplyReport, ApprovedPlan, CloudProvider, Confirmation, Error, ErrorKind, Event, EventSink,
+    Finding, Host, HostSink, PlanMode, PlanRequest, Retry, Run,
+};
+use provider_digitalocean::{DigitalOcean, DigitalOceanConfig};
+use serde_json::{Value, json};
+use tokio_util::sync::CancellationToken;
+use wiremock::matchers::{method, path, path_regex};
+use wiremock::{Mock, MockServer, ResponseTemplate};
+
+const CONFIG: &str = "\
+token_env: DO_TOKEN
+ssh_key_name: ops
+default_region: nyc3
+default_size: small
+poll: { interval: 2ms, deadline: 20s, list_lag: 8ms }
+hosts:
+  staging:
+    db-1: { role: db }
+";
+
+/// Cancels the run at the first event whose text begins so.
+#[derive(Debug, Default)]
+struct Cancel {
+    at: Mutex<Option<&'static str>>,
+    token: Mutex<Option<CancellationToken>>,
+}
+
+impl EventSink for Cancel {
+    fn emit(&self, event: Event) {
+        let at = *self.at.lock().unwrap();
+        if at.is_some_and(|at| format!("{event:?}").starts_with(at)) {
+            self.token.lock().unwrap().as_ref().unwrap().cancel();
+        }
+    }
+}
+
+#[derive(Debug, Default)]
+struct Ready(Mutex<Vec<Host>>);
+
+impl HostSink for Ready {
+    fn ready(&self, host: Host) {
+        self.0.lock().unwrap().push(host);
+    }
+}
+
+/// An account whose droplets a test lays out.
+struct Api {
+    server: MockServer,
+    provider: DigitalOcean,
+    run: Run,
+    cancel: Arc<Cancel>,
+    droplets: Arc<Mutex<Vec<Value>>>,
+}
+
+impl Api {
+    async fn start(droplets: Vec<Value>) -> Self {
+        Self::with(droplets, CONFIG, "t0ken").await
+    }
+
+    /// For tests of what happens at the deadline.
+    async fn impatient(droplets: Vec<Value>) -> Self {
+        Self::with(droplets, &CONFIG.replace("20s", "60ms"), "t0ken").await
+    }
+
+    async fn with(droplets: Vec<Value>, config: &str, token: &str) -> Self {
+        let server = MockServer::start().await;
+        let document = Arc::new(Document::new("f.yml", config).unwrap());
+        let config: DigitalOceanConfig = ConfigBlock::new(document, Vec::<String>::new())
+            .parse()
+            .unwrap();
+        let cancel = Arc::new(Cancel::default());
+        let variables = BTreeMap::from([
+            ("DO_TOKEN".to_owned(), token.to_owned()),
+            ("DIGITALOCEAN_API_URL".to_owned(), server.uri()),
+        ]);
+        let run = Run::new(Arc::clone(&cancel) as _, Arc::new(variables));
+        *cancel.token.lock().unwrap() = Some(run.cancellation().clone());
+        let droplets = Arc::new(Mutex::new(droplets));
+        let shown = Arc::clone(&droplets);
+        let api = Self {
+            server,
+            provider: DigitalOcean::new(config, None).unwrap(),
+            run,
+            cancel,
+            droplets,
+        };
+        Mock::given(method("GET"))
+            .and(path("/v2/droplets"))
+            .respond_with(move |_: &wiremock::Request| {
+                ResponseTemplate::new(200).set_body_json(list("droplets", &shown.lock().unwrap()))
+            })
+            .with_priority(9)
+            .mount(&api.server)
+            .await;
+        let size = |slug: &str, regions: &[&str], available: bool| json!({"slug": slug, "price_monthly": 6.0, "available": available, "regions": regions});
+        for (at, body) in [
+            (
+                "/v2/account",
+                json!({"account": {"uuid": "u", "email": "a@example.com"}}),
+            ),
+            ("/v2/tags", list("tags", &[])),
+            (
+                "/v2/sizes",
+                list("sizes", &[size("small", &["nyc3"], true)]),
+            ),
+            (
+                "/v2/account/keys",
+                list(
+                    "ssh_keys",
+                    &[json!({"id": 1, "name": "ops", "fingerprint": "aa:bb"})],
+                ),
+            ),
+        ] {
+            api.on("GET", at, ResponseTemplate::new(200).set_body_json(body), 9)
+                .await;
+        }
+        api
+    }
+
+    async fn on(&self, verb: &str, at: &str, answer: ResponseTemplate, priority: u8) {
+        Mock::given(method(verb))
+            .and(path(at))
+            .respond_with(answer)
+            .with_priority(priority)
+            .mount(&self.server)
+            .await;
+    }
+
+    /// Accepts every create, as the droplet 7, and shows it as told.
+    async fn create_shows(&self, shown: Option<Value>) {
+        let droplets = Arc::clone(&self.droplets);
+        Mock::given(method("POST"))
+            .and(path("/v2/droplets"))
+            .respond_with(move |_: &wiremock::Request| {
+                droplets.lock().unwrap().extend(shown.clone());
+                ResponseTemplate::new(202).set_body_json(
+                    json!({"droplets": [droplet(7, "new")], "links": {"actions": [{"id": 70}]}}),
+                )
+            })
+            .mount(&self.server)
+            .await;
+    }
+
+    fn cancel_at(&self, event: &'static str) {
+        *self.cancel.at.lock().unwrap() = Some(event);
+    }
+
+    async fn hosts(&self) -> Result<Vec<Host>, Error> {
+        self.provider
+            .hosts(&self.run, &"staging".parse().unwrap())
+            .await
+    }
+
+    async fn findings(&self) -> Vec<Finding> {
+        let request = PlanRequest::new("staging".parse().unwrap(), PlanMode::Reconcile);
+        let facts = self.provider.observe(&self.run, &request).await.unwrap();
+        let plan = self.provider.plan(&facts, &request).unwrap();
+        let findings = self.provider.preflight(&self.run, &facts, &plan).await;
+        findings.unwrap()
+    }
+
+    async fn approve(&self, mode: PlanMode) -> ApprovedPlan {
+        let environment = "staging".parse().unwrap();
+        let confirmed = Confirmation::typed("staging", &environment).unwrap();
+        let request = PlanRequest::new(environment, mode);
+        let facts = self.provider.observe(&self.run, &request).await.unwrap();
+        let plan = self.provider.plan(&facts, &request).unwrap();
+        let (account, endpoint) = (&facts.account, &facts.endpoint);
+        match mode {
+            PlanMode::Reconcile => ApprovedPlan::reconcile(plan, account, endpoint),
+            _ => ApprovedPlan::destroy(plan, account, endpoint, &confirmed),
+        }
+        .unwrap()
+    }
+
+    async fn apply(&self, plan: &ApprovedPlan) -> (ApplyReport, Vec<Host>) {
+        let ready = Ready::default();
+        let report = self.provider.apply(&self.run, plan, &ready).await;
+        (report, ready.0.into_inner().unwrap())
+    }
+
+    async fn up(&self) -> (ApplyReport, Vec<Host>) {
+        let plan = self.approve(PlanMode::Reconcile).await;
+        self.apply(&plan).await
+    }
+
+    async fn down(&self) -> ApplyReport {
+        let plan = self.approve(PlanMode::Destroy).await;
+        self.apply(&plan).await.0
+    }
+
+    async fn sent(&self, verb: &str) -> usize {
+        let requests = self.server.received_requests().await.unwrap();
+        let sent = requests.iter().filter(|one| one.method.as_str() == verb);
+        sent.count()
+    }
+}
+
+fn list(key: &str, items: &[Value]) -> Value {
+    json!({ key: items, "links": {}, "meta": {"total": items.len()} })
+}
+
+fn droplet(id: u64, status: &str) -> Value {
+    json!({
+        "id": id,
+        "name": "staging-db-1",
+        "status": status,
+        "size_slug": "small",
+        "region": {"slug": "nyc3"},
+        "networks": {"v4": [{"ip_address": "203.0.113.7", "type": "public"}]},
+        "tags": ["stagecraft", "stagecraft-env-staging", "stagecraft-role-db"],
+    })
+}
+
+fn refused(status: u16) -> ResponseTemplate {
+    ResponseTemplate::new(status)
+        .set_body_json(json!({"id": "x", "message": "words", "request_id": "r-1"}))
+}
+
+/// The kind of the only failure, and all that it says.
+fn only_failure(report: &ApplyReport) -> (ErrorKind, String) {
+    let [failure] = report.failed.as_slice() else {
+        panic!("{report:?}")
+    };
+    (failure.error.kind(), failure.error.chain().join(": "))
+}
+
+#[tokio::test]
+async fn every_refusal_reaches_the_caller_with_its_kind_and_request_id() {
+    for (status, kind, sent, retry) in [
+        (302, ErrorKind::Protocol, 1, Retry::Never),
+        (400, ErrorKind::Rejected, 1, Retry::Never),
+        (401, ErrorKind::Unauthorized, 1, Retry::Never),
+        (403, ErrorKind::Forbidden, 1, Retry::Never),
+        (404, ErrorKind::NotFound, 1, Retry::Never),
+        (408, ErrorKind::Unavailable, 5, Retry::Exhausted),
+        (409, ErrorKind::AlreadyExists, 1, Retry::Never),
+        (422, ErrorKind::Rejected, 1, Retry::Never),
+        (429, ErrorKind::RateLimited, 5, Retry::Exhausted),
+        (500, ErrorKind::Unavailable, 5, Retry::Exhausted),
+        (503, ErrorKind::Unavailable, 5, Retry::Exhausted),
+    ] {
+        let api = Api::start(Vec::new()).await;
+        api.on("GET", "/v2/tags", refused(status), 1).await;
+        let error = api.hosts().await.unwrap_err();
+        assert_eq!(error.kind(), kind, "{status}");
+        assert_eq!(error.retry(), retry, "{status}");
+        assert_eq!(error.operation(), Some("list_tags"));
+        assert_eq!(error.context(), [("request_id", "r-1".to_owned())]);
+        assert_eq!(api.sent("GET").await, sent, "{status}");
+    }
+}
+
+#[tokio::test]
+async fn cancelled_run_sends_nothing() {
+    let api = Api::start(Vec::new()).await;
+    api.run.cancellation().cancel();
+    let error = api.hosts().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Cancelled);
+    assert_eq!(api.sent("GET").await, 0);
+}
+
+#[tokio::test]
+async fn token_that_cannot_be_one_is_refused_before_it_is_sent() {
+    let api = Api::with(Vec::new(), CONFIG, "two words").await;
+    let error = api.hosts().await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::SecretMissing);
+    assert!(!error.to_string().contains("two words"), "{error}");
+    assert_eq!(api.sent("GET").await, 0);
+}
+
+#[tokio::test]
+async fn preflight_tells_of_sizes_that_cannot_be_had_and_names_that_are_taken() {
+    let mut foreign = droplet(3, "active");
+    foreign["tags"] = json!([]);
+    let api = Api::start(Vec::new()).await;
+    api.on(
+        "GET",
+        "/v2/sizes",
+        ResponseTemplate::new(200).set_body_json(list("sizes", &[])),
+        1,
+    )
+    .await;
+    let findings = api.findings().await;
+    assert_eq!(findings.len(), 1);
+    assert_eq!(findings[0].message, "size `small` does not exist");
+
+    let api = Api::start(vec![foreign]).await;
+    let sold_out =
+        json!({"slug": "small", "price_monthly": 6.0, "available": false, "regions": ["nyc3"]});
+    api.on(
+        "GET",
+        "/v2/sizes",
+        ResponseTemplate::new(200).set_body_json(list("sizes", &[sold_out])),
+        1,
+    )
+    .await;
+    // The list by tag shows nothing of it.
+    Mock::given(path("/v2/droplets"))
+        .and(wiremock::matchers::query_param(
+            "tag_name",
+            "stagecraft-env-staging",
+        ))
+        .respond_with(ResponseTemplate::new(200).set_body_json(list("droplets", &[])))
+        .with_priority(1)
+        .mount(&api.server)
+        .await;
+    let findings = api.findings().await;
+    let told: Vec<(&str, Option<&str>)> = findings
+        .iter()
+        .map(|finding| (finding.message.as_str(), finding.hint.as_deref()))
+        .collect();
+    assert_eq!(
+        told,
+        [
+            (
+                "size `small` is not available in region `nyc3`",
+                Some("it is available nowhere at the moment")
+            ),
+            (
+                "a droplet named `staging-db-1` (id 3) exists that is not yours by its tags",
+                Some("rename or delete it, or give the host another name")
+            ),
+        ]
+    );
+}
+
+#[tokio::test]
+async fn droplet_that_is_switched_off_is_refused_and_not_touched() {
+    let api = Api::start(vec![droplet(1, "off")]).await;
+    let (report, ready) = api.up().await;
+    let (kind, told) = only_failure(&report);
+    assert_eq!(kind, ErrorKind::Rejected);
+    assert!(told.contains("'staging-db-1' is not usable"), "{told}");
+    assert!(told.contains("is switched off"), "{told}");
+    assert!(ready.is_empty());
+    assert_eq!(api.sent("POST").await, 0);
+}
+
+#[tokio::test]
+async fn droplet_that_never_becomes_active_is_given_up_at_the_deadline() {
+    let mut nowhere = droplet(7, "active");
+    nowhere["networks"] = json!({});
+    for (shown, state) in [
+        (droplet(7, "new"), "it is not active"),
+        (nowhere, "it is active but has no public address"),
+    ] {
+        let api = Api::impatient(Vec::new()).await;
+        api.create_shows(Some(shown)).await;
+        let (report, ready) = api.up().await;
+        let (kind, told) = only_failure(&report);
+        assert_eq!(kind, ErrorKind::Timeout);
+        assert!(told.contains(state), "{told}");
+        assert!(ready.is_empty() && report.created.is_empty());
+        assert_eq!(api.sent("POST").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn droplet_that_no_list_shows_is_given_up_although_it_can_be_read() {
+    let api = Api::impatient(Vec::new()).await;
+    api.create_shows(None).await;
+    let body = json!({"droplet": droplet(7, "new")});
+    let found = ResponseTemplate::new(200).set_body_json(body);
+    api.on("GET", "/v2/droplets/7", found, 1).await;
+    let (kind, told) = only_failure(&api.up().await.0);
+    assert_eq!(kind, ErrorKind::Timeout);
+    assert!(told.contains("it does not show in the list"), "{told}");
+}
+
+#[tokio::test]
+async fn droplet_that_vanishes_after_its_create_is_told_with_the_cause_if_there_is_one() {
+    let errored = json!({"action": {"status": "errored", "resource_id": 7}});
+    for (action, kind, text) in [
+        (refused(404), ErrorKind::NotFound, "not found"),
+        (
+            ResponseTemplate::new(200).set_body_json(errored),
+            ErrorKind::Rejected,
+            "the create action ended as errored",
+        ),
+    ] {
+        let api = Api::start(Vec::new()).await;
+        api.create_shows(None).await;
+        api.on("GET", "/v2/droplets/7", refused(404), 1).await;
+        api.on("GET", "/v2/actions/70", action, 1).await;
+        let (found, told) = only_failure(&api.up().await.0);
+        assert_eq!(found, kind);
+        assert!(told.contains(text), "{told}");
+    }
+}
+
+#[tokio::test]
+async fn refusal_while_waiting_is_the_failure_of_every_host_that_waits() {
+    let api = Api::start(Vec::new()).await;
+    api.create_shows(None).await;
+    api.on("GET", "/v2/droplets/7", refused(403), 1).await;
+    let (kind, told) = only_failure(&api.up().await.0);
+    assert_eq!(kind, ErrorKind::Forbidden);
+    assert!(told.contains("creation failed"), "{told}");
+}
+
+#[tokio::test]
+async fn create_is_not_sent_once_the_run_is_cancelled() {
+    let api = Api::start(Vec::new()).await;
+    let plan = api.approve(PlanMode::Reconcile).await;
+    api.run.cancellation().cancel();
+    let (report, _) = api.apply(&plan).await;
+    assert_eq!(report.not_tried.len(), 1, "{report:?}");
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert_eq!(api.sent("POST").await, 0);
+}
+
+#[tokio::test]
+async fn host_that_was_accepted_before_the_run_was_cancelled_is_told_as_existing() {
+    let api = Api::start(Vec::new()).await;
+    api.create_shows(Some(droplet(7, "new"))).await;
+    api.cancel_at("HostAccepted");
+    let (report, _) = api.up().await;
+    let (kind, told) = only_failure(&report);
+    assert_eq!(kind, ErrorKind::Cancelled);
+    assert!(told.contains("exists and is not ready yet"), "{told}");
+    let id = report.failed[0].id.as_ref().unwrap();
+    assert_eq!(id.as_str(), "7");
+}
+
+#[tokio::test]
+async fn lost_create_whose_hosts_cannot_be_looked_for_says_so_and_is_not_sent_again() {
+    let api = Api::start(Vec::new()).await;
+    let plan = api.approve(PlanMode::Reconcile).await;
+    let blind = Arc::clone(&api.droplets);
+    Mock::given(method("POST"))
+        .respond_with(move |_: &wiremock::Request| {
+            // From now on, tags are left out of every list.
+            let mut tagless = droplet(7, "active");
+            tagless.as_object_mut().unwrap().remove("tags");
+            blind.lock().unwrap().push(tagless);
+            refused(500)
+        })
+        .expect(1)
+        .mount(&api.server)
+        .await;
+    let (report, _) = api.apply(&plan).await;
+    let (kind, told) = only_failure(&report);
+    assert_eq!(kind, ErrorKind::Forbidden);
+    assert!(told.contains("looking for its droplets failed"), "{told}");
+}
+
+#[tokio::test]
+async fn create_answer_that_names_other_droplets_is_not_understood() {
+    let api = Api::start(Vec::new()).await;
+    let mut other = droplet(9, "new");
+    other["name"] = json!("staging-other");
+    let answer = ResponseTemplate::new(202).set_body_json(json!({"droplets": [other]}));
+    api.on("POST", "/v2/droplets", answer, 1).await;
+    let (kind, told) = only_failure(&api.up().await.0);
+    assert_eq!(kind, ErrorKind::Protocol);
+    assert!(told.contains("does not name every droplet"), "{told}");
+}
+
+#[tokio::test]
+async fn nothing_is_done_if_the_account_cannot_be_read_when_applying() {
+    for mode in [PlanMode::Reconcile, PlanMode::Destroy] {
+        let laid = match mode {
+            PlanMode::Reconcile => Vec::new(),
+            _ => vec![droplet(1, "active")],
+        };
+        let api = Api::start(laid).await;
+        let plan = api.approve(mode).await;
+        // Another process, which has to read the tags itself.
+        let fresh = Api::start(Vec::new()).await;
+        fresh.on("GET", "/v2/tags", refused(401), 1).await;
+        let (report, _) = fresh.apply(&plan).await;
+        let (kind, told) = only_failure(&report);
+        assert_eq!(kind, ErrorKind::Unauthorized, "{told}");
+        assert_eq!(fresh.sent("POST").await + fresh.sent("DELETE").await, 0);
+    }
+}
+
+#[tokio::test]
+async fn droplet_that_lost_its_tags_since_the_plan_is_not_deleted() {
+    let api = Api::start(vec![droplet(1, "active")]).await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    api.droplets.lock().unwrap()[0]["tags"] = json!(["stagecraft"]);
+    let (report, _) = api.apply(&plan).await;
+    let (kind, told) = only_failure(&report);
+    assert_eq!(kind, ErrorKind::Guard);
+    assert!(told.contains("no longer bears the tags"), "{told}");
+    assert_eq!(api.sent("DELETE").await, 0);
+}
+
+#[tokio::test]
+async fn delete_waits_for_a_pending_event_and_is_proven_by_the_list() {
+    let api = Api::start(vec![droplet(1, "active")]).await;
+    let busy = ResponseTemplate::new(422)
+        .set_body_json(json!({"message": "Droplet already has a pending event."}));
+    Mock::given(method("DELETE"))
+        .respond_with(busy)
+        .up_to_n_times(2)
+        .with_priority(1)
+        .mount(&api.server)
+        .await;
+    let droplets = Arc::clone(&api.droplets);
+    Mock::given(method("DELETE"))
+        .and(path_regex("^/v2/droplets/1$"))
+        .respond_with(move |_: &wiremock::Request| {
+            droplets.lock().unwrap().clear();
+            ResponseTemplate::new(204)
+        })
+        .expect(1)
+        .mount(&api.server)
+        .await;
+    let report = api.down().await;
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert_eq!(report.deleted.len(), 1);
+}
+
+#[tokio::test]
+async fn delete_that_is_refused_or_has_no_effect_is_a_failure_with_the_id() {
+    for (answer, kind, text) in [
+        (refused(403), ErrorKind::Forbidden, "403 words"),
+        (
+            ResponseTemplate::new(204),
+            ErrorKind::Timeout,
+            "it is still there after",
+        ),
+    ] {
+        let api = Api::impatient(vec![droplet(1, "active")]).await;
+        api.on("DELETE", "/v2/droplets/1", answer, 1).await;
+        let report = api.down().await;
+        let (found, told) = only_failure(&report);
+        assert_eq!(found, kind);
+        assert!(told.contains("deletion failed"), "{told}");
+        assert!(told.contains(text), "{told}");
+        assert_eq!(report.failed[0].id.as_ref().unwrap().as_str(), "1");
+        assert!(report.deleted.is_empty());
+        assert_eq!(api.sent("DELETE").await, 1);
+    }
+}
+
+#[tokio::test]
+async fn list_that_fails_while_deleting_leaves_nobody_believed_to_be_gone() {
+    let api = Api::start(vec![droplet(1, "active")]).await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    api.on("GET", "/v2/droplets", refused(401), 1).await;
+    let (report, _) = api.apply(&plan).await;
+    assert_eq!(only_failure(&report).0, ErrorKind::Unauthorized);
+    assert!(report.deleted.is_empty());
+    assert_eq!(api.sent("DELETE").await, 0);
+}
+
+#[tokio::test]
+async fn cancelled_delete_tells_what_was_accepted_from_what_was_not_tried() {
+    let api = Api::start(vec![droplet(1, "active")]).await;
+    api.on("DELETE", "/v2/droplets/1", ResponseTemplate::new(204), 1)
+        .await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    api.cancel_at("HostDeleteAccepted");
+    let (report, _) = api.apply(&plan).await;
+    assert_eq!(only_failure(&report).0, ErrorKind::Cancelled);
+    assert!(report.not_tried.is_empty());
+
+    let api = Api::start(vec![droplet(1, "active")]).await;
+    let busy = ResponseTemplate::new(422).set_body_json(json!({"message": "a pending event"}));
+    api.on("DELETE", "/v2/droplets/1", busy, 1).await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    api.cancel_at("Waiting");
+    let (report, _) = api.apply(&plan).await;
+    assert!(report.failed.is_empty(), "{report:?}");
+    assert_eq!(report.not_tried.len(), 1);
+    assert_eq!(report.not_tried[0].as_str(), "db-1");
+}

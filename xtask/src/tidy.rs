@@ -1,5 +1,7 @@
 //! The rules about crates that the compiler does not check.
 
+mod error_kinds;
+
 use std::collections::BTreeSet;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -157,6 +159,7 @@ pub(crate) fn run() -> Result<()> {
     let mut problems = check_direct()?;
     problems.extend(check_below()?);
     problems.extend(check_sources()?);
+    problems.extend(check_error_kinds()?);
     if problems.is_empty() {
         println!("tidy: all rules hold");
         return Ok(());
@@ -240,6 +243,22 @@ fn check_sources() -> Result<Vec<String>> {
         }
     }
     Ok(problems)
+}
+
+/// A kind that no test asserts is one that nobody has seen.
+fn check_error_kinds() -> Result<Vec<String>> {
+    const DEFINITION: &str = "crates/stagecraft-core/src/error.rs";
+    let mut missing = error_kinds::variants(&fs::read_to_string(root().join(DEFINITION))?);
+    if missing.is_empty() {
+        return Ok(vec![format!("{DEFINITION}: holds no error kinds")]);
+    }
+    for path in sources(&root().join("crates"))? {
+        for kind in error_kinds::asserted(&fs::read_to_string(path)?) {
+            missing.remove(&kind);
+        }
+    }
+    let problem = |kind| format!("{DEFINITION}: no test asserts ErrorKind::{kind}");
+    Ok(missing.into_iter().map(problem).collect())
 }
 
 fn sources(directory: &Path) -> Result<Vec<PathBuf>> {

@@ -62,4 +62,16 @@ mod tests {
             ]
         );
     }
+    #[test]
+    fn only_kinds_that_mean_the_same_everywhere_have_a_code_of_their_own() {
+        for (kind, code) in [
+            (ErrorKind::Cancelled, Some(FailureCode::Interrupted)),
+            (ErrorKind::HostKey, Some(FailureCode::HostKeyMismatch)),
+            (ErrorKind::Config, Some(FailureCode::ConfigInvalid)),
+            (ErrorKind::SecretMissing, Some(FailureCode::ConfigInvalid)),
+            (ErrorKind::Unavailable, None),
+        ] {
+            assert_eq!(common_code(&Error::new(kind, "words")), code, "{kind:?}");
+        }
+    }
 }

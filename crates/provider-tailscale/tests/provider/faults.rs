@@ -1,8 +1,12 @@
 //! Connections that break, and runs that are cancelled.
 
+use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Duration;
 
-use provider_tailscale::core::{Error, ErrorKind, Exit, NetworkProvider, RemoteOutput, Retry, Run};
+use provider_tailscale::core::{
+    Error, ErrorKind, Exit, NetworkProvider, NoEvents, RemoteOutput, Retry, Run,
+};
 use stagecraft_testkit::{Call, Reply, ScriptedRemote};
 
 use crate::support::{KEY, NEEDS_LOGIN, node, probed, provider, run, shown};
@@ -176,4 +180,18 @@ async fn every_command_has_a_deadline() {
             assert!(command.deadline > Duration::ZERO);
         }
     }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn key_with_blanks_is_refused_before_it_is_sent() {
+    let variables = BTreeMap::from([("TS_AUTHKEY".to_owned(), "tskey-auth two".to_owned())]);
+    let run = Run::new(Arc::new(NoEvents), Arc::new(variables));
+    let facts = probed("", NEEDS_LOGIN).output;
+    let host = ScriptedRemote::new("web-1").expect_command("probe", is_probe, Reply::stdout(facts));
+    let error = provider()
+        .change(&run, &host, &node(), &[])
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(!shown(&error).contains("tskey-auth two"));
 }

@@ -142,6 +142,11 @@ const RULES: &[Rule] = &[
         never: &["stagecraft-cli", "clap"],
     },
     Rule {
+        name: "stagecraft-fuzz",
+        direct: &["peak_alloc", "proptest", "serde_json"],
+        never: &["stagecraft-core", "stagecraft-cli", "clap"],
+    },
+    Rule {
         name: "stagecraft-testkit",
         direct: &["stagecraft-core", "async-trait", "secrecy", "tokio"],
         never: &["stagecraft-cli", "clap"],

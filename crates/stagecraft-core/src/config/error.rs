@@ -195,6 +195,8 @@ fn plain(text: &str) -> String {
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
+        // Comparing takes memory for the product of both lengths, and a long name is never near.
+        .filter(|candidate| wrong.len() <= 2 * candidate.len() + 8)
         .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
         .min()
@@ -266,6 +268,7 @@ mod tests {
 
     #[test]
     fn far_names_are_not_suggested() {
+        assert_eq!(nearest(&"size".repeat(1_000_000), ["size"]), None);
         assert_eq!(nearest("xyz", ["provider", "size"]), None);
     }
 }

@@ -1,0 +1,89 @@
+//! How much memory a call takes at its worst moment.
+
+use std::future::Future;
+use std::sync::{Mutex, MutexGuard, PoisonError};
+
+use peak_alloc::PeakAlloc;
+
+#[global_allocator]
+static MEMORY: PeakAlloc = PeakAlloc;
+
+/// One at a time is measured: the count is that of the whole process.
+static TURN: Mutex<()> = Mutex::new(());
+
+/// 1 MiB, in bytes.
+pub const MEBIBYTE: usize = 1024 * 1024;
+
+/// What a call gave, and what it took.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub struct Measured<T> {
+    /// The call's result.
+    pub value: T,
+    /// The most bytes that were allocated at a time, beyond those allocated before the call.
+    pub peak: usize,
+}
+
+impl<T> Measured<T> {
+    /// The result, if the call took no more than `limit` bytes.
+    ///
+    /// # Panics
+    ///
+    /// If it took more.
+    pub fn within(self, limit: usize) -> T {
+        assert!(
+            self.peak <= limit,
+            "took {} bytes of memory, more than {limit}",
+            self.peak
+        );
+        self.value
+    }
+}
+
+/// Calls `call` and measures it. Calls of other threads wait for their turn.
+pub fn measured<T>(call: impl FnOnce() -> T) -> Measured<T> {
+    let (_turn, before) = begin();
+    let value = call();
+    end(value, before)
+}
+
+/// Runs `call` and measures it, as [`measured`] does.
+///
+/// The thread waits for its turn, so each test that uses it needs a runtime of its own.
+#[expect(
+    clippy::await_holding_lock,
+    reason = "the turn lasts as long as the call"
+)]
+pub async fn measured_async<T>(call: impl Future<Output = T>) -> Measured<T> {
+    let (_turn, before) = begin();
+    let value = call.await;
+    end(value, before)
+}
+
+fn begin() -> (MutexGuard<'static, ()>, usize) {
+    let turn = TURN.lock().unwrap_or_else(PoisonError::into_inner);
+    MEMORY.reset_peak_usage();
+    (turn, MEMORY.current_usage())
+}
+
+fn end<T>(value: T, before: usize) -> Measured<T> {
+    let peak = MEMORY.peak_usage().saturating_sub(before);
+    Measured { value, peak }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn memory_that_was_given_back_counts_too() {
+        let measured = measured(|| drop(std::hint::black_box(vec![1u8; 8 * MEBIBYTE])));
+        assert!(measured.peak >= 8 * MEBIBYTE, "{measured:?}");
+        assert!(measured.peak < 9 * MEBIBYTE, "{measured:?}");
+    }
+
+    #[test]
+    #[should_panic(expected = "more than 10")]
+    fn more_than_the_limit_is_told() {
+        measured(|| std::hint::black_box(vec![1u8; 100])).within(10);
+    }
+}

@@ -1,6 +1,15 @@
 //! From errors to the failures that reports hold.
 
-use stagecraft_core::{Error, ErrorKind, FailureCode, Run, StepFailure};
+use stagecraft_core::{Error, ErrorKind, FailureCode, Run, StepFailure, shorten};
+
+/// The longest message, in characters.
+const MESSAGE_LIMIT: usize = 1000;
+/// The longest line of evidence, in characters.
+const LINE_LIMIT: usize = 500;
+/// The lines of evidence that are kept of its beginning.
+const FIRST_LINES: usize = 10;
+/// The lines of evidence that are kept of its end.
+const LAST_LINES: usize = 20;
 
 /// The failure of an error: its message, and as evidence its causes, context and hint.
 pub(crate) fn of_error(code: FailureCode, error: &Error) -> StepFailure {
@@ -28,21 +37,37 @@ pub(crate) fn interrupted() -> StepFailure {
     StepFailure::new(FailureCode::Interrupted, "interrupted")
 }
 
-/// The failure without any of the run's secrets.
+/// The failure as it may be told: without any of the run's secrets, and not longer than what a
+/// person reads, whatever a host has printed.
+///
+/// Secrets go first, since half of one would not be known any more.
 pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
+    let short = |text: &str, limit| shorten(&run.redact(text), limit);
+    let lines = &failure.evidence;
+    let left_out = lines.len().saturating_sub(FIRST_LINES + LAST_LINES);
+    let mut evidence: Vec<String> = lines
+        .iter()
+        .enumerate()
+        .filter(|(index, _)| !(FIRST_LINES..FIRST_LINES + left_out).contains(index))
+        .map(|(_, line)| short(line, LINE_LIMIT))
+        .collect();
+    if left_out > 0 {
+        evidence.insert(FIRST_LINES, format!("[... {left_out} lines left out ...]"));
+    }
     StepFailure {
         code: failure.code,
-        message: run.redact(&failure.message),
-        evidence: failure
-            .evidence
-            .iter()
-            .map(|line| run.redact(line))
-            .collect(),
+        message: short(&failure.message, MESSAGE_LIMIT),
+        evidence,
     }
 }
 
 #[cfg(test)]
 mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::Arc;
+
+    use stagecraft_core::NoEvents;
+
     use super::*;
 
     #[test]
@@ -62,16 +87,22 @@ mod tests {
             ]
         );
     }
+
     #[test]
-    fn only_kinds_that_mean_the_same_everywhere_have_a_code_of_their_own() {
-        for (kind, code) in [
-            (ErrorKind::Cancelled, Some(FailureCode::Interrupted)),
-            (ErrorKind::HostKey, Some(FailureCode::HostKeyMismatch)),
-            (ErrorKind::Config, Some(FailureCode::ConfigInvalid)),
-            (ErrorKind::SecretMissing, Some(FailureCode::ConfigInvalid)),
-            (ErrorKind::Unavailable, None),
-        ] {
-            assert_eq!(common_code(&Error::new(kind, "words")), code, "{kind:?}");
-        }
+    fn failure_is_short_and_without_secrets_whatever_a_host_printed() {
+        let variables = BTreeMap::from([("KEY".to_owned(), "s3cret".to_owned())]);
+        let run = Run::new(Arc::new(NoEvents), Arc::new(variables));
+        run.secret("KEY").unwrap();
+        let line = "x".repeat(LINE_LIMIT - 3) + "s3cret";
+        let failure = StepFailure::new(FailureCode::HostNotReady, "m".repeat(1_000_000))
+            .with_evidence((0..100_000).map(|number| format!("{number}")))
+            .with_evidence([line]);
+        let told = redacted(&run, &failure);
+        assert_eq!(told.message.chars().count(), MESSAGE_LIMIT);
+        assert_eq!(told.evidence.len(), FIRST_LINES + 1 + LAST_LINES);
+        assert_eq!(told.evidence[10], "[... 99971 lines left out ...]");
+        assert_eq!(told.evidence[11], "99981");
+        let last = told.evidence.last().unwrap();
+        assert!(last.ends_with("x***"), "{last}");
     }
 }

@@ -1,10 +1,15 @@
 //! The one place that prints: results to standard output, all else to standard error.
+//!
+//! What hosts and services say is part of both, so nothing but plain text and our own colours
+//! passes: a name or a line of output must not rule the terminal.
 
+use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use serde::Serialize;
+use stagecraft_core::is_plain;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::OutputFormat;
@@ -42,7 +47,9 @@ impl Output {
     /// Prints a result for people. Colours are cut where they are not wanted.
     pub(crate) fn text(self, text: &str) {
         let mut out = anstream::stdout().lock();
-        let written = out.write_all(text.as_bytes()).and_then(|()| out.flush());
+        let written = out
+            .write_all(shown(text).as_bytes())
+            .and_then(|()| out.flush());
         // A reader that has gone away, such as `head`, is no failure.
         if let Err(error) = written
             && error.kind() != ErrorKind::BrokenPipe
@@ -60,14 +67,14 @@ impl Output {
     /// Prints a result for programs: one document.
     pub(crate) fn document(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string_pretty(value) {
-            self.text(&format!("{text}\n"));
+            self.text(&format!("{}\n", escaped(&text)));
         }
     }
 
     /// Prints a document on one line: for a command that goes on after it.
     pub(crate) fn line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
-            self.text(&format!("{text}\n"));
+            self.text(&format!("{}\n", escaped(&text)));
         }
     }
 
@@ -81,7 +88,7 @@ impl Output {
     /// Prints a message for people to standard error.
     pub(crate) fn message(self, text: &str) {
         let mut err = anstream::stderr().lock();
-        writeln!(err, "{text}").ok();
+        writeln!(err, "{}", shown(text)).ok();
     }
 
     /// Prints that something went wrong.
@@ -92,7 +99,9 @@ impl Output {
     /// Asks on the terminal. `None` if nobody answers, or the run is cancelled meanwhile.
     pub(crate) async fn ask(self, question: &str, cancelled: &CancellationToken) -> Option<String> {
         let mut err = anstream::stderr();
-        write!(err, "{question} ").and_then(|()| err.flush()).ok()?;
+        write!(err, "{} ", shown(question))
+            .and_then(|()| err.flush())
+            .ok()?;
         // A thread of its own: reading a terminal cannot be broken off.
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
@@ -109,8 +118,66 @@ impl Output {
     }
 }
 
-/// The lines of this process. One for all, since it has one standard output.
-static LINES: Mutex<Lines> = Mutex::new(Lines::new());
+/// The text as a terminal may get it: plain text, lines and our own colours. All else is shown
+/// by its number, such as `\u{1b}`.
+fn shown(text: &str) -> Cow<'_, str> {
+    if text
+        .chars()
+        .all(|character| is_plain(character) || character == '\n')
+    {
+        return Cow::Borrowed(text);
+    }
+    let mut shown = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some(character) = rest.chars().next() {
+        let length = colour(rest).unwrap_or(character.len_utf8());
+        let (piece, after) = rest.split_at(length);
+        if length > character.len_utf8() || is_plain(character) || matches!(character, '\n' | '\t')
+        {
+            shown.push_str(piece);
+        } else {
+            shown.extend(character.escape_default());
+        }
+        rest = after;
+    }
+    Cow::Owned(shown)
+}
+
+/// The same, on one line.
+pub(crate) fn one_line(text: &str) -> String {
+    shown(text).replace('\n', "\\n").replace('\t', " ")
+}
+
+/// The length of the colour or weight that begins here, if one does. Others than those could
+/// hide text.
+fn colour(text: &str) -> Option<usize> {
+    let codes = text.strip_prefix("\u{1b}[")?;
+    let end = codes.find('m').filter(|end| *end <= 8)?;
+    let is_harmless = |code: &str| matches!(code.parse(), Ok(0..=2 | 31..=36 | 91..=96));
+    let all = codes[..end].split(';').all(is_harmless);
+    all.then_some("\u{1b}[".len() + end + 1)
+}
+
+/// JSON in which the characters that are not plain stand by their number, which a reader turns
+/// back. Outside of its texts JSON has none but newlines.
+fn escaped(json: &str) -> Cow<'_, str> {
+    let is_kept = |character: char| is_plain(character) || character == '\n';
+    if json.chars().all(is_kept) {
+        return Cow::Borrowed(json);
+    }
+    let mut escaped = String::with_capacity(json.len());
+    for character in json.chars() {
+        if is_kept(character) {
+            escaped.push(character);
+        } else {
+            for unit in character.encode_utf16(&mut [0; 2]) {
+                escaped.extend(format!("\\u{unit:04x}").chars());
+            }
+        }
+    }
+    Cow::Owned(escaped)
+}
+
 /// Set when a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 
@@ -120,3 +187,42 @@ pub(crate) const YELLOW: &str = "\u{1b}[33m";
 pub(crate) const BOLD: &str = "\u{1b}[1m";
 pub(crate) const DIM: &str = "\u{1b}[2m";
 pub(crate) const RESET: &str = "\u{1b}[0m";
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_plain_text_lines_and_our_own_colours_pass() {
+        let own =
+            format!("{RED}a{RESET} {GREEN}b{YELLOW}c{BOLD}d{DIM}e{RESET}\n\u{1b}[91mé\u{1b}[1;94m");
+        assert_eq!(shown(&own), own);
+        for (hostile, plain) in [
+            ("\u{1b}[2J\u{1b}[H", "\\u{1b}[2J\\u{1b}[H"),
+            ("\u{1b}[8mhidden", "\\u{1b}[8mhidden"),
+            ("\u{1b}[31;40m", "\\u{1b}[31;40m"),
+            ("\u{1b}[m", "\\u{1b}[m"),
+            ("\u{1b}]0;title\u{7}", "\\u{1b}]0;title\\u{7}"),
+            ("\u{1b}]52;c;aGk=\u{1b}\\", "\\u{1b}]52;c;aGk=\\u{1b}\\"),
+            ("\u{9b}2J", "\\u{9b}2J"),
+            ("ok\rfailed", "ok\\rfailed"),
+            ("a\u{202e}b\u{200b}", "a\\u{202e}b\\u{200b}"),
+            ("a\u{8}\0", "a\\u{8}\\u{0}"),
+            ("\u{1b}", "\\u{1b}"),
+        ] {
+            assert_eq!(shown(hostile), plain);
+        }
+        assert_eq!(one_line("a\nb\tc"), "a\\nb c");
+    }
+
+    #[test]
+    fn json_stays_the_same_value_and_becomes_plain() {
+        let value =
+            serde_json::json!({"a\u{9b}": ["\u{202e}x\u{1b}[2J\n\u{7f}", "é🚀", "\u{e0041}"]});
+        for text in [value.to_string(), format!("{value:#}")] {
+            let escaped = escaped(&text);
+            assert_eq!(escaped.parse::<serde_json::Value>().unwrap(), value);
+            assert!(escaped.chars().all(|c| is_plain(c) || c == '\n'));
+        }
+    }
+}

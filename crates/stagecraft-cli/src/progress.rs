@@ -8,8 +8,8 @@ use stagecraft_core::{Event, EventSink, Run, seconds};
 use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
-use crate::output::Output;
-use crate::{render, wire};
+use crate::output::{Output, one_line};
+use crate::render;
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -137,15 +137,15 @@ impl Sink {
     }
 
     fn line(&self, event: &Event) {
-        let text = render::event_line(event);
+        let text = one_line(&render::event_line(event));
         let mut state = self.lock();
         if let Event::Waiting { what, deadline, .. } = event {
             if let Some(bar) = &state.bar {
                 // The bar counts the time itself.
-                bar.set_message(format!(
+                bar.set_message(one_line(&format!(
                     "waiting for {what}, at most {}",
                     seconds(*deadline)
-                ));
+                )));
                 return;
             }
             let quiet = state

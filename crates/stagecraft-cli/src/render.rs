@@ -4,14 +4,22 @@ mod event;
 mod plan;
 mod report;
 
+use stagecraft_engine::Outcome;
+
+use crate::output::one_line;
+
 pub(crate) use event::event_line;
 pub(crate) use plan::{hosts_text, plan_text};
 pub(crate) use report::{down_text, dry_run_text, up_text};
 
-/// Columns, padded to their widest cell.
+/// Columns, padded to their widest cell. A cell is one line, whatever a name contains.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let rows: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| row.iter().map(|cell| one_line(cell)).collect())
+        .collect();
     let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
-    for row in rows {
+    for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
@@ -25,7 +33,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         format!("{}\n", text.trim_end())
     };
     let mut text = line(head);
-    for row in rows {
+    for row in &rows {
         text.push_str(&line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
     }
     text

@@ -11,6 +11,7 @@ mod money;
 mod name;
 mod network;
 mod outcome;
+mod plain;
 mod plan;
 mod probe;
 #[cfg(feature = "yaml")]
@@ -32,6 +33,7 @@ pub use money::MicroUsd;
 pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
 pub use network::{Change, Joined, NetworkProvider, NodeSpec};
 pub use outcome::{FailureCode, StepFailure, StepOutcome};
+pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,
     OperatorKey, PLAN_VERSION, PlanMode, PlanRequest, Remedy, SizeOffer, plan_hosts,

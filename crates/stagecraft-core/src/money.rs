@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in millionths of a US dollar.
+/// An amount in millionths of a US dollar. Sums and differences stop at the largest amount.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroUsd(pub i64);
@@ -27,7 +27,7 @@ impl MicroUsd {
 
 impl std::iter::Sum for MicroUsd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
-        Self(amounts.map(|amount| amount.0).sum())
+        Self(amounts.fold(0, |sum, amount| sum.saturating_add(amount.0)))
     }
 }
 
@@ -35,7 +35,7 @@ impl std::ops::Sub for MicroUsd {
     type Output = Self;
 
     fn sub(self, other: Self) -> Self {
-        Self(self.0 - other.0)
+        Self(self.0.saturating_sub(other.0))
     }
 }
 
@@ -57,5 +57,13 @@ mod tests {
         assert_eq!(MicroUsd::from_dollars(24.0).to_string(), "$24.00");
         assert_eq!(MicroUsd::from_dollars(-6.005).to_string(), "-$6.01");
         assert_eq!(MicroUsd::from_dollars(f64::NAN), MicroUsd(0));
+    }
+
+    #[test]
+    fn sums_of_absurd_amounts_stop_at_the_largest() {
+        let absurd = MicroUsd::from_dollars(8.9e9);
+        let sum: MicroUsd = std::iter::repeat_n(absurd, 2000).sum();
+        assert_eq!(sum, MicroUsd(i64::MAX));
+        assert_eq!(MicroUsd(i64::MIN) - sum, MicroUsd(i64::MIN));
     }
 }

@@ -9,7 +9,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use stagecraft_core::{
     Connector, Decision, Error, ErrorKind, Event, FailureCode, HostContext, HostId, HostStep,
     ProbeFacts, ProbeScript, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
-    join_probes, seconds, split_probes,
+    join_probes, seconds, shorten, split_probes,
 };
 use tokio::time::Instant;
 
@@ -18,6 +18,8 @@ use super::probe_only::ProbeOnly;
 use crate::failure;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
+/// The longest description of what is awaited, in characters. A host names the process.
+const WHAT_LIMIT: usize = 300;
 /// The ladder's own id among the probes.
 pub(super) const READINESS: &str = "readiness";
 
@@ -153,7 +155,8 @@ impl<'a> Session<'a> {
                 .with_evidence(self.state.holders.iter().map(ToString::to_string)));
             }
             let what = format!("{} ({first})", first.what());
-            self.wait(run, &run.redact(&what), started, policy).await?;
+            let what = shorten(&run.redact(&what), WHAT_LIMIT);
+            self.wait(run, &what, started, policy).await?;
             self.look(run).await?;
             waited = true;
         }

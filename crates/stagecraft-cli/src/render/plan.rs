@@ -6,7 +6,7 @@ use stagecraft_core::{Host, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
 use stagecraft_engine::Planned;
 
 use super::{plural, table};
-use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW};
+use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW, one_line};
 
 /// A plan for people.
 pub(crate) fn plan_text(planned: &Planned) -> String {
@@ -24,7 +24,7 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             &plan.id()[..12],
             plan.environment,
             plan.provider,
-            plan.account.name,
+            one_line(&plan.account.name),
             plan.endpoint
         ),
     );
@@ -37,7 +37,7 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             .unwrap_or_default();
         push(
             &mut text,
-            format_args!("  {RED}!{RESET} {host}{}\n", finding.message),
+            format_args!("  {RED}!{RESET} {host}{}\n", one_line(&finding.message)),
         );
         if let Some(hint) = &finding.hint {
             push(&mut text, format_args!("      {hint}\n"));
@@ -166,7 +166,10 @@ fn lines(plan: &InfraPlan) -> Vec<Line> {
 fn aligned(lines: &[Line]) -> String {
     let width = |column: usize| {
         let cells = lines.iter().filter_map(|line| line.cells.get(column));
-        cells.map(|cell| cell.chars().count()).max().unwrap_or(0)
+        cells
+            .map(|cell| one_line(cell).chars().count())
+            .max()
+            .unwrap_or(0)
     };
     let widths: Vec<usize> = (0..6).map(width).collect();
     let mut text = String::new();
@@ -178,7 +181,7 @@ fn aligned(lines: &[Line]) -> String {
             .zip(&widths)
             .filter(|(_, width)| **width > 0)
         {
-            push(&mut row, format_args!("  {cell:<width$}"));
+            push(&mut row, format_args!("  {:<width$}", one_line(cell)));
         }
         let (colour, sign) = (line.colour, line.sign);
         push(

@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, SecretSource};
+use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, shorten};
 
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
@@ -25,8 +25,10 @@ const ATTEMPTS: u32 = 5;
 /// The longest pause that is made because an answer's `Retry-After` asks for it. If it asks for
 /// more, the call is given up: nobody wants to wait for an hour without knowing.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// The largest answer that is read. 200 droplets are about 1 MiB.
-const ANSWER_LIMIT: usize = 32 * 1024 * 1024;
+/// The largest answer that is read, in bytes. 200 droplets are about 1 MiB.
+const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
+/// The longest list that is read, in bytes of its pages: more than ten thousand droplets.
+const LIST_LIMIT: usize = 64 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;
 
 /// One operation's way to the API.
@@ -110,6 +112,17 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
+        let (value, _) = self.get_sized(run, path, query).await?;
+        Ok(value)
+    }
+
+    /// Reads one thing, and tells the length of the answer in bytes.
+    async fn get_sized<T: DeserializeOwned>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<(T, usize), ApiError> {
         self.repeat(run, &format!("GET {path}"), || async {
             let request = self.request(Method::GET, path).query(query);
             decode(self.send(request).await?).await
@@ -146,12 +159,16 @@ impl Client {
     ) -> Result<Option<Vec<P::Item>>, ApiError> {
         let mut items = Vec::new();
         let mut total = None;
+        let mut read = 0;
         let mut page = 1;
         loop {
             let number = page.to_string();
             let mut query = query.to_vec();
             query.extend([("per_page", "200"), ("page", number.as_str())]);
-            let (more, links, meta) = self.get::<P>(run, path, &query).await?.into_parts();
+            let (answer, length) = self.get_sized::<P>(run, path, &query).await?;
+            let (more, links, meta) = answer.into_parts();
+            read += length;
+            let is_empty = more.is_empty();
             items.extend(more);
             if page == 1 {
                 total = meta;
@@ -162,7 +179,11 @@ impl Client {
                 let whole = total.is_none_or(|meta| meta.total == items.len() as u64);
                 return Ok(whole.then_some(items));
             };
-            match page_number(&next) {
+            if read > LIST_LIMIT {
+                return Err(ApiError::TooLong);
+            }
+            // A page without items that is followed by another could go on for ever.
+            match page_number(&next).filter(|_| !is_empty) {
                 Some(next) if next == page + 1 && next <= PAGE_LIMIT => page = next,
                 _ => return Err(ApiError::BadPage(page)),
             }
@@ -177,7 +198,8 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         let request = self.request(Method::POST, path).json(body);
-        decode(self.send(request).await?).await
+        let (value, _) = decode(self.send(request).await?).await?;
+        Ok(value)
     }
 
     /// Deletes something. What is already gone counts as deleted, so this may be repeated.
@@ -220,7 +242,7 @@ impl Client {
         Err(ApiError::Refused {
             status: status.as_u16(),
             message: refusal(status, &parsed, &body),
-            request_id: parsed.request_id,
+            request_id: parsed.request_id.map(|id| shorten(&id, 100)),
             retry_after,
         })
     }
@@ -331,14 +353,17 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
     Ok(body)
 }
 
-async fn decode<T: DeserializeOwned>(response: Response) -> Result<T, ApiError> {
+async fn decode<T: DeserializeOwned>(response: Response) -> Result<(T, usize), ApiError> {
     let status = response.status().as_u16();
     let body = read(response).await?;
-    serde_json::from_slice(&body).map_err(|source| ApiError::NotUnderstood {
-        status,
-        excerpt: excerpt(&body),
-        source,
-    })
+    match serde_json::from_slice(&body) {
+        Ok(value) => Ok((value, body.len())),
+        Err(source) => Err(ApiError::NotUnderstood {
+            status,
+            excerpt: excerpt(&body),
+            source,
+        }),
+    }
 }
 
 fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {
@@ -346,7 +371,10 @@ fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {
         .into_iter()
         .find(|text| !text.is_empty());
     match words {
-        Some(words) => words.chars().take(300).collect(),
+        Some(words) => {
+            let words: Vec<&str> = words.split_whitespace().collect();
+            shorten(&words.join(" "), 300)
+        }
         None if raw.is_empty() => status
             .canonical_reason()
             .unwrap_or("no reason given")
@@ -359,7 +387,7 @@ fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {
 fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     let words: Vec<&str> = text.split_whitespace().collect();
-    let line: String = words.join(" ").chars().take(80).collect();
+    let line = shorten(&words.join(" "), 80);
     if line.is_empty() {
         "(empty)".to_owned()
     } else {

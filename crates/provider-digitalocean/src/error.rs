@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stagecraft_core::{Error, ErrorKind, Retry};
+use stagecraft_core::{Error, ErrorKind, Retry, shorten};
 
 /// The provider's id, and the start of every message.
 pub(crate) const ID: &str = "digitalocean";
@@ -33,6 +33,8 @@ pub(crate) enum ApiError {
     },
     #[error("page {0} of a list has a broken link to the next")]
     BadPage(u32),
+    #[error("a list is longer than any account's")]
+    TooLong,
     #[error("a list changes faster than it can be read")]
     Shifting,
     #[error("interrupted")]
@@ -55,7 +57,7 @@ impl ApiError {
         match self {
             Self::Connect(_) | Self::Lost(_) | Self::Shifting => ErrorKind::Unavailable,
             Self::Refused { status, .. } => kind_of_status(*status),
-            Self::NotUnderstood { .. } | Self::BadPage(_) => ErrorKind::Protocol,
+            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::TooLong => ErrorKind::Protocol,
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -72,9 +74,11 @@ impl ApiError {
                 408 | 429 | 500..=599 => Retry::After(*retry_after),
                 _ => Retry::Never,
             },
-            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::Shifting | Self::Cancelled => {
-                Retry::Never
-            }
+            Self::NotUnderstood { .. }
+            | Self::BadPage(_)
+            | Self::TooLong
+            | Self::Shifting
+            | Self::Cancelled => Retry::Never,
         }
     }
 
@@ -90,6 +94,7 @@ impl ApiError {
             Self::Connect(_)
             | Self::Refused { .. }
             | Self::BadPage(_)
+            | Self::TooLong
             | Self::Shifting
             | Self::Cancelled => CreateEffect::None,
         }
@@ -124,8 +129,15 @@ impl ApiError {
         }
         match self {
             Self::Connect(source) | Self::Lost(source) => error.with_source(source),
-            Self::NotUnderstood { source, .. } => error.with_source(source),
-            Self::Refused { .. } | Self::BadPage(_) | Self::Shifting | Self::Cancelled => error,
+            // The decoder repeats the value that it refused, however long.
+            Self::NotUnderstood { source, .. } => {
+                error.with_source(shorten(&source.to_string(), 300))
+            }
+            Self::Refused { .. }
+            | Self::BadPage(_)
+            | Self::TooLong
+            | Self::Shifting
+            | Self::Cancelled => error,
         }
     }
 }
@@ -159,9 +171,13 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
+/// The longest message, in characters: the API's names may be part of it.
+const MESSAGE_LIMIT: usize = 1000;
+
 /// An error in the provider's words.
 pub(crate) fn provider_error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
-    Error::new(kind, format!("{PREFIX}: {message}")).with_provider(ID)
+    let message = shorten(&format!("{PREFIX}: {message}"), MESSAGE_LIMIT);
+    Error::new(kind, message).with_provider(ID)
 }
 
 #[cfg(test)]

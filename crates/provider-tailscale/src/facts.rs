@@ -1,6 +1,6 @@
 //! What the probe found on a host.
 
-use stagecraft_core::ProbeFacts;
+use stagecraft_core::{ProbeFacts, shorten};
 
 use crate::error::Failure;
 use crate::status::Status;
@@ -69,9 +69,9 @@ impl HostFacts {
                             accept_dns: known("accept_dns").and_then(|value| value.parse().ok()),
                             hostname: known("hostname"),
                         },
-                        status: Status::parse(json)
-                            .map(Box::new)
-                            .map_err(|error| Failure::Unreadable(error.to_string()))?,
+                        status: Status::parse(json).map(Box::new).map_err(|error| {
+                            Failure::Unreadable(shorten(&error.to_string(), 300))
+                        })?,
                     }
                 }
                 Some(_) => Client::Silent {

@@ -2,9 +2,7 @@
 
 mod coverage;
 mod demo;
-mod events;
-mod examples;
-mod features;
+mod fuzz;
 mod measure;
 mod process;
 mod status;
@@ -22,9 +20,7 @@ Usage: cargo xtask COMMAND
   examples   run the examples of the library crates and look at what they print
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
-  events     write the schema and the page of what programs read; with --check, only compare
-  coverage   run the suite, write down how many lines of each crate it covers; with --check,
-             only tell what misses its goal or is written down wrongly
+  fuzz       feed hostile input to everything that is read, for 300 or the named seconds
   status     write the pages about what is done; with --check, only tell what is wrong
   tidy       check the rules about crates that the compiler does not
   measure    print the size and the start-up time of the release build
@@ -43,10 +39,8 @@ fn main() -> ExitCode {
         ["examples"] => examples::run_all(),
         ["features"] => features::run(),
         ["test"] => test::run_all(),
-        ["events"] => events::run(status::Mode::Write),
-        ["events", "--check"] => events::run(status::Mode::Check),
-        ["coverage"] => test::install_programs().and_then(|()| coverage::write()),
-        ["coverage", "--check"] => test::install_programs().and_then(|()| coverage::check()),
+        ["fuzz"] => fuzz::fuzz(fuzz::DEFAULT),
+        ["fuzz", time] => fuzz::seconds(time).and_then(fuzz::fuzz),
         ["status"] => status::run(status::Mode::Write),
         ["status", "--check"] => status::run(status::Mode::Check),
         ["tidy"] => tidy::run(),

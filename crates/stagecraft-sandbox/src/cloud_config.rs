@@ -217,6 +217,8 @@ fn decode_base64(text: &str) -> Option<Vec<u8>> {
 
 #[cfg(test)]
 mod tests {
+    use proptest::prelude::*;
+
     use super::*;
     use ssh_key::private::Ed25519Keypair;
 
@@ -308,6 +310,26 @@ mod tests {
                 config.host_key.is_none() && config.files.is_empty(),
                 "{text}"
             );
+        }
+    }
+
+    proptest! {
+        #[test]
+        fn parsing_damaged_user_data_never_panics(
+            is_multipart: bool,
+            at in 0usize..900,
+            length in 0usize..40,
+            put in "(\\[{1,300}|--b|\n\n|: |&a |\\*a|\r\n|=|\"|\\PC){0,6}",
+        ) {
+            let mut text: Vec<char> = if is_multipart {
+                format!("Content-Type: multipart/mixed; boundary=\"b\"\n\n--b\nContent-Type: text/cloud-config\n\n{}\n--b--", document())
+            } else {
+                document()
+            }.chars().collect();
+            let at = at.min(text.len());
+            let end = (at + length).min(text.len());
+            text.splice(at..end, put.chars());
+            let _config = CloudConfig::parse(&text.into_iter().collect::<String>());
         }
     }
 }

@@ -1,0 +1,51 @@
+//! Long runs of the properties about hostile input.
+
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result};
+
+use crate::process::{cargo, run};
+
+/// The time of a run if none is named.
+pub(crate) const DEFAULT: Duration = Duration::from_mins(5);
+/// How many cheap cases one round runs of each property. Costly ones run a part of them.
+const CASES: u32 = 1000;
+
+/// The properties: a package each, and which of its test binaries.
+const PROPERTIES: &[&[&str]] = &[
+    &["--package", "stagecraft-fuzz", "--tests"],
+    &["--package", "stagecraft-cli", "--test", "hostile_config"],
+];
+
+/// Runs all properties with fresh random input, round after round, until the time is over. The
+/// first failure ends it, with its smallest input.
+#[expect(
+    clippy::print_stderr,
+    reason = "a developers' tool talks to a terminal"
+)]
+pub(crate) fn fuzz(time: Duration) -> Result<()> {
+    let started = Instant::now();
+    let mut rounds = 0;
+    while rounds == 0 || started.elapsed() < time {
+        for property in PROPERTIES {
+            run(cargo()
+                .args(["test", "--quiet"])
+                .args(*property)
+                .env("PROPTEST_CASES", CASES.to_string()))?;
+        }
+        rounds += 1;
+        eprintln!(
+            "fuzz: {rounds} rounds of {CASES} cases in {} s, nothing found",
+            started.elapsed().as_secs()
+        );
+    }
+    Ok(())
+}
+
+/// Reads a time in seconds.
+pub(crate) fn seconds(text: &str) -> Result<Duration> {
+    let seconds = text
+        .parse()
+        .with_context(|| format!("`{text}` is no number of seconds"))?;
+    Ok(Duration::from_secs(seconds))
+}

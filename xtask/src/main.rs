@@ -2,6 +2,9 @@
 
 mod coverage;
 mod demo;
+mod events;
+mod examples;
+mod features;
 mod fuzz;
 mod measure;
 mod process;
@@ -21,6 +24,9 @@ Usage: cargo xtask COMMAND
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
   fuzz       feed hostile input to everything that is read, for 300 or the named seconds
+  events     write the schema and the page of what programs read; with --check, only compare
+  coverage   run the suite, write down how many lines of each crate it covers; with --check,
+             only tell what misses its goal or is written down wrongly
   status     write the pages about what is done; with --check, only tell what is wrong
   tidy       check the rules about crates that the compiler does not
   measure    print the size and the start-up time of the release build
@@ -41,6 +47,10 @@ fn main() -> ExitCode {
         ["test"] => test::run_all(),
         ["fuzz"] => fuzz::fuzz(fuzz::DEFAULT),
         ["fuzz", time] => fuzz::seconds(time).and_then(fuzz::fuzz),
+        ["events"] => events::run(status::Mode::Write),
+        ["events", "--check"] => events::run(status::Mode::Check),
+        ["coverage"] => test::install_programs().and_then(|()| coverage::write()),
+        ["coverage", "--check"] => test::install_programs().and_then(|()| coverage::check()),
         ["status"] => status::run(status::Mode::Write),
         ["status", "--check"] => status::run(status::Mode::Check),
         ["tidy"] => tidy::run(),

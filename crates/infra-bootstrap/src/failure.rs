@@ -66,7 +66,7 @@ mod tests {
     use std::collections::BTreeMap;
     use std::sync::Arc;
 
-    use stagecraft_core::NoEvents;
+    use stagecraft_core::{NoEvents, SecretSource};
 
     use super::*;
 
@@ -88,11 +88,12 @@ mod tests {
         );
     }
 
-    #[test]
-    fn failure_is_short_and_without_secrets_whatever_a_host_printed() {
+    #[tokio::test]
+    async fn failure_is_short_and_without_secrets_whatever_a_host_printed() {
         let variables = BTreeMap::from([("KEY".to_owned(), "s3cret".to_owned())]);
         let run = Run::new(Arc::new(NoEvents), Arc::new(variables));
-        run.secret("KEY").unwrap();
+        let source = SecretSource::Variable("KEY".to_owned());
+        run.secret(&source).await.unwrap();
         let line = "x".repeat(LINE_LIMIT - 3) + "s3cret";
         let failure = StepFailure::new(FailureCode::HostNotReady, "m".repeat(1_000_000))
             .with_evidence((0..100_000).map(|number| format!("{number}")))
@@ -104,5 +105,18 @@ mod tests {
         assert_eq!(told.evidence[11], "99981");
         let last = told.evidence.last().unwrap();
         assert!(last.ends_with("x***"), "{last}");
+    }
+
+    #[test]
+    fn only_kinds_that_mean_the_same_everywhere_have_a_code_of_their_own() {
+        for (kind, code) in [
+            (ErrorKind::Cancelled, Some(FailureCode::Interrupted)),
+            (ErrorKind::HostKey, Some(FailureCode::HostKeyMismatch)),
+            (ErrorKind::Config, Some(FailureCode::ConfigInvalid)),
+            (ErrorKind::SecretMissing, Some(FailureCode::ConfigInvalid)),
+            (ErrorKind::Unavailable, None),
+        ] {
+            assert_eq!(common_code(&Error::new(kind, "words")), code, "{kind:?}");
+        }
     }
 }

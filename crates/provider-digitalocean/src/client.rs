@@ -9,7 +9,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, shorten};
+use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, SecretSource, shorten};
 
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};

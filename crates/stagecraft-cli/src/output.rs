@@ -178,6 +178,8 @@ fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
+/// The lines of this process. One for all, since it has one standard output.
+static LINES: Mutex<Lines> = Mutex::new(Lines::new());
 /// Set when a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 

@@ -9,7 +9,7 @@ use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
 use crate::output::{Output, one_line};
-use crate::render;
+use crate::{render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);

@@ -4,8 +4,6 @@ mod event;
 mod plan;
 mod report;
 
-use stagecraft_engine::Outcome;
-
 use crate::output::one_line;
 
 pub(crate) use event::event_line;

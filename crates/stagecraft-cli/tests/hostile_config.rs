@@ -1,5 +1,9 @@
 //! Hostile configurations through the real binary: refused with exit code 1, in plain text.
 
+#[path = "support/profile.rs"]
+#[allow(unreachable_pub, reason = "also a module of the other tests")]
+mod profile;
+
 use std::process::{Command, Output};
 
 use proptest::prelude::*;
@@ -18,6 +22,7 @@ fn validate(bytes: &[u8]) -> Output {
         .args(["config", "validate"])
         .current_dir(directory.path())
         .env_clear()
+        .envs(profile::variable())
         .output()
         .expect("the binary")
 }

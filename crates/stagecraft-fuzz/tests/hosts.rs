@@ -7,6 +7,7 @@
 )]
 
 use std::collections::BTreeMap;
+use std::fmt::Write as _;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -112,9 +113,7 @@ impl Hostile {
                 .and_then(|rest| rest.trim_end_matches('\'').split_once(" begin "))
             {
                 let body = section(id);
-                output.push_str(&format!(
-                    "{boundary} begin {id}\n{body}\n{boundary} end 0\n"
-                ));
+                writeln!(output, "{boundary} begin {id}\n{body}\n{boundary} end 0").unwrap();
             }
         }
         if !output.is_empty() {

@@ -48,7 +48,7 @@ async fn output_of_a_hundred_megabytes_takes_no_more_than_its_limit() {
     let host = connect(&sshd).await;
     let command = RemoteCommand::script(
         "head -c 100000000 /dev/zero | tr '\\0' x; head -c 10000000 /dev/zero >&2",
-        Duration::from_secs(120),
+        Duration::from_mins(2),
     );
     let output = host.exec(&Run::default(), &command).await.unwrap();
     assert!(output.stdout.len() <= OUTPUT_LIMIT);

@@ -21,7 +21,7 @@ use crate::secret::is_secret_name;
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
 /// How many mistakes are told at once.
-const ERROR_LIMIT: usize = 100;
+pub(super) const ERROR_LIMIT: usize = 100;
 
 /// A configuration file's text. It is decoded in parts, each from its place in the file.
 ///

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::block::ConfigBlock;
-use super::document::Document;
+use super::document::{Document, ERROR_LIMIT};
 use super::error::{ConfigError, ConfigErrors, nearest, unsupported};
 use super::map::UniqueMap;
 use crate::name::ProjectName;
@@ -207,7 +207,8 @@ impl Project {
     pub fn check_keys(&self, known: &KnownKeys<'_>) -> Result<(), ConfigErrors> {
         let mut errors = Vec::new();
         let mut check = |path: &[&str], name: &str, known: &[&str], what: &str| {
-            if !known.contains(&name) {
+            // Each is looked for in the file anew.
+            if errors.len() < ERROR_LIMIT && !known.contains(&name) {
                 let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
                 errors.push(self.document.error_with_suggestion(
                     path,

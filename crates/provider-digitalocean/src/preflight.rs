@@ -41,7 +41,7 @@ pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<F
         for host in taken {
             findings.push(finding(
                 format!(
-                    "a droplet named `{}` (id {}) exists that is not yours by its tags",
+                    "droplet '{}' already exists (id {}) and is not yours by its tags",
                     host.node, host.id
                 ),
                 Some("rename or delete it, or give the host another name".to_owned()),

@@ -330,7 +330,7 @@ async fn preflight_tells_of_sizes_that_cannot_be_had_and_names_that_are_taken() 
                 Some("it is available nowhere at the moment")
             ),
             (
-                "a droplet named `staging-db-1` (id 3) exists that is not yours by its tags",
+                "droplet 'staging-db-1' already exists (id 3) and is not yours by its tags",
                 Some("rename or delete it, or give the host another name")
             ),
         ]

@@ -108,16 +108,11 @@ fn hint(error: &anyhow::Error) -> Option<&str> {
 }
 
 fn render_config_error(error: &ConfigError) -> String {
-    let title = if error.path.is_empty() {
-        error.message.clone()
-    } else {
-        format!("{}: {}", error.path, error.message)
-    };
     let help = error
         .suggestion
         .as_ref()
         .map(|suggestion| format!("did you mean `{suggestion}`?"));
-    let group = Level::ERROR.primary_title(title);
+    let group = Level::ERROR.primary_title(error.title());
     let group = match (error.location, &error.excerpt) {
         (Some(at), Some(line)) => {
             let span = token_at(line, at.column);

@@ -133,6 +133,14 @@ impl UpReport {
 
 fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     let plan = &planned.plan;
+    if let [finding] = planned.findings.as_slice() {
+        let message = format!("{} provider: {}", plan.provider, finding.message);
+        let error = Error::new(ErrorKind::Rejected, message);
+        return Err(match &finding.hint {
+            Some(hint) => error.with_hint(hint),
+            None => error,
+        });
+    }
     if !planned.findings.is_empty() {
         let list: Vec<String> = planned
             .findings

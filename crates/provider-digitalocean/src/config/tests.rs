@@ -111,10 +111,15 @@ fn allow_lists_and_missing_defaults_are_enforced() {
 
 #[test]
 fn missing_wrong_and_unknown_keys_have_a_place() {
-    let error = parse("ssh_key_name: k\nhosts: {}\n").unwrap_err();
+    let error = parse("token_env: T\nhosts: {}\n").unwrap_err();
     assert!(
-        error.message.contains("missing field `token_env`"),
+        error.message.contains("missing field `ssh_key_name`"),
         "{error}"
+    );
+    let error = parse("ssh_key_name: k\nhosts: {}\n").unwrap_err();
+    assert_eq!(
+        error.message,
+        "token_env is required (or token_file, or token_cmd)"
     );
     let error = parse(&format!("{BASE}hosts:\n  prod:\n    a: {{ rol: app }}\n")).unwrap_err();
     assert_eq!(error.location.map(|at| at.line), Some(7));

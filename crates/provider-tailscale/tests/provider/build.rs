@@ -44,7 +44,7 @@ fn provider_is_built_from_its_block_without_its_secret() {
 fn absent_block_names_the_first_required_key() {
     let error = build("network:\n  provider: tailscale\n").unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Config);
-    assert!(config_error(&error).message.contains("auth_key_env"));
+    assert!(config_error(&error).message.contains("tailnet_domain"));
 }
 
 #[test]

@@ -20,8 +20,13 @@ use crate::secret::is_secret_name;
 
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
+/// How many brackets and braces may be open at a time. The YAML scanner looks at each of them
+/// again for each token, so that it would take minutes for a large file of nothing else.
+const BRACKET_LIMIT: usize = 1000;
 /// How many mistakes are told at once.
-pub(super) const ERROR_LIMIT: usize = 100;
+const ERROR_LIMIT: usize = 100;
+/// How many bytes may be decoded to find further mistakes: the whole text each time.
+const WORK_LIMIT: usize = 20 * SIZE_LIMIT;
 
 /// A configuration file's text. It is decoded in parts, each from its place in the file.
 ///
@@ -39,7 +44,8 @@ impl Document {
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the text is larger than 1 MiB.
+    /// [`ConfigError`] if the text is larger than 1 MiB, or more than 1000 brackets are open in
+    /// it at a time.
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Result<Self, ConfigError> {
         let text = text.into();
         let document = Self {
@@ -51,10 +57,14 @@ impl Document {
                 .unwrap_or(text),
             variables: Arc::new(BTreeMap::new()),
         };
-        if document.text.len() > SIZE_LIMIT {
-            return Err(document.error_at(None, "", "the file is larger than 1 MiB".into(), None));
-        }
-        Ok(document)
+        let refusal = if document.text.len() > SIZE_LIMIT {
+            "the file is larger than 1 MiB"
+        } else if open_brackets(&document.text) > BRACKET_LIMIT {
+            "more than 1000 brackets or braces are open at a time"
+        } else {
+            return Ok(document);
+        };
+        Err(document.error_at(None, "", refusal.into(), None))
     }
 
     /// Sets where `${NAME}` in values is looked up. Without it no variable is set.
@@ -103,12 +113,17 @@ impl Document {
             let schema = schema.get_or_insert_with(|| schemars::schema_for!(T).to_value());
             errors.extend(self.explain(&error, &failed, path.len(), schema));
             let is_whole = failed.place.len() <= path.len() || failed.is_over_limit;
-            if is_whole || errors.len() >= ERROR_LIMIT || !skipped.insert(failed.place) {
+            if is_whole || errors.len() >= self.error_limit() || !skipped.insert(failed.place) {
                 break;
             }
         }
         let errors = without_consequences(errors);
         Err(ConfigErrors::new(errors).expect("decoding failed"))
+    }
+
+    /// How many mistakes are told at once: fewer in a large file.
+    pub(super) fn error_limit(&self) -> usize {
+        (WORK_LIMIT / self.text.len().max(1)).clamp(5, ERROR_LIMIT)
     }
 
     /// What makes the text no YAML at all. Anything else that is told then would mislead.
@@ -298,8 +313,24 @@ impl Document {
             message,
             suggestion,
             excerpt,
+            reporter: None,
         }
     }
+}
+
+/// The most brackets and braces that are open at a time, at least: quotes and comments count too.
+fn open_brackets(text: &str) -> usize {
+    let mut open = 0_usize;
+    let mut most = 0;
+    for byte in text.bytes() {
+        match byte {
+            b'[' | b'{' => open += 1,
+            b']' | b'}' => open = open.saturating_sub(1),
+            _ => {}
+        }
+        most = most.max(open);
+    }
+    most
 }
 
 /// The field that a decoder's message says is missing.

@@ -31,6 +31,41 @@ pub struct ConfigError {
     pub suggestion: Option<String>,
     /// The line of the file.
     pub excerpt: Option<String>,
+    /// Who reads the part of the file, for example `digitalocean provider`.
+    pub reporter: Option<String>,
+}
+
+impl ConfigError {
+    /// What is wrong, without the place: `digitalocean provider: invalid config: ...` if a
+    /// provider reads the part, else the keys that lead there and the message.
+    pub fn title(&self) -> String {
+        let (head, keys) = match &self.reporter {
+            Some(reporter) => (
+                format!("{reporter}: invalid config: "),
+                self.keys_of_block(),
+            ),
+            None => (String::new(), self.path.as_str()),
+        };
+        // A message may name the key itself.
+        let (above, last) = keys.rsplit_once('.').unwrap_or(("", keys));
+        let named = self.message.strip_prefix(last);
+        let keys = match named {
+            Some(rest) if rest.starts_with(' ') => above,
+            _ => keys,
+        };
+        match keys {
+            "" => format!("{head}{}", self.message),
+            keys => format!("{head}{keys}: {}", self.message),
+        }
+    }
+
+    /// The keys below the provider's block: the block itself is `SECTION.providers.ID`.
+    fn keys_of_block(&self) -> &str {
+        let Some((_, below)) = self.path.split_once(".providers.") else {
+            return &self.path;
+        };
+        below.split_once('.').map_or("", |(_, keys)| keys)
+    }
 }
 
 impl fmt::Display for ConfigError {
@@ -78,10 +113,12 @@ impl ConfigErrors {
         &self.0[0]
     }
 
-    /// The error that a provider or step gives: `prefix: invalid config: reason`.
-    pub fn into_error(self, prefix: &str) -> Error {
-        let message = format!("{prefix}: invalid config: {}", self.first().message);
-        Error::new(ErrorKind::Config, message).with_source(self)
+    /// The error that a provider gives: `reporter: invalid config: reason`.
+    pub fn into_error(mut self, reporter: &str) -> Error {
+        for error in &mut self.0 {
+            error.reporter = Some(reporter.to_owned());
+        }
+        Error::new(ErrorKind::Config, self.first().title()).with_source(self)
     }
 }
 
@@ -93,7 +130,11 @@ impl From<ConfigError> for ConfigErrors {
 
 impl From<ConfigErrors> for Error {
     fn from(errors: ConfigErrors) -> Self {
-        Self::new(ErrorKind::Config, "invalid configuration").with_source(errors)
+        let message = match errors.first() {
+            first if first.reporter.is_some() => first.title(),
+            _ => "invalid configuration".to_owned(),
+        };
+        Self::new(ErrorKind::Config, message).with_source(errors)
     }
 }
 

@@ -10,7 +10,7 @@ use serde::de::IgnoredAny;
 use serde_json::Value;
 
 use super::block::ConfigBlock;
-use super::document::{Document, ERROR_LIMIT};
+use super::document::Document;
 use super::error::{ConfigError, ConfigErrors, nearest, unsupported};
 use super::map::UniqueMap;
 use crate::name::ProjectName;
@@ -208,7 +208,7 @@ impl Project {
         let mut errors = Vec::new();
         let mut check = |path: &[&str], name: &str, known: &[&str], what: &str| {
             // Each is looked for in the file anew.
-            if errors.len() < ERROR_LIMIT && !known.contains(&name) {
+            if errors.len() < self.document.error_limit() && !known.contains(&name) {
                 let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
                 errors.push(self.document.error_with_suggestion(
                     path,

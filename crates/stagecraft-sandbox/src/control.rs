@@ -252,6 +252,23 @@ impl Control {
         Ok(())
     }
 
+    /// Gives a droplet another size, as somebody else would beside the API: at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] if the droplet is gone or never was, and
+    /// [`ControlError::Invalid`] for an unknown size.
+    pub fn resize_droplet(&self, id: u64, size: &str) -> Result<(), ControlError> {
+        let size =
+            Size::find(size).ok_or_else(|| ControlError::Invalid(format!("no size `{size}`")))?;
+        let mut state = self.world.state();
+        let droplet = state
+            .readable_mut(id)
+            .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
+        droplet.size = size;
+        Ok(())
+    }
+
     /// Breaks a droplet.
     ///
     /// # Errors

@@ -22,7 +22,8 @@ use stagecraft_core::{EnvironmentName, Lookup};
   stagecraft infra down --env staging           delete the environment's hosts
 
 Exit codes: 0 done or nothing to do, 1 configuration or usage, 2 cloud provider,
-3 bootstrap, 4 network provider, 7 refused by a guard, 10 some hosts failed,
+3 bootstrap, 4 network provider, 6 the saved plan is stale, 7 refused by a guard,
+10 some hosts failed, 20 changes are pending (only with --detailed-exitcode),
 130 interrupted."
 )]
 pub(crate) struct Cli {
@@ -191,13 +192,17 @@ pub(crate) enum InfraCommand {
     /// Show what `up` would create; changes nothing
     #[command(after_help = "Examples:
   stagecraft infra plan --env staging
-  stagecraft infra plan --env staging --output json | jq '.plan.create[].name'")]
-    Plan,
+  stagecraft infra plan --env staging --output json | jq '.plan.create[].name'
+  stagecraft infra plan --env staging --out staging.plan   for review
+  stagecraft infra up --plan staging.plan                  carry out exactly that, or refuse
+  stagecraft infra plan --detailed-exitcode                20 if the environment is not as declared")]
+    Plan(PlanArgs),
     /// Create what is missing and make every host ready; never deletes
     #[command(after_help = "Examples:
   stagecraft infra up --env staging         asks before it creates
   stagecraft infra up --env staging --yes   for scripts
   stagecraft infra up --dry-run             what would be created and changed
+  stagecraft infra up --plan staging.plan   exactly the plan that was saved; does not ask
 
 Safe to repeat, and to go on with after it was interrupted or killed.")]
     Up(UpArgs),
@@ -211,7 +216,20 @@ Safe to repeat, and to go on with after it was interrupted or killed.")]
 }
 
 #[derive(Debug, Args)]
+pub(crate) struct PlanArgs {
+    /// Save the plan to this file, for `up --plan`
+    #[arg(long, value_name = "FILE")]
+    pub(crate) out: Option<PathBuf>,
+    /// Exit with 20 if the environment is not as declared
+    #[arg(long)]
+    pub(crate) detailed_exitcode: bool,
+}
+
+#[derive(Debug, Args)]
 pub(crate) struct UpArgs {
+    /// Carry out exactly this saved plan without asking, or refuse it as stale
+    #[arg(long, value_name = "FILE")]
+    pub(crate) plan: Option<PathBuf>,
     /// Do not ask
     #[arg(short, long)]
     pub(crate) yes: bool,

@@ -18,10 +18,14 @@ pub(crate) enum Exit {
     Bootstrap,
     /// 4: every host failed at the network provider.
     Network,
+    /// 6: a saved plan is stale.
+    Stale,
     /// 7: a guard refused.
     Guard,
     /// 10: some hosts are fine, some are not.
     Partial,
+    /// 20: changes are pending. Only where it was asked for.
+    Pending,
     /// 130: interrupted.
     Interrupted,
     /// Another program's own code, when this one only ran it.
@@ -36,8 +40,10 @@ impl Exit {
             Self::Cloud => 2,
             Self::Bootstrap => 3,
             Self::Network => 4,
+            Self::Stale => 6,
             Self::Guard => 7,
             Self::Partial => 10,
+            Self::Pending => 20,
             Self::Interrupted => 130,
             Self::Other(code) => code,
         }
@@ -48,6 +54,7 @@ impl Exit {
         match error.kind() {
             ErrorKind::Config | ErrorKind::SecretMissing => Self::Usage,
             ErrorKind::Guard => Self::Guard,
+            ErrorKind::Stale => Self::Stale,
             ErrorKind::Cancelled => Self::Interrupted,
             _ => Self::Cloud,
         }

@@ -63,7 +63,7 @@ fn main() -> ExitCode {
     // A thread may still wait for an answer on the terminal that nobody needs any more.
     runtime.shutdown_background();
     match exit {
-        Exit::Done if Output::was_lost() => Exit::Usage.into(),
+        Exit::Done | Exit::Pending if Output::was_lost() => Exit::Usage.into(),
         exit => exit.into(),
     }
 }

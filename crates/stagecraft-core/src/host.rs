@@ -67,6 +67,13 @@ impl Host {
         self.tags.iter().any(|own| own.eq_ignore_ascii_case(tag))
     }
 
+    /// Its name within the environment, or its whole name if that does not follow the rule.
+    pub fn shown_name(&self) -> String {
+        self.name
+            .as_ref()
+            .map_or_else(|| self.node.clone(), ToString::to_string)
+    }
+
     /// The fingerprints that its tags pin, sorted.
     pub fn host_keys(&self) -> Vec<Fingerprint> {
         let mut keys: Vec<_> = self

@@ -36,7 +36,8 @@ pub use outcome::{FailureCode, StepFailure, StepOutcome};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,
-    OperatorKey, PLAN_VERSION, PlanMode, PlanRequest, Remedy, SizeOffer, plan_hosts,
+    OperatorKey, PLAN_VERSION, PlanChange, PlanMode, PlanRequest, PlanSetting, Remedy,
+    SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]

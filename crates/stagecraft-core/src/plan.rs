@@ -1,6 +1,8 @@
 //! Plans: what is declared against what was observed. Pure, and the same bytes every time.
 
 mod compute;
+mod saved;
+mod stale;
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -8,6 +10,8 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use compute::plan_hosts;
+pub use saved::{SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan};
+pub use stale::{PlanChange, PlanSetting};
 
 use crate::host::{Host, HostSpec};
 use crate::money::MicroUsd;
@@ -210,6 +214,12 @@ impl InfraPlan {
     /// Whether carrying out the plan would do nothing.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty() && self.delete.is_empty()
+    }
+
+    /// Whether the environment is not as declared: hosts to be created or deleted, hosts that
+    /// differ, or hosts with a double.
+    pub fn has_pending(&self) -> bool {
+        !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
     }
 
     /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.

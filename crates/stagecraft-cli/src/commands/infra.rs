@@ -1,12 +1,13 @@
 //! `stagecraft infra`: plan, up, down, hosts.
 
 mod down;
+mod saved;
 mod up;
 
-use stagecraft_core::{PlanMode, PlanRequest};
+use stagecraft_core::{PlanMode, PlanRequest, SavedPlan};
 
 use super::start_run;
-use crate::args::{GlobalArgs, InfraCommand};
+use crate::args::{GlobalArgs, InfraCommand, PlanArgs};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -18,14 +19,14 @@ pub(super) async fn run(
     output: Output,
 ) -> anyhow::Result<Exit> {
     match command {
-        InfraCommand::Plan => plan(global, output).await,
+        InfraCommand::Plan(args) => plan(global, args, output).await,
         InfraCommand::Up(args) => up::run(global, args, output).await,
         InfraCommand::Down(args) => down::run(global, args, output).await,
         InfraCommand::Hosts => hosts(global, output).await,
     }
 }
 
-async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+async fn plan(global: &GlobalArgs, args: &PlanArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.environment(global.env.as_ref())?;
     let progress = Progress::beside_a_document(output);
@@ -39,7 +40,16 @@ async fn plan(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     } else {
         output.text(&render::plan_text(&planned));
     }
-    Ok(Exit::Done)
+    let has_pending = planned.plan.has_pending();
+    if let Some(path) = &args.out {
+        let saved = SavedPlan::new(request, planned.plan, &planned.facts);
+        saved::write(&saved, path, global.dry_run, output)?;
+    }
+    Ok(if args.detailed_exitcode && has_pending {
+        Exit::Pending
+    } else {
+        Exit::Done
+    })
 }
 
 async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {

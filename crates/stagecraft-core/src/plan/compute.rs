@@ -163,10 +163,7 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
 
 fn reference(facts: &CloudFacts, host: &Host) -> HostRef {
     HostRef {
-        name: host
-            .name
-            .as_ref()
-            .map_or_else(|| host.node.clone(), ToString::to_string),
+        name: host.shown_name(),
         id: host.id.clone(),
         size: host.size.clone(),
         region: host.region.clone(),

@@ -1,8 +1,9 @@
 //! `stagecraft infra up`.
 
-use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run};
+use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run, SavedPlan};
 use stagecraft_engine::{Planned, UpOptions};
 
+use super::saved;
 use crate::args::{GlobalArgs, UpArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
@@ -16,12 +17,28 @@ pub(super) async fn run(
     output: Output,
 ) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
-    let environment = loaded.environment(global.env.as_ref())?;
+    let saved = match &args.plan {
+        Some(path) => Some(saved::read(path, global.env.as_ref())?),
+        None => None,
+    };
+    let request = match &saved {
+        Some(saved) => saved.request().clone(),
+        None => PlanRequest::new(
+            loaded.environment(global.env.as_ref())?,
+            PlanMode::Reconcile,
+        ),
+    };
     let engine = loaded.engine(!args.no_bootstrap)?;
     let progress = Progress::new(output);
     let run = start_run(progress.sink(), &loaded);
-    let request = PlanRequest::new(environment, PlanMode::Reconcile);
     let planned = engine.plan(&run, &request).await?;
+    if let Some(saved) = &saved {
+        saved.check(&SavedPlan::new(
+            request,
+            planned.plan.clone(),
+            &planned.facts,
+        ))?;
+    }
     progress.planned(&planned);
 
     if global.dry_run {
@@ -42,7 +59,7 @@ pub(super) async fn run(
     if !planned.plan.create.is_empty() && !args.no_bootstrap {
         loaded.check_login_key()?;
     }
-    if !planned.plan.create.is_empty() && !args.yes {
+    if !planned.plan.create.is_empty() && !args.yes && saved.is_none() {
         approve(&planned, output, &progress, &run).await?;
     }
     let options = UpOptions {

@@ -1,0 +1,244 @@
+//! Plans in files: reviewed now, carried out later, or refused as stale.
+
+use serde::{Deserialize, Serialize};
+use sha2::{Digest, Sha256};
+
+use super::stale::{PlanChange, changes};
+use super::{CloudFacts, InfraPlan, PLAN_VERSION, PlanRequest};
+use crate::error::{Error, ErrorKind, Result};
+use crate::host::Host;
+use crate::name::HostId;
+use crate::tags;
+
+/// The version of the form in which plans are saved.
+pub const SAVED_PLAN_VERSION: u32 = 1;
+
+/// The most bytes that a saved plan may have: enough for tens of thousands of hosts.
+pub const SAVED_PLAN_LIMIT: usize = 16 * 1024 * 1024;
+
+/// How many changes a refusal lists.
+const TOLD: usize = 50;
+
+/// A plan, what was asked for, and those facts that decide whether it still holds.
+///
+/// Account, endpoint, prices and what is declared are in the plan itself. What moves without
+/// consequence, such as a host that has come up meanwhile, is in neither.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct SavedPlan {
+    pub(super) request: PlanRequest,
+    pub(super) plan: InfraPlan,
+    pub(super) facts: Facts,
+}
+
+/// The facts beside the plan.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct Facts {
+    /// Every host that bears the environment's tag, sorted by id.
+    pub(super) hosts: Vec<HostFact>,
+}
+
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+pub(super) struct HostFact {
+    pub(super) id: HostId,
+    /// Its name within the environment, or its whole name if that is not ours.
+    pub(super) name: String,
+    pub(super) size: String,
+    pub(super) region: String,
+    /// The tags that tell whose it is and how its key is known: in lower case, sorted.
+    pub(super) tags: Vec<String>,
+}
+
+/// The file, field by field.
+#[derive(Debug, Serialize, Deserialize)]
+#[serde(deny_unknown_fields)]
+struct File {
+    version: u32,
+    /// Of all that follows, so that an edited file is noticed.
+    digest: String,
+    plan_id: String,
+    request: PlanRequest,
+    plan: InfraPlan,
+    facts: Facts,
+}
+
+/// Read first: another version may have other fields.
+#[derive(Debug, Deserialize)]
+struct Head {
+    version: u32,
+}
+
+impl SavedPlan {
+    /// Puts a plan together with the facts that it was made of.
+    pub fn new(request: PlanRequest, plan: InfraPlan, facts: &CloudFacts) -> Self {
+        let mut hosts: Vec<HostFact> = facts.hosts.iter().map(HostFact::from).collect();
+        hosts.sort_by(|a, b| a.id.cmp(&b.id));
+        Self {
+            request,
+            plan,
+            facts: Facts { hosts },
+        }
+    }
+
+    /// What the plan was asked for.
+    pub fn request(&self) -> &PlanRequest {
+        &self.request
+    }
+
+    /// The plan.
+    pub fn plan(&self) -> &InfraPlan {
+        &self.plan
+    }
+
+    /// Writes the file: JSON, the same bytes for the same plan and facts. No secret is in it.
+    pub fn encode(&self) -> Vec<u8> {
+        let file = File {
+            version: SAVED_PLAN_VERSION,
+            digest: self.digest(),
+            plan_id: self.plan.id(),
+            request: self.request.clone(),
+            plan: self.plan.clone(),
+            facts: self.facts.clone(),
+        };
+        let mut bytes = serde_json::to_vec_pretty(&file).expect(HOLDS_NOTHING_ODD);
+        bytes.push(b'\n');
+        bytes
+    }
+
+    /// Reads what [`encode`](Self::encode) wrote, and nothing else: not a byte may differ.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if it is no saved plan, of another version, too large, or was
+    /// changed after it was written.
+    pub fn decode(bytes: &[u8]) -> Result<Self> {
+        if bytes.len() > SAVED_PLAN_LIMIT {
+            return Err(refusal(format!(
+                "it is larger than any saved plan, which has at most {SAVED_PLAN_LIMIT} bytes"
+            )));
+        }
+        let head: Head = parse(bytes)?;
+        if head.version != SAVED_PLAN_VERSION {
+            return Err(refusal(format!(
+                "it has version {} of saved plans, and only {SAVED_PLAN_VERSION} is known here",
+                head.version
+            )));
+        }
+        let file: File = parse(bytes)?;
+        if file.plan.version != PLAN_VERSION {
+            return Err(refusal(format!(
+                "it holds version {} of plans, and only {PLAN_VERSION} is known here",
+                file.plan.version
+            )));
+        }
+        let saved = Self {
+            request: file.request,
+            plan: file.plan,
+            facts: file.facts,
+        };
+        let is_one = saved.request.environment == saved.plan.environment
+            && saved.request.mode == saved.plan.mode;
+        if !is_one || file.plan_id != saved.plan.id() || file.digest != saved.digest() {
+            return Err(refusal("it was changed after it was written"));
+        }
+        let written = saved.encode();
+        if written != bytes {
+            let same = written.iter().zip(bytes).take_while(|(a, b)| a == b);
+            let line = 1 + same.filter(|(byte, _)| **byte == b'\n').count();
+            return Err(refusal(format!(
+                "it was changed after it was written, in line {line}"
+            )));
+        }
+        Ok(saved)
+    }
+
+    /// What has changed since this plan was made, as `now` shows it: the plan for the same
+    /// request, made anew. Sorted, the most important first; empty if and only if the two are
+    /// equal.
+    pub fn changes(&self, now: &Self) -> Vec<PlanChange> {
+        changes(self, now)
+    }
+
+    /// Refuses a plan that is not what would be planned now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`], with each change as a cause.
+    pub fn check(&self, now: &Self) -> Result<()> {
+        let changes = self.changes(now);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let mut told: Vec<String> = changes.iter().take(TOLD).map(ToString::to_string).collect();
+        if changes.len() > TOLD {
+            told.push(format!("and {} more changes", changes.len() - TOLD));
+        }
+        let cause = told
+            .into_iter()
+            .rev()
+            .fold(None, |cause: Option<Error>, message| {
+                let error = Error::new(ErrorKind::Stale, message);
+                Some(match cause {
+                    Some(cause) => error.with_source(cause),
+                    None => error,
+                })
+            });
+        let id = self.plan.id();
+        let count = match changes.len() {
+            1 => "1 thing has".to_owned(),
+            count => format!("{count} things have"),
+        };
+        let error = Error::new(
+            ErrorKind::Stale,
+            format!(
+                "plan {} is stale: {count} changed since it was made",
+                &id[..12]
+            ),
+        )
+        .with_context("plan_id", id)
+        .with_hint("plan again, and look at the new plan; nothing was done");
+        Err(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    }
+
+    fn digest(&self) -> String {
+        let content = (&self.request, &self.plan, &self.facts);
+        let bytes = serde_json::to_vec(&content).expect(HOLDS_NOTHING_ODD);
+        data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
+    }
+}
+
+impl From<&Host> for HostFact {
+    fn from(host: &Host) -> Self {
+        let mut own: Vec<String> = host
+            .tags
+            .iter()
+            .map(|tag| tag.to_ascii_lowercase())
+            .filter(|tag| tag.starts_with(tags::STAGECRAFT_TAG))
+            .collect();
+        own.sort();
+        Self {
+            id: host.id.clone(),
+            name: host.shown_name(),
+            size: host.size.clone(),
+            region: host.region.clone(),
+            tags: own,
+        }
+    }
+}
+
+const HOLDS_NOTHING_ODD: &str = "a plan holds nothing that JSON cannot";
+
+fn parse<'de, T: Deserialize<'de>>(bytes: &'de [u8]) -> Result<T> {
+    serde_json::from_slice(bytes).map_err(|error| refusal("it is no saved plan").with_source(error))
+}
+
+fn refusal(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Config, message).with_hint("plan again, and save the new plan")
+}
+
+#[cfg(test)]
+mod tests;

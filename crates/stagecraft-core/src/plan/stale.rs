@@ -1,0 +1,375 @@
+//! What has changed between two plans for the same request, in words.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+
+use super::saved::{HostFact, SavedPlan};
+use super::{CreateEntry, HostRef, InfraPlan};
+use crate::money::MicroUsd;
+use crate::name::HostId;
+
+/// One thing that has changed since a plan was made. `Display` tells it.
+///
+/// They sort by weight: first what makes all else of no account.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum PlanChange {
+    /// The plan was made for something else as a whole.
+    Setting {
+        /// What it is.
+        setting: PlanSetting,
+        /// What the plan was made for.
+        planned: String,
+        /// What it is now.
+        now: String,
+    },
+    /// A host is no longer there.
+    HostGone {
+        /// Its name.
+        host: String,
+        /// Its id.
+        id: HostId,
+    },
+    /// A host is there that was not.
+    HostNew {
+        /// Its name.
+        host: String,
+        /// Its id.
+        id: HostId,
+    },
+    /// A host is not as it was.
+    HostChanged {
+        /// Its name, as it was.
+        host: String,
+        /// Its id.
+        id: HostId,
+        /// What changed: `name`, `size`, `region` or `tags`.
+        what: &'static str,
+        /// What it was.
+        planned: String,
+        /// What it is now.
+        now: String,
+    },
+    /// The configuration declares a host that it did not.
+    Declared {
+        /// Its name.
+        host: String,
+    },
+    /// The configuration does not declare a host any more.
+    Undeclared {
+        /// Its name.
+        host: String,
+    },
+    /// The configuration declares a host in another way.
+    DeclarationChanged {
+        /// Its name.
+        host: String,
+        /// What changed: `role`, `size`, `region` or `image`.
+        what: &'static str,
+        /// What was declared.
+        planned: String,
+        /// What is declared now.
+        now: String,
+    },
+    /// A size has another price.
+    PriceChanged {
+        /// The size.
+        size: String,
+        /// The price of a month when the plan was made, if the cloud told.
+        planned: Option<MicroUsd>,
+        /// The price of a month now, if the cloud tells.
+        now: Option<MicroUsd>,
+    },
+    /// The plans differ in a way that has no words of its own.
+    Other,
+}
+
+/// What a plan is made for as a whole.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
+#[non_exhaustive]
+pub enum PlanSetting {
+    /// The account.
+    Account,
+    /// The address of the API.
+    Endpoint,
+    /// The cloud provider.
+    Provider,
+    /// The project.
+    Project,
+    /// The environment.
+    Environment,
+    /// The operator's key for new hosts.
+    OperatorKey,
+}
+
+/// Told are causes, not what follows from them: a host that is gone is not also one to be
+/// created.
+pub(super) fn changes(planned: &SavedPlan, now: &SavedPlan) -> Vec<PlanChange> {
+    let mut changes = Vec::new();
+    settings(&planned.plan, &now.plan, &mut changes);
+    hosts(&planned.facts.hosts, &now.facts.hosts, &mut changes);
+    declarations(&planned.plan, &now.plan, &mut changes);
+    prices(&planned.plan, &now.plan, &mut changes);
+    if changes.is_empty() && planned != now {
+        changes.push(PlanChange::Other);
+    }
+    changes.sort();
+    changes
+}
+
+fn settings(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
+    let account = |plan: &InfraPlan| format!("{} (id {})", plan.account.name, plan.account.id);
+    let project = |plan: &InfraPlan| {
+        let name = plan.project.as_ref();
+        name.map_or_else(|| "none".to_owned(), ToString::to_string)
+    };
+    let environment = |plan: &InfraPlan| plan.environment.to_string();
+    let mut compare = |setting, planned: String, now: String| {
+        if planned != now {
+            changes.push(PlanChange::Setting {
+                setting,
+                planned,
+                now,
+            });
+        }
+    };
+    compare(PlanSetting::Account, account(planned), account(now));
+    compare(
+        PlanSetting::Endpoint,
+        planned.endpoint.clone(),
+        now.endpoint.clone(),
+    );
+    compare(
+        PlanSetting::Provider,
+        planned.provider.clone(),
+        now.provider.clone(),
+    );
+    compare(PlanSetting::Project, project(planned), project(now));
+    compare(
+        PlanSetting::Environment,
+        environment(planned),
+        environment(now),
+    );
+    // All new hosts get the same one. A plan without new hosts does not tell it.
+    if let (Some(planned), Some(now)) = (planned.create.first(), now.create.first()) {
+        let key = |entry: &CreateEntry| {
+            let key = entry.ssh_key_fingerprint.clone();
+            key.unwrap_or_else(|| "none".to_owned())
+        };
+        compare(PlanSetting::OperatorKey, key(planned), key(now));
+    }
+}
+
+fn hosts(planned: &[HostFact], now: &[HostFact], changes: &mut Vec<PlanChange>) {
+    let (planned, now) = (by_id(planned), by_id(now));
+    for (&id, was) in &planned {
+        let host = || was.name.clone();
+        let Some(is) = now.get(id) else {
+            changes.push(PlanChange::HostGone {
+                host: host(),
+                id: id.clone(),
+            });
+            continue;
+        };
+        let fields = [
+            ("name", was.name.clone(), is.name.clone()),
+            ("size", was.size.clone(), is.size.clone()),
+            ("region", was.region.clone(), is.region.clone()),
+            ("tags", was.tags.join(", "), is.tags.join(", ")),
+        ];
+        for (what, planned, now) in fields {
+            if planned != now {
+                changes.push(PlanChange::HostChanged {
+                    host: host(),
+                    id: id.clone(),
+                    what,
+                    planned,
+                    now,
+                });
+            }
+        }
+    }
+    for (id, host) in now {
+        if !planned.contains_key(id) {
+            changes.push(PlanChange::HostNew {
+                host: host.name.clone(),
+                id: id.clone(),
+            });
+        }
+    }
+}
+
+fn by_id(hosts: &[HostFact]) -> BTreeMap<&HostId, &HostFact> {
+    hosts.iter().map(|host| (&host.id, host)).collect()
+}
+
+/// How a host is declared, as far as a plan tells: role and image only of those to be created,
+/// nothing but the name of those that have a double.
+#[derive(Debug, Default)]
+struct Declaration<'a> {
+    role: Option<&'a str>,
+    size: Option<&'a str>,
+    region: Option<&'a str>,
+    image: Option<&'a str>,
+}
+
+fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
+    let (planned, now) = (declared(planned), declared(now));
+    let names: BTreeSet<&str> = planned.keys().chain(now.keys()).copied().collect();
+    for name in names {
+        let host = name.to_owned();
+        let (was, is) = match (planned.get(name), now.get(name)) {
+            (Some(was), Some(is)) => (was, is),
+            (None, _) => {
+                changes.push(PlanChange::Declared { host });
+                continue;
+            }
+            (_, None) => {
+                changes.push(PlanChange::Undeclared { host });
+                continue;
+            }
+        };
+        let fields = [
+            ("role", was.role, is.role),
+            ("size", was.size, is.size),
+            ("region", was.region, is.region),
+            ("image", was.image, is.image),
+        ];
+        for (what, was, is) in fields {
+            if let (Some(was), Some(is)) = (was, is)
+                && was != is
+            {
+                changes.push(PlanChange::DeclarationChanged {
+                    host: host.clone(),
+                    what,
+                    planned: was.to_owned(),
+                    now: is.to_owned(),
+                });
+            }
+        }
+    }
+}
+
+fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
+    let mut declared = BTreeMap::new();
+    for entry in &plan.create {
+        let spec = &entry.spec;
+        let declaration = Declaration {
+            role: Some(spec.role.as_str()),
+            size: Some(&spec.size),
+            region: Some(&spec.region),
+            image: Some(&spec.image),
+        };
+        declared.insert(spec.name.as_str(), declaration);
+    }
+    let existing = plan.unchanged.iter().map(|host| (host, [].as_slice()));
+    let differing = plan.differ.iter().map(|d| (&d.host, d.fields.as_slice()));
+    for (host, fields) in existing.chain(differing) {
+        let of = |name: &str, actual| {
+            let field = fields.iter().find(|field| field.field == name);
+            Some(field.map_or(actual, |field| field.declared.as_str()))
+        };
+        let declaration = Declaration {
+            size: of("size", &host.size),
+            region: of("region", &host.region),
+            ..Declaration::default()
+        };
+        declared.insert(host.name.as_str(), declaration);
+    }
+    for host in &plan.duplicates {
+        declared.insert(host.name.as_str(), Declaration::default());
+    }
+    declared
+}
+
+fn prices(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
+    let now = prices_of(now);
+    for (size, planned) in prices_of(planned) {
+        if let Some(&now) = now.get(size)
+            && planned != now
+        {
+            changes.push(PlanChange::PriceChanged {
+                size: size.to_owned(),
+                planned,
+                now,
+            });
+        }
+    }
+}
+
+fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
+    let created = plan.create.iter();
+    let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
+    let lists = [
+        &plan.delete,
+        &plan.undeclared,
+        &plan.unchanged,
+        &plan.unmanaged,
+        &plan.duplicates,
+    ];
+    let existing = lists.into_iter().flatten();
+    let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
+    let existing = existing.map(|host: &HostRef| (host.size.as_str(), host.monthly));
+    created.chain(existing).collect()
+}
+
+impl fmt::Display for PlanSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Account => "account",
+            Self::Endpoint => "endpoint",
+            Self::Provider => "cloud provider",
+            Self::Project => "project",
+            Self::Environment => "environment",
+            Self::OperatorKey => "operator's key",
+        })
+    }
+}
+
+impl fmt::Display for PlanChange {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Setting {
+                setting,
+                planned,
+                now,
+            } => write!(f, "{setting} is {now}, the plan was made for {planned}"),
+            Self::HostGone { host, id } => write!(f, "host `{host}` (id {id}) is gone"),
+            Self::HostNew { host, id } => write!(f, "host `{host}` (id {id}) is new"),
+            Self::HostChanged {
+                host,
+                id,
+                what,
+                planned,
+                now,
+            } => write!(
+                f,
+                "{what} of host `{host}` (id {id}) changed from {planned} to {now}"
+            ),
+            Self::Declared { host } => write!(
+                f,
+                "the configuration now declares `{host}`, the plan does not"
+            ),
+            Self::Undeclared { host } => {
+                write!(f, "the configuration no longer declares `{host}`")
+            }
+            Self::DeclarationChanged {
+                host,
+                what,
+                planned,
+                now,
+            } => write!(
+                f,
+                "the configuration now declares {what} {now} for `{host}`, the plan has {planned}"
+            ),
+            Self::PriceChanged { size, planned, now } => {
+                let price = |amount: &Option<MicroUsd>| {
+                    amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string())
+                };
+                let (planned, now) = (price(planned), price(now));
+                write!(f, "price of {size} changed from {planned} to {now} a month")
+            }
+            Self::Other => f.write_str("what would be planned now differs"),
+        }
+    }
+}

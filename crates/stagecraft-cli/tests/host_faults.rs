@@ -51,6 +51,26 @@ async fn assert_next_run_finishes(lab: &Lab) {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dry_run_that_cannot_look_at_a_host_does_not_exit_0() {
+    let lab = Lab::with_hosts(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    lab.edit("deadline: 5s", "deadline: 500ms");
+    let hosts = lab.hosts.as_ref().unwrap();
+    let dry_run = ["infra", "up", "--dry-run", "-o", "json"];
+    lab.run(&dry_run).await.expect_code(0);
+    hosts.set_ssh_fault("staging-app-2", SshFault::Refuse).await;
+    let partial = lab.run(&dry_run).await;
+    let result = partial.expect_code(10).result();
+    assert_eq!(result["outcome"], "partial");
+    assert_eq!(failure(&result, "app-2")["code"], "ssh_failed");
+    for name in ["staging-app-1", "staging-db-1"] {
+        hosts.set_ssh_fault(name, SshFault::Refuse).await;
+    }
+    lab.run(&dry_run).await.expect_code(3);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_ssh_of_one_host_is_that_hosts_trouble() {
     let lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);

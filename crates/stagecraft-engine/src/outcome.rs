@@ -1,5 +1,6 @@
 //! How an operation ended as a whole.
 
+use infra_bootstrap::HostReport;
 use serde::Serialize;
 use stagecraft_core::{FailureCode, StepFailure};
 
@@ -19,6 +20,24 @@ pub enum Outcome {
     NetworkFailed,
     /// The run was interrupted before it was done.
     Interrupted,
+}
+
+impl Outcome {
+    /// How a look at hosts, or work on them, ended.
+    pub fn of_hosts(hosts: &[HostReport], interrupted: bool) -> Self {
+        let failures: Vec<_> = hosts.iter().filter_map(HostReport::first_failure).collect();
+        if failures.is_empty() {
+            Self::Done
+        } else if interrupted {
+            Self::Interrupted
+        } else if hosts.len() > failures.len() {
+            Self::Partial
+        } else if failures.iter().all(|failure| is_network(failure)) {
+            Self::NetworkFailed
+        } else {
+            Self::BootstrapFailed
+        }
+    }
 }
 
 /// Whether the failure is the network provider's.

@@ -1,7 +1,7 @@
 //! `stagecraft infra up`.
 
 use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run, SavedPlan};
-use stagecraft_engine::{Planned, UpOptions};
+use stagecraft_engine::{Outcome, Planned, UpOptions};
 
 use super::saved;
 use crate::args::{GlobalArgs, UpArgs};
@@ -44,17 +44,18 @@ pub(super) async fn run(
     if global.dry_run {
         let reports = engine.dry_run(&run, &planned).await;
         progress.finish();
+        let outcome = Outcome::of_hosts(&reports, run.cancellation().is_cancelled());
         if output.is_json() {
             let result = wire::DryRunResult::new(&planned.plan, &reports);
-            progress.result(
-                Exit::Done,
-                wire::Outcome::DryRun,
-                wire::Body::DryRun(result),
-            );
+            let word = match outcome {
+                Outcome::Done => wire::Outcome::DryRun,
+                failed => failed.into(),
+            };
+            progress.result(outcome.into(), word, wire::Body::DryRun(result));
         } else {
             output.text(&render::dry_run_text(&reports));
         }
-        return Ok(Exit::Done);
+        return Ok(outcome.into());
     }
     if !planned.plan.create.is_empty() && !args.no_bootstrap {
         loaded.check_login_key()?;

@@ -125,7 +125,7 @@ impl Client {
     ) -> Result<(T, usize), ApiError> {
         self.repeat(run, &format!("GET {path}"), || async {
             let request = self.request(Method::GET, path).query(query);
-            decode(self.send(request).await?).await
+            self.decode(self.send(request).await?).await
         })
         .await
     }
@@ -198,7 +198,7 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         let request = self.request(Method::POST, path).json(body);
-        let (value, _) = decode(self.send(request).await?).await?;
+        let (value, _) = self.decode(self.send(request).await?).await?;
         Ok(value)
     }
 
@@ -241,10 +241,44 @@ impl Client {
         let parsed: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
         Err(ApiError::Refused {
             status: status.as_u16(),
-            message: refusal(status, &parsed, &body),
-            request_id: parsed.request_id.map(|id| shorten(&id, 100)),
+            message: self.without_token(&refusal(status, &parsed, &body)),
+            request_id: parsed
+                .request_id
+                .map(|id| shorten(&self.without_token(&id), 100)),
             retry_after,
         })
+    }
+
+    async fn decode<T: DeserializeOwned>(
+        &self,
+        response: Response,
+    ) -> Result<(T, usize), ApiError> {
+        let status = response.status().as_u16();
+        let body = read(response).await?;
+        match serde_json::from_slice(&body) {
+            Ok(value) => Ok((value, body.len())),
+            Err(source) => Err(ApiError::NotUnderstood {
+                status,
+                excerpt: self.without_token(&excerpt(&body)),
+                source: self.without_token_in(&source),
+            }),
+        }
+    }
+
+    fn without_token_in(&self, error: &serde_json::Error) -> serde_json::Error {
+        serde::de::Error::custom(shorten(&self.without_token(&error.to_string()), 300))
+    }
+
+    /// An answer may repeat the header that it was asked with.
+    fn without_token(&self, text: &str) -> String {
+        let token = self.token.expose_secret();
+        // Its beginning may have been cut off from a longer text.
+        let most = token.len() * 3 / 4;
+        let text = text.replace(token, "***");
+        match token.get(..most) {
+            Some(beginning) if most > 8 => text.replace(beginning, "***"),
+            _ => text,
+        }
     }
 
     async fn repeat<T, F: Future<Output = Result<T, ApiError>>>(
@@ -351,19 +385,6 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
         }
     }
     Ok(body)
-}
-
-async fn decode<T: DeserializeOwned>(response: Response) -> Result<(T, usize), ApiError> {
-    let status = response.status().as_u16();
-    let body = read(response).await?;
-    match serde_json::from_slice(&body) {
-        Ok(value) => Ok((value, body.len())),
-        Err(source) => Err(ApiError::NotUnderstood {
-            status,
-            excerpt: excerpt(&body),
-            source,
-        }),
-    }
 }
 
 fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {

@@ -15,6 +15,8 @@ use stagecraft_core::{
 const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
 /// The most hosts that one entry may make.
 const COUNT_LIMIT: u32 = 1000;
+/// The most hosts that one file may declare.
+const TOTAL_LIMIT: u64 = 10_000;
 
 /// The configuration of the `DigitalOcean` provider.
 #[derive(Debug, Clone, Deserialize, Serialize)]
@@ -231,6 +233,7 @@ impl DigitalOceanConfig {
     /// Resolves defaults and counts, and refuses what cannot be carried out.
     pub(crate) fn declared(&self) -> Result<Declared, Vec<Problem>> {
         let mut problems = self.check_keys();
+        self.check_total()?;
         let mut declared = Declared::new();
         let mut nodes: BTreeMap<NodeName, (EnvironmentName, HostName)> = BTreeMap::new();
         for (environment, hosts) in &self.hosts {
@@ -273,6 +276,17 @@ impl DigitalOceanConfig {
         } else {
             Err(problems)
         }
+    }
+
+    /// Refuses a file that makes more hosts than anybody has, before they are counted out.
+    fn check_total(&self) -> Result<(), Vec<Problem>> {
+        let entries = self.hosts.values().flat_map(|hosts| hosts.values());
+        let total: u64 = entries.map(|host| u64::from(host.count.unwrap_or(1))).sum();
+        if total <= TOTAL_LIMIT {
+            return Ok(());
+        }
+        let message = format!("{total} hosts in all; at most {TOTAL_LIMIT} can be declared");
+        Err(vec![Problem::new(&["hosts"], message)])
     }
 
     fn check_keys(&self) -> Vec<Problem> {

@@ -36,13 +36,16 @@ fn effective(block: &ConfigBlock) -> Result<EffectiveBlock, ConfigErrors> {
     Ok(effective)
 }
 
+/// How many problems are told at once: each is looked for in the file.
+const MOST_PROBLEMS: usize = 100;
+
 fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
     let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);
     let config: DigitalOceanConfig = block.parse().map_err(invalid)?;
     DigitalOcean::bind(config, context.project.clone())
         .map(|provider| Arc::new(provider) as Arc<dyn CloudProvider>)
         .map_err(|problems| {
-            let errors = problems.into_iter().map(|problem| {
+            let errors = problems.into_iter().take(MOST_PROBLEMS).map(|problem| {
                 let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
                 let mut error = block.error(&path, problem.message);
                 if problem.is_secret {

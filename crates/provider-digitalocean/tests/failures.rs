@@ -581,3 +581,34 @@ async fn cancelled_delete_tells_what_was_accepted_from_what_was_not_tried() {
     assert_eq!(report.not_tried.len(), 1);
     assert_eq!(report.not_tried[0].as_str(), "db-1");
 }
+
+#[tokio::test]
+async fn answer_that_repeats_the_token_does_not_spread_it() {
+    let token = "dop_v1_0123456789abcdef0123456789abcdef";
+    let padding = "x".repeat(270);
+    for (status, body) in [
+        (
+            403,
+            json!({"message": format!("bad: Bearer {token}"), "request_id": token}).to_string(),
+        ),
+        (
+            403,
+            json!({"message": format!("{padding} Bearer {token}")}).to_string(),
+        ),
+        (502, format!("<html>Authorization: Bearer {token}</html>")),
+        (200, json!({"account": token}).to_string()),
+        (200, format!("{{Bearer {token}")),
+    ] {
+        let api = Api::with(vec![], CONFIG, token).await;
+        Mock::given(method("GET"))
+            .and(path("/v2/account"))
+            .respond_with(ResponseTemplate::new(status).set_body_string(body))
+            .with_priority(1)
+            .mount(&api.server)
+            .await;
+        let request = PlanRequest::new("staging".parse().unwrap(), PlanMode::Reconcile);
+        let error = api.provider.observe(&api.run, &request).await.unwrap_err();
+        let told = format!("{error:?} {:?} {:?}", error.chain(), error.context());
+        assert!(!told.contains("0123456789abcdef"), "{told}");
+    }
+}

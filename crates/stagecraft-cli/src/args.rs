@@ -156,7 +156,7 @@ pub(crate) enum ConfigCommand {
     /// Print the configuration as it takes effect: variables put in, defaults filled in
     #[command(after_help = "Examples:
   stagecraft config show
-  stagecraft config show --why cloud.providers.digitalocean.hosts.staging.app-1.size
+  stagecraft config show --why cloud.providers.digitalocean.hosts.staging.db-1.size
   stagecraft config show --output json | jq '.settings[] | select(.source == \"default\")'
 
 What may be a secret is shown as ***.")]

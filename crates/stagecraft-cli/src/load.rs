@@ -6,7 +6,8 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
 use stagecraft_core::config::{
-    ConfigError, ConfigErrors, Document, KnownKeys, Project, Setting, effective, project_schema,
+    ConfigError, ConfigErrors, Document, KnownKeys, Project, Setting, effective, nearest,
+    project_schema,
 };
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup,
@@ -18,7 +19,7 @@ use stagecraft_ssh::{Identity, SshConfig, SshConnector};
 use crate::args::GlobalArgs;
 use crate::builtin;
 use crate::environment::{ProcessEnvironment, expand_home};
-use crate::lookup::ProjectLookup;
+use crate::lookup::{ProjectLookup, read_bounded};
 
 /// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
@@ -37,11 +38,30 @@ pub(crate) struct Loaded {
     directory: PathBuf,
     /// Where the run finds variables and secrets.
     pub(crate) lookup: Arc<ProjectLookup>,
+    project: Project,
+}
+
+/// A file that was read, with what is wrong with its envelope.
+#[derive(Debug)]
+pub(crate) struct Read {
+    pub(crate) project: Project,
+    lookup: Arc<ProjectLookup>,
+    flaws: Vec<ConfigError>,
+}
+
+/// Reads a file whose envelope has no mistake.
+pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
+    let read = read(path)?;
+    match ConfigErrors::new(read.flaws) {
+        Some(errors) => Err(Error::from(errors).into()),
+        None => Ok(read.project),
+    }
 }
 
 /// Reads the file, and the variables that it is written with.
-pub(crate) fn read_project(path: &Path) -> anyhow::Result<(Project, Arc<ProjectLookup>)> {
-    let bytes = std::fs::read(path).with_context(|| {
+fn read(path: &Path) -> anyhow::Result<Read> {
+    // One byte more than a document may have: it says so itself, and where.
+    let bytes = read_bounded(path, 2 * 1024 * 1024).with_context(|| {
         format!(
             "cannot read {}: write one with `stagecraft init`, or name another by --config",
             path.display()
@@ -52,30 +72,58 @@ pub(crate) fn read_project(path: &Path) -> anyhow::Result<(Project, Arc<ProjectL
     let document = Document::new(path.display().to_string(), text).map_err(Error::from)?;
     let document = document.with_variables(Arc::new(ProcessEnvironment));
     let mut lookup = ProjectLookup::new(path.parent().unwrap_or(Path::new("")).to_path_buf());
-    let env_file = document.parse::<PathBuf>(&["env_file"]);
-    if let Some(named) = env_file.map_err(Error::from)? {
-        lookup.read_env_file(&named).map_err(|message| {
-            let message = format!("{}: {message}", named.display());
-            Error::from(document.error(&["env_file"], message))
-        })?;
+    let mut flaws = Vec::new();
+    // What is wrong with the key itself is told with the rest of the envelope.
+    let named: Option<PathBuf> = document.parse(&["env_file"]).ok().flatten();
+    if let Some(named) = &named
+        && let Err(message) = lookup.read_env_file(named)
+    {
+        let message = format!("{}: {message}", named.display());
+        flaws.push(document.error(&["env_file"], message));
     }
     let lookup = Arc::new(lookup);
     let document = document.with_variables(Arc::clone(&lookup) as Arc<dyn Lookup>);
-    let project = Project::new(document).map_err(Error::from)?;
-    Ok((project, lookup))
+    let project = match Project::new(document.clone()) {
+        Ok(project) => {
+            if project.env_file() != named.as_deref() {
+                let message = "must not depend on a variable of the file that it names";
+                flaws.push(document.error(&["env_file"], message));
+            }
+            project
+        }
+        Err(errors) => {
+            flaws.extend(errors);
+            Project::salvage(document)
+        }
+    };
+    Ok(Read {
+        project,
+        lookup,
+        flaws,
+    })
 }
 
 /// Reads the file and builds what it chooses. No I/O beyond that.
 pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let registry = builtin::registry()?;
-    let (project, lookup) = read_project(&global.config)?;
-    let mut flaws = Flaws::default();
+    let Read {
+        project,
+        lookup,
+        flaws,
+    } = read(&global.config)?;
+    let is_envelope_broken = !flaws.is_empty();
+    let mut flaws = Flaws(flaws);
     flaws.take(check_keys(&project, &registry))?;
     let mut context = BuildContext {
         project: project.name().cloned(),
         network: None,
     };
-    let cloud = flaws.take(build_cloud(&project, &registry, &context))?;
+    // That there is no cloud at all is told once.
+    let cloud = if is_envelope_broken && project.cloud().is_err() {
+        None
+    } else {
+        flaws.take(build_cloud(&project, &registry, &context))?
+    };
     if let Some(id) = project
         .network()
         .filter(|id| registry.get(Kind::Network, id).is_ok())
@@ -83,7 +131,8 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
         let block = project.network_block(id);
         context.network = flaws.take(registry.network(id, &block, &context))?;
     }
-    let is_network_broken = project.network().is_some() && context.network.is_none();
+    let is_network_broken =
+        context.network.is_none() && (project.network().is_some() || is_envelope_broken);
     let mut steps = Vec::new();
     for id in registry.ids(Kind::Step) {
         let is_default = registry.get(Kind::Step, id)?.is_default_step;
@@ -95,7 +144,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
         }
     }
     let bootstrap = flaws.take(BootstrapConfig::read(&project).map_err(Error::from))?;
-    if let Some(errors) = ConfigErrors::new(flaws.0) {
+    if let Some(errors) = flaws.into_errors() {
         return Err(Error::from(errors).into());
     }
     let whole = "without a flaw everything was built";
@@ -110,6 +159,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
             .unwrap_or(Path::new(""))
             .to_path_buf(),
         lookup,
+        project,
     })
 }
 
@@ -132,6 +182,18 @@ impl Flaws {
             }
             None => Err(error.into()),
         }
+    }
+
+    /// Everything that was collected. While the file of variables cannot be read, nothing is
+    /// said of variables that may stand in it.
+    fn into_errors(mut self) -> Option<ConfigErrors> {
+        let is_env_file_broken = self.0.iter().any(|error| error.path == "env_file");
+        let is_unset = |error: &ConfigError| {
+            error.message.starts_with("variable `") && error.path != "env_file"
+        };
+        self.0
+            .retain(|error| !(is_env_file_broken && is_unset(error)));
+        ConfigErrors::new(self.0)
     }
 }
 
@@ -174,8 +236,15 @@ pub(crate) fn variable_of(setting: &Setting) -> Option<&'static str> {
     DEFAULTS
         .iter()
         .find(|(key, _)| *key == setting.key())
-        .filter(|(_, variable)| ProcessEnvironment.get(variable).is_some())
+        .filter(|(_, variable)| variable_value(variable).is_some())
         .map(|(_, variable)| *variable)
+}
+
+/// A variable of this program. One that is set to nothing counts as not set.
+fn variable_value(name: &str) -> Option<String> {
+    ProcessEnvironment
+        .get(name)
+        .filter(|value| !value.is_empty())
 }
 
 /// Settings whose defaults come from this program's variables.
@@ -187,7 +256,7 @@ const DEFAULTS: [(&str, &str); 2] = [
 /// Reads the file and fills in what it leaves out. It must be valid.
 pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
     load(global)?;
-    let (project, _) = read_project(&global.config)?;
+    let project = read_project(&global.config)?;
     let registry = builtin::registry()?;
     let blocks = BootstrapConfig::effective(&project);
     let mut shown = Shown {
@@ -198,10 +267,13 @@ pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
         let setting = &shown.settings[index];
         if setting.value.is_null() {
             let variable = variable_of(setting);
-            let value = variable.and_then(|variable| ProcessEnvironment.get(variable));
+            let value = variable.and_then(variable_value);
             let is_port = setting.key() == "infra.bootstrap.ssh.port";
             shown.settings[index].value = match value {
-                Some(value) => value.into(),
+                Some(value) => match value.parse::<u16>() {
+                    Ok(port) if is_port => port.into(),
+                    _ => value.into(),
+                },
                 None if is_port => DEFAULT_SSH_PORT.into(),
                 None => continue,
             };
@@ -236,6 +308,28 @@ impl Loaded {
         )
         .with_hint("name one by --env")
         .into())
+    }
+
+    /// As [`environment`](Self::environment), but it must be declared.
+    pub(crate) fn declared_environment(
+        &self,
+        named: Option<&EnvironmentName>,
+    ) -> anyhow::Result<EnvironmentName> {
+        let environment = self.environment(named)?;
+        let declared = self.cloud.environments();
+        if declared.contains(&environment) {
+            return Ok(environment);
+        }
+        let known: Vec<&str> = declared.iter().map(EnvironmentName::as_str).collect();
+        let message = format!(
+            "environment `{environment}` is not declared, known: {}",
+            known.join(", ")
+        );
+        let near = nearest(environment.as_str(), known);
+        let path = ["cloud", "providers", self.cloud.id(), "hosts"];
+        let document = self.project.document();
+        let error = document.error_with_suggestion(&path, message, near);
+        Err(Error::from(error).into())
     }
 
     /// Refuses a key file that is named and is not there, before hosts are created that nobody
@@ -279,7 +373,7 @@ impl Loaded {
 }
 
 fn ssh_config(settings: &SshSettings, directory: &Path) -> anyhow::Result<SshConfig> {
-    let port = match (settings.port, ProcessEnvironment.get(SSH_PORT_VARIABLE)) {
+    let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
         (Some(port), _) => port,
         (None, Some(text)) => text
             .parse()
@@ -290,7 +384,7 @@ fn ssh_config(settings: &SshSettings, directory: &Path) -> anyhow::Result<SshCon
         .private_key_path
         .as_ref()
         .map(|path| directory.join(expand_home(path)));
-    let key = named.or_else(|| ProcessEnvironment.get(SSH_KEY_VARIABLE).map(PathBuf::from));
+    let key = named.or_else(|| variable_value(SSH_KEY_VARIABLE).map(PathBuf::from));
     let identity = match key {
         Some(path) => Identity::File(path),
         None => Identity::Any(usual_identities()),

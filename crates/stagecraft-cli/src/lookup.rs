@@ -18,6 +18,8 @@ const LENGTH_LIMIT: u64 = 64 * 1024;
 /// How long a command may take: somebody may have to unlock a password store.
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
 
+const NO_TEXT: &str = "it is no text in UTF-8";
+
 /// The variables and secrets of one project.
 #[derive(Debug, Default)]
 pub(crate) struct ProjectLookup {
@@ -41,20 +43,18 @@ impl ProjectLookup {
     ///
     /// What is wrong, without any of the file's contents: they may be secret.
     pub(crate) fn read_env_file(&mut self, path: &Path) -> Result<(), String> {
-        let path = self.directory.join(expand_home(path));
-        let text = std::fs::read(&path).map_err(|error| format!("cannot read it: {error}"))?;
-        if text.len() as u64 > LENGTH_LIMIT {
-            return Err("it is larger than 64 KiB".to_owned());
-        }
-        for entry in dotenvy::from_read_iter(text.as_slice()) {
+        let text = read_bounded(&self.directory.join(expand_home(path)), LENGTH_LIMIT)
+            .map_err(|error| format!("cannot read it: {error}"))?;
+        // The library would put variables into the values, by rules of its own.
+        let text = literal(&String::from_utf8(text).map_err(|_| NO_TEXT.to_owned())?);
+        for entry in dotenvy::from_read_iter(text.as_bytes()) {
             let (name, value) = entry.map_err(|error| match error {
                 dotenvy::Error::LineParse(line, _) => {
-                    let text = String::from_utf8_lossy(&text);
                     let number = text.lines().position(|own| own == line);
                     let place = number.map_or(String::new(), |number| format!(" {}", number + 1));
                     format!("line{place} of it is not `NAME=value`")
                 }
-                _ => "it is no text in UTF-8".to_owned(),
+                _ => NO_TEXT.to_owned(),
             })?;
             self.file.insert(name, value);
         }
@@ -121,6 +121,9 @@ impl Lookup for ProjectLookup {
     }
 
     async fn read(&self, source: &SecretSource) -> Result<String> {
+        if let Some(value) = sandbox_secret(source) {
+            return Ok(value);
+        }
         let bytes = match source {
             SecretSource::Variable(name) => self.get(name).unwrap_or_default().into_bytes(),
             SecretSource::File(path) => self.read_file(path).await?,
@@ -128,6 +131,60 @@ impl Lookup for ProjectLookup {
         };
         String::from_utf8(bytes).map_err(|_| missing(format!("{source} gives no text in UTF-8")))
     }
+}
+
+/// The variable with what stands for secrets of files and commands under a sandbox: an object
+/// from [`sandbox_name`] to value.
+pub(crate) const SANDBOX_SECRETS: &str = "STAGECRAFT_SANDBOX_SECRETS";
+
+/// How a source is named in [`SANDBOX_SECRETS`].
+pub(crate) fn sandbox_name(source: &SecretSource) -> String {
+    format!("{source:?}")
+}
+
+/// Under a sandbox a secret must not be read: it would be sent to the sandbox.
+fn sandbox_secret(source: &SecretSource) -> Option<String> {
+    let text = ProcessEnvironment.get(SANDBOX_SECRETS)?;
+    let mut secrets: BTreeMap<String, String> = serde_json::from_str(&text).ok()?;
+    secrets.remove(&sandbox_name(source))
+}
+
+/// Reads a file, but not one without an end.
+pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
+    use std::io::Read as _;
+    let mut bytes = Vec::new();
+    std::fs::File::open(path)?
+        .take(limit + 1)
+        .read_to_end(&mut bytes)?;
+    if bytes.len() as u64 > limit {
+        return Err(std::io::Error::other(format!(
+            "it is larger than {} KiB",
+            limit / 1024
+        )));
+    }
+    Ok(bytes)
+}
+
+/// The lines with every `$` as a plain one.
+fn literal(text: &str) -> String {
+    let lines = text.lines().map(|line| {
+        let value = line.split_once('=').map_or("", |(_, value)| value);
+        if value.trim_start().starts_with('\'') {
+            return line.to_owned();
+        }
+        let mut literal = String::with_capacity(line.len());
+        let mut is_escaped = false;
+        for c in line.chars() {
+            if c == '$' && !is_escaped {
+                literal.push('\\');
+            }
+            is_escaped = c == '\\' && !is_escaped;
+            literal.push(c);
+        }
+        literal
+    });
+    let lines: Vec<String> = lines.collect();
+    lines.join("\n")
 }
 
 async fn read_all_of(stream: Option<impl AsyncRead + Unpin>) -> std::io::Result<Vec<u8>> {
@@ -151,4 +208,27 @@ async fn read_all(stream: impl AsyncRead + Unpin) -> std::io::Result<Vec<u8>> {
 
 fn missing(message: impl Into<String>) -> Error {
     Error::new(ErrorKind::SecretMissing, message)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn dollars_in_a_file_of_variables_are_plain() {
+        let directory = tempfile::tempdir().unwrap();
+        let text = "A=pa$sw0rd\nB=\"a$HOME\"\nC='x$y'\nD=a\\$b\nexport E=${HOME}\n# $\n";
+        std::fs::write(directory.path().join("v.env"), text).unwrap();
+        let mut lookup = ProjectLookup::new(directory.path().to_path_buf());
+        lookup.read_env_file(Path::new("v.env")).unwrap();
+        let values: Vec<&str> = lookup.file.values().map(String::as_str).collect();
+        assert_eq!(values, ["pa$sw0rd", "a$HOME", "x$y", "a$b", "${HOME}"]);
+    }
+
+    #[test]
+    fn endless_file_of_variables_is_refused() {
+        let mut lookup = ProjectLookup::default();
+        let error = lookup.read_env_file(Path::new("/dev/zero")).unwrap_err();
+        assert!(error.contains("larger than 64 KiB"), "{error}");
+    }
 }

@@ -13,6 +13,7 @@ mod progress;
 mod render;
 mod wire;
 
+use std::ffi::OsString;
 use std::process::ExitCode;
 
 use stagecraft_core::Lookup as _;
@@ -37,7 +38,7 @@ fn main() -> ExitCode {
             };
             // Nothing is left to tell it to if the terminal is gone.
             error.print().ok();
-            if exit == Exit::Usage && wants_json(std::env::args()) {
+            if exit == Exit::Usage && wants_json(std::env::args_os()) {
                 failure::report_usage(Output::new(OutputFormat::Json), &error);
             }
             return exit.into();
@@ -69,8 +70,11 @@ fn main() -> ExitCode {
 }
 
 /// Whether a command line that was not understood asks for JSON.
-fn wants_json(arguments: impl IntoIterator<Item = String>) -> bool {
-    let arguments: Vec<String> = arguments.into_iter().collect();
+fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
+    let arguments: Vec<String> = arguments
+        .into_iter()
+        .map(|argument| argument.to_string_lossy().into_owned())
+        .collect();
     let named = arguments
         .windows(2)
         .any(|pair| matches!(pair[0].as_str(), "-o" | "--output") && pair[1] == "json");

@@ -154,6 +154,88 @@ fn schema_covers_every_part_and_all_its_references_resolve() {
 }
 
 #[test]
+fn mistakes_of_the_envelope_hide_none_of_the_blocks() {
+    let whole = format!("env_file: nope.env\nprojct: {{}}\n{DIGITALOCEAN}{NETWORK}{BOOTSTRAP}")
+        .replacen("ssh_key_name:", "ssh_key_nam:", 1)
+        .replacen("\"latest\"", "\"newest\"", 1);
+    let shown = refusal(&whole);
+    for told in [
+        "nope.env: cannot read it",
+        "unknown field `projct`",
+        "unknown field `ssh_key_nam`",
+        "invalid docker version",
+    ] {
+        assert!(shown.contains(told), "{told}: {shown}");
+    }
+    assert_eq!(shown.matches("error: ").count(), 4, "{shown}");
+}
+
+#[test]
+fn secrets_in_the_wrong_place_are_not_repeated() {
+    let token = "dop_v1_0123456789abcdef";
+    for line in [
+        format!("token: {token}"),
+        format!("token: hunter2-{token}"),
+        format!("password: hunter2-{token}"),
+        format!("poll: {{ x: {token}, interval: 0s }}"),
+    ] {
+        let whole = DIGITALOCEAN.replacen("token_env: DO_TOKEN", &line, 1);
+        assert_ne!(whole, DIGITALOCEAN);
+        for format in ["text", "json"] {
+            let output = validate(&whole, &["-o", format]);
+            assert_eq!(output.status.code(), Some(1));
+            let told = format!("{output:?}");
+            assert!(!told.contains("0123456789"), "{told}");
+            assert!(!told.contains("hunter2"), "{told}");
+        }
+    }
+}
+
+#[test]
+fn undeclared_environment_has_its_place_and_the_nearest_name() {
+    let output = validate(DIGITALOCEAN, &["--env", "stagin"]);
+    assert_eq!(output.status.code(), Some(1));
+    let shown = String::from_utf8(output.stderr).unwrap();
+    assert!(
+        shown.contains("environment `stagin` is not declared"),
+        "{shown}"
+    );
+    assert!(shown.contains("did you mean `staging`?"), "{shown}");
+    assert!(shown.contains("stagecraft.yml:"), "{shown}");
+}
+
+#[test]
+fn line_of_an_error_is_right_after_any_line_break() {
+    let shown = refusal("# a\r# b\nbogus: 1\n");
+    assert!(shown.contains("bogus: 1"), "{shown}");
+}
+
+#[test]
+fn absurd_number_of_hosts_is_refused_before_they_are_counted_out() {
+    use std::fmt::Write as _;
+    let mut text = String::from(
+        "cloud:\n  provider: digitalocean\n  providers:\n    digitalocean:\n      token_env: T\n      ssh_key_name: k\n      default_size: s\n      default_region: r\n      hosts:\n        prod:\n",
+    );
+    for number in 0..2000 {
+        writeln!(text, "          h{number}: {{ role: app, count: 1000 }}").unwrap();
+    }
+    let shown = refusal(&text);
+    assert!(shown.contains("2000000 hosts in all"), "{shown}");
+}
+
+#[test]
+fn arguments_that_are_no_text_are_a_usage_error() {
+    use std::os::unix::ffi::OsStrExt as _;
+    let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+        .arg("--bogus")
+        .arg(std::ffi::OsStr::from_bytes(b"\xff"))
+        .env_clear()
+        .output()
+        .unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+}
+
+#[test]
 fn missing_file_says_how_to_make_one() {
     let directory = TempDir::new().unwrap();
     let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))

@@ -109,6 +109,43 @@ fn what_may_be_a_secret_is_masked() {
 }
 
 #[test]
+fn secrets_within_lists_are_masked_and_null_is_not_a_value() {
+    let directory = TempDir::new().unwrap();
+    let text = CONFIG
+        .replace("tokenEnv: DO_TOKEN", "token_cmd: [echo, \"${MY_SECRET}\"]")
+        .replace("role: db,", "role: db, size: ~,");
+    fs::write(directory.path().join("stagecraft.yml"), text).unwrap();
+    let show = |arguments: &[&str]| {
+        let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+            .args(["config", "show"])
+            .args(arguments)
+            .current_dir(directory.path())
+            .env_clear()
+            .env("REGION", "ams3")
+            .env("MY_SECRET", "hunter2hunter2")
+            .env("STAGECRAFT_SSH_PORT", "")
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        String::from_utf8(output.stdout).unwrap()
+    };
+    let command = "cloud.providers.digitalocean.token_cmd";
+    for arguments in [&[][..], &["-o", "json"], &["--why", command]] {
+        let shown = show(arguments);
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("***"), "{shown}");
+    }
+    assert!(show(&["--why", command]).contains("with ${MY_SECRET}"));
+    let size = show(&[
+        "--why",
+        "cloud.providers.digitalocean.hosts.staging.db.size",
+    ]);
+    assert!(size.contains("default_size"), "{size}");
+    let port = show(&["--why", "infra.bootstrap.ssh.port"]);
+    assert_eq!(port, "infra.bootstrap.ssh.port = 22\n  from default\n");
+}
+
+#[test]
 fn unknown_key_suggests_the_nearest_or_what_lies_below() {
     for (key, hint) in [
         ("project.nmae", "did you mean `project.name`?"),

@@ -166,6 +166,49 @@ async fn secret_that_cannot_be_read_says_from_where_and_why() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn sandbox_stands_in_for_secrets_from_files_and_commands() {
+    let mut lab = Lab::api_only(quick()).await;
+    for name in ["DO_TOKEN", "DIGITALOCEAN_API_URL"] {
+        lab.variables.remove(name);
+    }
+    lab.edit("token_env: DO_TOKEN", "token_file: real-token.txt");
+    std::fs::write(lab.directory.path().join("real-token.txt"), TOKEN).unwrap();
+    let program = env!("CARGO_BIN_EXE_stagecraft");
+    let sandbox = ["sandbox", "--hosts", "none", "--", program, "infra", "plan"];
+    let planned = lab.run(&sandbox).await;
+    planned.expect_code(0);
+    assert!(planned.stdout.contains("3 hosts to create"), "{planned:?}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_ends_a_command_that_gives_a_secret() {
+    let lab = Lab::api_only(quick()).await;
+    lab.edit(
+        "token_env: DO_TOKEN",
+        "token_cmd: [sh, -c, \"echo $$ > started; exec sleep 600\"]",
+    );
+    let child = lab.command(&PLAN).spawn().unwrap();
+    let started = lab.directory.path().join("started");
+    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
+    while std::fs::read_to_string(&started)
+        .unwrap_or_default()
+        .is_empty()
+    {
+        look.tick().await;
+    }
+    let pid = child.id().unwrap().to_string();
+    let kill = tokio::process::Command::new("kill")
+        .args(["-INT", &pid])
+        .status()
+        .await;
+    assert!(kill.unwrap().success());
+    let output = child.wait_with_output().await.unwrap();
+    assert_eq!(output.status.code(), Some(130), "{output:?}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn auth_key_that_cannot_be_read_is_told_before_hosts_are_created() {
     let lab = Lab::with_hosts(quick()).await;
     lab.edit(

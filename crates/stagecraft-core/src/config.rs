@@ -6,6 +6,8 @@
 #[cfg(feature = "yaml")]
 mod block;
 #[cfg(feature = "yaml")]
+mod blot;
+#[cfg(feature = "yaml")]
 mod decode;
 #[cfg(feature = "yaml")]
 mod document;

@@ -60,7 +60,10 @@ pub struct Run {
 struct Shared {
     events: Arc<dyn EventSink>,
     lookup: Arc<dyn Lookup>,
+    /// The secrets in use, to be blotted out.
     secrets: Mutex<BTreeMap<SecretSource, SecretString>>,
+    /// What files and commands gave. Held while one is read.
+    read: tokio::sync::Mutex<BTreeMap<SecretSource, SecretString>>,
 }
 
 impl Default for Run {
@@ -77,6 +80,7 @@ impl Run {
                 events,
                 lookup,
                 secrets: Mutex::default(),
+                read: tokio::sync::Mutex::default(),
             }),
             cancel: CancellationToken::new(),
         }
@@ -131,14 +135,29 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SecretMissing`] if the file or command gives none.
+    /// [`ErrorKind::SecretMissing`] if the file or command gives none, [`ErrorKind::Cancelled`]
+    /// if the run is cancelled while it is read.
     pub async fn secret(&self, source: &SecretSource) -> Result<Option<SecretString>> {
-        let known = self.secrets().get(source).cloned();
-        let value = match (source, known) {
+        let value = match source {
             // A variable is looked up each time: that costs nothing.
-            (SecretSource::Variable(name), _) => self.variable(name).unwrap_or_default(),
-            (_, Some(known)) => return Ok(Some(known)),
-            (_, None) => self.shared.lookup.read(source).await?,
+            SecretSource::Variable(name) => self.variable(name).unwrap_or_default(),
+            SecretSource::File(_) | SecretSource::Command(_) => {
+                // Hosts are worked on side by side: whoever comes second waits for the first.
+                let mut read = tokio::select! {
+                    read = self.shared.read.lock() => read,
+                    () = self.cancel.cancelled() => return Err(Error::cancelled()),
+                };
+                if let Some(known) = read.get(source) {
+                    known.expose_secret().to_owned()
+                } else {
+                    let value = tokio::select! {
+                        value = self.shared.lookup.read(source) => value?,
+                        () = self.cancel.cancelled() => return Err(Error::cancelled()),
+                    };
+                    read.insert(source.clone(), SecretString::from(value.as_str()));
+                    value
+                }
+            }
         };
         let value = value.trim();
         if value.is_empty() {
@@ -281,16 +300,40 @@ mod tests {
 
             async fn read(&self, _: &SecretSource) -> Result<String> {
                 let count = self.0.fetch_add(1, std::sync::atomic::Ordering::Relaxed);
+                tokio::task::yield_now().await;
                 Ok(format!("secret-{count}\n"))
             }
         }
         let run = Run::new(Arc::new(NoEvents), Arc::new(Counting::default()));
         let file = SecretSource::File("token.txt".into());
-        for _ in 0..2 {
-            let secret = run.secret(&file).await.unwrap().unwrap();
-            assert_eq!(secret.expose_secret(), "secret-0");
+        let (first, second) = tokio::join!(run.secret(&file), run.secret(&file));
+        let third = run.secret(&file).await;
+        for secret in [first, second, third] {
+            assert_eq!(secret.unwrap().unwrap().expose_secret(), "secret-0");
         }
         assert_eq!(run.redact("secret-0"), "***");
+    }
+
+    #[tokio::test]
+    async fn reading_a_secret_ends_when_the_run_is_cancelled() {
+        #[derive(Debug)]
+        struct Never;
+
+        #[async_trait]
+        impl Lookup for Never {
+            fn get(&self, _: &str) -> Option<String> {
+                None
+            }
+
+            async fn read(&self, _: &SecretSource) -> Result<String> {
+                std::future::pending().await
+            }
+        }
+        let run = Run::new(Arc::new(NoEvents), Arc::new(Never));
+        let file = SecretSource::File("token.txt".into());
+        let cancel = async { run.cancellation().cancel() };
+        let (read, ()) = tokio::join!(run.secret(&file), cancel);
+        assert_eq!(read.unwrap_err().kind(), ErrorKind::Cancelled);
     }
 
     #[tokio::test]

@@ -116,11 +116,6 @@ fn missing_wrong_and_unknown_keys_have_a_place() {
         error.message.contains("missing field `ssh_key_name`"),
         "{error}"
     );
-    let error = parse("ssh_key_name: k\nhosts: {}\n").unwrap_err();
-    assert_eq!(
-        error.message,
-        "token_env is required (or token_file, or token_cmd)"
-    );
     let error = parse(&format!("{BASE}hosts:\n  prod:\n    a: {{ rol: app }}\n")).unwrap_err();
     assert_eq!(error.location.map(|at| at.line), Some(7));
     assert_eq!(error.suggestion.as_deref(), Some("role"));

@@ -25,7 +25,7 @@ pub(super) fn run(
 fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environments = match &global.env {
-        Some(named) => vec![named.clone()],
+        Some(named) => vec![loaded.declared_environment(Some(named))?],
         None => loaded.cloud.environments(),
     };
     let mut summary = Vec::new();

@@ -28,22 +28,24 @@ pub(super) async fn run(
 
 async fn plan(global: &GlobalArgs, args: &PlanArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
-    let environment = loaded.environment(global.env.as_ref())?;
+    let environment = loaded.declared_environment(global.env.as_ref())?;
     let progress = Progress::beside_a_document(output);
     let run = start_run(progress.sink(), &loaded);
     let request = PlanRequest::new(environment, PlanMode::Reconcile);
     let planned = loaded.engine(false)?.plan(&run, &request).await?;
     progress.finish();
-    if output.is_json() {
-        let planned = wire::Planned::from(&planned);
-        output.document(&wire::PlanDocument::from(planned));
-    } else {
+    if !output.is_json() {
         output.text(&render::plan_text(&planned));
     }
-    let has_pending = planned.plan.has_pending();
     if let Some(path) = &args.out {
-        let saved = SavedPlan::new(request, planned.plan, &planned.facts);
+        let saved = SavedPlan::new(request, planned.plan.clone(), &planned.facts);
         saved::write(&saved, path, global.dry_run, output)?;
+    }
+    let has_pending = planned.plan.has_pending();
+    if output.is_json() {
+        // Last: one document, or one error.
+        let planned = wire::Planned::from(&planned);
+        output.document(&wire::PlanDocument::from(planned));
     }
     Ok(if args.detailed_exitcode && has_pending {
         Exit::Pending

@@ -16,14 +16,18 @@ use crate::run::Lookup;
 const DEPTH_LIMIT: usize = 32;
 /// How many values a file may have, counted each time that an alias stands for them.
 const VALUE_LIMIT: usize = 100_000;
+/// How many bytes its texts may have in all, counted likewise.
+const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 
 /// One decoding: what it puts in and passes over, and where it failed.
 pub(super) struct Trace<'a> {
-    variables: &'a dyn Lookup,
+    /// `None`: they are left as they stand.
+    variables: Option<&'a dyn Lookup>,
     skipped: &'a BTreeSet<Place>,
     path: RefCell<Vec<Step>>,
     failed: RefCell<Option<Failed>>,
     values: Cell<usize>,
+    bytes: Cell<usize>,
     is_over_limit: Cell<bool>,
     interpolated: RefCell<Vec<String>>,
 }
@@ -53,13 +57,14 @@ pub(super) struct Failed {
 }
 
 impl<'a> Trace<'a> {
-    pub(super) fn new(variables: &'a dyn Lookup, skipped: &'a BTreeSet<Place>) -> Self {
+    pub(super) fn new(variables: Option<&'a dyn Lookup>, skipped: &'a BTreeSet<Place>) -> Self {
         Self {
             variables,
             skipped,
             path: RefCell::default(),
             failed: RefCell::default(),
             values: Cell::default(),
+            bytes: Cell::default(),
             is_over_limit: Cell::default(),
             interpolated: RefCell::default(),
         }
@@ -102,7 +107,11 @@ impl<'a> Trace<'a> {
                 place: path.iter().map(|step| step.number).collect(),
                 names: path.into_iter().map(|step| step.name).collect(),
                 is_at_key,
-                variables: self.interpolated.borrow().clone(),
+                variables: if is_at_key {
+                    Vec::new()
+                } else {
+                    self.interpolated.borrow().clone()
+                },
                 is_over_limit: false,
             });
         }
@@ -140,7 +149,18 @@ impl<'a> Trace<'a> {
     }
 
     fn interpolate<E: serde::de::Error>(&self, text: &str) -> Result<Option<String>, E> {
-        let value = interpolate(text, self.variables).map_err(E::custom)?;
+        let value = match self.variables {
+            Some(variables) => interpolate(text, variables).map_err(E::custom)?,
+            None => None,
+        };
+        let length = value.as_deref().unwrap_or(text).len();
+        self.bytes.set(self.bytes.get() + length);
+        if self.bytes.get() > TEXT_LIMIT {
+            self.is_over_limit.set(true);
+            return Err(E::custom(
+                "more than 8 MiB of text, each counted as often as an alias stands for it",
+            ));
+        }
         if value.is_some() {
             let mut interpolated = self.interpolated.borrow_mut();
             interpolated.extend(names(text).into_iter().map(str::to_owned));

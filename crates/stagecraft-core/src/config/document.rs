@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::marker::PhantomData;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
@@ -11,6 +11,9 @@ use serde::de::{
     DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
 };
 
+use serde_json::Value;
+
+use super::blot::{blot_line, blot_value};
 use super::decode::{Failed, Trace};
 use super::error::{ConfigError, ConfigErrors, Location, explain, nearest};
 use super::keys::{Keys, keys, snake_case};
@@ -37,6 +40,8 @@ pub struct Document {
     file: String,
     text: String,
     variables: Arc<dyn Lookup>,
+    /// The whole file, decoded once, when it is first asked for.
+    raw: OnceLock<Value>,
 }
 
 impl Document {
@@ -56,6 +61,7 @@ impl Document {
                 .map(str::to_owned)
                 .unwrap_or(text),
             variables: Arc::new(BTreeMap::new()),
+            raw: OnceLock::new(),
         };
         let refusal = if document.text.len() > SIZE_LIMIT {
             "the file is larger than 1 MiB"
@@ -95,7 +101,7 @@ impl Document {
         let mut errors = Vec::new();
         let mut schema = None;
         loop {
-            let trace = Trace::new(&*self.variables, &skipped);
+            let trace = Trace::new(Some(&*self.variables), &skipped);
             let seed = At {
                 path,
                 target: PhantomData,
@@ -174,19 +180,45 @@ impl Document {
             .map_or(Vec::new(), |keys| keys.0)
     }
 
-    /// The variables that stand in the value under `path`.
+    /// The variables that stand in the value under `path`, or in one below it.
     pub fn variables_in(&self, path: &[&str]) -> Vec<String> {
-        let seed = At::<String> {
-            path,
-            target: PhantomData,
-        };
-        let text = seed
-            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
-            .ok()
-            .flatten()
-            .unwrap_or_default();
-        let names = variables::names(&text);
-        names.into_iter().map(str::to_owned).collect()
+        let mut found = Vec::new();
+        if let Some(value) = self.raw(path) {
+            collect_variables(value, &mut found);
+        }
+        found
+    }
+
+    /// Whether something stands under `path`, other than `null`.
+    pub(super) fn has(&self, path: &[&str]) -> bool {
+        self.raw(path).is_some_and(|value| !value.is_null())
+    }
+
+    /// What stands under `path`, with its variables as they are written.
+    fn raw(&self, path: &[&str]) -> Option<&Value> {
+        let root = self.raw.get_or_init(|| {
+            let skipped = BTreeSet::new();
+            let trace = Trace::new(None, &skipped);
+            let decoder = trace.wrap(serde_yaml::Deserializer::from_str(&self.text));
+            Value::deserialize(decoder).unwrap_or_default()
+        });
+        path.iter().try_fold(root, |value, key| match value {
+            Value::Object(entries) => entries.get(*key).or_else(|| {
+                let mut entries = entries.iter();
+                entries.find_map(|(own, value)| (snake_case(own) == *key).then_some(value))
+            }),
+            Value::Array(items) => items.get(key.parse::<usize>().ok()?),
+            _ => None,
+        })
+    }
+
+    /// The text without the values of variables that may hold secrets by their names.
+    fn without_secrets(&self, text: String) -> String {
+        let named = variables::names(&self.text).into_iter();
+        named
+            .filter(|name| is_secret_name(name))
+            .filter_map(|name| self.variable(name))
+            .fold(text, |text, value| blot_value(&text, &value))
     }
 
     /// The value of a variable where this document looks for them.
@@ -203,7 +235,7 @@ impl Document {
     ///
     /// If a key is absent, the place is that of the nearest one above it.
     pub fn error(&self, path: &[&str], message: impl Into<String>) -> ConfigError {
-        self.error_at(self.locate(path), &path.join("."), message.into(), None)
+        self.error_with_suggestion(path, message, None)
     }
 
     /// As [`error`](Self::error), with the nearest known spelling.
@@ -213,12 +245,14 @@ impl Document {
         message: impl Into<String>,
         suggestion: Option<String>,
     ) -> ConfigError {
-        self.error_at(
-            self.locate(path),
-            &path.join("."),
-            message.into(),
-            suggestion,
-        )
+        let is_text = self.raw(path).is_some_and(Value::is_string);
+        let variables = if is_text {
+            self.variables_in(path)
+        } else {
+            Vec::new()
+        };
+        let message = message.into() + &from_variables(&variables);
+        self.error_at(self.locate(path), &path.join("."), message, suggestion)
     }
 
     fn locate(&self, path: &[&str]) -> Option<Location> {
@@ -245,7 +279,7 @@ impl Document {
         error: &serde_yaml::Error,
         failed: &Failed,
         depth: usize,
-        schema: &serde_json::Value,
+        schema: &Value,
     ) -> Vec<ConfigError> {
         let at = location(error);
         let mut message = explain(&error.to_string(), at);
@@ -285,13 +319,7 @@ impl Document {
                 list.join(", ")
             );
         }
-        for name in failed.variables.iter().filter(|name| is_secret_name(name)) {
-            let value = self.variables.get(name).filter(|value| !value.is_empty());
-            message = value.map_or(message.clone(), |value| message.replace(&value, "***"));
-        }
-        if !failed.variables.is_empty() {
-            message = format!("{message} (from ${{{}}})", failed.variables.join("}, ${"));
-        }
+        message += &from_variables(&failed.variables);
         vec![self.error_at(at, &path, message, suggestion)]
     }
 
@@ -303,9 +331,10 @@ impl Document {
         suggestion: Option<String>,
     ) -> ConfigError {
         let excerpt = location.and_then(|at| {
-            let line = self.text.lines().nth(at.line.checked_sub(1)?)?;
-            Some(line.chars().take(200).collect())
+            let line = lines(&self.text).nth(at.line.checked_sub(1)?)?;
+            Some(blot_line(&line.chars().take(200).collect::<String>()))
         });
+        let message = self.without_secrets(message);
         ConfigError {
             file: self.file.clone(),
             location,
@@ -331,6 +360,46 @@ fn open_brackets(text: &str) -> usize {
         most = most.max(open);
     }
     most
+}
+
+/// The lines of a text, as the YAML scanner counts them.
+fn lines(text: &str) -> impl Iterator<Item = &str> {
+    let mut rest = Some(text);
+    std::iter::from_fn(move || {
+        let text = rest?;
+        let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
+        let Some(end) = text.find(breaks) else {
+            rest = None;
+            return Some(text);
+        };
+        let width = if text[end..].starts_with("\r\n") {
+            2
+        } else {
+            text[end..].chars().next().map_or(1, char::len_utf8)
+        };
+        rest = Some(&text[end + width..]);
+        Some(&text[..end])
+    })
+}
+
+fn collect_variables(value: &Value, found: &mut Vec<String>) {
+    match value {
+        Value::String(text) => {
+            found.extend(variables::names(text).into_iter().map(str::to_owned));
+        }
+        Value::Array(items) => items.iter().for_each(|item| collect_variables(item, found)),
+        Value::Object(entries) => entries
+            .values()
+            .for_each(|value| collect_variables(value, found)),
+        _ => {}
+    }
+}
+
+fn from_variables(variables: &[String]) -> String {
+    match variables {
+        [] => String::new(),
+        several => format!(" (from ${{{}}})", several.join("}, ${")),
+    }
 }
 
 /// The field that a decoder's message says is missing.

@@ -216,6 +216,9 @@ fn origin(
 ) -> Origin {
     let find = |path: &[String]| {
         let keys: Vec<&str> = path.iter().map(String::as_str).collect();
+        if !project.document().has(&keys) {
+            return None;
+        }
         let location = project.document().place(&keys)?;
         Some((location, project.document().variables_in(&keys)))
     };

@@ -50,7 +50,13 @@ impl ConfigError {
         let (above, last) = keys.rsplit_once('.').unwrap_or(("", keys));
         let named = self.message.strip_prefix(last);
         let keys = match named {
-            Some(rest) if rest.starts_with(' ') => above,
+            Some(rest)
+                if [" is ", " must ", " `"]
+                    .iter()
+                    .any(|then| rest.starts_with(then)) =>
+            {
+                above
+            }
             _ => keys,
         };
         match keys {

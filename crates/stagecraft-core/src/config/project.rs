@@ -1,12 +1,12 @@
 //! The envelope of `stagecraft.yml`: which providers are chosen, and where their blocks are.
 
 use std::collections::BTreeMap;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::IgnoredAny;
+use serde::de::{DeserializeOwned, IgnoredAny};
 use serde_json::Value;
 
 use super::block::ConfigBlock;
@@ -22,7 +22,7 @@ pub struct Project {
     envelope: Arc<Envelope>,
 }
 
-#[derive(Debug, Deserialize, JsonSchema)]
+#[derive(Debug, Default, Deserialize, JsonSchema)]
 #[serde(
     deny_unknown_fields,
     expecting = "a mapping with keys such as `project`, `cloud`, `network` and `infra`"
@@ -112,6 +112,25 @@ impl Project {
         })
     }
 
+    /// Reads what can be read of a file whose envelope has mistakes, so that those in the blocks
+    /// of providers and steps can be told at the same time. Only for that.
+    pub fn salvage(document: Document) -> Self {
+        fn section<T: DeserializeOwned + JsonSchema>(document: &Document, key: &str) -> Option<T> {
+            document.parse(&[key]).ok().flatten()
+        }
+        let envelope = Envelope {
+            project: section(&document, "project"),
+            cloud: section(&document, "cloud"),
+            network: section(&document, "network"),
+            infra: section(&document, "infra"),
+            ..Envelope::default()
+        };
+        Self {
+            document: Arc::new(document),
+            envelope: Arc::new(envelope),
+        }
+    }
+
     /// The file.
     pub fn document(&self) -> &Arc<Document> {
         &self.document
@@ -153,6 +172,11 @@ impl Project {
                 (path, value.map_or(Value::Null, Value::from))
             })
             .collect()
+    }
+
+    /// The file that `env_file` names.
+    pub fn env_file(&self) -> Option<&Path> {
+        self.envelope.env_file.as_deref()
     }
 
     /// The chosen cloud provider's id.

@@ -24,7 +24,7 @@ pub(super) async fn run(
     let request = match &saved {
         Some(saved) => saved.request().clone(),
         None => PlanRequest::new(
-            loaded.environment(global.env.as_ref())?,
+            loaded.declared_environment(global.env.as_ref())?,
             PlanMode::Reconcile,
         ),
     };

@@ -1,0 +1,113 @@
+//! Keeping secrets out of what is shown of a file.
+
+/// How tokens of the services begin that people put into files by mistake.
+const TOKEN_BEGINNINGS: [&str; 6] = ["dop_v1_", "doo_v1_", "dor_v1_", "tskey-", "ghp_", "sk-"];
+
+/// The line with what may be a secret replaced by as many `*`, so that columns stay right.
+pub(super) fn blot_line(line: &str) -> String {
+    let mut blotted = line.to_owned();
+    for beginning in TOKEN_BEGINNINGS {
+        while let Some(start) = blotted.find(beginning) {
+            cover(&mut blotted, start);
+        }
+    }
+    let mut from = 0;
+    while let Some(colon) = blotted[from..].find(':').map(|at| from + at) {
+        let key = blotted[..colon]
+            .rsplit(|c: char| !(c.is_alphanumeric() || c == '_' || c == '-'))
+            .next()
+            .unwrap_or_default();
+        let value = colon + 1 + spaces(&blotted[colon + 1..]);
+        if holds_secret(key, &blotted[value..]) && !blotted[value..].starts_with(['{', '[']) {
+            cover(&mut blotted, value);
+        }
+        from = colon + 1;
+    }
+    blotted
+}
+
+fn spaces(text: &str) -> usize {
+    text.len() - text.trim_start_matches([' ', '"', '\'']).len()
+}
+
+/// Whether a key's value is a secret itself: `token: ...`, or a `token_env` that names no
+/// variable.
+fn holds_secret(key: &str, value: &str) -> bool {
+    let key = key.to_ascii_lowercase();
+    let is_telling = [
+        "token", "secret", "password", "passwd", "authkey", "auth_key", "apikey", "api_key",
+    ]
+    .iter()
+    .any(|word| key.contains(word));
+    if !is_telling || value.starts_with("${") {
+        return false;
+    }
+    if key.ends_with("_file")
+        || key.ends_with("_cmd")
+        || key.ends_with("file")
+        || key.ends_with("cmd")
+    {
+        return false;
+    }
+    if key.ends_with("env") || key.ends_with("evn") {
+        let word = value.split([' ', ',', '}', '"', '\'', '#']).next();
+        return !word.is_some_and(super::text::is_variable_name);
+    }
+    true
+}
+
+/// Replaces a word, from `start` to where a value ends in a line.
+fn cover(line: &mut String, start: usize) {
+    let end = line[start..]
+        .find([' ', ',', '}', ']', '"', '\''])
+        .map_or(line.len(), |at| start + at);
+    let cover = "*".repeat(line[start..end].chars().count());
+    line.replace_range(start..end, &cover);
+}
+
+/// The text without a value, also as it is written between quotes.
+pub(super) fn blot_value(text: &str, value: &str) -> String {
+    if value.is_empty() {
+        return text.to_owned();
+    }
+    let escaped = format!("{value:?}");
+    let escaped = &escaped[1..escaped.len() - 1];
+    text.replace(value, "***").replace(escaped, "***")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn secrets_in_a_line_are_covered_and_columns_stay() {
+        for (line, expected) in [
+            ("  token: dop_v1_abc # mine", "  token: ********** # mine"),
+            (
+                "{ token_env: dop_v1_a, size: \"\" }",
+                "{ token_env: ********, size: \"\" }",
+            ),
+            ("  token_env: DO_TOKEN", "  token_env: DO_TOKEN"),
+            ("  token_env: s3cr-et", "  token_env: *******"),
+            (
+                "  auth_key: \"tskey-auth-x\"",
+                "  auth_key: \"************\"",
+            ),
+            ("  password: hunter2", "  password: *******"),
+            ("  token_file: a/b.txt", "  token_file: a/b.txt"),
+            ("  token_cmd: [pass, show]", "  token_cmd: [pass, show]"),
+            ("  name: ${MY_TOKEN}", "  name: ${MY_TOKEN}"),
+            ("  ssh_key_name: mine", "  ssh_key_name: mine"),
+            ("é: tskey-é", "é: *******"),
+        ] {
+            let blotted = blot_line(line);
+            assert_eq!(blotted, expected);
+            assert_eq!(blotted.chars().count(), line.chars().count());
+        }
+    }
+
+    #[test]
+    fn escaped_values_are_found_too() {
+        assert_eq!(blot_value("bad \"a\\\"b\"", "a\"b"), "bad \"***\"");
+    }
+}

@@ -122,7 +122,12 @@ fn render_config_error(error: &ConfigError) -> String {
                 .annotation(AnnotationKind::Primary.span(span));
             group.element(snippet)
         }
-        _ => group.element(annotate_snippets::Origin::path(error.file.as_str())),
+        (Some(at), None) => group.element(
+            annotate_snippets::Origin::path(error.file.as_str())
+                .line(at.line)
+                .char_column(at.column),
+        ),
+        (None, _) => group.element(annotate_snippets::Origin::path(error.file.as_str())),
     };
     let group = match &help {
         Some(help) => group.element(Level::HELP.message(help.as_str())),

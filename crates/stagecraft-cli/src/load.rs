@@ -61,11 +61,15 @@ pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
 /// Reads the file, and the variables that it is written with.
 fn read(path: &Path) -> anyhow::Result<Read> {
     // One byte more than a document may have: it says so itself, and where.
-    let bytes = read_bounded(path, 2 * 1024 * 1024).with_context(|| {
-        format!(
-            "cannot read {}: write one with `stagecraft init`, or name another by --config",
-            path.display()
-        )
+    let bytes = read_bounded(path, 2 * 1024 * 1024).map_err(|cause| {
+        let message = format!("cannot read {}", path.display());
+        let error = Error::new(ErrorKind::Config, message);
+        let error = if cause.kind() == std::io::ErrorKind::NotFound {
+            error.with_hint("write one with `stagecraft init`, or name another by --config")
+        } else {
+            error
+        };
+        error.with_source(cause)
     })?;
     let text = String::from_utf8(bytes)
         .with_context(|| format!("{} is not a text in UTF-8", path.display()))?;

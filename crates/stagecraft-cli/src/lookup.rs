@@ -46,13 +46,14 @@ impl ProjectLookup {
         let text = read_bounded(&self.directory.join(expand_home(path)), LENGTH_LIMIT)
             .map_err(|error| format!("cannot read it: {error}"))?;
         // The library would put variables into the values, by rules of its own.
-        let text = literal(&String::from_utf8(text).map_err(|_| NO_TEXT.to_owned())?);
+        let text = String::from_utf8(text).map_err(|_| NO_TEXT.to_owned())?;
+        let text = literal(text.strip_prefix('\u{feff}').unwrap_or(&text));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
             let (name, value) = entry.map_err(|error| match error {
                 dotenvy::Error::LineParse(line, _) => {
-                    let number = text.lines().position(|own| own == line);
+                    let number = text.lines().position(|own| own.contains(line.trim()));
                     let place = number.map_or(String::new(), |number| format!(" {}", number + 1));
-                    format!("line{place} of it is not `NAME=value`")
+                    format!("line{place} of it is not `NAME=value`; quote a value with spaces")
                 }
                 _ => NO_TEXT.to_owned(),
             })?;
@@ -115,9 +116,12 @@ impl ProjectLookup {
 #[async_trait]
 impl Lookup for ProjectLookup {
     fn get(&self, name: &str) -> Option<String> {
-        ProcessEnvironment
-            .get(name)
-            .or_else(|| self.file.get(name).cloned())
+        // What is set to nothing does not hide what the file says.
+        let own = ProcessEnvironment.get(name);
+        match (own, self.file.get(name)) {
+            (Some(own), _) if !own.is_empty() => Some(own),
+            (own, in_file) => in_file.cloned().or(own),
+        }
     }
 
     async fn read(&self, source: &SecretSource) -> Result<String> {

@@ -205,6 +205,48 @@ fn undeclared_environment_has_its_place_and_the_nearest_name() {
 }
 
 #[test]
+fn empty_files_are_told_as_such() {
+    for text in ["", "# nothing\n", "~\n"] {
+        let shown = refusal(text);
+        assert!(shown.contains("the file is empty"), "{text:?}: {shown}");
+    }
+}
+
+#[test]
+fn schema_lets_variables_stand_where_the_program_does() {
+    let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+        .args(["config", "schema"])
+        .env_clear()
+        .output()
+        .unwrap();
+    let schema: serde_json::Value = serde_json::from_slice(&output.stdout).unwrap();
+    let mut schemas = boon::Schemas::new();
+    let mut compiler = boon::Compiler::new();
+    compiler.add_resource("s.json", schema).unwrap();
+    let id = compiler.compile("s.json", &mut schemas).unwrap();
+    let file = |count: serde_json::Value, provider: &str| {
+        serde_json::json!({
+            "project": { "name": "${NAME}" },
+            "cloud": { "provider": provider, "providers": { "digitalocean": {
+                "token_env": "T",
+                "ssh_key_name": "k",
+                "hosts": { "prod": { "app": { "role": "app", "count": count } } },
+            } } },
+            "infra": { "bootstrap": { "docker": { "install_method": "${M:-apt}" } } },
+        })
+    };
+    for (value, is_valid) in [
+        (file("${COUNT}".into(), "digitalocean"), true),
+        (file(3.into(), "digitalocean"), true),
+        (file("three".into(), "digitalocean"), false),
+        (file(3.into(), "elsewhere"), false),
+        (serde_json::json!({ "project": { "name": "shop" } }), false),
+    ] {
+        assert_eq!(schemas.validate(&value, id).is_ok(), is_valid, "{value}");
+    }
+}
+
+#[test]
 fn line_of_an_error_is_right_after_any_line_break() {
     let shown = refusal("# a\r# b\nbogus: 1\n");
     assert!(shown.contains("bogus: 1"), "{shown}");

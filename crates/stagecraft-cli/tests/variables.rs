@@ -39,7 +39,10 @@ async fn values_come_from_the_process_the_env_file_and_defaults_in_this_order() 
     lab.variables.insert("REGION".to_owned(), String::new());
     let entry = first_entry(&lab).await;
     assert_eq!(entry["size"], "s-2vcpu-4gb", "{entry}");
-    assert_eq!(entry["region"], "nyc3");
+    // One that is set to nothing does not hide what the file says.
+    assert_eq!(entry["region"], "ams3");
+    std::fs::write(lab.directory.path().join("shop.env"), "COUNT=1\n").unwrap();
+    assert_eq!(first_entry(&lab).await["region"], "nyc3");
     lab.shutdown().await;
 }
 

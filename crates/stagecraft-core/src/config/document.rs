@@ -26,6 +26,8 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 /// How many brackets and braces may be open at a time. The YAML scanner looks at each of them
 /// again for each token, so that it would take minutes for a large file of nothing else.
 const BRACKET_LIMIT: usize = 1000;
+/// The longest message of a mistake, in characters.
+const MESSAGE_LIMIT: usize = 600;
 /// How many mistakes are told at once.
 const ERROR_LIMIT: usize = 100;
 /// How many bytes may be decoded to find further mistakes: the whole text each time.
@@ -255,6 +257,29 @@ impl Document {
         self.error_at(self.locate(path), &path.join("."), message, suggestion)
     }
 
+    /// An error about a key itself, not about what stands under it.
+    pub(super) fn key_error(
+        &self,
+        path: &[&str],
+        message: String,
+        suggestion: Option<String>,
+    ) -> ConfigError {
+        let at = self.locate_key(path).or_else(|| self.locate(path));
+        self.error_at(at, &path.join("."), message, suggestion)
+    }
+
+    fn locate_key(&self, path: &[&str]) -> Option<Location> {
+        let (last, above) = path.split_last()?;
+        let seed = KeyAt {
+            path: above,
+            key: last,
+        };
+        let error = seed
+            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
+            .err()?;
+        location(&error)
+    }
+
     fn locate(&self, path: &[&str]) -> Option<Location> {
         (0..=path.len())
             .rev()
@@ -334,7 +359,7 @@ impl Document {
             let line = lines(&self.text).nth(at.line.checked_sub(1)?)?;
             Some(blot_line(&line.chars().take(200).collect::<String>()))
         });
-        let message = self.without_secrets(message);
+        let message = shorten(self.without_secrets(message));
         ConfigError {
             file: self.file.clone(),
             location,
@@ -380,6 +405,17 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
         rest = Some(&text[end + width..]);
         Some(&text[..end])
     })
+}
+
+/// A message that repeats a long value, without its middle.
+fn shorten(message: String) -> String {
+    let length = message.chars().count();
+    if length <= MESSAGE_LIMIT {
+        return message;
+    }
+    let head: String = message.chars().take(MESSAGE_LIMIT * 2 / 3).collect();
+    let tail: String = message.chars().skip(length - MESSAGE_LIMIT / 4).collect();
+    format!("{head} ... {tail}")
 }
 
 fn collect_variables(value: &Value, found: &mut Vec<String>) {
@@ -462,6 +498,10 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
         Ok(None)
     }
 
+    fn visit_none<E>(self) -> Result<Option<T>, E> {
+        Ok(None)
+    }
+
     fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
         let mut found = None;
         while let Some(key) = map.next_key::<String>()? {
@@ -495,6 +535,96 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
             }
         }
         Ok(found)
+    }
+}
+
+/// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
+struct KeyAt<'p> {
+    path: &'p [&'p str],
+    key: &'p str,
+}
+
+impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for KeyAt<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping or a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let refused = if self.path.is_empty() {
+            Some(self.key)
+        } else {
+            None
+        };
+        while let Some(key) = map.next_key_seed(Key { refused })? {
+            if self.path.first() == Some(&key.as_str()) {
+                map.next_value_seed(KeyAt {
+                    path: &self.path[1..],
+                    key: self.key,
+                })?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
+            }
+        }
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let wanted: Option<usize> = self.path.first().and_then(|index| index.parse().ok());
+        for index in 0.. {
+            let more = if wanted == Some(index) {
+                items
+                    .next_element_seed(KeyAt {
+                        path: &self.path[1..],
+                        key: self.key,
+                    })?
+                    .is_some()
+            } else {
+                items.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// Reads a key, and fails on purpose at the refused one.
+struct Key<'p> {
+    refused: Option<&'p str>,
+}
+
+impl<'de> DeserializeSeed<'de> for Key<'_> {
+    type Value = String;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl Visitor<'_> for Key<'_> {
+    type Value = String;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
+        if self.refused == Some(key) {
+            Err(E::custom("here"))
+        } else {
+            Ok(key.to_owned())
+        }
     }
 }
 

@@ -234,11 +234,13 @@ impl Project {
             // Each is looked for in the file anew.
             if errors.len() < self.document.error_limit() && !known.contains(&name) {
                 let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
-                errors.push(self.document.error_with_suggestion(
-                    path,
-                    format!("unknown {what} `{name}`, known: {}", list.join(", ")),
-                    nearest(name, known.iter().copied()),
-                ));
+                let message = format!("unknown {what} `{name}`, known: {}", list.join(", "));
+                let near = nearest(name, known.iter().copied());
+                errors.push(if path.last() == Some(&name) {
+                    self.document.key_error(path, message, near)
+                } else {
+                    self.document.error_with_suggestion(path, message, near)
+                });
             }
         };
         let sections = [
@@ -333,8 +335,8 @@ mod tests {
             texts,
             [
                 "stagecraft.yml:2:13: cloud.provider: unknown cloud provider `digitalocaen`, known: `digitalocean` (did you mean `digitalocean`?)",
-                "stagecraft.yml:3:21: cloud.providers.aws: unknown cloud provider `aws`, known: `digitalocean`",
-                "stagecraft.yml:6:13: infra.bootstrap.dokcer: unknown key `dokcer`, known: `docker`, `network`, `ssh` (did you mean `docker`?)",
+                "stagecraft.yml:3:16: cloud.providers.aws: unknown cloud provider `aws`, known: `digitalocean`",
+                "stagecraft.yml:6:5: infra.bootstrap.dokcer: unknown key `dokcer`, known: `docker`, `network`, `ssh` (did you mean `docker`?)",
             ]
         );
     }

@@ -24,6 +24,7 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
         }
         json!({ "type": "object", "additionalProperties": false, "properties": properties })
     };
+    let ids = |kind: Kind| registry.ids(kind);
     let clouds = parts(Kind::Cloud, &[]);
     let networks = parts(Kind::Network, &[]);
     let steps = parts(Kind::Step, bootstrap);
@@ -33,12 +34,68 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
     for (key, providers) in [("cloud", clouds), ("network", networks)] {
         let mut own = section.clone();
         own["properties"]["providers"] = providers;
+        let kind = if key == "cloud" {
+            Kind::Cloud
+        } else {
+            Kind::Network
+        };
+        own["properties"]["provider"]["enum"] = json!(ids(kind));
         root["properties"][key] = own;
     }
     root["properties"]["infra"] = infra;
     root["properties"]["infra"]["properties"]["bootstrap"] = steps;
     root["$defs"] = Value::Object(defs);
+    // Without hosts there is nothing to do.
+    root["required"] = json!(["cloud"]);
+    allow_variables(&mut root);
     root
+}
+
+/// Lets a text with `${NAME}` stand where a number, a word or a pattern is wanted.
+fn allow_variables(schema: &mut Value) {
+    let Some(object) = schema.as_object_mut() else {
+        return;
+    };
+    for key in ["properties", "patternProperties", "$defs"] {
+        let children = object.get_mut(key).and_then(Value::as_object_mut);
+        for child in children.into_iter().flat_map(Map::values_mut) {
+            allow_variables(child);
+        }
+    }
+    for key in ["items", "additionalProperties"] {
+        if let Some(child) = object.get_mut(key) {
+            allow_variables(child);
+        }
+    }
+    let is_scalar = |word: &Value| {
+        matches!(
+            word.as_str(),
+            Some("integer" | "number" | "boolean" | "string" | "null")
+        )
+    };
+    let is_plain = match &object.get("type") {
+        Some(Value::Array(several)) => several.iter().all(is_scalar),
+        Some(one) => is_scalar(one) && *one != "null",
+        None => object.contains_key("oneOf") || object.contains_key("enum"),
+    };
+    let is_narrow = ["enum", "const", "oneOf", "pattern"]
+        .iter()
+        .any(|key| object.contains_key(*key))
+        || object
+            .get("type")
+            .is_some_and(|own| !own.to_string().contains("string"));
+    if is_plain && is_narrow {
+        let mut outer = Map::new();
+        for key in ["description", "default"] {
+            if let Some(value) = object.remove(key) {
+                outer.insert(key.to_owned(), value);
+            }
+        }
+        let own = std::mem::take(object);
+        let text = json!({ "type": "string", "pattern": r"\$\{" });
+        outer.insert("anyOf".to_owned(), json!([own, text]));
+        *object = outer;
+    }
 }
 
 /// Moves a schema's own definitions to the root, under names that no other part has.

@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
         direct: &[
             "stagecraft-core",
             "async-trait",
+            "jiff",
             "reqwest",
             "rustls",
             "schemars",
@@ -109,7 +110,13 @@ const RULES: &[Rule] = &[
     },
     Rule {
         name: "stagecraft-engine",
-        direct: &["stagecraft-core", "infra-bootstrap", "serde", "tokio"],
+        direct: &[
+            "stagecraft-core",
+            "infra-bootstrap",
+            "async-trait",
+            "serde",
+            "tokio",
+        ],
         never: &[
             "russh",
             "reqwest",

@@ -268,6 +268,11 @@ impl Bootstrap {
                 "the login is not root, which changes to a host need",
             ));
         }
+        if let Err(error) = run.before_write().await {
+            return StepOutcome::Skipped {
+                reason: error.to_string(),
+            };
+        }
         run.emit(Event::StepStarted {
             host: context.name.clone(),
             step: step.id().to_owned(),

@@ -4,7 +4,8 @@ use std::future::Future;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use reqwest::header::RETRY_AFTER;
+use jiff::fmt::rfc2822::DateTimeParser;
+use reqwest::header::{DATE, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
@@ -202,6 +203,35 @@ impl Client {
         Ok(value)
     }
 
+    /// As [`post_once`](Self::post_once), with the time of the answer.
+    pub(crate) async fn dated_once<T: DeserializeOwned>(
+        &self,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<Dated<T>, ApiError> {
+        let request = self.request(Method::POST, path).json(body);
+        self.decode_dated(self.send(request).await?).await
+    }
+
+    /// Reads or replaces one thing, with the time of the answer. Repeated on failures that may
+    /// pass.
+    pub(crate) async fn dated<T: DeserializeOwned>(
+        &self,
+        run: &Run,
+        method: Method,
+        path: &str,
+        body: Option<&impl Serialize>,
+    ) -> Result<Dated<T>, ApiError> {
+        self.repeat(run, &format!("{method} {path}"), || async {
+            let mut request = self.request(method.clone(), path);
+            if let Some(body) = body {
+                request = request.json(body);
+            }
+            self.decode_dated(self.send(request).await?).await
+        })
+        .await
+    }
+
     /// Deletes something. What is already gone counts as deleted, so this may be repeated.
     pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
         let result = self
@@ -247,6 +277,21 @@ impl Client {
                 .map(|id| shorten(&self.without_token(&id), 100)),
             retry_after,
         })
+    }
+
+    async fn decode_dated<T: DeserializeOwned>(
+        &self,
+        response: Response,
+    ) -> Result<Dated<T>, ApiError> {
+        let text = response.headers().get(DATE);
+        let date = text
+            .and_then(|value| {
+                let text = value.to_str().ok()?;
+                DateTimeParser::new().parse_timestamp(text).ok()
+            })
+            .map(jiff::Timestamp::as_second);
+        let (body, _) = self.decode(response).await?;
+        Ok(Dated { body, date })
     }
 
     async fn decode<T: DeserializeOwned>(
@@ -385,6 +430,13 @@ async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
         }
     }
     Ok(body)
+}
+
+/// An answer, and when it was given by the API's clock: seconds since 1970, if it says so.
+#[derive(Debug)]
+pub(crate) struct Dated<T> {
+    pub(crate) body: T,
+    pub(crate) date: Option<i64>,
 }
 
 fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {

@@ -56,6 +56,9 @@ pub struct DigitalOceanConfig {
     /// How often the API is asked while hosts come and go, and for how long.
     #[serde(default)]
     pub poll: PollConfig,
+    /// How runs that work on the same environment are kept apart.
+    #[serde(default)]
+    pub lease: LeaseConfig,
 }
 
 /// One entry under `hosts.<environment>`.
@@ -119,6 +122,28 @@ impl Default for PollConfig {
             deadline: Duration::from_mins(10).into(),
             // "A couple of seconds" were seen (digitalocean/api-v2#202); twice that is waited.
             list_lag: Duration::from_secs(4).into(),
+        }
+    }
+}
+
+/// How runs that work on the same environment are kept apart. Durations have a unit.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct LeaseConfig {
+    /// How often a run shows that it lives. Default: 20 s.
+    pub interval: ConfigDuration,
+    /// The time without a sign after which a run on another machine counts as gone. At least
+    /// twice the interval. Default: 90 s.
+    pub expiry: ConfigDuration,
+}
+
+impl Default for LeaseConfig {
+    fn default() -> Self {
+        Self {
+            interval: Duration::from_secs(20).into(),
+            // Longer than a beat, a request that hangs until its end (30 s), and its repetition.
+            expiry: Duration::from_secs(90).into(),
         }
     }
 }
@@ -212,6 +237,7 @@ impl DigitalOceanConfig {
             sizes: None,
             hosts: UniqueMap::default(),
             poll: PollConfig::default(),
+            lease: LeaseConfig::default(),
         }
     }
 
@@ -312,14 +338,22 @@ impl DigitalOceanConfig {
         if self.hosts.is_empty() {
             problems.push(Problem::new(&["hosts"], "hosts configuration is required"));
         }
-        for (key, value) in [
-            ("interval", self.poll.interval),
-            ("deadline", self.poll.deadline),
-            ("list_lag", self.poll.list_lag),
+        for (block, key, value) in [
+            ("poll", "interval", self.poll.interval),
+            ("poll", "deadline", self.poll.deadline),
+            ("poll", "list_lag", self.poll.list_lag),
+            ("lease", "interval", self.lease.interval),
+            ("lease", "expiry", self.lease.expiry),
         ] {
             if value.get().is_zero() {
-                problems.push(Problem::new(&["poll", key], "must be longer than zero"));
+                problems.push(Problem::new(&[block, key], "must be longer than zero"));
             }
+        }
+        if self.lease.expiry.get() < self.lease.interval.get() * 2 {
+            problems.push(Problem::new(
+                &["lease", "expiry"],
+                "must be at least twice lease.interval",
+            ));
         }
         problems
     }

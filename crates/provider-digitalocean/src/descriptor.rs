@@ -17,7 +17,7 @@ pub static DESCRIPTOR: Descriptor = Descriptor {
     version: env!("CARGO_PKG_VERSION"),
     is_experimental: false,
     is_default_step: false,
-    capabilities: &["multi_create", "host_key_pins", "prices"],
+    capabilities: &["multi_create", "host_key_pins", "lease", "prices"],
     schema: || schemars::schema_for!(DigitalOceanConfig),
     effective,
     build: Build::Cloud(build),

@@ -160,7 +160,7 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
     match kind {
         ErrorKind::Unauthorized => Some("check that the token is whole and has not expired"),
         ErrorKind::Forbidden => Some(
-            "the token lacks a scope: Stagecraft needs droplet, tag, ssh_key, sizes and account access",
+            "the token lacks a scope: Stagecraft needs droplet, firewall, tag, ssh_key, sizes and account access",
         ),
         ErrorKind::RateLimited => Some("wait a minute, or see what else uses this token"),
         ErrorKind::Unavailable => Some("run the command again: it goes on where it stopped"),

@@ -7,12 +7,13 @@ mod config;
 mod descriptor;
 mod error;
 mod facts;
+mod lease;
 mod preflight;
 mod provider;
 mod user_data;
 mod wire;
 
-pub use config::{DigitalOceanConfig, HostConfig, PollConfig};
+pub use config::{DigitalOceanConfig, HostConfig, LeaseConfig, PollConfig};
 #[cfg(feature = "yaml")]
 pub use descriptor::DESCRIPTOR;
 pub use provider::DigitalOcean;

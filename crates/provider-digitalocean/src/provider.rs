@@ -6,8 +6,8 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind,
-    Finding, Host, HostSink, HostSpec, InfraPlan, PlanMode, PlanRequest, ProjectName, Result, Run,
-    SecretSource, plan_hosts, tags,
+    Finding, Host, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode, PlanRequest,
+    ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -15,15 +15,17 @@ use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
+use crate::lease::Own;
 use crate::{facts, preflight};
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]
 pub struct DigitalOcean {
-    config: DigitalOceanConfig,
+    pub(crate) config: DigitalOceanConfig,
     declared: Declared,
     token: SecretSource,
-    project: Option<ProjectName>,
+    pub(crate) project: Option<ProjectName>,
+    pub(crate) own: Own,
     seen: Mutex<Seen>,
 }
 
@@ -65,12 +67,13 @@ impl DigitalOcean {
             token: config.token().expect("it was checked with the rest"),
             config,
             project,
+            own: Own::default(),
             seen: Mutex::default(),
         })
     }
 
     /// Token and address are read from each run anew, so that each blots the token out.
-    async fn client(&self, run: &Run) -> Result<Client> {
+    pub(crate) async fn client(&self, run: &Run) -> Result<Client> {
         Client::new(run, &self.token, &self.config).await
     }
 
@@ -193,5 +196,9 @@ impl CloudProvider for DigitalOcean {
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));
         Ok(hosts)
+    }
+
+    fn lease(&self) -> Option<&dyn LeaseProvider> {
+        Some(self)
     }
 }

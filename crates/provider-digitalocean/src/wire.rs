@@ -79,6 +79,7 @@ page!(DropletsPage, droplets, Droplet);
 page!(SizesPage, sizes, Size);
 page!(KeysPage, ssh_keys, SshKey);
 page!(TagsPage, tags, Tag);
+page!(FirewallsPage, firewalls, Firewall);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tag {
@@ -198,4 +199,42 @@ pub(crate) struct ErrorBody {
     pub(crate) error: String,
     #[serde(default)]
     pub(crate) request_id: Option<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct FirewallEnvelope {
+    pub(crate) firewall: Firewall,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Firewall {
+    pub(crate) id: String,
+    pub(crate) name: String,
+    #[serde(default)]
+    pub(crate) created_at: String,
+    #[serde(default)]
+    pub(crate) inbound_rules: Vec<FirewallRule>,
+}
+
+/// A create, or a replacement of all that a firewall has.
+#[derive(Debug, Serialize)]
+pub(crate) struct NewFirewall {
+    pub(crate) name: String,
+    pub(crate) inbound_rules: Vec<FirewallRule>,
+}
+
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct FirewallRule {
+    #[serde(default)]
+    pub(crate) protocol: String,
+    #[serde(default)]
+    pub(crate) ports: String,
+    #[serde(default)]
+    pub(crate) sources: Targets,
+}
+
+#[derive(Debug, Default, Deserialize, Serialize)]
+pub(crate) struct Targets {
+    #[serde(default)]
+    pub(crate) addresses: Vec<String>,
 }

@@ -7,11 +7,12 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use provider_digitalocean::core::config::{ConfigBlock, Document};
 use provider_digitalocean::core::{
     ApplyReport, ApprovedPlan, CloudProvider, Confirmation, Error, ErrorKind, Event, EventSink,
-    Finding, Host, HostSink, PlanMode, PlanRequest, Retry, Run,
+    Finding, Holder, Host, HostSink, Marker, PlanMode, PlanRequest, Retry, Run,
 };
 use provider_digitalocean::{DigitalOcean, DigitalOceanConfig};
 use serde_json::{Value, json};
@@ -611,4 +612,29 @@ async fn answer_that_repeats_the_token_does_not_spread_it() {
         let told = format!("{error:?} {:?} {:?}", error.chain(), error.context());
         assert!(!told.contains("0123456789abcdef"), "{told}");
     }
+}
+
+#[tokio::test]
+async fn beat_of_a_marker_that_is_gone_tells_that_another_run_works() {
+    let api = Api::start(vec![]).await;
+    Mock::given(path("/v2/firewalls/f-1"))
+        .respond_with(ResponseTemplate::new(404).set_body_json(json!({"id": "not_found"})))
+        .expect(1..)
+        .mount(&api.server)
+        .await;
+    let marker = Marker {
+        id: "f-1".to_owned(),
+        holder: Some(Holder::new("laptop", 42, "up").unwrap()),
+        since: "2026-11-01T12:00:00Z".to_owned(),
+        idle: None,
+        expiry: Duration::from_secs(90),
+    };
+    let lease = api.provider.lease().unwrap();
+    let environment = "staging".parse().unwrap();
+    let error = lease
+        .beat(&api.run, &environment, &marker)
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Locked);
+    assert!(error.to_string().contains("'staging'"), "{error}");
 }

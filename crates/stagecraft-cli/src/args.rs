@@ -22,9 +22,9 @@ use stagecraft_core::{EnvironmentName, Lookup};
   stagecraft infra down --env staging           delete the environment's hosts
 
 Exit codes: 0 done or nothing to do, 1 configuration or usage, 2 cloud provider,
-3 bootstrap, 4 network provider, 6 the saved plan is stale, 7 refused by a guard,
-10 some hosts failed, 20 changes are pending (only with --detailed-exitcode),
-130 interrupted."
+3 bootstrap, 4 network provider, 5 locked by another run, 6 the saved plan is stale,
+7 refused by a guard, 10 some hosts failed, 20 changes are pending (only with
+--detailed-exitcode), 130 interrupted."
 )]
 pub(crate) struct Cli {
     #[command(flatten)]
@@ -213,6 +213,16 @@ Safe to repeat, and to go on with after it was interrupted or killed.")]
     Down(DownArgs),
     /// List the environment's hosts
     Hosts,
+    /// Break the lease that a run left behind
+    #[command(after_help = "Examples:
+  stagecraft infra unlock --env staging --dry-run           who has the lease
+  stagecraft infra unlock --env staging                     asks for the environment's name
+  stagecraft infra unlock --env staging --confirm staging   for scripts
+
+Seldom needed: the next run takes over by itself from a run of the same machine that has
+ended, and from one elsewhere that has shown no sign of life for lease.expiry.
+Exit code 7: the holder may be alive. If it is, it notices before its next write.")]
+    Unlock(UnlockArgs),
 }
 
 #[derive(Debug, Args)]
@@ -246,6 +256,16 @@ pub(crate) struct DownArgs {
     /// Confirm by the environment's name instead of being asked
     #[arg(long, value_name = "ENV")]
     pub(crate) confirm: Option<String>,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct UnlockArgs {
+    /// Confirm by the environment's name instead of being asked
+    #[arg(long, value_name = "ENV")]
+    pub(crate) confirm: Option<String>,
+    /// Break the lease although its holder may be alive
+    #[arg(long)]
+    pub(crate) force: bool,
 }
 
 #[derive(Debug, Args)]

@@ -18,6 +18,8 @@ pub(crate) enum Exit {
     Bootstrap,
     /// 4: every host failed at the network provider.
     Network,
+    /// 5: another run works on the environment.
+    Locked,
     /// 6: a saved plan is stale.
     Stale,
     /// 7: a guard refused.
@@ -40,6 +42,7 @@ impl Exit {
             Self::Cloud => 2,
             Self::Bootstrap => 3,
             Self::Network => 4,
+            Self::Locked => 5,
             Self::Stale => 6,
             Self::Guard => 7,
             Self::Partial => 10,
@@ -54,6 +57,7 @@ impl Exit {
         match error.kind() {
             ErrorKind::Config | ErrorKind::SecretMissing => Self::Usage,
             ErrorKind::Guard => Self::Guard,
+            ErrorKind::Locked => Self::Locked,
             ErrorKind::Stale => Self::Stale,
             ErrorKind::Cancelled => Self::Interrupted,
             _ => Self::Cloud,
@@ -69,6 +73,7 @@ impl From<Outcome> for Exit {
             Outcome::BootstrapFailed => Self::Bootstrap,
             Outcome::NetworkFailed => Self::Network,
             Outcome::Interrupted => Self::Interrupted,
+            Outcome::Locked => Self::Locked,
             Outcome::Partial => Self::Partial,
         }
     }

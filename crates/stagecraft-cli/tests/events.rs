@@ -83,7 +83,8 @@ async fn errors_before_and_after_the_plan_are_results() {
 
     let unconfirmed = lab.run(&["infra", "up", "-o", "json"]).await;
     let lines = contract.lines(unconfirmed.expect_code(7));
-    assert_eq!(lines.first().unwrap()["event"], "planned");
+    assert_eq!(lines[0]["event"], "lease_taken");
+    assert_eq!(lines[1]["event"], "planned");
     assert_eq!(unconfirmed.result()["error"]["kind"], "guard");
 
     let usage = lab.run(&["infra", "up", "--yess", "-o", "json"]).await;

@@ -283,8 +283,16 @@ const ROWS: &[Row] = &[
     ),
 ];
 
-/// Keys that set a pause, which no text tells, with the test here that shows it.
+/// Keys that set a pause, which no text tells, with the test that shows it.
 const PAUSES: &[(&str, &str)] = &[
+    (
+        "cloud.providers.digitalocean.lease.expiry",
+        "interval_and_expiry_of_the_file_have_an_effect",
+    ),
+    (
+        "cloud.providers.digitalocean.lease.interval",
+        "interval_and_expiry_of_the_file_have_an_effect",
+    ),
     (
         "cloud.providers.digitalocean.poll.interval",
         "poll_interval_is_the_pause_between_two_lists",
@@ -309,7 +317,7 @@ fn every_key_of_the_schema_has_a_row() {
         .collect();
     let rows = ROWS.iter().map(|row| row.key);
     let pauses = PAUSES.iter().map(|(key, test)| {
-        let source = include_str!("keys.rs");
+        let source = concat!(include_str!("keys.rs"), include_str!("lease.rs"));
         assert!(source.contains(&format!("async fn {test}()")), "{test}");
         *key
     });

@@ -6,6 +6,7 @@ use serde::Serialize;
 use crate::approval::ApprovedPlan;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostSpec};
+use crate::lease::LeaseProvider;
 use crate::name::{EnvironmentName, HostId, HostName};
 use crate::plan::{CloudFacts, HostRef, InfraPlan, PlanRequest};
 use crate::run::Run;
@@ -71,6 +72,14 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     ///
     /// The provider's own, by kind.
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>>;
+
+    /// The ability to keep two runs apart, if the cloud has one.
+    ///
+    /// A provider that has it calls [`Run::before_write`] before each write of
+    /// [`apply`](Self::apply).
+    fn lease(&self) -> Option<&dyn LeaseProvider> {
+        None
+    }
 }
 
 /// Takes hosts that are ready. Must neither block nor fail.

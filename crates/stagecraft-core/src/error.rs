@@ -40,6 +40,8 @@ pub enum ErrorKind {
     CommandFailed,
     /// A guard refused the operation.
     Guard,
+    /// Another run works on the same environment.
+    Locked,
     /// A saved plan does not hold any more. Nothing was done.
     Stale,
     /// This provider or version cannot do that.

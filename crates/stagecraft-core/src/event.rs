@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use crate::name::HostName;
+use crate::name::{EnvironmentName, HostName};
 use crate::outcome::StepOutcome;
 
 /// Something that happened in a run.
@@ -14,6 +14,36 @@ use crate::outcome::StepOutcome;
 /// what becomes of a new one. Programs read the CLI's own types, never these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
+    /// From now on this run is the only one that works on the environment.
+    LeaseTaken {
+        /// The environment.
+        environment: EnvironmentName,
+        /// The random id of this run.
+        run: String,
+    },
+    /// The lease of a run that is gone is being removed, to take it.
+    LeaseTakenOver {
+        /// The environment.
+        environment: EnvironmentName,
+        /// Who held it, and since when.
+        holder: String,
+        /// How it is known that it is gone.
+        reason: String,
+    },
+    /// Another run has the lease now. This one writes nothing any more.
+    LeaseLost {
+        /// The environment.
+        environment: EnvironmentName,
+        /// Who has it now, if that could be read.
+        holder: Option<String>,
+    },
+    /// The lease could not be given back. It expires by itself.
+    LeaseLeft {
+        /// The environment.
+        environment: EnvironmentName,
+        /// Why.
+        reason: String,
+    },
     /// A create request for these hosts is about to be sent.
     HostsRequested {
         /// The hosts of the request.

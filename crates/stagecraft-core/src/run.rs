@@ -11,6 +11,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventSink, NoEvents};
+use crate::lease::WriteGuard;
 use crate::name::HostName;
 use crate::secret::SecretSource;
 
@@ -54,6 +55,7 @@ pub struct PollPolicy {
 pub struct Run {
     shared: Arc<Shared>,
     cancel: CancellationToken,
+    guard: Option<Arc<dyn WriteGuard>>,
 }
 
 #[derive(Debug)]
@@ -83,6 +85,7 @@ impl Run {
                 read: tokio::sync::Mutex::default(),
             }),
             cancel: CancellationToken::new(),
+            guard: None,
         }
     }
 
@@ -96,16 +99,53 @@ impl Run {
         &self.cancel
     }
 
-    /// Fails if the run was cancelled. Called before every write.
+    /// Fails if the run was cancelled, or has lost its lease. Never asks anybody.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`].
+    /// [`ErrorKind::Cancelled`], [`ErrorKind::Locked`].
     pub fn check(&self) -> Result<()> {
-        if self.cancel.is_cancelled() {
-            Err(Error::cancelled())
-        } else {
-            Ok(())
+        match self.lost() {
+            Some(error) => Err(error),
+            None if self.cancel.is_cancelled() => Err(Error::cancelled()),
+            None => Ok(()),
+        }
+    }
+
+    /// Fails if the next write must not be sent. Called before every batch of writes; asks the
+    /// cloud only if the lease might be gone, for example after the machine was suspended.
+    ///
+    /// # Errors
+    ///
+    /// As [`check`](Self::check), and what the guard of the run fails with.
+    pub async fn before_write(&self) -> Result<()> {
+        self.check()?;
+        match &self.guard {
+            Some(guard) => guard.check().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Why the run may write no more, if another one has taken its lease.
+    pub fn lost(&self) -> Option<Error> {
+        self.guard.as_ref().and_then(|guard| guard.lost())
+    }
+
+    /// The same run, which is cancelled with this one; cancelling it leaves this one alone.
+    #[must_use]
+    pub fn child(&self) -> Self {
+        Self {
+            cancel: self.cancel.child_token(),
+            ..self.clone()
+        }
+    }
+
+    /// The same run, cancelled together with this one, with a guard before its writes.
+    #[must_use]
+    pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
+        Self {
+            guard: Some(guard),
+            ..self.clone()
         }
     }
 
@@ -117,6 +157,7 @@ impl Run {
         Self {
             shared: Arc::clone(&self.shared),
             cancel: CancellationToken::new(),
+            guard: self.guard.clone(),
         }
     }
 
@@ -188,14 +229,14 @@ impl Run {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Cancelled`].
+    /// [`ErrorKind::Cancelled`], [`ErrorKind::Locked`].
     #[expect(
         clippy::disallowed_methods,
         reason = "this is the one place that sleeps"
     )]
     pub async fn sleep(&self, duration: Duration) -> Result<()> {
         tokio::select! {
-            () = self.cancel.cancelled() => Err(Error::cancelled()),
+            () = self.cancel.cancelled() => Err(self.lost().unwrap_or_else(Error::cancelled)),
             () = tokio::time::sleep(duration) => Ok(()),
         }
     }

@@ -19,6 +19,7 @@ pub struct DownReport {
     /// What became of the network's own entries, by host.
     pub forgotten: Vec<Forgotten>,
     interrupted: bool,
+    locked: bool,
 }
 
 /// What became of one node in the network's own list.
@@ -46,7 +47,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`ErrorKind::Guard`](stagecraft_core::ErrorKind::Guard) if the confirmation is for
-    /// another environment. Nothing was written then.
+    /// another environment, [`ErrorKind::Locked`](stagecraft_core::ErrorKind::Locked) if the
+    /// lease is gone. Nothing was written then.
     pub async fn down(
         &self,
         run: &Run,
@@ -55,6 +57,7 @@ impl Engine {
     ) -> Result<DownReport> {
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::destroy(plan, &facts.account, &facts.endpoint, confirmation)?;
+        run.before_write().await?;
         let apply = self.cloud.apply(run, &approved, &NoHosts).await;
         let forgotten = self.forget(run, approved.plan(), &apply).await;
         Ok(DownReport {
@@ -62,6 +65,7 @@ impl Engine {
             apply,
             forgotten,
             interrupted: run.cancellation().is_cancelled(),
+            locked: run.lost().is_some(),
         })
     }
 
@@ -95,6 +99,8 @@ impl DownReport {
     pub fn outcome(&self) -> Outcome {
         if self.apply.is_complete() {
             Outcome::Done
+        } else if self.locked {
+            Outcome::Locked
         } else if self.interrupted {
             Outcome::Interrupted
         } else if self.apply.deleted.is_empty() {

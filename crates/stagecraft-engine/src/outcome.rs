@@ -20,6 +20,8 @@ pub enum Outcome {
     NetworkFailed,
     /// The run was interrupted before it was done.
     Interrupted,
+    /// Another run took over the environment before it was done.
+    Locked,
 }
 
 impl Outcome {

@@ -25,6 +25,7 @@ pub struct UpReport {
     /// What became of each host, by name. Empty if there is no bootstrap.
     pub hosts: Vec<HostReport>,
     interrupted: bool,
+    locked: bool,
 }
 
 impl Engine {
@@ -36,10 +37,12 @@ impl Engine {
     /// # Errors
     ///
     /// [`ErrorKind::Guard`] if hosts differ or have doubles, [`ErrorKind::Rejected`] with all
-    /// findings, [`ErrorKind::SecretMissing`]. In all of them nothing was written.
+    /// findings, [`ErrorKind::SecretMissing`], [`ErrorKind::Locked`] if the lease is gone. In
+    /// all of them nothing was written.
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
         guard(&planned, options)?;
         self.check_secrets(run, &planned).await?;
+        run.before_write().await?;
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint)?;
         let (queue, hosts) = Fleet::queue();
@@ -63,6 +66,7 @@ impl Engine {
             apply,
             hosts,
             interrupted: run.cancellation().is_cancelled(),
+            locked: run.lost().is_some(),
         })
     }
 
@@ -96,6 +100,9 @@ impl UpReport {
         let in_cloud = self.apply.failed.len() + self.apply.not_tried.len();
         if in_cloud == 0 && failures.is_empty() {
             return Outcome::Done;
+        }
+        if self.locked {
+            return Outcome::Locked;
         }
         if self.interrupted {
             return Outcome::Interrupted;

@@ -10,6 +10,7 @@ pub(crate) mod connection;
 mod create;
 mod droplets;
 mod error;
+mod firewalls;
 mod gate;
 mod page;
 mod tags;
@@ -62,6 +63,16 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
             get(actions::get_of_droplet),
         )
         .route("/v2/actions/{action}", get(actions::get))
+        .route(
+            "/v2/firewalls",
+            get(firewalls::list).post(firewalls::create),
+        )
+        .route(
+            "/v2/firewalls/{id}",
+            get(firewalls::get)
+                .put(firewalls::replace)
+                .delete(firewalls::delete),
+        )
         .route("/v2/tags", get(tags::list).post(tags::create))
         .route("/v2/tags/{tag}", get(tags::get).delete(tags::delete))
         .route(

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod catalog;
 pub(crate) mod droplet;
+pub(crate) mod firewall;
 pub(crate) mod journal;
 pub(crate) mod keys;
 pub(crate) mod life;
@@ -25,6 +26,7 @@ use crate::fault::Faults;
 use crate::knobs::Knobs;
 use actions::Actions;
 use droplet::Droplet;
+use firewall::Firewalls;
 use journal::Journal;
 use keys::Keys;
 use rate::Rate;
@@ -53,6 +55,7 @@ pub(crate) struct State {
     pub(crate) keys: Keys,
     pub(crate) tags: Tags,
     pub(crate) actions: Actions,
+    pub(crate) firewalls: Firewalls,
     pub(crate) droplets: BTreeMap<u64, Droplet>,
     /// Stand-ins armed to fail, by host name and program.
     pub(crate) armed: BTreeMap<(String, String), ArmedFailure>,

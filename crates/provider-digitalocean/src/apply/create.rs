@@ -79,6 +79,8 @@ impl Apply<'_> {
         let settled = self.since + self.poll.list_lag.get();
         let remaining = settled.saturating_duration_since(Instant::now());
         settle(self.run, self.poll, remaining).await?;
+        // Before anything is adopted: who has lost the lease leaves it to its new holder.
+        self.run.before_write().await?;
         self.hosts().await
     }
 
@@ -131,7 +133,7 @@ impl Apply<'_> {
                     );
                     return fail_entries(self.run, &missing, &answer, report);
                 }
-                Err(SendError::Key(error)) => {
+                Err(SendError::Before(error)) => {
                     return fail_entries(self.run, &missing, &error, report);
                 }
                 Err(SendError::Api(error)) => error,
@@ -220,7 +222,7 @@ impl Apply<'_> {
 
     /// Sends one create for identical hosts, with a fresh host key and its tag.
     async fn send_create(&self, entries: &[&CreateEntry]) -> Result<CreatedDroplets, SendError> {
-        let key = HostKey::generate().map_err(SendError::Key)?;
+        let key = HostKey::generate().map_err(SendError::Before)?;
         let first = entries[0];
         let host_key_tag = key.fingerprint().tag();
         let user_data = user_data(&key);
@@ -239,6 +241,7 @@ impl Apply<'_> {
             tags,
             user_data: user_data.expose_secret(),
         };
+        self.run.before_write().await.map_err(SendError::Before)?;
         self.run.emit(Event::HostsRequested {
             hosts: entries
                 .iter()
@@ -289,8 +292,8 @@ impl Apply<'_> {
 /// Why a create could not be sent, or what came back.
 #[derive(Debug)]
 enum SendError {
-    /// No host key could be made.
-    Key(Error),
+    /// No host key could be made, or the lease is gone. Nothing was sent.
+    Before(Error),
     Api(ApiError),
 }
 

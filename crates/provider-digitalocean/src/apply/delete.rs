@@ -133,6 +133,7 @@ impl Apply<'_> {
                 "it no longer bears the tags of this environment",
             ));
         }
+        self.run.before_write().await?;
         let path = format!("/v2/droplets/{}", host.id);
         match self.client.delete(self.run, &path).await {
             Ok(()) => {

@@ -165,3 +165,20 @@ fn token_in_place_of_its_variables_name_is_refused() {
         );
     }
 }
+
+#[test]
+fn lease_expires_no_sooner_than_after_two_intervals() {
+    let lease = |lease: &str| {
+        problems(&format!(
+            "{BASE}lease: {lease}\nhosts:\n  prod:\n    a: {{ role: app }}\n"
+        ))
+    };
+    assert_eq!(
+        lease("{ interval: 20s, expiry: 39s }"),
+        ["lease.expiry: must be at least twice lease.interval"]
+    );
+    assert_eq!(
+        lease("{ interval: 0s }"),
+        ["lease.interval: must be longer than zero"]
+    );
+}

@@ -1,7 +1,8 @@
-//! `stagecraft infra`: plan, up, down, hosts.
+//! `stagecraft infra`: plan, up, down, hosts, unlock.
 
 mod down;
 mod saved;
+mod unlock;
 mod up;
 
 use stagecraft_core::{PlanMode, PlanRequest, SavedPlan};
@@ -22,6 +23,7 @@ pub(super) async fn run(
         InfraCommand::Plan(args) => plan(global, args, output).await,
         InfraCommand::Up(args) => up::run(global, args, output).await,
         InfraCommand::Down(args) => down::run(global, args, output).await,
+        InfraCommand::Unlock(args) => unlock::run(global, args, output).await,
         InfraCommand::Hosts => hosts(global, output).await,
     }
 }

@@ -7,6 +7,17 @@ use crate::output::{GREEN, RED, RESET, YELLOW};
 /// An event as a person reads it.
 pub(crate) fn event_line(event: &Event) -> String {
     match event {
+        Event::LeaseTaken { environment, .. } => format!("lease of {environment} taken"),
+        Event::LeaseTakenOver { holder, reason, .. } => {
+            format!("{YELLOW}lease taken over{RESET} from {holder}: {reason}")
+        }
+        Event::LeaseLost { holder, .. } => format!(
+            "{RED}lease lost{RESET}: {}",
+            holder.as_deref().unwrap_or("it was broken")
+        ),
+        Event::LeaseLeft { reason, .. } => {
+            format!("{YELLOW}lease left behind{RESET}, it expires by itself: {reason}")
+        }
         Event::HostsRequested { hosts } => format!("create {}", join(hosts)),
         Event::HostAccepted { host, id, adopted } => {
             let how = if *adopted { "found" } else { "accepted" };

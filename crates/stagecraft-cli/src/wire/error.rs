@@ -64,6 +64,8 @@ pub(crate) enum ErrorKind {
     CommandFailed,
     /// A guard refused the operation.
     Guard,
+    /// Another run works on the same environment.
+    Locked,
     /// A saved plan does not hold any more: the causes are what has changed. Nothing was done.
     Stale,
     /// This provider or version cannot do that.
@@ -149,6 +151,7 @@ impl From<core::ErrorKind> for ErrorKind {
             core::ErrorKind::HostKey => Self::HostKey,
             core::ErrorKind::CommandFailed => Self::CommandFailed,
             core::ErrorKind::Guard => Self::Guard,
+            core::ErrorKind::Locked => Self::Locked,
             core::ErrorKind::Stale => Self::Stale,
             core::ErrorKind::Unsupported => Self::Unsupported,
         }

@@ -16,6 +16,36 @@ use super::step::StepOutcome;
 pub(crate) enum Event {
     /// The plan was made. Nothing was written yet.
     Planned(Planned),
+    /// From now on this run is the only one that works on the environment.
+    LeaseTaken {
+        /// The environment.
+        environment: String,
+        /// The random id of this run, which others are told that meet the lease.
+        run: String,
+    },
+    /// The lease of a run that is gone is removed, to be taken.
+    LeaseTakenOver {
+        /// The environment.
+        environment: String,
+        /// Who held it, and since when, in one line.
+        holder: String,
+        /// How it is known that it is gone.
+        reason: String,
+    },
+    /// Another run has the lease now. This one writes nothing any more.
+    LeaseLost {
+        /// The environment.
+        environment: String,
+        /// Who has it now, in one line, if that could be read.
+        holder: Option<String>,
+    },
+    /// The lease could not be given back. It expires by itself.
+    LeaseLeft {
+        /// The environment.
+        environment: String,
+        /// Why.
+        reason: String,
+    },
     /// A create request for these hosts is about to be sent.
     HostsRequested {
         /// The names of the hosts.
@@ -116,6 +146,33 @@ pub(crate) enum Event {
 impl From<core::Event> for Event {
     fn from(event: core::Event) -> Self {
         match event {
+            core::Event::LeaseTaken { environment, run } => Self::LeaseTaken {
+                environment: environment.into(),
+                run,
+            },
+            core::Event::LeaseTakenOver {
+                environment,
+                holder,
+                reason,
+            } => Self::LeaseTakenOver {
+                environment: environment.into(),
+                holder,
+                reason,
+            },
+            core::Event::LeaseLost {
+                environment,
+                holder,
+            } => Self::LeaseLost {
+                environment: environment.into(),
+                holder,
+            },
+            core::Event::LeaseLeft {
+                environment,
+                reason,
+            } => Self::LeaseLeft {
+                environment: environment.into(),
+                reason,
+            },
             core::Event::HostsRequested { hosts } => Self::HostsRequested {
                 hosts: hosts.into_iter().map(String::from).collect(),
             },

@@ -12,6 +12,7 @@ use serde_json::{Value, json};
 use stagecraft_core as core;
 use stagecraft_core::config::{Location, Origin};
 use stagecraft_core::{EnvironmentName, HostName, RoleName};
+use stagecraft_engine::LeaseState;
 
 use super::document::{
     ConfigDocument, ConfigEnvironment, HostsDocument, InitDocument, PlanDocument, Provider,
@@ -20,7 +21,7 @@ use super::document::{
 use super::event::Event;
 use super::line::Lines;
 use super::plan::Planned;
-use super::result::{Body, DownResult, DryRunResult, Outcome, Result, UpResult};
+use super::result::{Body, DownResult, DryRunResult, Outcome, Result, UnlockResult, UpResult};
 use super::setting::{Setting, ShowDocument, WhyDocument};
 
 /// The moment at which all examples happen: 1 November 2026, noon.
@@ -47,7 +48,26 @@ fn internal() -> Vec<core::Event> {
     let host = host_name();
     let id = || ID.to_owned();
     let step = || "docker".to_owned();
+    let environment = || plan().environment;
+    let holder = || "`up` on laptop, pid 4711, since 2026-11-01T11:59:00Z".to_owned();
     vec![
+        core::Event::LeaseTakenOver {
+            environment: environment(),
+            holder: holder(),
+            reason: "its process on this machine has ended".to_owned(),
+        },
+        core::Event::LeaseTaken {
+            environment: environment(),
+            run: "9f86d081884c7d65".to_owned(),
+        },
+        core::Event::LeaseLost {
+            environment: environment(),
+            holder: Some(holder()),
+        },
+        core::Event::LeaseLeft {
+            environment: environment(),
+            reason: "no answer within 15s".to_owned(),
+        },
         core::Event::HostsRequested {
             hosts: vec![host.clone()],
         },
@@ -98,7 +118,7 @@ fn internal() -> Vec<core::Event> {
     ]
 }
 
-fn results() -> [Result; 4] {
+fn results() -> [Result; 5] {
     let plan = plan();
     let created = core::ApplyReport {
         created: vec![host()],
@@ -135,6 +155,11 @@ fn results() -> [Result; 4] {
             )),
         },
         Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Unlock(UnlockResult::new(&plan.environment, Some(&lease()), true)),
+        },
+        Result {
             outcome: Outcome::Failed,
             exit_code: 7,
             body: Body::Failed {
@@ -142,6 +167,27 @@ fn results() -> [Result; 4] {
             },
         },
     ]
+}
+
+fn lease() -> LeaseState {
+    LeaseState {
+        marker: core::Marker {
+            id: "bb4b2611-3d72-467b-8602-280330ecd65c".to_owned(),
+            holder: Some(core::Holder {
+                run: "9f86d081884c7d65".to_owned(),
+                machine: "laptop".to_owned(),
+                boot: None,
+                space: None,
+                pid: 4711,
+                started: None,
+                operation: "up".to_owned(),
+            }),
+            since: "2026-11-01T11:40:00Z".to_owned(),
+            idle: Some(Duration::from_mins(20)),
+            expiry: Duration::from_secs(90),
+        },
+        gone: Some("it has shown no sign of life for 20m".to_owned()),
+    }
 }
 
 pub(super) fn plan_document() -> Value {

@@ -44,6 +44,8 @@ pub(crate) enum Body {
     Up(UpResult),
     /// `infra down` came to its end.
     Down(DownResult),
+    /// `infra unlock` came to its end.
+    Unlock(UnlockResult),
     /// `infra up --dry-run` or `infra down --dry-run` came to its end.
     DryRun(DryRunResult),
     /// Any command that ended without a result of its own.
@@ -75,6 +77,67 @@ pub(crate) struct DownResult {
     network: Vec<Forgotten>,
     /// Hosts that bear the environment's tag but are not ours. They stay.
     unmanaged: Vec<HostRef>,
+}
+
+/// What `infra unlock` found and did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct UnlockResult {
+    /// The environment.
+    environment: String,
+    /// Whether a lease was broken.
+    unlocked: bool,
+    /// The lease that was found, if there was one.
+    lease: Option<Lease>,
+}
+
+/// A lease.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Lease {
+    /// Its id in the cloud.
+    id: String,
+    /// The random id of the run that holds it, if it can be read.
+    run: Option<String>,
+    /// The name of the machine.
+    machine: Option<String>,
+    /// The process on that machine.
+    pid: Option<u32>,
+    /// What the run does: `up`, `down`.
+    operation: Option<String>,
+    /// When it was taken, by the cloud's clock.
+    since: String,
+    /// The time without a sign of life, by the cloud's clock, if that is known.
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    idle_ms: Option<u64>,
+    /// How it is known that the holder is gone; `null` if it may be alive.
+    gone: Option<String>,
+}
+
+impl UnlockResult {
+    pub(crate) fn new(
+        environment: &core::EnvironmentName,
+        state: Option<&engine::LeaseState>,
+        unlocked: bool,
+    ) -> Self {
+        let lease = state.map(|state| {
+            let holder = state.marker.holder.clone();
+            let idle = state.marker.idle.map(|idle| idle.as_millis());
+            Lease {
+                id: state.marker.id.clone(),
+                run: holder.as_ref().map(|holder| holder.run.clone()),
+                machine: holder.as_ref().map(|holder| holder.machine.clone()),
+                pid: holder.as_ref().map(|holder| holder.pid),
+                operation: holder.map(|holder| holder.operation),
+                since: state.marker.since.clone(),
+                idle_ms: idle.map(|idle| u64::try_from(idle).unwrap_or(u64::MAX)),
+                gone: state.gone.clone(),
+            }
+        });
+        Self {
+            environment: environment.to_string(),
+            unlocked,
+            lease,
+        }
+    }
 }
 
 /// What a dry run found.
@@ -127,7 +190,8 @@ impl From<engine::Outcome> for Outcome {
             engine::Outcome::Partial => Self::Partial,
             engine::Outcome::CloudFailed
             | engine::Outcome::BootstrapFailed
-            | engine::Outcome::NetworkFailed => Self::Failed,
+            | engine::Outcome::NetworkFailed
+            | engine::Outcome::Locked => Self::Failed,
             engine::Outcome::Interrupted => Self::Interrupted,
         }
     }

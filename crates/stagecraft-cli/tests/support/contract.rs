@@ -134,7 +134,8 @@ fn redact(value: &mut Value, known: &mut Vec<(String, String)>) {
                     | "ssh_key_fingerprint"
                     | "address"
                     | "public_ipv4"
-                    | "private_ipv4" => Some(format!("[{key}]")),
+                    | "private_ipv4"
+                    | "run" => Some(format!("[{key}]")),
                     _ => None,
                 };
                 match (name, value.as_str()) {

@@ -88,6 +88,7 @@ fn outcome(
             .map(|(name, code)| report(name, *code))
             .collect(),
         interrupted: false,
+        locked: false,
     }
     .outcome()
 }

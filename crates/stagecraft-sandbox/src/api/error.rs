@@ -52,6 +52,14 @@ impl ApiError {
         }
     }
 
+    /// Something else has the name already.
+    pub(super) fn conflict(message: impl Into<String>) -> Self {
+        Self {
+            message: message.into(),
+            ..Self::usual(StatusCode::CONFLICT)
+        }
+    }
+
     /// A value was refused: 422.
     pub(super) fn unprocessable(message: impl Into<String>) -> Self {
         Self {

@@ -104,7 +104,7 @@ fn kind(method: &str, path: &str) -> String {
     for segment in path.split('/').skip(1) {
         kind.push('/');
         let placeholder = match collection {
-            "droplets" | "actions" => "{id}",
+            "droplets" | "actions" | "firewalls" => "{id}",
             "keys" | "images" => "{key}",
             "tags" => "{tag}",
             _ => "",
@@ -138,6 +138,7 @@ mod tests {
                 "GET /v2/tags/{tag}/resources",
             ),
             ("/v2/account/keys/aa:bb", "GET /v2/account/keys/{key}"),
+            ("/v2/firewalls/1-2-3", "GET /v2/firewalls/{id}"),
         ];
         for (path, expected) in cases {
             assert_eq!(kind("GET", path), expected);

@@ -5,6 +5,7 @@
 mod control;
 mod create;
 mod faults;
+mod firewalls;
 mod life;
 mod limits;
 mod lists;

@@ -1,7 +1,7 @@
 //! `stagecraft infra down`.
 
 use stagecraft_core::{ApplyReport, Confirmation, Error, ErrorKind, PlanMode, PlanRequest, Run};
-use stagecraft_engine::Planned;
+use stagecraft_engine::{DownReport, Planned};
 
 use crate::args::{DownArgs, GlobalArgs};
 use crate::commands::start_run;
@@ -21,34 +21,58 @@ pub(super) async fn run(
     let progress = Progress::new(output);
     let run = start_run(progress.sink(), &loaded);
     let request = PlanRequest::new(environment, PlanMode::Destroy);
-    let planned = engine.plan(&run, &request).await?;
-    progress.planned(&planned);
-    if planned.plan.is_empty() || global.dry_run {
+    let plan = async |run: &Run| {
+        let planned = engine.plan(run, &request).await?;
+        progress.planned(&planned);
+        anyhow::Ok(planned)
+    };
+    if global.dry_run {
+        let planned = plan(&run).await?;
         progress.finish();
         if output.is_json() {
-            let plan = &planned.plan;
-            let (outcome, body) = if global.dry_run {
-                let result = wire::DryRunResult::new(plan, &[]);
-                (wire::Outcome::DryRun, wire::Body::DryRun(result))
-            } else {
-                let result = wire::DownResult::new(plan, &ApplyReport::default(), &[]);
-                (wire::Outcome::Done, wire::Body::Down(result))
-            };
-            progress.result(Exit::Done, outcome, body);
+            let result = wire::DryRunResult::new(&planned.plan, &[]);
+            let body = wire::Body::DryRun(result);
+            progress.result(Exit::Done, wire::Outcome::DryRun, body);
         }
         return Ok(Exit::Done);
     }
-    let confirmation = confirm(args, &planned, output, &progress, &run).await?;
-    let report = engine.down(&run, planned, &confirmation).await?;
+    let work = async |run: Run| -> anyhow::Result<Ended> {
+        let planned = plan(&run).await?;
+        if planned.plan.is_empty() {
+            return Ok(Ended::NothingToDo(planned));
+        }
+        let confirmation = confirm(args, &planned, output, &progress, &run).await?;
+        Ok(Ended::Down(
+            engine.down(&run, planned, &confirmation).await?,
+        ))
+    };
+    let ended = engine
+        .with_lease(&run, &request.environment, "down", work)
+        .await?;
     progress.finish();
-    let outcome = report.outcome();
+    let (outcome, exit, result) = match &ended {
+        Ended::NothingToDo(planned) => {
+            let result = wire::DownResult::new(&planned.plan, &ApplyReport::default(), &[]);
+            (wire::Outcome::Done, Exit::Done, result)
+        }
+        Ended::Down(report) => {
+            let outcome = report.outcome();
+            let result = wire::DownResult::from(report);
+            (outcome.into(), outcome.into(), result)
+        }
+    };
     if output.is_json() {
-        let result = wire::DownResult::from(&report);
-        progress.result(outcome.into(), outcome, wire::Body::Down(result));
-    } else {
-        output.text(&render::down_text(&report));
+        progress.result(exit, outcome, wire::Body::Down(result));
+    } else if let Ended::Down(report) = &ended {
+        output.text(&render::down_text(report));
     }
-    Ok(outcome.into())
+    Ok(exit)
+}
+
+/// What `down` came to.
+enum Ended {
+    NothingToDo(Planned),
+    Down(DownReport),
 }
 
 async fn confirm(

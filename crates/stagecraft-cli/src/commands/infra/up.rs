@@ -1,7 +1,7 @@
 //! `stagecraft infra up`.
 
 use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run, SavedPlan};
-use stagecraft_engine::{Outcome, Planned, UpOptions};
+use stagecraft_engine::{Engine, Outcome, Planned, UpOptions, UpReport};
 
 use super::saved;
 use crate::args::{GlobalArgs, UpArgs};
@@ -31,42 +31,37 @@ pub(super) async fn run(
     let engine = loaded.engine(!args.no_bootstrap)?;
     let progress = Progress::new(output);
     let run = start_run(progress.sink(), &loaded);
-    let planned = engine.plan(&run, &request).await?;
-    if let Some(saved) = &saved {
-        saved.check(&SavedPlan::new(
-            request,
+    let check = |planned: &Planned| match &saved {
+        Some(saved) => saved.check(&SavedPlan::new(
+            request.clone(),
             planned.plan.clone(),
             &planned.facts,
-        ))?;
-    }
-    progress.planned(&planned);
-
-    if global.dry_run {
-        let reports = engine.dry_run(&run, &planned).await;
-        progress.finish();
-        let outcome = Outcome::of_hosts(&reports, run.cancellation().is_cancelled());
-        if output.is_json() {
-            let result = wire::DryRunResult::new(&planned.plan, &reports);
-            let word = match outcome {
-                Outcome::Done => wire::Outcome::DryRun,
-                failed => failed.into(),
-            };
-            progress.result(outcome.into(), word, wire::Body::DryRun(result));
-        } else {
-            output.text(&render::dry_run_text(&reports));
-        }
-        return Ok(outcome.into());
-    }
-    if !planned.plan.create.is_empty() && !args.no_bootstrap {
-        loaded.check_login_key()?;
-    }
-    if !planned.plan.create.is_empty() && !args.yes && saved.is_none() {
-        approve(&planned, output, &progress, &run).await?;
-    }
-    let options = UpOptions {
-        allow_differ: args.allow_differ,
+        )),
+        None => Ok(()),
     };
-    let report = engine.up(&run, planned, options).await?;
+    if global.dry_run {
+        let planned = engine.plan(&run, &request).await?;
+        check(&planned)?;
+        return Ok(dry_run(&engine, &planned, output, &progress, &run).await);
+    }
+    let work = async |run: Run| -> anyhow::Result<UpReport> {
+        let planned = engine.plan(&run, &request).await?;
+        check(&planned)?;
+        progress.planned(&planned);
+        if !planned.plan.create.is_empty() && !args.no_bootstrap {
+            loaded.check_login_key()?;
+        }
+        if !planned.plan.create.is_empty() && !args.yes && saved.is_none() {
+            approve(&planned, output, &progress, &run).await?;
+        }
+        let options = UpOptions {
+            allow_differ: args.allow_differ,
+        };
+        Ok(engine.up(&run, planned, options).await?)
+    };
+    let report = engine
+        .with_lease(&run, &request.environment, "up", work)
+        .await?;
     progress.finish();
     let outcome = report.outcome();
     if output.is_json() {
@@ -76,6 +71,30 @@ pub(super) async fn run(
         output.text(&render::up_text(&report));
     }
     Ok(outcome.into())
+}
+
+async fn dry_run(
+    engine: &Engine,
+    planned: &Planned,
+    output: Output,
+    progress: &Progress,
+    run: &Run,
+) -> Exit {
+    progress.planned(planned);
+    let reports = engine.dry_run(run, planned).await;
+    progress.finish();
+    let outcome = Outcome::of_hosts(&reports, run.cancellation().is_cancelled());
+    if output.is_json() {
+        let result = wire::DryRunResult::new(&planned.plan, &reports);
+        let word = match outcome {
+            Outcome::Done => wire::Outcome::DryRun,
+            failed => failed.into(),
+        };
+        progress.result(outcome.into(), word, wire::Body::DryRun(result));
+    } else {
+        output.text(&render::dry_run_text(&reports));
+    }
+    outcome.into()
 }
 
 async fn approve(

@@ -1,0 +1,92 @@
+//! `stagecraft infra unlock`.
+
+use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, Run};
+
+use crate::args::{GlobalArgs, UnlockArgs};
+use crate::commands::start_run;
+use crate::exit::Exit;
+use crate::output::{BOLD, Output, RESET};
+use crate::progress::Progress;
+use crate::{load, wire};
+
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &UnlockArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let engine = loaded.engine(false)?;
+    let progress = Progress::new(output);
+    let run = start_run(progress.sink(), &loaded);
+    let state = engine.lease(&run, &environment).await?;
+    let outcome = match &state {
+        None => {
+            progress.finish();
+            tell(output, &format!("{environment} is not locked\n"));
+            wire::Outcome::Done
+        }
+        Some(state) => {
+            let why = state.gone.as_deref().unwrap_or("it may be alive");
+            progress.finish();
+            tell(
+                output,
+                &format!("{environment} is locked by {}: {why}\n", state.marker),
+            );
+            if global.dry_run {
+                wire::Outcome::DryRun
+            } else {
+                if state.gone.is_none() && !args.force {
+                    // Refused before anybody is asked.
+                    engine.break_lease(&run, state, false).await?;
+                }
+                confirm(args, &environment, output, &progress, &run).await?;
+                engine.break_lease(&run, state, args.force).await?;
+                tell(output, "unlocked\n");
+                wire::Outcome::Done
+            }
+        }
+    };
+    if output.is_json() {
+        let is_unlocked = state.is_some() && !global.dry_run;
+        let result = wire::UnlockResult::new(&environment, state.as_ref(), is_unlocked);
+        progress.result(Exit::Done, outcome, wire::Body::Unlock(result));
+    }
+    Ok(Exit::Done)
+}
+
+async fn confirm(
+    args: &UnlockArgs,
+    environment: &EnvironmentName,
+    output: Output,
+    progress: &Progress,
+    run: &Run,
+) -> anyhow::Result<Confirmation> {
+    let typed = match &args.confirm {
+        Some(typed) => typed.clone(),
+        None if output.can_ask() => {
+            let question = format!(
+                "Break the lease? Type the environment's name, {BOLD}{environment}{RESET}:"
+            );
+            let answer = progress.ask(&question, run).await;
+            run.check()?;
+            answer.unwrap_or_default()
+        }
+        None => {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                "nobody can be asked here whether to break the lease",
+            )
+            .with_hint(format!("add --confirm {environment}"))
+            .into());
+        }
+    };
+    Ok(Confirmation::typed(&typed, environment)?)
+}
+
+/// For people. Programs read it all in the result.
+fn tell(output: Output, text: &str) {
+    if !output.is_json() {
+        output.text(text);
+    }
+}

@@ -1,0 +1,201 @@
+//! One run for each environment.
+
+mod keeper;
+mod process;
+
+use std::sync::Arc;
+use std::time::Duration;
+
+use stagecraft_core::{
+    EnvironmentName, Error, ErrorKind, Event, LeaseProvider, Marker, Result, Run, Take, seconds,
+};
+
+use crate::engine::Engine;
+use keeper::Keeper;
+
+/// How often the lease is tried for, over holders that are gone.
+const ROUNDS: u32 = 3;
+/// How long giving the lease back may take. It expires by itself.
+const RELEASE: Duration = Duration::from_secs(15);
+
+/// Who has the lease of an environment.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LeaseState {
+    /// The marker.
+    pub marker: Marker,
+    /// How it is known that its holder is gone; `None` if it may well be alive.
+    pub gone: Option<String>,
+}
+
+impl Engine {
+    /// Does `work` while no other run works on the environment.
+    ///
+    /// The lease is taken before `work` begins, so what `work` observes holds as long as it
+    /// lasts, and given back when it ends, however it ends. Meanwhile a beat shows others that
+    /// this run lives; it is a part of the returned future, so whoever drops that lets the lease
+    /// expire. The run that `work` is given fails before its writes with
+    /// [`ErrorKind::Locked`], and is cancelled, once another run has taken the lease.
+    ///
+    /// A holder on this machine that has ended without giving the lease back is taken over at
+    /// once, one elsewhere after its beat has stopped for its expiry. With a provider that has
+    /// no leases `work` is done just so.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Locked`] if another run holds the lease: nothing was done. What `work`
+    /// fails with.
+    pub async fn with_lease<T, E: From<Error>>(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        operation: &str,
+        work: impl AsyncFnOnce(Run) -> Result<T, E>,
+    ) -> Result<T, E> {
+        let Some(provider) = self.cloud.lease() else {
+            return work(run.clone()).await;
+        };
+        let marker = take(provider, run, environment, operation).await?;
+        let stop = run.child();
+        let keeper = Keeper::new(Arc::clone(&self.cloud), environment, marker, stop.clone());
+        let keeper = Arc::new(keeper);
+        let held = stop.guarded(Arc::clone(&keeper) as _);
+        let result = tokio::select! {
+            result = work(held) => result,
+            () = keeper.beat_forever(provider.timing().interval) => {
+                unreachable!("it beats until it is dropped")
+            }
+        };
+        give_back(provider, run, environment, &keeper).await;
+        result
+    }
+
+    /// Who has the lease of an environment. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind; [`ErrorKind::Unsupported`] if it has no leases.
+    pub async fn lease(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+    ) -> Result<Option<LeaseState>> {
+        let marker = self.leases()?.read(run, environment).await?;
+        Ok(marker.map(|marker| LeaseState {
+            gone: gone(&marker),
+            marker,
+        }))
+    }
+
+    /// Breaks exactly this lease. Its holder, if it lives, writes nothing any more: it looks
+    /// before its next write.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if the holder may be alive and `force` is not set; the provider's
+    /// own, by kind; [`ErrorKind::Unsupported`] if it has no leases.
+    pub async fn break_lease(&self, run: &Run, state: &LeaseState, force: bool) -> Result<()> {
+        if state.gone.is_none() && !force {
+            return Err(Error::new(
+                ErrorKind::Guard,
+                format!("the holder may be alive: {}", state.marker),
+            )
+            .with_hint("wait for its end, or break the lease all the same by --force"));
+        }
+        self.leases()?.remove(run, &state.marker).await
+    }
+
+    fn leases(&self) -> Result<&dyn LeaseProvider> {
+        self.cloud.lease().ok_or_else(|| {
+            Error::new(
+                ErrorKind::Unsupported,
+                format!("{} provider: it has no leases", self.cloud.id()),
+            )
+        })
+    }
+}
+
+async fn take(
+    provider: &dyn LeaseProvider,
+    run: &Run,
+    environment: &EnvironmentName,
+    operation: &str,
+) -> Result<Marker> {
+    let holder = process::this(operation)?;
+    for round in 1.. {
+        let held = match provider.take(run, environment, &holder).await? {
+            Take::Taken(marker) => {
+                run.emit(Event::LeaseTaken {
+                    environment: environment.clone(),
+                    run: holder.run,
+                });
+                return Ok(marker);
+            }
+            Take::Held(held) => held,
+        };
+        let Some(reason) = gone(&held).filter(|_| round < ROUNDS) else {
+            return Err(locked(environment, &held));
+        };
+        run.emit(Event::LeaseTakenOver {
+            environment: environment.clone(),
+            holder: held.to_string(),
+            reason,
+        });
+        provider.remove(run, &held).await?;
+    }
+    unreachable!("the loop ends at the last round")
+}
+
+/// How it is known that a marker's holder is gone.
+fn gone(marker: &Marker) -> Option<String> {
+    if marker.holder.as_ref().is_some_and(process::has_ended) {
+        return Some("its process on this machine has ended".to_owned());
+    }
+    let idle = marker.idle.filter(|_| marker.is_expired())?;
+    Some(format!(
+        "it has shown no sign of life for {}",
+        seconds(idle)
+    ))
+}
+
+fn locked(environment: &EnvironmentName, marker: &Marker) -> Error {
+    let mut error = Error::new(
+        ErrorKind::Locked,
+        format!("environment '{environment}' is locked by another run: {marker}"),
+    )
+    .with_operation("take_lease")
+    .with_hint(format!(
+        "wait for its end; if it is gone for good: stagecraft infra unlock --env {environment}"
+    ))
+    .with_context("since", marker.since.clone());
+    if let Some(holder) = &marker.holder {
+        error = error
+            .with_context("machine", holder.machine.clone())
+            .with_context("pid", holder.pid.to_string())
+            .with_context("run", holder.run.clone())
+            .with_context("holder_operation", holder.operation.clone());
+    }
+    error
+}
+
+async fn give_back(
+    provider: &dyn LeaseProvider,
+    run: &Run,
+    environment: &EnvironmentName,
+    keeper: &Keeper,
+) {
+    if keeper.is_lost() {
+        return keeper.tell_loss(provider).await;
+    }
+    // An interrupted run gives it back too.
+    let run = run.shielded();
+    let removal = provider.remove(&run, keeper.marker());
+    let reason = match tokio::time::timeout(RELEASE, removal).await {
+        Ok(Ok(())) => return,
+        Ok(Err(error)) => error.to_string(),
+        Err(_) => format!("no answer within {}", seconds(RELEASE)),
+    };
+    run.emit(Event::LeaseLeft {
+        environment: environment.clone(),
+        reason,
+    });
+}

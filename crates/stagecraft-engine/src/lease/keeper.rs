@@ -1,0 +1,202 @@
+//! Keeps a lease alive, and stands before the writes of the run that holds it.
+
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, SystemTime};
+
+use async_trait::async_trait;
+use stagecraft_core::{
+    CloudProvider, EnvironmentName, Error, ErrorKind, Event, LeaseProvider, Marker, Result, Run,
+    WriteGuard,
+};
+use tokio::time::Instant;
+
+#[derive(Debug)]
+pub(super) struct Keeper {
+    cloud: Arc<dyn CloudProvider>,
+    environment: EnvironmentName,
+    marker: Marker,
+    /// The run that is stopped when the lease is lost.
+    stop: Run,
+    last: Mutex<Beat>,
+    lost: Mutex<Option<Error>>,
+    /// Held while a beat is under way: who waits for one need not send another.
+    beating: tokio::sync::Mutex<()>,
+}
+
+/// When the marker was known to be ours, by two clocks.
+///
+/// The steady one stands still while a laptop sleeps, the other one may be set.
+#[derive(Debug, Clone, Copy)]
+struct Beat {
+    steady: Instant,
+    wall: SystemTime,
+}
+
+impl Beat {
+    fn now() -> Self {
+        Self {
+            steady: Instant::now(),
+            wall: SystemTime::now(),
+        }
+    }
+
+    /// Whether less than `limit` has passed by both clocks.
+    fn is_younger_than(&self, limit: Duration) -> bool {
+        let wall = self.wall.elapsed();
+        self.steady.elapsed() < limit && wall.is_ok_and(|elapsed| elapsed < limit)
+    }
+}
+
+impl Keeper {
+    pub(super) fn new(
+        cloud: Arc<dyn CloudProvider>,
+        environment: &EnvironmentName,
+        marker: Marker,
+        stop: Run,
+    ) -> Self {
+        Self {
+            cloud,
+            environment: environment.clone(),
+            marker,
+            stop,
+            last: Mutex::new(Beat::now()),
+            lost: Mutex::default(),
+            beating: tokio::sync::Mutex::default(),
+        }
+    }
+
+    pub(super) fn marker(&self) -> &Marker {
+        &self.marker
+    }
+
+    pub(super) fn is_lost(&self) -> bool {
+        self.lost_slot().is_some()
+    }
+
+    fn lost_slot(&self) -> MutexGuard<'_, Option<Error>> {
+        self.lost.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn is_fresh(&self, interval: Duration) -> bool {
+        let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
+        last.is_younger_than(interval)
+    }
+
+    /// Beats once in each interval, until it is dropped. Beats go on while an interrupted run
+    /// comes to its end.
+    pub(super) async fn beat_forever(&self, interval: Duration) {
+        let run = self.stop.shielded();
+        // So that a check before a write finds a fresh beat as a rule, and asks nobody.
+        let pause = interval / 2;
+        loop {
+            // A shielded run's sleep is not interrupted.
+            if run.sleep(pause).await.is_err() || self.is_lost() {
+                return std::future::pending().await;
+            }
+            if self.is_fresh(pause) {
+                continue;
+            }
+            // What may pass does: the next beat comes, and a write asks for itself before.
+            drop(self.beat(pause).await);
+        }
+    }
+
+    /// Beats, unless another beat has just ended.
+    async fn beat(&self, interval: Duration) -> Result<()> {
+        let Some(provider) = self.cloud.lease() else {
+            return Ok(());
+        };
+        let _beating = self.beating.lock().await;
+        if let Some(error) = self.lost() {
+            return Err(error);
+        }
+        if self.is_fresh(interval) {
+            return Ok(());
+        }
+        let run = self.stop.shielded();
+        // From before the beat was sent: it is no younger than that.
+        let now = Beat::now();
+        match provider.beat(&run, &self.environment, &self.marker).await {
+            Ok(()) => {
+                *self.last.lock().unwrap_or_else(PoisonError::into_inner) = now;
+                Ok(())
+            }
+            Err(error) if error.kind() == ErrorKind::Locked => Err(self.lose(error)),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn lose(&self, cause: Error) -> Error {
+        let error = Error::new(
+            ErrorKind::Locked,
+            format!(
+                "another run has taken over or broken the lease of environment '{}'",
+                self.environment
+            ),
+        )
+        .with_operation("beat_lease")
+        .with_hint("this run did not beat for too long; run the command again to go on")
+        .with_source(cause);
+        *self.lost_slot() = Some(error.duplicate());
+        self.stop.cancellation().cancel();
+        error
+    }
+
+    /// Tells who has the lease now. Called when the work has ended: nothing is written any more.
+    pub(super) async fn tell_loss(&self, provider: &dyn LeaseProvider) {
+        let run = self.stop.shielded();
+        let new = provider.read(&run, &self.environment).await;
+        self.stop.emit(Event::LeaseLost {
+            environment: self.environment.clone(),
+            holder: new.ok().flatten().map(|marker| marker.to_string()),
+        });
+    }
+}
+
+#[async_trait]
+impl WriteGuard for Keeper {
+    async fn check(&self) -> Result<()> {
+        if let Some(error) = self.lost() {
+            return Err(error);
+        }
+        let Some(provider) = self.cloud.lease() else {
+            return Ok(());
+        };
+        let interval = provider.timing().interval;
+        if self.is_fresh(interval) {
+            return Ok(());
+        }
+        self.beat(interval).await
+    }
+
+    fn lost(&self) -> Option<Error> {
+        self.lost_slot().as_ref().map(Error::duplicate)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn beat_is_old_if_either_clock_says_so() {
+        let limit = Duration::from_secs(20);
+        let now = Beat::now();
+        assert!(now.is_younger_than(limit));
+        let asleep = Beat {
+            wall: now.wall - Duration::from_hours(1),
+            ..now
+        };
+        assert!(!asleep.is_younger_than(limit), "the machine slept");
+        let set_back = Beat {
+            wall: now.wall + Duration::from_hours(1),
+            ..now
+        };
+        assert!(!set_back.is_younger_than(limit), "the clock was set back");
+        let suspended = Beat {
+            steady: now.steady.checked_sub(Duration::from_mins(1)).unwrap(),
+            ..now
+        };
+        assert!(!suspended.is_younger_than(limit));
+    }
+}

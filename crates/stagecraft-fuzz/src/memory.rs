@@ -78,7 +78,8 @@ mod tests {
     fn memory_that_was_given_back_counts_too() {
         let measured = measured(|| drop(std::hint::black_box(vec![1u8; 8 * MEBIBYTE])));
         assert!(measured.peak >= 8 * MEBIBYTE, "{measured:?}");
-        assert!(measured.peak < 9 * MEBIBYTE, "{measured:?}");
+        // Another test may panic meanwhile, and its backtrace takes memory too.
+        assert!(measured.peak < 16 * MEBIBYTE, "{measured:?}");
     }
 
     #[test]

@@ -25,6 +25,10 @@ mod schema;
 mod text;
 #[cfg(feature = "yaml")]
 mod variables;
+#[cfg(feature = "yaml")]
+mod walk;
+#[cfg(feature = "yaml")]
+mod words;
 
 #[cfg(feature = "yaml")]
 pub use block::ConfigBlock;

@@ -1,5 +1,6 @@
 //! `stagecraft infra`: plan, up, down, hosts, unlock.
 
+mod confirm;
 mod down;
 mod saved;
 mod unlock;

@@ -1,23 +1,22 @@
 //! The text of a configuration file, and decoding of any part of it in place.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
 use std::marker::PhantomData;
 use std::sync::{Arc, OnceLock};
 
 use schemars::JsonSchema;
 use serde::Deserialize;
-use serde::de::{
-    DeserializeOwned, DeserializeSeed, Deserializer, IgnoredAny, MapAccess, SeqAccess, Visitor,
-};
+use serde::de::{DeserializeOwned, DeserializeSeed, IgnoredAny};
 
 use serde_json::Value;
 
 use super::blot::{blot_line, blot_value};
 use super::decode::{Failed, Trace};
-use super::error::{ConfigError, ConfigErrors, Location, explain, nearest};
+use super::error::{ConfigError, ConfigErrors, Location, nearest};
 use super::keys::{Keys, keys, snake_case};
 use super::variables;
+use super::walk::{At, KeyAt, KeyNames, Nowhere, location};
+use super::words::{explain, first_quoted, from_variables, missing_field, shorten};
 use crate::run::Lookup;
 use crate::secret::is_secret_name;
 
@@ -26,8 +25,6 @@ const SIZE_LIMIT: usize = 1024 * 1024;
 /// How many brackets and braces may be open at a time. The YAML scanner looks at each of them
 /// again for each token, so that it would take minutes for a large file of nothing else.
 const BRACKET_LIMIT: usize = 1000;
-/// The longest message of a mistake, in characters.
-const MESSAGE_LIMIT: usize = 600;
 /// How many mistakes are told at once.
 const ERROR_LIMIT: usize = 100;
 /// How many bytes may be decoded to find further mistakes: the whole text each time.
@@ -407,17 +404,6 @@ fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// A message that repeats a long value, without its middle.
-fn shorten(message: String) -> String {
-    let length = message.chars().count();
-    if length <= MESSAGE_LIMIT {
-        return message;
-    }
-    let head: String = message.chars().take(MESSAGE_LIMIT * 2 / 3).collect();
-    let tail: String = message.chars().skip(length - MESSAGE_LIMIT / 4).collect();
-    format!("{head} ... {tail}")
-}
-
 fn collect_variables(value: &Value, found: &mut Vec<String>) {
     match value {
         Value::String(text) => {
@@ -431,24 +417,6 @@ fn collect_variables(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-fn from_variables(variables: &[String]) -> String {
-    match variables {
-        [] => String::new(),
-        several => format!(" (from ${{{}}})", several.join("}, ${")),
-    }
-}
-
-/// The field that a decoder's message says is missing.
-fn missing_field(message: &str) -> Option<&str> {
-    let (_, rest) = message.split_once("missing field `")?;
-    rest.split('`').next()
-}
-
-fn first_quoted(message: &str, before: &str) -> Option<String> {
-    let rest = message.strip_prefix(before)?;
-    rest.split('`').nth(1).map(str::to_owned)
-}
-
 /// Leaves out a missing key that an unknown one beside it was meant to be: it is one mistake.
 fn without_consequences(errors: Vec<ConfigError>) -> Vec<ConfigError> {
     let meant: BTreeSet<(String, String)> = errors
@@ -460,219 +428,6 @@ fn without_consequences(errors: Vec<ConfigError>) -> Vec<ConfigError> {
             .is_some_and(|field| meant.contains(&(error.path.clone(), field.to_owned())))
     };
     errors.into_iter().filter(|error| !is_told(error)).collect()
-}
-
-fn location(error: &serde_yaml::Error) -> Option<Location> {
-    error.location().map(|at| Location {
-        line: at.line(),
-        column: at.column(),
-    })
-}
-
-/// Walks down `path` and decodes what it finds there. All else is passed over.
-struct At<'p, T> {
-    path: &'p [&'p str],
-    target: PhantomData<T>,
-}
-
-impl<'de, T: Deserialize<'de>> DeserializeSeed<'de> for At<'_, T> {
-    type Value = Option<T>;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Option<T>, D::Error> {
-        if self.path.is_empty() {
-            T::deserialize(deserializer).map(Some)
-        } else {
-            deserializer.deserialize_any(self)
-        }
-    }
-}
-
-impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
-    type Value = Option<T>;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping or a list")
-    }
-
-    fn visit_unit<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_none<E>(self) -> Result<Option<T>, E> {
-        Ok(None)
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<Option<T>, A::Error> {
-        let mut found = None;
-        while let Some(key) = map.next_key::<String>()? {
-            if found.is_none() && (key == self.path[0] || snake_case(&key) == self.path[0]) {
-                found = map.next_value_seed(At {
-                    path: &self.path[1..],
-                    target: PhantomData,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(found)
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<Option<T>, A::Error> {
-        let wanted: Option<usize> = self.path[0].parse().ok();
-        let mut found = None;
-        for index in 0.. {
-            if wanted == Some(index) {
-                let item = items.next_element_seed(At {
-                    path: &self.path[1..],
-                    target: PhantomData,
-                })?;
-                match item {
-                    Some(item) => found = item,
-                    None => break,
-                }
-            } else if items.next_element::<IgnoredAny>()?.is_none() {
-                break;
-            }
-        }
-        Ok(found)
-    }
-}
-
-/// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
-struct KeyAt<'p> {
-    path: &'p [&'p str],
-    key: &'p str,
-}
-
-impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
-    type Value = ();
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
-        deserializer.deserialize_any(self)
-    }
-}
-
-impl<'de> Visitor<'de> for KeyAt<'_> {
-    type Value = ();
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a mapping or a list")
-    }
-
-    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
-        let refused = if self.path.is_empty() {
-            Some(self.key)
-        } else {
-            None
-        };
-        while let Some(key) = map.next_key_seed(Key { refused })? {
-            if self.path.first() == Some(&key.as_str()) {
-                map.next_value_seed(KeyAt {
-                    path: &self.path[1..],
-                    key: self.key,
-                })?;
-            } else {
-                map.next_value::<IgnoredAny>()?;
-            }
-        }
-        Ok(())
-    }
-
-    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
-        let wanted: Option<usize> = self.path.first().and_then(|index| index.parse().ok());
-        for index in 0.. {
-            let more = if wanted == Some(index) {
-                items
-                    .next_element_seed(KeyAt {
-                        path: &self.path[1..],
-                        key: self.key,
-                    })?
-                    .is_some()
-            } else {
-                items.next_element::<IgnoredAny>()?.is_some()
-            };
-            if !more {
-                break;
-            }
-        }
-        Ok(())
-    }
-}
-
-/// Reads a key, and fails on purpose at the refused one.
-struct Key<'p> {
-    refused: Option<&'p str>,
-}
-
-impl<'de> DeserializeSeed<'de> for Key<'_> {
-    type Value = String;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<String, D::Error> {
-        deserializer.deserialize_str(self)
-    }
-}
-
-impl Visitor<'_> for Key<'_> {
-    type Value = String;
-
-    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("a key")
-    }
-
-    fn visit_str<E: serde::de::Error>(self, key: &str) -> Result<String, E> {
-        if self.refused == Some(key) {
-            Err(E::custom("here"))
-        } else {
-            Ok(key.to_owned())
-        }
-    }
-}
-
-/// The keys of a mapping.
-struct KeyNames(Vec<String>);
-
-impl<'de> Deserialize<'de> for KeyNames {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Collect;
-        impl<'de> Visitor<'de> for Collect {
-            type Value = KeyNames;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("a mapping")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<KeyNames, A::Error> {
-                let mut names = Vec::new();
-                while let Some(name) = map.next_key()? {
-                    map.next_value::<IgnoredAny>()?;
-                    names.push(name);
-                }
-                Ok(KeyNames(names))
-            }
-        }
-        deserializer.deserialize_map(Collect)
-    }
-}
-
-/// Fails to decode on purpose: the error tells where the value stands.
-struct Nowhere;
-
-impl<'de> Deserialize<'de> for Nowhere {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Refuse;
-        impl<'de> Visitor<'de> for Refuse {
-            type Value = Nowhere;
-
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("nothing")
-            }
-
-            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Nowhere, A::Error> {
-                Err(serde::de::Error::custom("here"))
-            }
-        }
-        deserializer.deserialize_any(Refuse)
-    }
 }
 
 #[cfg(test)]

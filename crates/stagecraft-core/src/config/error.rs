@@ -182,61 +182,6 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// The text of a decoder's message, without the place and the path that stand around it.
-#[cfg(feature = "yaml")]
-pub(super) fn explain(message: &str, at: Option<Location>) -> String {
-    let place = at.map(|at| format!(" at line {} column {}", at.line, at.column));
-    let text = place.map_or(message.to_owned(), |place| message.replace(&place, ""));
-    let text = match text.split_once(": ") {
-        Some((path, rest)) if is_path(path) => rest,
-        _ => text.as_str(),
-    };
-    plain(text)
-}
-
-#[cfg(feature = "yaml")]
-fn is_path(text: &str) -> bool {
-    !text.is_empty()
-        && !text.contains(' ')
-        && text
-            .chars()
-            .all(|c| c.is_alphanumeric() || matches!(c, '.' | '-' | '_' | '[' | ']' | '?'))
-        && !matches!(text, "invalid")
-}
-
-/// A wrong type in the words of YAML instead of those of the decoder.
-#[cfg(feature = "yaml")]
-fn plain(text: &str) -> String {
-    let Some((what, (found, expected))) = text.split_once(": ").and_then(|(what, rest)| {
-        matches!(what, "invalid type" | "invalid value")
-            .then_some((what, rest.split_once(", expected ")?))
-    }) else {
-        return text.to_owned();
-    };
-    let found = match found.split_once(' ') {
-        Some(("string", _)) => "a string".to_owned(),
-        Some(("unit", _)) => "nothing".to_owned(),
-        Some(("integer" | "floating", rest)) => {
-            format!("number {}", rest.trim_start_matches("point "))
-        }
-        None if found == "sequence" => "a list".to_owned(),
-        None if found == "map" => "a mapping".to_owned(),
-        _ => found.to_owned(),
-    };
-    let expected = match expected {
-        "u8" => "a whole number from 0 to 255",
-        "u16" => "a whole number from 0 to 65535",
-        "u32" | "u64" | "usize" => "a whole number, not below 0",
-        "i8" | "i16" | "i32" | "i64" => "a whole number",
-        "f32" | "f64" => "a number",
-        "a sequence" => "a list",
-        "a map" => "a mapping",
-        other if other.starts_with("struct ") => "a mapping",
-        other => other,
-    };
-    format!("{what}: {found}, expected {expected}")
-}
-
 /// The candidate that is nearest to `wrong`, if any is near enough to be meant.
 #[cfg(feature = "yaml")]
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
@@ -304,14 +249,6 @@ impl<'de, T> serde::de::Visitor<'de> for Unsupported<T> {
 #[cfg(feature = "yaml")]
 mod tests {
     use super::*;
-
-    #[test]
-    fn place_and_path_are_cut_off() {
-        let at = Some(Location { line: 7, column: 5 });
-        let text = explain("cloud: unknown field `providr` at line 7 column 5", at);
-        assert_eq!(text, "unknown field `providr`");
-        assert_eq!(explain("invalid: x", None), "invalid: x");
-    }
 
     #[test]
     fn far_names_are_not_suggested() {

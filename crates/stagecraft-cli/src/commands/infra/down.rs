@@ -1,12 +1,13 @@
 //! `stagecraft infra down`.
 
-use stagecraft_core::{ApplyReport, Confirmation, Error, ErrorKind, PlanMode, PlanRequest, Run};
+use stagecraft_core::{ApplyReport, Confirmation, PlanMode, PlanRequest, Run};
 use stagecraft_engine::{DownReport, Planned};
 
+use super::confirm::Question;
 use crate::args::{DownArgs, GlobalArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
-use crate::output::{BOLD, Output, RESET};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::{load, render, wire};
 
@@ -83,26 +84,15 @@ async fn confirm(
     run: &Run,
 ) -> anyhow::Result<Confirmation> {
     let environment = &planned.plan.environment;
-    let typed = match &args.confirm {
-        Some(typed) => typed.clone(),
-        None if output.can_ask() => {
-            let count = planned.plan.delete.len();
-            let question = format!(
-                "Delete {count} host{} with everything on them? Type the environment's name, {BOLD}{environment}{RESET}:",
-                if count == 1 { "" } else { "s" }
-            );
-            let answer = progress.ask(&question, run).await;
-            run.check()?;
-            answer.unwrap_or_default()
-        }
-        None => {
-            return Err(Error::new(
-                ErrorKind::Guard,
-                "nobody can be asked here whether to delete hosts",
-            )
-            .with_hint(format!("add --confirm {environment}"))
-            .into());
-        }
+    let count = planned.plan.delete.len();
+    let question = Question {
+        text: format!(
+            "Delete {count} host{} with everything on them?",
+            if count == 1 { "" } else { "s" }
+        ),
+        about: "whether to delete hosts",
     };
-    Ok(Confirmation::typed(&typed, environment)?)
+    question
+        .confirm(args.confirm.as_deref(), environment, output, progress, run)
+        .await
 }

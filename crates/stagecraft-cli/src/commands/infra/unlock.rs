@@ -1,11 +1,12 @@
 //! `stagecraft infra unlock`.
 
-use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, Run};
+use stagecraft_core::{Confirmation, EnvironmentName, Run};
 
+use super::confirm::Question;
 use crate::args::{GlobalArgs, UnlockArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
-use crate::output::{BOLD, Output, RESET};
+use crate::output::Output;
 use crate::progress::Progress;
 use crate::{load, wire};
 
@@ -62,26 +63,13 @@ async fn confirm(
     progress: &Progress,
     run: &Run,
 ) -> anyhow::Result<Confirmation> {
-    let typed = match &args.confirm {
-        Some(typed) => typed.clone(),
-        None if output.can_ask() => {
-            let question = format!(
-                "Break the lease? Type the environment's name, {BOLD}{environment}{RESET}:"
-            );
-            let answer = progress.ask(&question, run).await;
-            run.check()?;
-            answer.unwrap_or_default()
-        }
-        None => {
-            return Err(Error::new(
-                ErrorKind::Guard,
-                "nobody can be asked here whether to break the lease",
-            )
-            .with_hint(format!("add --confirm {environment}"))
-            .into());
-        }
+    let question = Question {
+        text: "Break the lease?".to_owned(),
+        about: "whether to break the lease",
     };
-    Ok(Confirmation::typed(&typed, environment)?)
+    question
+        .confirm(args.confirm.as_deref(), environment, output, progress, run)
+        .await
 }
 
 /// For people. Programs read it all in the result.

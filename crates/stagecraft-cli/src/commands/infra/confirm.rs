@@ -1,0 +1,51 @@
+//! Confirmation of what cannot be undone, by the environment's name.
+
+use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, Run};
+
+use crate::output::{BOLD, Output, RESET};
+use crate::progress::Progress;
+
+/// What is asked before something that cannot be undone.
+pub(super) struct Question {
+    /// The question itself.
+    pub(super) text: String,
+    /// What it is about, for whom nobody can be asked: `whether to ...`.
+    pub(super) about: &'static str,
+}
+
+impl Question {
+    /// Takes the name that was given, or asks for it.
+    ///
+    /// Fails as a guard if nobody can be asked, or another name is typed; as cancelled if the
+    /// run is interrupted meanwhile.
+    pub(super) async fn confirm(
+        self,
+        given: Option<&str>,
+        environment: &EnvironmentName,
+        output: Output,
+        progress: &Progress,
+        run: &Run,
+    ) -> anyhow::Result<Confirmation> {
+        let typed = match given {
+            Some(typed) => typed.to_owned(),
+            None if output.can_ask() => {
+                let question = format!(
+                    "{} Type the environment's name, {BOLD}{environment}{RESET}:",
+                    self.text
+                );
+                let answer = progress.ask(&question, run).await;
+                run.check()?;
+                answer.unwrap_or_default()
+            }
+            None => {
+                return Err(Error::new(
+                    ErrorKind::Guard,
+                    format!("nobody can be asked here {}", self.about),
+                )
+                .with_hint(format!("add --confirm {environment}"))
+                .into());
+            }
+        };
+        Ok(Confirmation::typed(&typed, environment)?)
+    }
+}

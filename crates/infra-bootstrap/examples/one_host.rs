@@ -149,6 +149,9 @@ async fn boot(
         public_ipv4: Some(address),
         private_ipv4: None,
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         // The pin: no connection is made to a host that shows another key.
         tags: vec![host_key.fingerprint().tag()],
     };

@@ -69,6 +69,9 @@ impl Lab {
             public_ipv4: Some(address),
             private_ipv4: None,
             status: HostStatus::Active,
+            disk_gb: None,
+            vpc: None,
+            features: None,
             tags: vec![self.host_key.fingerprint().tag()],
         }
     }

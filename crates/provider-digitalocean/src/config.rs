@@ -7,8 +7,8 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
 use stagecraft_core::{
-    EnvironmentName, HostName, HostSpec, NodeName, RoleName, SecretKeyError, SecretKeys,
-    SecretSource,
+    EnvironmentName, HostName, HostOptions, HostSpec, NodeName, RoleName, SecretKeyError,
+    SecretKeys, SecretSource,
 };
 
 /// The image of hosts that name none.
@@ -415,6 +415,7 @@ impl DigitalOceanConfig {
             size: size.clone(),
             region: region.clone(),
             image: image.clone(),
+            options: HostOptions::default(),
         };
         match host.count {
             None => Ok(vec![spec(name.clone())]),

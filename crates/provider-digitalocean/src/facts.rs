@@ -3,8 +3,8 @@
 use std::net::Ipv4Addr;
 
 use stagecraft_core::{
-    Account, CloudFacts, EnvironmentName, ErrorKind, Host, HostId, HostStatus, MicroUsd, NodeName,
-    OperatorKey, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
+    Account, CloudFacts, EnvironmentName, ErrorKind, Host, HostFeatures, HostId, HostStatus,
+    MicroUsd, NodeName, OperatorKey, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
 use crate::client::Client;
@@ -39,7 +39,7 @@ pub(crate) async fn observe(
     let key = async {
         match request.mode {
             PlanMode::Reconcile => find_key(client, run, ssh_key_name).await.map(Some),
-            PlanMode::Destroy | PlanMode::Prune => Ok(None),
+            _ => Ok(None),
         }
     };
     let hosts = list_hosts(client, run, &request.environment, tag);
@@ -52,6 +52,7 @@ pub(crate) async fn observe(
         operator_key: key,
         hosts,
         sizes: sizes.into_iter().map(size_offer).collect(),
+        time: None,
     })
 }
 
@@ -146,8 +147,20 @@ fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
             "archive" => HostStatus::Archived,
             _ => HostStatus::New,
         },
+        disk_gb: droplet.disk,
+        vpc: None,
+        features: droplet.features.as_deref().map(features),
         tags: own_tags,
     })
+}
+
+fn features(names: &[String]) -> HostFeatures {
+    let has = |wanted: &str| names.iter().any(|name| name == wanted);
+    HostFeatures {
+        monitoring: has("monitoring"),
+        backups: has("backups"),
+        ipv6: has("ipv6"),
+    }
 }
 
 fn parse_address(network: &NetworkV4) -> Option<Ipv4Addr> {
@@ -192,11 +205,13 @@ fn account_of(account: wire::Account) -> Account {
     match account.team {
         Some(team) => Account {
             id: team.uuid,
-            name: team.name,
+            name: account.email,
+            team: Some(team.name),
         },
         None => Account {
             id: account.uuid,
             name: account.email,
+            team: None,
         },
     }
 }
@@ -210,6 +225,8 @@ fn size_offer(size: Size) -> (String, SizeOffer) {
     regions.sort();
     let offer = SizeOffer {
         monthly: MicroUsd::from_dollars(size.price_monthly),
+        hourly: MicroUsd::from_dollars(size.price_hourly),
+        disk_gb: size.disk,
         regions,
     };
     (size.slug, offer)

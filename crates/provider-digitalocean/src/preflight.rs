@@ -11,6 +11,7 @@ pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<F
             host: Some(spec.name.clone()),
             message,
             hint,
+            is_guard: false,
         };
         match facts.sizes.get(&spec.size) {
             None => findings.push(finding(
@@ -61,6 +62,7 @@ pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<F
                 plan.create.len()
             ),
             hint: Some("ask DigitalOcean for a higher limit".to_owned()),
+            is_guard: false,
         });
     }
     findings

@@ -139,8 +139,8 @@ impl CloudProvider for DigitalOcean {
     fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan> {
         let declared = match (self.declared(&request.environment), request.mode) {
             (Ok(declared), _) => declared,
-            (Err(_), PlanMode::Destroy) => Vec::new(),
-            (Err(error), PlanMode::Reconcile | PlanMode::Prune) => return Err(error),
+            (Err(_), PlanMode::Destroy | PlanMode::Reap | PlanMode::Unprotect) => Vec::new(),
+            (Err(error), _) => return Err(error),
         };
         plan_hosts(ID, self.project.as_ref(), &declared, facts, request)
     }
@@ -184,7 +184,7 @@ impl CloudProvider for DigitalOcean {
         let mut report = ApplyReport::default();
         match plan.mode {
             PlanMode::Reconcile => apply.reconcile(plan, ready, &mut report).await,
-            PlanMode::Destroy | PlanMode::Prune => apply.delete(&plan.delete, &mut report).await,
+            _ => apply.delete(&plan.delete, &mut report).await,
         }
         report
     }

@@ -114,6 +114,11 @@ pub(crate) struct Size {
     #[serde(default)]
     pub(crate) price_monthly: f64,
     #[serde(default)]
+    pub(crate) price_hourly: f64,
+    /// In GB.
+    #[serde(default)]
+    pub(crate) disk: u64,
+    #[serde(default)]
     pub(crate) available: bool,
     #[serde(default)]
     pub(crate) regions: Vec<String>,
@@ -132,6 +137,9 @@ pub(crate) struct Droplet {
     pub(crate) status: String,
     #[serde(default)]
     pub(crate) size_slug: String,
+    /// In GB.
+    pub(crate) disk: Option<u64>,
+    pub(crate) features: Option<Vec<String>>,
     pub(crate) region: Option<Region>,
     #[serde(default)]
     pub(crate) networks: Networks,

@@ -624,7 +624,7 @@ async fn beat_of_a_marker_that_is_gone_tells_that_another_run_works() {
         .await;
     let marker = Marker {
         id: "f-1".to_owned(),
-        holder: Some(Holder::new("laptop", 42, "up").unwrap()),
+        holder: Some(Holder::new("0123456789abcdef", "laptop", 42, "up")),
         since: "2026-11-01T12:00:00Z".to_owned(),
         idle: None,
         expiry: Duration::from_secs(90),

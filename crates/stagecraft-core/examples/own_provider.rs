@@ -13,9 +13,9 @@ use serde::{Deserialize, Serialize};
 use stagecraft_core::config::{ConfigBlock, Document, Project, UniqueMap};
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, Build, BuildContext, CloudFacts, CloudProvider, Descriptor,
-    EnvironmentName, Error, ErrorKind, Finding, Host, HostId, HostName, HostSink, HostSpec,
-    HostStatus, InfraPlan, PlanMode, PlanRequest, ProjectName, Registry, Result, RoleName, Run,
-    plan_hosts, register, tags,
+    EnvironmentName, Error, ErrorKind, Finding, Host, HostId, HostName, HostOptions, HostSink,
+    HostSpec, HostStatus, InfraPlan, PlanMode, PlanRequest, ProjectName, Registry, Result,
+    RoleName, Run, plan_hosts, register, tags,
 };
 
 const FILE: &str = "\
@@ -97,6 +97,7 @@ impl CloudProvider for Shelf {
                 size: "one-unit".to_owned(),
                 region: self.config.board.clone(),
                 image: "none".to_owned(),
+                options: HostOptions::default(),
             })
             .collect())
     }
@@ -107,12 +108,14 @@ impl CloudProvider for Shelf {
             account: Account {
                 id: "1".to_owned(),
                 name: "the owner of the shelf".to_owned(),
+                team: None,
             },
             endpoint: "memory".to_owned(),
             host_limit: None,
             operator_key: None,
             hosts: self.standing().clone(),
             sizes: BTreeMap::new(),
+            time: None,
         })
     }
 
@@ -138,6 +141,9 @@ impl CloudProvider for Shelf {
                 public_ipv4: Some([192, 0, 2, 1].into()),
                 private_ipv4: None,
                 status: HostStatus::Active,
+                disk_gb: None,
+                vpc: None,
+                features: None,
                 // By these the next plan knows the host as its own.
                 tags: entry.tags.clone(),
             };

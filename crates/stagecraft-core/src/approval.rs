@@ -34,6 +34,19 @@ impl Confirmation {
             ))
         }
     }
+
+    fn check(&self, plan: &InfraPlan) -> Result<()> {
+        if self.environment == plan.environment {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Guard,
+            format!(
+                "`{}` was confirmed, but the plan is for `{}`",
+                self.environment, plan.environment
+            ),
+        ))
+    }
 }
 
 impl ApprovedPlan {
@@ -56,16 +69,33 @@ impl ApprovedPlan {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan creates anything,
-    /// names a host as none of ours can be named, or is for another account or endpoint.
+    /// [`ErrorKind::Guard`] if another environment was confirmed, hosts are protected, the plan
+    /// does anything else than deleting, names a host as none of ours can be named, or is for
+    /// another account or endpoint.
     pub fn destroy(
         plan: InfraPlan,
         account: &Account,
         endpoint: &str,
         confirmation: &Confirmation,
     ) -> Result<Self> {
-        if plan.mode == PlanMode::Reconcile || !plan.create.is_empty() {
+        let only_deletes = InfraPlan {
+            delete: Vec::new(),
+            ..plan.clone()
+        };
+        if !plan.mode.deletes() || !only_deletes.is_empty() {
             return Err(Error::new(ErrorKind::Guard, "this plan does not delete"));
+        }
+        if !plan.protected.is_empty() {
+            let names: Vec<&str> = plan
+                .protected
+                .iter()
+                .map(|host| host.name.as_str())
+                .collect();
+            return Err(Error::new(
+                ErrorKind::Guard,
+                format!("hosts are protected: {}", names.join(", ")),
+            )
+            .with_hint("nothing was deleted; name other hosts, or take the protection away"));
         }
         if let Some(host) = plan
             .delete
@@ -80,15 +110,34 @@ impl ApprovedPlan {
                 ),
             ));
         }
-        if confirmation.environment != plan.environment {
+        confirmation.check(&plan)?;
+        Self::for_account(plan, account, endpoint)
+    }
+
+    /// Approves a plan that changes whose hosts are, or takes their protection away.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan does anything else
+    /// than giving other tags, or is for another account or endpoint.
+    pub fn retag(
+        plan: InfraPlan,
+        account: &Account,
+        endpoint: &str,
+        confirmation: &Confirmation,
+    ) -> Result<Self> {
+        let only_retags = InfraPlan {
+            retag: Vec::new(),
+            ..plan.clone()
+        };
+        let is_meant = matches!(plan.mode, PlanMode::Adopt | PlanMode::Unprotect);
+        if !is_meant || !only_retags.is_empty() {
             return Err(Error::new(
                 ErrorKind::Guard,
-                format!(
-                    "`{}` was confirmed, but the plan is for `{}`",
-                    confirmation.environment, plan.environment
-                ),
+                "this plan does more than giving other tags",
             ));
         }
+        confirmation.check(&plan)?;
         Self::for_account(plan, account, endpoint)
     }
 
@@ -114,7 +163,6 @@ impl ApprovedPlan {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::money::MicroUsd;
     use crate::name::HostId;
     use crate::plan::{Cost, HostRef, PLAN_VERSION};
 
@@ -122,6 +170,7 @@ mod tests {
         Account {
             id: name.into(),
             name: name.into(),
+            team: None,
         }
     }
 
@@ -136,15 +185,16 @@ mod tests {
             endpoint: "https://x".into(),
             create: Vec::new(),
             delete: Vec::new(),
+            protected: Vec::new(),
+            resize: Vec::new(),
+            retag: Vec::new(),
+            power_on: Vec::new(),
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
-            cost: Cost {
-                monthly_before: MicroUsd(0),
-                monthly_after: MicroUsd(0),
-            },
+            cost: Cost::default(),
         }
     }
 
@@ -157,6 +207,9 @@ mod tests {
             size: String::new(),
             region: String::new(),
             monthly: None,
+            hourly: None,
+            is_protected: false,
+            expires_at: None,
         });
         for plan in [deleting, plan(PlanMode::Destroy), plan(PlanMode::Prune)] {
             let error = ApprovedPlan::reconcile(plan, &account("a"), "https://x").unwrap_err();

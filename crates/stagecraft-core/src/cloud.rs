@@ -7,6 +7,7 @@ use crate::approval::ApprovedPlan;
 use crate::error::{Error, Result};
 use crate::host::{Host, HostSpec};
 use crate::lease::LeaseProvider;
+use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
 use crate::plan::{CloudFacts, HostRef, InfraPlan, PlanRequest};
 use crate::run::Run;
@@ -97,6 +98,8 @@ pub struct Finding {
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
+    /// Whether it is a guard of the user's own, such as a limit, that says no.
+    pub is_guard: bool,
 }
 
 /// What [`CloudProvider::apply`] did. It is a report, since it may have ended half-way.
@@ -110,6 +113,29 @@ pub struct ApplyReport {
     pub failed: Vec<HostFailure>,
     /// Hosts for which nothing was sent.
     pub not_tried: Vec<HostName>,
+    /// Hosts that were resized and run again.
+    pub resized: Vec<HostRef>,
+    /// Hosts that have other tags now.
+    pub retagged: Vec<HostRef>,
+    /// Hosts that were powered on.
+    pub powered_on: Vec<HostRef>,
+    /// What deleted hosts have left behind in the cloud, as far as it costs money.
+    pub leftovers: Vec<Leftover>,
+}
+
+/// Something that outlives a deleted host and costs money.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Leftover {
+    /// The host that it belonged to.
+    pub host: HostName,
+    /// What it is, in the cloud's own word: `volume`, `snapshot`, `reserved_ip`.
+    pub kind: &'static str,
+    /// Its id.
+    pub id: String,
+    /// Its name, if it has one.
+    pub name: Option<String>,
+    /// Its price of a month, if the cloud tells.
+    pub monthly: Option<MicroUsd>,
 }
 
 /// A host that could not be made or removed.

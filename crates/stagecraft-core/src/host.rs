@@ -20,6 +20,36 @@ pub struct HostSpec {
     pub region: String,
     /// The provider's name of its image.
     pub image: String,
+    /// What else it is made with.
+    #[serde(flatten)]
+    pub options: HostOptions,
+}
+
+/// What a host can be made with beside role, size, region and image.
+///
+/// A provider that cannot do one of them refuses it when its configuration is bound.
+#[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
+#[serde(default)]
+pub struct HostOptions {
+    /// Tags beside those of the fleet, sorted.
+    pub own_tags: Vec<String>,
+    /// Whether deleting it is refused until the protection is taken away.
+    pub protect: bool,
+    /// The time after its creation when it may be reaped, in seconds.
+    pub ttl_seconds: Option<u64>,
+    /// The private network it is in, as declared; the provider's default if `None`.
+    pub vpc: Option<String>,
+    /// Whether the provider's agent for metrics is installed.
+    pub monitoring: bool,
+    /// Whether the provider makes backups of it.
+    pub backups: bool,
+    /// Whether it has a public IPv6 address.
+    pub ipv6: bool,
+    /// The SHA-256 of the user's own user data, as 64 hexadecimal digits. The user data itself
+    /// may hold secrets and stays out of plans.
+    pub user_data_sha256: Option<String>,
+    /// The provider's project that it is put into, as declared.
+    pub cloud_project: Option<String>,
 }
 
 /// What a host is doing, as its cloud says.
@@ -57,8 +87,25 @@ pub struct Host {
     pub private_ipv4: Option<Ipv4Addr>,
     /// What it is doing.
     pub status: HostStatus,
+    /// The size of its disk in GB, if the cloud tells.
+    pub disk_gb: Option<u64>,
+    /// The private network it is in, spelled as the declaration spells it, if the cloud tells.
+    pub vpc: Option<String>,
+    /// What it was made with, of those options that the cloud tells; `None` if it tells none.
+    pub features: Option<HostFeatures>,
     /// Its tags as the cloud spells them, sorted.
     pub tags: Vec<String>,
+}
+
+/// The options of a host that its cloud shows.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
+pub struct HostFeatures {
+    /// Whether the provider's agent for metrics was asked for.
+    pub monitoring: bool,
+    /// Whether the provider makes backups of it.
+    pub backups: bool,
+    /// Whether it has a public IPv6 address.
+    pub ipv6: bool,
 }
 
 impl Host {

@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::{Error, Result};
 use crate::name::EnvironmentName;
 use crate::run::Run;
 
@@ -100,26 +100,17 @@ pub struct Holder {
 }
 
 impl Holder {
-    /// A holder with a fresh run id.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
-    pub fn new(machine: &str, pid: u32, operation: &str) -> Result<Self> {
-        let mut bytes = [0_u8; 8];
-        getrandom::fill(&mut bytes).map_err(|error| {
-            Error::new(ErrorKind::Unavailable, "the system gives no random bytes")
-                .with_source(error.to_string())
-        })?;
-        Ok(Self {
-            run: data_encoding::HEXLOWER.encode(&bytes),
+    /// The run of this process on this machine.
+    pub fn new(run: &str, machine: &str, pid: u32, operation: &str) -> Self {
+        Self {
+            run: run.to_owned(),
             machine: machine.chars().take(MACHINE_LIMIT).collect(),
             boot: None,
             space: None,
             pid,
             started: None,
             operation: operation.to_owned(),
-        })
+        }
     }
 }
 
@@ -177,7 +168,7 @@ mod tests {
     fn marker(idle: Option<u64>, is_known: bool) -> Marker {
         Marker {
             id: "m".to_owned(),
-            holder: is_known.then(|| Holder::new("laptop", 7, "up").unwrap()),
+            holder: is_known.then(|| Holder::new("0f", "laptop", 7, "up")),
             since: "2026-11-21T07:00:00Z".to_owned(),
             idle: idle.map(Duration::from_secs),
             expiry: Duration::from_secs(90),
@@ -193,10 +184,8 @@ mod tests {
     }
 
     #[test]
-    fn run_ids_differ_and_long_names_are_cut() {
-        let name = "x".repeat(500);
-        let [one, two] = [(); 2].map(|()| Holder::new(&name, 1, "up").unwrap());
-        assert_ne!(one.run, two.run);
-        assert_eq!(one.machine.len(), MACHINE_LIMIT);
+    fn long_names_of_machines_are_cut() {
+        let holder = Holder::new("0f", &"x".repeat(500), 1, "up");
+        assert_eq!(holder.machine.len(), MACHINE_LIMIT);
     }
 }

@@ -25,10 +25,10 @@ mod step;
 pub mod tags;
 
 pub use approval::{ApprovedPlan, Confirmation};
-pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink};
+pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink, Leftover};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventSink, NoEvents};
-pub use host::{Host, HostSpec, HostStatus};
+pub use host::{Host, HostFeatures, HostOptions, HostSpec, HostStatus};
 pub use hostkey::{Fingerprint, HOST_KEY_TAG_PREFIX, HostKey};
 pub use lease::{Holder, LeaseProvider, LeaseTiming, Marker, Take, WriteGuard};
 pub use money::MicroUsd;
@@ -38,8 +38,8 @@ pub use outcome::{FailureCode, StepFailure, StepOutcome};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,
-    OperatorKey, PLAN_VERSION, PlanChange, PlanMode, PlanRequest, PlanSetting, Remedy,
-    SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, plan_hosts,
+    OperatorKey, PLAN_VERSION, PlanChange, PlanMode, PlanRequest, PlanSetting, Remedy, ResizeEntry,
+    ResizeMode, RetagEntry, SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]

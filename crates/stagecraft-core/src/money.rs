@@ -25,6 +25,15 @@ impl MicroUsd {
     }
 }
 
+impl MicroUsd {
+    /// Writes dollars with five digits behind the point, for prices of an hour: `$0.03571`.
+    pub fn with_fractions(self) -> String {
+        let sign = if self.0 < 0 { "-" } else { "" };
+        let units = (self.0.unsigned_abs() + 5) / 10;
+        format!("{sign}${}.{:05}", units / 100_000, units % 100_000)
+    }
+}
+
 impl std::iter::Sum for MicroUsd {
     fn sum<I: Iterator<Item = Self>>(amounts: I) -> Self {
         Self(amounts.fold(0, |sum, amount| sum.saturating_add(amount.0)))
@@ -57,6 +66,10 @@ mod tests {
         assert_eq!(MicroUsd::from_dollars(24.0).to_string(), "$24.00");
         assert_eq!(MicroUsd::from_dollars(-6.005).to_string(), "-$6.01");
         assert_eq!(MicroUsd::from_dollars(f64::NAN), MicroUsd(0));
+        assert_eq!(
+            MicroUsd::from_dollars(0.035_71).with_fractions(),
+            "$0.03571"
+        );
     }
 
     #[test]

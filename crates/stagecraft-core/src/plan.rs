@@ -30,6 +30,26 @@ pub enum PlanMode {
     Destroy,
     /// Delete the environment's hosts that are not declared.
     Prune,
+    /// Delete the environment's hosts whose time is over.
+    Reap,
+    /// Make hosts ours that have the name of a declared one: they get the fleet's tags.
+    Adopt,
+    /// Take the protection of hosts away.
+    Unprotect,
+}
+
+/// Whether hosts of another size than declared are resized.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum ResizeMode {
+    /// They stay as they are.
+    #[default]
+    Never,
+    /// They get processors and memory of the declared size, and keep their disk. This can be
+    /// undone by another resize.
+    KeepDisk,
+    /// They get the disk of the declared size too. It can never become smaller again.
+    GrowDisk,
 }
 
 /// What a plan is asked for.
@@ -43,6 +63,12 @@ pub struct PlanRequest {
     pub hosts: BTreeSet<HostName>,
     /// Only hosts of these roles; all if empty.
     pub roles: BTreeSet<RoleName>,
+    /// Only hosts that the run of this id made.
+    #[serde(default)]
+    pub made_by: Option<String>,
+    /// Whether hosts of another size are resized. Counts in [`PlanMode::Reconcile`] only.
+    #[serde(default)]
+    pub resize: ResizeMode,
 }
 
 impl PlanRequest {
@@ -53,6 +79,8 @@ impl PlanRequest {
             mode,
             hosts: BTreeSet::new(),
             roles: BTreeSet::new(),
+            made_by: None,
+            resize: ResizeMode::Never,
         }
     }
 }
@@ -62,8 +90,10 @@ impl PlanRequest {
 pub struct Account {
     /// Its id.
     pub id: String,
-    /// How people know it: an e-mail address or a team's name.
+    /// How people know it: an e-mail address.
     pub name: String,
+    /// The name of the team that it belongs to, if it does.
+    pub team: Option<String>,
 }
 
 /// The operator's key, which the cloud puts on new hosts.
@@ -80,6 +110,10 @@ pub struct OperatorKey {
 pub struct SizeOffer {
     /// The price of a month.
     pub monthly: MicroUsd,
+    /// The price of an hour, by which is billed.
+    pub hourly: MicroUsd,
+    /// The size of the disk in GB.
+    pub disk_gb: u64,
     /// The regions that have it now, sorted.
     pub regions: Vec<String>,
 }
@@ -99,6 +133,9 @@ pub struct CloudFacts {
     pub hosts: Vec<Host>,
     /// The sizes that the cloud offers, by name.
     pub sizes: BTreeMap<String, SizeOffer>,
+    /// The cloud's own time in seconds since 1970. Read only for plans that reap.
+    #[serde(default)]
+    pub time: Option<i64>,
 }
 
 /// What is to be done in a cloud. All lists are sorted by name, then id.
@@ -120,8 +157,17 @@ pub struct InfraPlan {
     pub endpoint: String,
     /// Hosts to be created.
     pub create: Vec<CreateEntry>,
-    /// Hosts to be deleted. Always empty in [`PlanMode::Reconcile`].
+    /// Hosts to be deleted. Always empty in modes that do not delete.
     pub delete: Vec<HostRef>,
+    /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
+    pub protected: Vec<HostRef>,
+    /// Hosts to be resized.
+    pub resize: Vec<ResizeEntry>,
+    /// Hosts to be given other tags. Each stands in one of the other lists too.
+    pub retag: Vec<RetagEntry>,
+    /// Hosts to be powered on, since a resize was broken off. Each stands in one of the other
+    /// lists too.
+    pub power_on: Vec<HostRef>,
     /// Hosts of ours that are not declared.
     pub undeclared: Vec<HostRef>,
     /// Hosts that are not as declared.
@@ -151,6 +197,38 @@ pub struct CreateEntry {
     pub ssh_key_fingerprint: Option<String>,
     /// Its price of a month, if the cloud tells.
     pub monthly: Option<MicroUsd>,
+    /// Its price of an hour, if the cloud tells.
+    pub hourly: Option<MicroUsd>,
+}
+
+/// A host to be resized, with a pause in which it is off.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ResizeEntry {
+    /// The host as it is.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The size it gets.
+    pub to: String,
+    /// Whether its disk grows, which cannot be undone.
+    pub grow_disk: bool,
+    /// Its price of a month then, if the cloud tells.
+    pub to_monthly: Option<MicroUsd>,
+    /// Its price of an hour then, if the cloud tells.
+    pub to_hourly: Option<MicroUsd>,
+}
+
+/// A host to be given other tags.
+#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+pub struct RetagEntry {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The tags it gets, sorted.
+    pub add: Vec<String>,
+    /// The tags it loses, as it spells them, sorted.
+    pub remove: Vec<String>,
+    /// The time from now after which it may be reaped, in seconds, if it has none yet.
+    pub ttl_seconds: Option<u64>,
 }
 
 /// A host that exists.
@@ -166,6 +244,12 @@ pub struct HostRef {
     pub region: String,
     /// Its price of a month, if the cloud tells.
     pub monthly: Option<MicroUsd>,
+    /// Its price of an hour, if the cloud tells.
+    pub hourly: Option<MicroUsd>,
+    /// Whether it is protected from being deleted.
+    pub is_protected: bool,
+    /// When it may be reaped, in seconds since 1970, if ever.
+    pub expires_at: Option<i64>,
 }
 
 /// A host that is not as declared.
@@ -199,27 +283,90 @@ pub enum Remedy {
     Resize,
     /// The host must be made anew.
     Replace,
+    /// It can be changed by hand in the cloud's console.
+    Manual,
 }
 
-/// What the environment costs in a month, as far as the cloud tells.
-#[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
+/// What the environment costs, as far as the cloud tells.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// Before the plan.
+    /// A month, before the plan.
     pub monthly_before: MicroUsd,
-    /// After the plan.
+    /// A month, after the plan.
     pub monthly_after: MicroUsd,
+    /// An hour, before the plan.
+    pub hourly_before: MicroUsd,
+    /// An hour, after the plan.
+    pub hourly_after: MicroUsd,
+}
+
+impl PlanMode {
+    /// Whether plans of this mode delete hosts.
+    pub fn deletes(self) -> bool {
+        matches!(self, Self::Destroy | Self::Prune | Self::Reap)
+    }
 }
 
 impl InfraPlan {
-    /// Whether carrying out the plan would do nothing.
-    pub fn is_empty(&self) -> bool {
-        self.create.is_empty() && self.delete.is_empty()
+    /// A plan that does nothing.
+    pub fn new(
+        provider: &str,
+        project: Option<&ProjectName>,
+        facts: &CloudFacts,
+        request: &PlanRequest,
+    ) -> Self {
+        Self {
+            version: PLAN_VERSION,
+            mode: request.mode,
+            project: project.cloned(),
+            environment: request.environment.clone(),
+            provider: provider.to_owned(),
+            account: facts.account.clone(),
+            endpoint: facts.endpoint.clone(),
+            create: Vec::new(),
+            delete: Vec::new(),
+            protected: Vec::new(),
+            resize: Vec::new(),
+            retag: Vec::new(),
+            power_on: Vec::new(),
+            undeclared: Vec::new(),
+            differ: Vec::new(),
+            unchanged: Vec::new(),
+            unmanaged: Vec::new(),
+            duplicates: Vec::new(),
+            cost: Cost::default(),
+        }
     }
 
-    /// Whether the environment is not as declared: hosts to be created or deleted, hosts that
-    /// differ, or hosts with a double.
+    /// Whether carrying out the plan would do nothing.
+    pub fn is_empty(&self) -> bool {
+        self.create.is_empty()
+            && self.delete.is_empty()
+            && self.resize.is_empty()
+            && self.retag.is_empty()
+            && self.power_on.is_empty()
+    }
+
+    /// Whether the environment is not as declared: there is something to do, hosts differ, or
+    /// have a double.
     pub fn has_pending(&self) -> bool {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
+    }
+
+    /// How many hosts of ours there are once the plan is carried out.
+    pub fn hosts_after(&self) -> usize {
+        self.create.len()
+            + self.resize.len()
+            + self.differ.len()
+            + [
+                &self.protected,
+                &self.undeclared,
+                &self.unchanged,
+                &self.duplicates,
+            ]
+            .into_iter()
+            .map(Vec::len)
+            .sum::<usize>()
     }
 
     /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::future::Future;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -60,6 +60,7 @@ pub struct Run {
 
 #[derive(Debug)]
 struct Shared {
+    id: OnceLock<String>,
     events: Arc<dyn EventSink>,
     lookup: Arc<dyn Lookup>,
     /// The secrets in use, to be blotted out.
@@ -79,6 +80,7 @@ impl Run {
     pub fn new(events: Arc<dyn EventSink>, lookup: Arc<dyn Lookup>) -> Self {
         Self {
             shared: Arc::new(Shared {
+                id: OnceLock::new(),
                 events,
                 lookup,
                 secrets: Mutex::default(),
@@ -87,6 +89,24 @@ impl Run {
             cancel: CancellationToken::new(),
             guard: None,
         }
+    }
+
+    /// The run's random id, 16 hexadecimal digits; the same for all clones.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
+    pub fn id(&self) -> Result<&str> {
+        if let Some(id) = self.shared.id.get() {
+            return Ok(id);
+        }
+        let mut bytes = [0_u8; 8];
+        getrandom::fill(&mut bytes).map_err(|error| {
+            Error::new(ErrorKind::Unavailable, "the system gives no random bytes")
+                .with_source(error.to_string())
+        })?;
+        let id = data_encoding::HEXLOWER.encode(&bytes);
+        Ok(self.shared.id.get_or_init(|| id))
     }
 
     /// Tells an event.

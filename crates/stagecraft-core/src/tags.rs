@@ -1,16 +1,84 @@
 //! The tags that make a host ours.
 
+use jiff::Timestamp;
+
 use crate::host::Host;
+use crate::hostkey::HOST_KEY_TAG_PREFIX;
 use crate::name::{EnvironmentName, ProjectName, RoleName};
 
 /// Every host of ours bears it.
 pub const STAGECRAFT_TAG: &str = "stagecraft";
+const ENVIRONMENT_PREFIX: &str = "stagecraft-env-";
 const PROJECT_PREFIX: &str = "stagecraft-project-";
 const ROLE_PREFIX: &str = "stagecraft-role-";
 
+/// A host that bears it is not deleted: it outlives the line in the file.
+pub const PROTECT_TAG: &str = "stagecraft-protect";
+/// A host bears it from before it is powered off for a resize until it runs again.
+pub const RESIZING_TAG: &str = "stagecraft-resizing";
+const RUN_PREFIX: &str = "stagecraft-run-";
+const EXPIRES_PREFIX: &str = "stagecraft-expires-";
+
+/// The tag of the hosts that one run made.
+pub fn run_tag(run: &str) -> String {
+    format!("{RUN_PREFIX}{run}")
+}
+
+/// The tag of hosts that may be reaped from a time on, in seconds since 1970.
+///
+/// It reads as a time in UTC: `stagecraft-expires-2026-11-21t17:30:00z`. A time that no calendar
+/// has is taken as the last one that has one.
+pub fn expires_tag(at: i64) -> String {
+    let at = Timestamp::from_second(at).unwrap_or(Timestamp::MAX);
+    let text = at.strftime("%Y-%m-%dt%H:%M:%Sz");
+    format!("{EXPIRES_PREFIX}{text}")
+}
+
+/// From when on a host may be reaped, in seconds since 1970; the earliest if it bears several.
+pub fn expires_at(tags: &[String]) -> Option<i64> {
+    let times = tags.iter().filter_map(|tag| {
+        let text = strip_prefix(tag, EXPIRES_PREFIX)?.to_ascii_uppercase();
+        Some(text.parse::<Timestamp>().ok()?.as_second())
+    });
+    times.min()
+}
+
+/// Whether a tag belongs to single hosts or to one run, and so is of no use once no host bears it.
+pub fn is_passing(tag: &str) -> bool {
+    let prefixes = [RUN_PREFIX, EXPIRES_PREFIX, HOST_KEY_TAG_PREFIX];
+    prefixes
+        .iter()
+        .any(|prefix| strip_prefix(tag, prefix).is_some())
+}
+
+/// Whether a host bears the tag of another environment, or of another project.
+pub fn is_foreign(
+    host: &Host,
+    project: Option<&ProjectName>,
+    environment: &EnvironmentName,
+) -> bool {
+    let own_project = project.map(|project| format!("{PROJECT_PREFIX}{project}"));
+    host.tags.iter().any(|tag| {
+        let of_environment = strip_prefix(tag, ENVIRONMENT_PREFIX).is_some()
+            && !tag.eq_ignore_ascii_case(&environment_tag(environment));
+        let of_project = strip_prefix(tag, PROJECT_PREFIX).is_some()
+            && !own_project
+                .as_ref()
+                .is_some_and(|own| tag.eq_ignore_ascii_case(own));
+        of_environment || of_project
+    })
+}
+
+/// The tags of roles that a host bears, as it spells them.
+pub(crate) fn role_tags(host: &Host) -> impl Iterator<Item = &String> {
+    host.tags
+        .iter()
+        .filter(|tag| strip_prefix(tag, ROLE_PREFIX).is_some())
+}
+
 /// The tag of an environment: what a provider lists by.
 pub fn environment_tag(environment: &EnvironmentName) -> String {
-    format!("stagecraft-env-{environment}")
+    format!("{ENVIRONMENT_PREFIX}{environment}")
 }
 
 /// The tags that a host of this fleet bears, sorted.
@@ -52,4 +120,44 @@ pub fn role_of(tags: &[String]) -> Option<RoleName> {
 fn strip_prefix<'a>(tag: &'a str, prefix: &str) -> Option<&'a str> {
     let (start, rest) = tag.split_at_checked(prefix.len())?;
     start.eq_ignore_ascii_case(prefix).then_some(rest)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn expiry_survives_its_tag_in_any_case() {
+        let tag = expires_tag(1_795_000_000);
+        assert_eq!(tag, "stagecraft-expires-2026-11-18t11:06:40z");
+        let tags = [
+            "x".to_owned(),
+            tag.to_ascii_uppercase(),
+            expires_tag(i64::MAX),
+        ];
+        assert_eq!(expires_at(&tags), Some(1_795_000_000));
+        assert_eq!(expires_at(&["stagecraft-expires-soon".to_owned()]), None);
+    }
+
+    #[test]
+    fn tags_of_one_run_or_host_are_passing_and_those_of_fleets_are_not() {
+        for tag in [
+            run_tag("0f"),
+            expires_tag(0),
+            format!("{HOST_KEY_TAG_PREFIX}aa"),
+        ] {
+            assert!(
+                is_passing(&tag) && is_passing(&tag.to_ascii_uppercase()),
+                "{tag}"
+            );
+        }
+        for tag in [
+            STAGECRAFT_TAG,
+            PROTECT_TAG,
+            RESIZING_TAG,
+            "stagecraft-role-db",
+        ] {
+            assert!(!is_passing(tag), "{tag}");
+        }
+    }
 }

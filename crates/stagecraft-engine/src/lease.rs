@@ -120,7 +120,7 @@ async fn take(
     environment: &EnvironmentName,
     operation: &str,
 ) -> Result<Marker> {
-    let holder = process::this(operation)?;
+    let holder = process::this(run, operation)?;
     for round in 1.. {
         let held = match provider.take(run, environment, &holder).await? {
             Take::Taken(marker) => {

@@ -333,9 +333,13 @@ async fn converse(run: &Run) -> Vec<String> {
         }
         let approved = match mode {
             PlanMode::Reconcile => ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint),
-            PlanMode::Prune | PlanMode::Destroy => {
+            PlanMode::Prune | PlanMode::Destroy | PlanMode::Reap => {
                 let confirmation = Confirmation::typed("staging", &environment).unwrap();
                 ApprovedPlan::destroy(plan, &facts.account, &facts.endpoint, &confirmation)
+            }
+            PlanMode::Adopt | PlanMode::Unprotect => {
+                let confirmation = Confirmation::typed("staging", &environment).unwrap();
+                ApprovedPlan::retag(plan, &facts.account, &facts.endpoint, &confirmation)
             }
         };
         match approved {

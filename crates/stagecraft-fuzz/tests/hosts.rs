@@ -212,6 +212,9 @@ fn bootstrap(script: Script) -> HostReport {
         size: "small".to_owned(),
         region: "nyc1".to_owned(),
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: vec![Fingerprint::of_wire(b"key").tag()],
     };
     let runtime = tokio::runtime::Builder::new_current_thread()

@@ -34,6 +34,9 @@ pub(crate) fn host(name: &str) -> Host {
         public_ipv4: Some(Ipv4Addr::new(192, 0, 2, 7)),
         private_ipv4: None,
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: vec![host_key().tag()],
     }
 }

@@ -77,7 +77,7 @@ mod tests {
     use super::*;
 
     fn payload() -> Payload {
-        let mut holder = Holder::new("café-☃.example.com", 4711, "up").unwrap();
+        let mut holder = Holder::new("0123456789abcdef", "café-☃.example.com", 4711, "up");
         holder.boot = Some("6a1f1f0e-8c3b-4d07-9ef5-0123456789ab".to_owned());
         holder.started = Some(u64::MAX);
         Payload::new(holder, 1_793_534_400, 90_000)

@@ -24,7 +24,7 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             &plan.id()[..12],
             plan.environment,
             plan.provider,
-            one_line(&plan.account.name),
+            account_text(plan),
             plan.endpoint
         ),
     );
@@ -47,21 +47,51 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
     text
 }
 
+/// The account as people know it, with its team.
+pub(crate) fn account_text(plan: &InfraPlan) -> String {
+    let team = plan.account.team.as_ref();
+    let team = team
+        .map(|team| format!(" (team {})", one_line(team)))
+        .unwrap_or_default();
+    format!("{}{team}", one_line(&plan.account.name))
+}
+
 fn summary(plan: &InfraPlan) -> String {
     if plan.is_empty() {
         return match plan.mode {
             PlanMode::Reconcile => nothing_to_create(plan),
-            PlanMode::Destroy | PlanMode::Prune => nothing_to_delete(plan),
+            PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap => nothing_to_delete(plan),
+            PlanMode::Adopt | PlanMode::Unprotect => format!("\n{GREEN}No changes.{RESET}"),
         };
     }
+    let work = [
+        (plan.create.len(), "to create"),
+        (plan.delete.len(), "to delete"),
+        (plan.resize.len(), "to resize"),
+        (plan.retag.len(), "to tag"),
+        (plan.power_on.len(), "to power on"),
+    ];
+    let work: Vec<String> = work
+        .iter()
+        .filter(|(count, _)| *count > 0)
+        .enumerate()
+        .map(|(index, (count, what))| match index {
+            0 => format!("{} {what}", plural(*count, "host")),
+            _ => format!("{count} {what}"),
+        })
+        .collect();
+    format!("\n{}. {}", work.join(", "), cost_text(plan))
+}
+
+/// What the environment costs after the plan, and how much more that is.
+fn cost_text(plan: &InfraPlan) -> String {
     let cost = &plan.cost;
     let delta = cost.monthly_after - cost.monthly_before;
     let sign = if delta > MicroUsd(0) { "+" } else { "" };
     format!(
-        "\n{} to create, {} to delete. Cost: {} a month ({sign}{delta}).",
-        plural(plan.create.len(), "host"),
-        plan.delete.len(),
-        cost.monthly_after
+        "Cost: {} a month ({sign}{delta}), {} an hour.",
+        cost.monthly_after,
+        cost.hourly_after.with_fractions()
     )
 }
 
@@ -122,7 +152,7 @@ fn lines(plan: &InfraPlan) -> Vec<Line> {
                 spec.size.clone(),
                 spec.region.clone(),
                 spec.image.clone(),
-                price(entry.monthly),
+                price(entry.monthly, entry.hourly),
             ],
         });
     }
@@ -136,18 +166,44 @@ fn lines(plan: &InfraPlan) -> Vec<Line> {
                     format!("id {}", host.id),
                     host.size.clone(),
                     host.region.clone(),
-                    note.to_owned(),
-                    price(host.monthly),
+                    [note, &fate(host)].join(" ").trim().to_owned(),
+                    price(host.monthly, host.hourly),
                 ],
             });
         }
     };
     list(&plan.delete, RED, '-', "");
+    list(&plan.protected, RED, '!', "protected; the plan is refused");
+    for entry in &plan.resize {
+        let disk = if entry.grow_disk {
+            "disk grows for good"
+        } else {
+            "disk stays"
+        };
+        let price = price(entry.to_monthly, entry.to_hourly);
+        let note = format!("resize to {} ({disk}), then {price}", entry.to);
+        list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
+    }
+    for entry in &plan.retag {
+        let ttl = entry.ttl_seconds.map(|ttl| format!("ends in {ttl} s"));
+        let added = entry.add.iter().map(|tag| format!("+{tag}"));
+        let removed = entry.remove.iter().map(|tag| format!("-{tag}"));
+        let note: Vec<String> = added.chain(removed).chain(ttl).collect();
+        let note = format!("tags: {}", note.join(" "));
+        list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
+    }
+    list(
+        &plan.power_on,
+        YELLOW,
+        '~',
+        "power on: a resize was broken off",
+    );
     for entry in &plan.differ {
         for field in &entry.fields {
             let takes = match field.takes {
                 Remedy::Resize => "needs a resize",
                 Remedy::Replace => "needs a new host",
+                Remedy::Manual => "change it in the cloud's console",
             };
             let note = format!(
                 "{}: is {}, declared {} ({takes})",
@@ -192,9 +248,22 @@ fn aligned(lines: &[Line]) -> String {
     text
 }
 
-fn price(monthly: Option<MicroUsd>) -> String {
+/// What is known of a host's end.
+fn fate(host: &HostRef) -> String {
+    let expires = host
+        .expires_at
+        .and_then(|at| jiff::Timestamp::from_second(at).ok());
+    match (host.is_protected, expires) {
+        (true, _) => "(protected)".to_owned(),
+        (false, Some(at)) => format!("(ends {at})"),
+        (false, None) => String::new(),
+    }
+}
+
+fn price(monthly: Option<MicroUsd>, hourly: Option<MicroUsd>) -> String {
+    let hourly = hourly.map(|amount| format!(" ({}/hour)", amount.with_fractions()));
     monthly
-        .map(|amount| format!("{amount}/month"))
+        .map(|amount| format!("{amount}/month{}", hourly.unwrap_or_default()))
         .unwrap_or_default()
 }
 

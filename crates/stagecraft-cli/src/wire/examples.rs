@@ -279,6 +279,7 @@ fn plan() -> core::InfraPlan {
         account: core::Account {
             id: "b6fr89dbf6d9156cace5f3c78dc9851d957381ef".to_owned(),
             name: "ops@example.com".to_owned(),
+            team: None,
         },
         endpoint: "https://api.digitalocean.com".to_owned(),
         create: vec![core::CreateEntry {
@@ -288,13 +289,19 @@ fn plan() -> core::InfraPlan {
                 size: "s-2vcpu-4gb".to_owned(),
                 region: "nyc3".to_owned(),
                 image: "ubuntu-24-04-x64".to_owned(),
+                options: core::HostOptions::default(),
             },
             node: core::NodeName::of(&environment(), &host_name()).expect("a short name"),
             tags: tags(),
             ssh_key_fingerprint: Some("3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45".to_owned()),
             monthly,
+            hourly: Some(core::MicroUsd(35_710)),
         }],
         delete: Vec::new(),
+        protected: Vec::new(),
+        resize: Vec::new(),
+        retag: Vec::new(),
+        power_on: Vec::new(),
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: Vec::new(),
@@ -303,6 +310,8 @@ fn plan() -> core::InfraPlan {
         cost: core::Cost {
             monthly_before: core::MicroUsd(0),
             monthly_after: core::MicroUsd(24_000_000),
+            hourly_before: core::MicroUsd(0),
+            hourly_after: core::MicroUsd(35_710),
         },
     }
 }
@@ -318,6 +327,9 @@ fn host() -> core::Host {
         public_ipv4: Some(ADDRESS),
         private_ipv4: Some(Ipv4Addr::new(10, 132, 0, 2)),
         status: core::HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: tags(),
     }
 }
@@ -329,6 +341,9 @@ fn host_ref() -> core::HostRef {
         size: "s-2vcpu-4gb".to_owned(),
         region: "nyc3".to_owned(),
         monthly: Some(core::MicroUsd(24_000_000)),
+        hourly: Some(core::MicroUsd(35_710)),
+        is_protected: false,
+        expires_at: None,
     }
 }
 

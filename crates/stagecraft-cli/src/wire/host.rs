@@ -57,6 +57,14 @@ pub(crate) struct HostRef {
     /// Its price of a month, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
+    /// Its price of an hour, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    hourly: Option<i64>,
+    /// Whether it is protected from being deleted.
+    is_protected: bool,
+    /// When it may be reaped, if ever.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    expires_at: Option<i64>,
 }
 
 impl From<&core::Host> for Host {
@@ -89,6 +97,9 @@ impl From<&core::HostRef> for HostRef {
             size: host.size.clone(),
             region: host.region.clone(),
             monthly: host.monthly.map(|amount| amount.0),
+            hourly: host.hourly.map(|amount| amount.0),
+            is_protected: host.is_protected,
+            expires_at: host.expires_at,
         }
     }
 }

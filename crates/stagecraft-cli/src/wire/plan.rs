@@ -36,8 +36,17 @@ pub(crate) struct Plan {
     endpoint: String,
     /// Hosts to be created.
     create: Vec<CreateEntry>,
-    /// Hosts to be deleted. Always empty in the mode `reconcile`.
+    /// Hosts to be deleted. Always empty in modes that do not delete.
     delete: Vec<HostRef>,
+    /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
+    protected: Vec<HostRef>,
+    /// Hosts to be resized.
+    resize: Vec<ResizeEntry>,
+    /// Hosts to be given other tags. Each stands in one of the other lists too.
+    retag: Vec<RetagEntry>,
+    /// Hosts to be powered on, since a resize was broken off. Each stands in one of the other
+    /// lists too.
+    power_on: Vec<HostRef>,
     /// Hosts of ours that are not declared.
     undeclared: Vec<HostRef>,
     /// Hosts that are not as declared.
@@ -62,6 +71,12 @@ enum PlanMode {
     Destroy,
     /// Delete the environment's hosts that are not declared.
     Prune,
+    /// Delete the environment's hosts whose time is over.
+    Reap,
+    /// Give the fleet's tags to hosts that have the name of a declared one.
+    Adopt,
+    /// Take the protection of hosts away.
+    Unprotect,
 }
 
 /// The account in which a plan is carried out.
@@ -69,8 +84,10 @@ enum PlanMode {
 struct Account {
     /// Its id.
     id: String,
-    /// How people know it: an e-mail address or a team's name.
+    /// How people know it: an e-mail address.
     name: String,
+    /// The name of the team that it belongs to, if it does.
+    team: Option<String>,
 }
 
 /// A host to be created.
@@ -95,6 +112,57 @@ struct CreateEntry {
     /// Its price of a month, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
+    /// Its price of an hour, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    hourly: Option<i64>,
+    /// Whether it is made protected from being deleted.
+    protect: bool,
+    /// The time after its creation when it may be reaped.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
+    /// The private network it is put into; the provider's default if `null`.
+    vpc: Option<String>,
+    /// Whether the provider's agent for metrics is installed.
+    monitoring: bool,
+    /// Whether the provider makes backups of it.
+    backups: bool,
+    /// Whether it gets a public IPv6 address.
+    ipv6: bool,
+    /// The SHA-256 of its own user data, 64 hexadecimal digits.
+    user_data_sha256: Option<String>,
+    /// The provider's project that it is put into.
+    cloud_project: Option<String>,
+}
+
+/// A host to be resized, with a pause in which it is off.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ResizeEntry {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The size it gets.
+    to: String,
+    /// Whether its disk grows, which cannot be undone.
+    grow_disk: bool,
+    /// Its price of a month then, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    to_monthly: Option<i64>,
+    /// Its price of an hour then, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    to_hourly: Option<i64>,
+}
+
+/// A host to be given other tags.
+#[derive(Debug, Serialize, JsonSchema)]
+struct RetagEntry {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The tags it gets, sorted.
+    add: Vec<String>,
+    /// The tags it loses, as it spells them, sorted.
+    remove: Vec<String>,
+    /// The time from now after which it may be reaped, if it has none yet.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
 }
 
 /// A host that is not as declared.
@@ -127,17 +195,25 @@ enum Remedy {
     Resize,
     /// The host must be made anew.
     Replace,
+    /// It can be changed by hand in the cloud's console.
+    Manual,
 }
 
-/// What the environment costs in a month, as far as the cloud tells.
+/// What the environment costs, as far as the cloud tells.
 #[derive(Debug, Serialize, JsonSchema)]
 struct Cost {
-    /// Before the plan.
+    /// A month, before the plan.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly_before: i64,
-    /// After the plan.
+    /// A month, after the plan.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly_after: i64,
+    /// An hour, before the plan.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    hourly_before: i64,
+    /// An hour, after the plan.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    hourly_after: i64,
 }
 
 /// Something that is known to be wrong before anything is written.
@@ -149,6 +225,8 @@ pub(crate) struct Finding {
     message: String,
     /// What to do about it.
     hint: Option<String>,
+    /// Whether it is a guard of the user's own, such as a limit, that says no.
+    is_guard: bool,
 }
 
 impl From<&stagecraft_engine::Planned> for Planned {
@@ -176,6 +254,9 @@ impl From<&core::InfraPlan> for Plan {
                 core::PlanMode::Reconcile => PlanMode::Reconcile,
                 core::PlanMode::Destroy => PlanMode::Destroy,
                 core::PlanMode::Prune => PlanMode::Prune,
+                core::PlanMode::Reap => PlanMode::Reap,
+                core::PlanMode::Adopt => PlanMode::Adopt,
+                core::PlanMode::Unprotect => PlanMode::Unprotect,
             },
             project: plan.project.as_ref().map(ToString::to_string),
             environment: plan.environment.to_string(),
@@ -183,10 +264,15 @@ impl From<&core::InfraPlan> for Plan {
             account: Account {
                 id: plan.account.id.clone(),
                 name: plan.account.name.clone(),
+                team: plan.account.team.clone(),
             },
             endpoint: plan.endpoint.clone(),
             create: plan.create.iter().map(CreateEntry::from).collect(),
             delete: refs(&plan.delete),
+            protected: refs(&plan.protected),
+            resize: plan.resize.iter().map(ResizeEntry::from).collect(),
+            retag: plan.retag.iter().map(RetagEntry::from).collect(),
+            power_on: refs(&plan.power_on),
             undeclared: refs(&plan.undeclared),
             differ: plan.differ.iter().map(Difference::from).collect(),
             unchanged: refs(&plan.unchanged),
@@ -195,6 +281,8 @@ impl From<&core::InfraPlan> for Plan {
             cost: Cost {
                 monthly_before: plan.cost.monthly_before.0,
                 monthly_after: plan.cost.monthly_after.0,
+                hourly_before: plan.cost.hourly_before.0,
+                hourly_after: plan.cost.hourly_after.0,
             },
         }
     }
@@ -202,6 +290,7 @@ impl From<&core::InfraPlan> for Plan {
 
 impl From<&core::CreateEntry> for CreateEntry {
     fn from(entry: &core::CreateEntry) -> Self {
+        let options = &entry.spec.options;
         Self {
             name: entry.spec.name.to_string(),
             role: entry.spec.role.to_string(),
@@ -212,6 +301,38 @@ impl From<&core::CreateEntry> for CreateEntry {
             tags: entry.tags.clone(),
             ssh_key_fingerprint: entry.ssh_key_fingerprint.clone(),
             monthly: entry.monthly.map(|amount| amount.0),
+            hourly: entry.hourly.map(|amount| amount.0),
+            protect: options.protect,
+            ttl: options.ttl_seconds,
+            vpc: options.vpc.clone(),
+            monitoring: options.monitoring,
+            backups: options.backups,
+            ipv6: options.ipv6,
+            user_data_sha256: options.user_data_sha256.clone(),
+            cloud_project: options.cloud_project.clone(),
+        }
+    }
+}
+
+impl From<&core::ResizeEntry> for ResizeEntry {
+    fn from(entry: &core::ResizeEntry) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            to: entry.to.clone(),
+            grow_disk: entry.grow_disk,
+            to_monthly: entry.to_monthly.map(|amount| amount.0),
+            to_hourly: entry.to_hourly.map(|amount| amount.0),
+        }
+    }
+}
+
+impl From<&core::RetagEntry> for RetagEntry {
+    fn from(entry: &core::RetagEntry) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            add: entry.add.clone(),
+            remove: entry.remove.clone(),
+            ttl: entry.ttl_seconds,
         }
     }
 }
@@ -225,6 +346,7 @@ impl From<&core::Difference> for Difference {
             takes: match field.takes {
                 core::Remedy::Resize => Remedy::Resize,
                 core::Remedy::Replace => Remedy::Replace,
+                core::Remedy::Manual => Remedy::Manual,
             },
         });
         Self {
@@ -240,6 +362,7 @@ impl From<&core::Finding> for Finding {
             host: finding.host.as_ref().map(ToString::to_string),
             message: finding.message.clone(),
             hint: finding.hint.clone(),
+            is_guard: finding.is_guard,
         }
     }
 }

@@ -3,11 +3,11 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan, PLAN_VERSION,
-    PlanMode, PlanRequest, Remedy,
+    CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan, PlanMode,
+    PlanRequest, Remedy, ResizeEntry, ResizeMode, RetagEntry,
 };
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, HostSpec};
+use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
 use crate::money::MicroUsd;
 use crate::name::{HostName, NodeName, ProjectName, RoleName};
 use crate::tags;
@@ -15,7 +15,9 @@ use crate::tags;
 /// Computes a plan. The order of `declared` and of the facts does not matter.
 ///
 /// In [`PlanMode::Destroy`] all hosts of ours go, duplicates and undeclared ones too; without
-/// a project's name only declared ones, since undeclared ones may be somebody else's.
+/// a project's name only declared ones, since undeclared ones may be somebody else's. The same
+/// holds in [`PlanMode::Reap`], for hosts whose time is over by the cloud's own clock. Protected
+/// hosts are never among those that go.
 ///
 /// # Errors
 ///
@@ -31,82 +33,211 @@ pub fn plan_hosts(
         declared.iter().map(|spec| (&spec.name, spec)).collect();
     let known_role = |name: &HostName| declared.get(name).map(|spec| spec.role.clone());
 
+    let mut plan = InfraPlan::new(provider, project, facts, request);
     let mut owned: BTreeMap<HostName, Vec<&Host>> = BTreeMap::new();
-    let mut unmanaged = Vec::new();
+    let mut strangers: BTreeMap<&HostName, Vec<&Host>> = BTreeMap::new();
     for host in &facts.hosts {
         match &host.name {
             Some(name) if tags::is_owned(host, project, &request.environment) => {
                 let role = host.role.clone().or_else(|| known_role(name));
-                if selects(request, name, role.as_ref()) {
+                if selects(request, name, role.as_ref()) && is_of_run(request, host) {
                     owned.entry(name.clone()).or_default().push(host);
                 }
             }
-            _ => unmanaged.push(reference(facts, host)),
+            name => {
+                plan.unmanaged.push(reference(facts, host));
+                if let Some(name) = name {
+                    strangers.entry(name).or_default().push(host);
+                }
+            }
         }
     }
     declared.retain(|name, spec| selects(request, name, Some(&spec.role)));
 
-    let mut plan = InfraPlan {
-        version: PLAN_VERSION,
-        mode: request.mode,
-        project: project.cloned(),
-        environment: request.environment.clone(),
-        provider: provider.to_owned(),
-        account: facts.account.clone(),
-        endpoint: facts.endpoint.clone(),
-        create: Vec::new(),
-        delete: Vec::new(),
-        undeclared: Vec::new(),
-        differ: Vec::new(),
-        unchanged: Vec::new(),
-        unmanaged,
-        duplicates: Vec::new(),
-        cost: Cost {
-            monthly_before: MicroUsd(0),
-            monthly_after: MicroUsd(0),
-        },
-    };
-
     for (name, hosts) in &owned {
-        let spec = declared.get(name);
-        let references = hosts.iter().map(|host| reference(facts, host));
-        match request.mode {
-            PlanMode::Destroy if spec.is_some() || project.is_some() => {
-                plan.delete.extend(references);
-            }
-            PlanMode::Prune if spec.is_none() && project.is_some() => {
-                plan.delete.extend(references);
-            }
-            _ => match (spec, hosts.as_slice()) {
-                (None, _) => plan.undeclared.extend(references),
-                (Some(spec), [host]) => {
-                    let fields = differences(spec, host);
-                    let reference = reference(facts, host);
-                    if fields.is_empty() {
-                        plan.unchanged.push(reference);
-                    } else {
-                        plan.differ.push(Difference {
-                            host: reference,
-                            fields,
-                        });
-                    }
-                }
-                (Some(_), _) => plan.duplicates.extend(references),
-            },
-        }
+        place(
+            &mut plan,
+            project,
+            facts,
+            request,
+            declared.get(name),
+            hosts,
+        );
     }
-    if request.mode == PlanMode::Reconcile {
-        for (name, spec) in &declared {
-            if !owned.contains_key(*name) {
-                plan.create
-                    .push(create_entry(project, facts, request, spec)?);
+    for (name, spec) in &declared {
+        match (request.mode, strangers.get(*name).map(Vec::as_slice)) {
+            _ if owned.contains_key(*name) => {}
+            (PlanMode::Reconcile, _) => {
+                let entry = create_entry(project, facts, request, spec)?;
+                plan.create.push(entry);
             }
+            (PlanMode::Adopt, Some([host]))
+                if !tags::is_foreign(host, project, &request.environment) =>
+            {
+                let wanted = wanted_tags(project, request, spec);
+                plan.retag.extend(retag(facts, host, spec, &wanted));
+            }
+            _ => {}
         }
     }
 
     sort(&mut plan);
     plan.cost = cost(&plan);
     Ok(plan)
+}
+
+/// Puts the hosts of one name into the list where they belong.
+fn place(
+    plan: &mut InfraPlan,
+    project: Option<&ProjectName>,
+    facts: &CloudFacts,
+    request: &PlanRequest,
+    spec: Option<&&HostSpec>,
+    hosts: &[&Host],
+) {
+    let mut rest = Vec::new();
+    for host in hosts {
+        let goes = match request.mode {
+            PlanMode::Destroy => spec.is_some() || project.is_some(),
+            PlanMode::Prune => spec.is_none() && project.is_some(),
+            PlanMode::Reap => (spec.is_some() || project.is_some()) && is_over(host, facts.time),
+            PlanMode::Reconcile | PlanMode::Adopt | PlanMode::Unprotect => false,
+        };
+        if !goes {
+            rest.push(*host);
+        } else if host.has_tag(tags::PROTECT_TAG) {
+            plan.protected.push(reference(facts, host));
+        } else {
+            plan.delete.push(reference(facts, host));
+        }
+        if request.mode == PlanMode::Unprotect && host.has_tag(tags::PROTECT_TAG) {
+            plan.retag.push(RetagEntry {
+                host: reference(facts, host),
+                add: Vec::new(),
+                remove: spellings(host, &[tags::PROTECT_TAG]),
+                ttl_seconds: None,
+            });
+        }
+    }
+    match (spec, rest.as_slice()) {
+        (None, rest) => {
+            let references = rest.iter().map(|host| reference(facts, host));
+            plan.undeclared.extend(references);
+        }
+        (Some(_), []) => {}
+        (Some(spec), [host]) => compare(plan, project, facts, request, spec, host),
+        (Some(_), several) => {
+            let references = several.iter().map(|host| reference(facts, host));
+            plan.duplicates.extend(references);
+        }
+    }
+}
+
+/// Compares a host with its declaration.
+fn compare(
+    plan: &mut InfraPlan,
+    project: Option<&ProjectName>,
+    facts: &CloudFacts,
+    request: &PlanRequest,
+    spec: &HostSpec,
+    host: &Host,
+) {
+    let own = reference(facts, host);
+    let fields = differences(spec, host);
+    let resizes = request.mode == PlanMode::Reconcile && request.resize != ResizeMode::Never;
+    let is_resize = resizes && fields.iter().all(|field| field.takes == Remedy::Resize);
+    if fields.is_empty() {
+        plan.unchanged.push(own.clone());
+    } else if is_resize {
+        let offer = facts.sizes.get(&spec.size);
+        plan.resize.push(ResizeEntry {
+            host: own.clone(),
+            to: spec.size.clone(),
+            grow_disk: request.resize == ResizeMode::GrowDisk,
+            to_monthly: offer.map(|offer| offer.monthly),
+            to_hourly: offer.map(|offer| offer.hourly),
+        });
+    } else {
+        plan.differ.push(Difference {
+            host: own.clone(),
+            fields,
+        });
+    }
+    if request.mode != PlanMode::Reconcile {
+        return;
+    }
+    let wanted = wanted_tags(project, request, spec);
+    plan.retag.extend(retag(facts, host, spec, &wanted));
+    let is_broken_off = host.has_tag(tags::RESIZING_TAG) && host.status == HostStatus::Off;
+    if is_broken_off && !plan.resize.iter().any(|entry| entry.host == own) {
+        plan.power_on.push(own);
+    }
+}
+
+/// The tags that a host of this declaration must bear.
+fn wanted_tags(
+    project: Option<&ProjectName>,
+    request: &PlanRequest,
+    spec: &HostSpec,
+) -> Vec<String> {
+    let mut wanted = tags::fleet_tags(project, &request.environment, &spec.role);
+    wanted.extend(spec.options.own_tags.iter().cloned());
+    if spec.options.protect {
+        wanted.push(tags::PROTECT_TAG.to_owned());
+    }
+    wanted.sort();
+    wanted.dedup();
+    wanted
+}
+
+/// What it takes for a host to bear these tags. Of the tags that it has only those go that
+/// would tell something false: another role, a resize that has ended.
+fn retag(
+    facts: &CloudFacts,
+    host: &Host,
+    spec: &HostSpec,
+    wanted: &[String],
+) -> Option<RetagEntry> {
+    let add: Vec<String> = wanted
+        .iter()
+        .filter(|tag| !host.has_tag(tag))
+        .cloned()
+        .collect();
+    let mut remove: Vec<String> = tags::role_tags(host)
+        .filter(|tag| !wanted.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+        .cloned()
+        .collect();
+    if host.status == HostStatus::Active {
+        remove.extend(spellings(host, &[tags::RESIZING_TAG]));
+    }
+    remove.sort();
+    let ttl_seconds = spec
+        .options
+        .ttl_seconds
+        .filter(|_| tags::expires_at(&host.tags).is_none());
+    let is_needed = !add.is_empty() || !remove.is_empty() || ttl_seconds.is_some();
+    is_needed.then(|| RetagEntry {
+        host: reference(facts, host),
+        add,
+        remove,
+        ttl_seconds,
+    })
+}
+
+/// Those of the tags that the host bears, as it spells them.
+fn spellings(host: &Host, wanted: &[&str]) -> Vec<String> {
+    let is_wanted = |tag: &&String| wanted.iter().any(|own| own.eq_ignore_ascii_case(tag));
+    host.tags.iter().filter(is_wanted).cloned().collect()
+}
+
+fn is_over(host: &Host, now: Option<i64>) -> bool {
+    let expires_at = tags::expires_at(&host.tags);
+    expires_at.zip(now).is_some_and(|(at, now)| at <= now)
+}
+
+fn is_of_run(request: &PlanRequest, host: &Host) -> bool {
+    let run = request.made_by.as_ref();
+    run.is_none_or(|run| host.has_tag(&tags::run_tag(run)))
 }
 
 fn selects(request: &PlanRequest, name: &HostName, role: Option<&RoleName>) -> bool {
@@ -133,16 +264,18 @@ fn create_entry(
     Ok(CreateEntry {
         spec: spec.clone(),
         node,
-        tags: tags::fleet_tags(project, &request.environment, &spec.role),
+        tags: wanted_tags(project, request, spec),
         ssh_key_fingerprint: facts
             .operator_key
             .as_ref()
             .map(|key| key.fingerprint.clone()),
         monthly: facts.sizes.get(&spec.size).map(|offer| offer.monthly),
+        hourly: facts.sizes.get(&spec.size).map(|offer| offer.hourly),
     })
 }
 
-/// The image is not compared: a slug moves from one image to the next.
+/// The image is not compared: a slug moves from one image to the next. Of the options only
+/// those that are declared and missing count.
 fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     let field = |field: &str, declared: &str, actual: &str, takes| {
         (declared != actual).then(|| FieldDifference {
@@ -152,9 +285,31 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
             takes,
         })
     };
+    let option = |name, declared: bool, actual: bool, takes| {
+        let missing = declared && !actual;
+        missing
+            .then(|| field(name, "true", "false", takes))
+            .flatten()
+    };
+    let options = &spec.options;
+    let actual = host.features.unwrap_or(HostFeatures {
+        monitoring: true,
+        backups: true,
+        ipv6: true,
+    });
+    let vpc = options.vpc.as_deref().zip(host.vpc.as_deref());
     [
+        option("backups", options.backups, actual.backups, Remedy::Manual),
+        option("ipv6", options.ipv6, actual.ipv6, Remedy::Replace),
+        option(
+            "monitoring",
+            options.monitoring,
+            actual.monitoring,
+            Remedy::Replace,
+        ),
         field("region", &spec.region, &host.region, Remedy::Replace),
         field("size", &spec.size, &host.size, Remedy::Resize),
+        vpc.and_then(|(declared, actual)| field("vpc", declared, actual, Remedy::Replace)),
     ]
     .into_iter()
     .flatten()
@@ -168,14 +323,21 @@ fn reference(facts: &CloudFacts, host: &Host) -> HostRef {
         size: host.size.clone(),
         region: host.region.clone(),
         monthly: facts.sizes.get(&host.size).map(|offer| offer.monthly),
+        hourly: facts.sizes.get(&host.size).map(|offer| offer.hourly),
+        is_protected: host.has_tag(tags::PROTECT_TAG),
+        expires_at: tags::expires_at(&host.tags),
     }
 }
 
 fn sort(plan: &mut InfraPlan) {
     plan.create.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     plan.differ.sort_by(|a, b| a.host.cmp(&b.host));
+    plan.resize.sort_by(|a, b| a.host.cmp(&b.host));
+    plan.retag.sort_by(|a, b| a.host.cmp(&b.host));
     for list in [
         &mut plan.delete,
+        &mut plan.protected,
+        &mut plan.power_on,
         &mut plan.undeclared,
         &mut plan.unchanged,
         &mut plan.unmanaged,
@@ -186,23 +348,41 @@ fn sort(plan: &mut InfraPlan) {
 }
 
 fn cost(plan: &InfraPlan) -> Cost {
-    let sum = |list: &[HostRef]| -> MicroUsd { list.iter().filter_map(|host| host.monthly).sum() };
-    let differing: MicroUsd = plan
-        .differ
-        .iter()
-        .filter_map(|entry| entry.host.monthly)
-        .sum();
     let kept = [
-        sum(&plan.unchanged),
-        sum(&plan.undeclared),
-        sum(&plan.duplicates),
-        differing,
+        &plan.unchanged,
+        &plan.undeclared,
+        &plan.duplicates,
+        &plan.protected,
     ];
-    let kept: MicroUsd = kept.into_iter().sum();
-    let created: MicroUsd = plan.create.iter().filter_map(|entry| entry.monthly).sum();
+    let differing = plan.differ.iter().map(|entry| &entry.host);
+    let kept: Vec<&HostRef> = kept.into_iter().flatten().chain(differing).collect();
+    let total = |of: fn(&HostRef) -> Option<MicroUsd>,
+                 created: fn(&CreateEntry) -> Option<MicroUsd>,
+                 resized: fn(&ResizeEntry) -> Option<MicroUsd>| {
+        let kept: MicroUsd = kept.iter().filter_map(|host| of(host)).sum();
+        let deleted: MicroUsd = plan.delete.iter().filter_map(of).sum();
+        let from = plan.resize.iter().filter_map(|entry| of(&entry.host));
+        let to = plan.resize.iter().filter_map(resized);
+        let created: MicroUsd = plan.create.iter().filter_map(created).sum();
+        let before: MicroUsd = [kept, deleted].into_iter().chain(from).sum();
+        let after: MicroUsd = [kept, created].into_iter().chain(to).sum();
+        (before, after)
+    };
+    let (monthly_before, monthly_after) = total(
+        |host| host.monthly,
+        |entry| entry.monthly,
+        |entry| entry.to_monthly,
+    );
+    let (hourly_before, hourly_after) = total(
+        |host| host.hourly,
+        |entry| entry.hourly,
+        |entry| entry.to_hourly,
+    );
     Cost {
-        monthly_before: [kept, sum(&plan.delete)].into_iter().sum(),
-        monthly_after: [kept, created].into_iter().sum(),
+        monthly_before,
+        monthly_after,
+        hourly_before,
+        hourly_after,
     }
 }
 

@@ -64,7 +64,7 @@ pub enum PlanChange {
     DeclarationChanged {
         /// Its name.
         host: String,
-        /// What changed: `role`, `size`, `region` or `image`.
+        /// What changed: `role`, `size`, `region`, `image` or `options`.
         what: &'static str,
         /// What was declared.
         planned: String,
@@ -211,6 +211,7 @@ struct Declaration<'a> {
     size: Option<&'a str>,
     region: Option<&'a str>,
     image: Option<&'a str>,
+    options: Option<String>,
 }
 
 fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
@@ -234,6 +235,7 @@ fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChan
             ("size", was.size, is.size),
             ("region", was.region, is.region),
             ("image", was.image, is.image),
+            ("options", was.options.as_deref(), is.options.as_deref()),
         ];
         for (what, was, is) in fields {
             if let (Some(was), Some(is)) = (was, is)
@@ -259,6 +261,7 @@ fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
             size: Some(&spec.size),
             region: Some(&spec.region),
             image: Some(&spec.image),
+            options: serde_json::to_string(&spec.options).ok(),
         };
         declared.insert(spec.name.as_str(), declaration);
     }
@@ -275,6 +278,14 @@ fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
             ..Declaration::default()
         };
         declared.insert(host.name.as_str(), declaration);
+    }
+    for entry in &plan.resize {
+        let declaration = Declaration {
+            size: Some(&entry.to),
+            region: Some(&entry.host.region),
+            ..Declaration::default()
+        };
+        declared.insert(entry.host.name.as_str(), declaration);
     }
     for host in &plan.duplicates {
         declared.insert(host.name.as_str(), Declaration::default());
@@ -302,6 +313,7 @@ fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
     let lists = [
         &plan.delete,
+        &plan.protected,
         &plan.undeclared,
         &plan.unchanged,
         &plan.unmanaged,
@@ -309,6 +321,7 @@ fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     ];
     let existing = lists.into_iter().flatten();
     let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
+    let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
     let existing = existing.map(|host: &HostRef| (host.size.as_str(), host.monthly));
     created.chain(existing).collect()
 }

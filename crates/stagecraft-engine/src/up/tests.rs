@@ -1,5 +1,5 @@
 use stagecraft_core::{
-    Account, Cost, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus, MicroUsd,
+    Account, Cost, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus,
     PLAN_VERSION, PlanMode, StepFailure,
 };
 
@@ -12,6 +12,9 @@ fn plan(unchanged: &[&str]) -> InfraPlan {
         size: "small".into(),
         region: "nyc1".into(),
         monthly: None,
+        hourly: None,
+        is_protected: false,
+        expires_at: None,
     };
     InfraPlan {
         version: PLAN_VERSION,
@@ -22,19 +25,21 @@ fn plan(unchanged: &[&str]) -> InfraPlan {
         account: Account {
             id: "a".into(),
             name: "a".into(),
+            team: None,
         },
         endpoint: "https://x".into(),
         create: Vec::new(),
         delete: Vec::new(),
+        protected: Vec::new(),
+        resize: Vec::new(),
+        retag: Vec::new(),
+        power_on: Vec::new(),
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: unchanged.iter().map(reference).collect(),
         unmanaged: Vec::new(),
         duplicates: Vec::new(),
-        cost: Cost {
-            monthly_before: MicroUsd(0),
-            monthly_after: MicroUsd(0),
-        },
+        cost: Cost::default(),
     }
 }
 
@@ -49,6 +54,9 @@ fn host(name: &str) -> Host {
         public_ipv4: None,
         private_ipv4: None,
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: Vec::new(),
     }
 }

@@ -1,7 +1,9 @@
+mod modes;
+
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::HostStatus;
+use crate::host::{HostOptions, HostStatus};
 use crate::name::{EnvironmentName, HostId};
 use crate::plan::{Account, OperatorKey, SizeOffer};
 
@@ -12,6 +14,7 @@ fn spec(name: &str, size: &str) -> HostSpec {
         size: size.into(),
         region: "nyc1".into(),
         image: "ubuntu-22-04-x64".into(),
+        options: HostOptions::default(),
     }
 }
 
@@ -26,15 +29,30 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         public_ipv4: None,
         private_ipv4: None,
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }
 }
 
-const OURS: &[&str] = &["Stagecraft", "stagecraft-ENV-staging"];
+const OURS: &[&str] = &[
+    "Stagecraft",
+    "stagecraft-ENV-staging",
+    "stagecraft-role-App",
+];
 const OURS_IN_SHOP: &[&str] = &[
     "stagecraft",
     "stagecraft-env-staging",
     "stagecraft-project-shop",
+    "stagecraft-role-app",
+];
+const PROTECTED: &[&str] = &[
+    "stagecraft",
+    "stagecraft-env-staging",
+    "stagecraft-project-shop",
+    "stagecraft-role-db",
+    "Stagecraft-Protect",
 ];
 
 fn facts(hosts: Vec<Host>) -> CloudFacts {
@@ -42,6 +60,7 @@ fn facts(hosts: Vec<Host>) -> CloudFacts {
         account: Account {
             id: "a".into(),
             name: "a@example.com".into(),
+            team: None,
         },
         endpoint: "https://api.example.com".into(),
         host_limit: None,
@@ -54,9 +73,12 @@ fn facts(hosts: Vec<Host>) -> CloudFacts {
             "small".to_owned(),
             SizeOffer {
                 monthly: MicroUsd(6_000_000),
+                hourly: MicroUsd(8_930),
+                disk_gb: 25,
                 regions: vec!["nyc1".into()],
             },
         )]),
+        time: None,
     }
 }
 
@@ -160,6 +182,7 @@ fn any_host() -> impl Strategy<Value = Host> {
     let tags = prop_oneof![
         Just(OURS),
         Just(OURS_IN_SHOP),
+        Just(PROTECTED),
         Just(&["stagecraft-env-staging"][..])
     ];
     (
@@ -184,7 +207,10 @@ fn any_mode() -> impl Strategy<Value = PlanMode> {
     prop_oneof![
         Just(PlanMode::Reconcile),
         Just(PlanMode::Destroy),
-        Just(PlanMode::Prune)
+        Just(PlanMode::Prune),
+        Just(PlanMode::Reap),
+        Just(PlanMode::Adopt),
+        Just(PlanMode::Unprotect)
     ]
 }
 
@@ -216,9 +242,10 @@ proptest! {
 
         // Every observed host stands in exactly one list.
         let differing: Vec<HostRef> = forward.differ.iter().map(|entry| entry.host.clone()).collect();
+        let resized: Vec<HostRef> = forward.resize.iter().map(|entry| entry.host.clone()).collect();
         let mut ids: Vec<&HostId> = [
             &forward.delete, &forward.undeclared, &forward.unchanged,
-            &forward.unmanaged, &forward.duplicates, &differing,
+            &forward.unmanaged, &forward.duplicates, &forward.protected, &differing, &resized,
         ]
         .into_iter()
         .flatten()
@@ -233,11 +260,10 @@ proptest! {
             prop_assert!(list.is_sorted());
         }
         prop_assert!(forward.create.is_sorted_by(|a, b| a.spec.name < b.spec.name));
-        if mode == PlanMode::Reconcile {
-            prop_assert!(forward.delete.is_empty());
-        } else {
-            prop_assert!(forward.create.is_empty());
-        }
+        prop_assert!(mode.deletes() || forward.delete.is_empty());
+        prop_assert!(mode == PlanMode::Reconcile || forward.create.is_empty());
+        let is_protected = |host: &HostRef| hosts.iter().any(|own| own.id == host.id && own.has_tag("stagecraft-protect"));
+        prop_assert!(!forward.delete.iter().any(is_protected));
     }
 
     #[test]

@@ -3,7 +3,7 @@ use std::collections::BTreeMap;
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::{HostSpec, HostStatus};
+use crate::host::{HostOptions, HostSpec, HostStatus};
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostName, ProjectName, RoleName};
 use crate::plan::{Account, OperatorKey, PlanMode, SizeOffer, plan_hosts};
@@ -49,12 +49,15 @@ impl World {
     fn saved(&self) -> SavedPlan {
         let offer = SizeOffer {
             monthly: MicroUsd(self.price),
+            hourly: MicroUsd(self.price / 672),
+            disk_gb: 25,
             regions: vec!["nyc1".into()],
         };
         let facts = CloudFacts {
             account: Account {
                 id: self.account.into(),
                 name: format!("{}@example.com", self.account),
+                team: None,
             },
             endpoint: self.endpoint.into(),
             host_limit: Some(10),
@@ -64,6 +67,7 @@ impl World {
             }),
             hosts: self.hosts.clone(),
             sizes: BTreeMap::from([("small".to_owned(), offer)]),
+            time: None,
         };
         let environment = EnvironmentName::new("staging").unwrap();
         let request = PlanRequest::new(environment, self.mode);
@@ -86,6 +90,7 @@ fn spec(name: &str) -> HostSpec {
         size: "small".into(),
         region: "nyc1".into(),
         image: "ubuntu-22-04-x64".into(),
+        options: HostOptions::default(),
     }
 }
 
@@ -100,6 +105,9 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         public_ipv4: None,
         private_ipv4: None,
         status: HostStatus::Active,
+        disk_gb: None,
+        vpc: None,
+        features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }
 }

@@ -1,0 +1,236 @@
+//! Modes beside reconcile and destroy, and what changes hosts in place.
+
+use super::*;
+
+const NOW: i64 = 1_795_000_000;
+
+fn with(tags: &[&str], more: &str) -> Vec<String> {
+    let mut tags: Vec<String> = tags.iter().map(|tag| (*tag).to_owned()).collect();
+    tags.push(more.to_owned());
+    tags
+}
+
+fn tagged(id: u64, name: &str, tags: Vec<String>) -> Host {
+    Host {
+        tags,
+        ..host(id, name, &[])
+    }
+}
+
+fn asked(
+    project: Option<&str>,
+    declared: &[HostSpec],
+    facts: &CloudFacts,
+    request: &PlanRequest,
+) -> InfraPlan {
+    let project = project.map(|name| ProjectName::new(name).unwrap());
+    plan_hosts("cloud", project.as_ref(), declared, facts, request).unwrap()
+}
+
+fn request(mode: PlanMode) -> PlanRequest {
+    PlanRequest::new(EnvironmentName::new("staging").unwrap(), mode)
+}
+
+fn resizing(resize: ResizeMode) -> PlanRequest {
+    PlanRequest {
+        resize,
+        ..request(PlanMode::Reconcile)
+    }
+}
+
+#[test]
+fn protected_hosts_are_told_and_never_deleted() {
+    let facts = facts(vec![
+        host(1, "db-1", PROTECTED),
+        host(2, "old-1", PROTECTED),
+    ]);
+    for mode in [PlanMode::Destroy, PlanMode::Prune, PlanMode::Reap] {
+        let plan = plan(Some("shop"), &[spec("db-1", "small")], &facts, mode);
+        assert!(plan.delete.is_empty(), "{mode:?}");
+    }
+    let plan = plan(Some("shop"), &[], &facts, PlanMode::Destroy);
+    assert_eq!(names(&plan.protected), ["db-1", "old-1"]);
+    assert!(plan.protected.iter().all(|host| host.is_protected));
+}
+
+#[test]
+fn reap_takes_hosts_whose_time_is_over_by_the_clouds_clock_and_no_others() {
+    let over = with(OURS_IN_SHOP, &tags::expires_tag(NOW));
+    let later = with(OURS_IN_SHOP, &tags::expires_tag(NOW + 1));
+    let mut facts = facts(vec![
+        tagged(1, "app-1", over.clone()),
+        tagged(2, "app-2", later),
+        host(3, "app-3", OURS_IN_SHOP),
+        tagged(4, "old-1", over),
+    ]);
+    let declared = [spec("app-1", "small"), spec("app-2", "small")];
+    let reap = |facts: &CloudFacts| asked(Some("shop"), &declared, facts, &request(PlanMode::Reap));
+    assert!(reap(&facts).delete.is_empty(), "the time is not known");
+    facts.time = Some(NOW);
+    let plan = reap(&facts);
+    assert_eq!(names(&plan.delete), ["app-1", "old-1"]);
+    assert_eq!(plan.delete[0].expires_at, Some(NOW));
+    let without_project = asked(None, &declared, &facts, &request(PlanMode::Reap));
+    assert!(without_project.delete.is_empty());
+}
+
+#[test]
+fn adopt_tags_the_named_host_unless_it_is_somebody_elses_or_ambiguous() {
+    let strange = |id, name: &str, tags: &[&str]| host(id, name, tags);
+    let facts = facts(vec![
+        strange(1, "app-1", &["web"]),
+        strange(2, "app-2", &["stagecraft-env-prod"]),
+        strange(3, "app-3", &[]),
+        strange(4, "app-3", &[]),
+        strange(
+            5,
+            "app-4",
+            &["stagecraft", "stagecraft-env-staging", "stagecraft-role-db"],
+        ),
+    ]);
+    let declared: Vec<_> = ["app-1", "app-2", "app-3", "app-4"]
+        .map(|name| spec(name, "small"))
+        .to_vec();
+    let plan = asked(Some("shop"), &declared, &facts, &request(PlanMode::Adopt));
+    let adopted: Vec<_> = plan
+        .retag
+        .iter()
+        .map(|entry| entry.host.name.as_str())
+        .collect();
+    assert_eq!(adopted, ["app-1", "app-4"]);
+    assert_eq!(
+        plan.retag[0].add,
+        [
+            "stagecraft",
+            "stagecraft-env-staging",
+            "stagecraft-project-shop",
+            "stagecraft-role-app"
+        ]
+    );
+    assert_eq!(
+        plan.retag[1].add,
+        ["stagecraft-project-shop", "stagecraft-role-app"]
+    );
+    assert_eq!(plan.retag[1].remove, ["stagecraft-role-db"]);
+    assert_eq!(plan.unmanaged.len(), 5);
+}
+
+#[test]
+fn unprotect_takes_the_tag_as_the_cloud_spells_it() {
+    let facts = facts(vec![host(1, "db-1", PROTECTED)]);
+    let plan = plan(Some("shop"), &[], &facts, PlanMode::Unprotect);
+    assert_eq!(plan.retag[0].remove, ["Stagecraft-Protect"]);
+    assert!(plan.delete.is_empty() && plan.protected.is_empty());
+}
+
+#[test]
+fn reconcile_gives_missing_tags_and_never_takes_protection_or_time_away() {
+    let mut tags = with(PROTECTED, &tags::expires_tag(NOW));
+    tags.push("own".to_owned());
+    let facts = facts(vec![
+        tagged(1, "db-1", tags),
+        host(2, "app-1", OURS_IN_SHOP),
+    ]);
+    let mut app = spec("app-1", "small");
+    app.options.protect = true;
+    app.options.own_tags = vec!["web".to_owned()];
+    app.options.ttl_seconds = Some(60);
+    let declared = [app, spec("db-1", "small")];
+    let plan = plan(Some("shop"), &declared, &facts, PlanMode::Reconcile);
+    assert_eq!(names(&plan.unchanged), ["app-1", "db-1"]);
+    assert_eq!(plan.retag[0].add, ["stagecraft-protect", "web"]);
+    assert_eq!(plan.retag[0].ttl_seconds, Some(60));
+    // It was declared with another role: that changes, all else stays.
+    assert_eq!(plan.retag[1].add, ["stagecraft-role-app"]);
+    assert_eq!(plan.retag[1].remove, ["stagecraft-role-db"]);
+    assert_eq!(plan.retag[1].ttl_seconds, None);
+}
+
+#[test]
+fn another_size_is_resized_only_when_asked_and_nothing_else_differs() {
+    let mut elsewhere = host(2, "app-2", OURS);
+    elsewhere.region = "ams3".to_owned();
+    let mut facts = facts(vec![host(1, "app-1", OURS), elsewhere]);
+    let mut large = facts.sizes["small"].clone();
+    large.monthly = MicroUsd(48_000_000);
+    large.hourly = MicroUsd(71_430);
+    facts.sizes.insert("large".to_owned(), large);
+    let declared = [spec("app-1", "large"), spec("app-2", "large")];
+    let plan = asked(None, &declared, &facts, &resizing(ResizeMode::KeepDisk));
+    assert_eq!(plan.resize.len(), 1);
+    assert_eq!(plan.resize[0].to, "large");
+    assert!(!plan.resize[0].grow_disk);
+    assert_eq!(plan.differ[0].host.name, "app-2");
+    assert_eq!(plan.cost.monthly_before, MicroUsd(12_000_000));
+    assert_eq!(plan.cost.monthly_after, MicroUsd(54_000_000));
+    assert_eq!(plan.cost.hourly_after, MicroUsd(80_360));
+    assert_eq!(plan.hosts_after(), 2);
+}
+
+#[test]
+fn resize_that_was_broken_off_is_ended_whatever_is_asked() {
+    let mut left = tagged(1, "app-1", with(OURS, "stagecraft-resizing"));
+    left.status = HostStatus::Off;
+    let mut runs = left.clone();
+    runs.status = HostStatus::Active;
+    let plan_of = |host: &Host, size: &str, resize| {
+        let facts = facts(vec![host.clone()]);
+        asked(None, &[spec("app-1", size)], &facts, &resizing(resize))
+    };
+    let done = plan_of(&left, "small", ResizeMode::Never);
+    assert_eq!(names(&done.power_on), ["app-1"]);
+    assert_eq!(names(&done.unchanged), ["app-1"]);
+    let before = plan_of(&left, "large", ResizeMode::Never);
+    assert_eq!(names(&before.power_on), ["app-1"]);
+    let goes_on = plan_of(&left, "large", ResizeMode::KeepDisk);
+    assert!(goes_on.power_on.is_empty());
+    assert_eq!(goes_on.resize.len(), 1);
+    let only_the_tag = plan_of(&runs, "small", ResizeMode::Never);
+    assert!(only_the_tag.power_on.is_empty());
+    assert_eq!(only_the_tag.retag[0].remove, ["stagecraft-resizing"]);
+    let mut switched_off = left;
+    switched_off.tags = with(OURS, "x");
+    let not_ours_to_switch_on = plan_of(&switched_off, "small", ResizeMode::Never);
+    assert!(not_ours_to_switch_on.is_empty());
+}
+
+#[test]
+fn undo_takes_only_what_one_run_made() {
+    let made = with(OURS_IN_SHOP, &tags::run_tag("0123456789abcdef"));
+    let facts = facts(vec![
+        tagged(1, "app-1", made),
+        host(2, "app-2", OURS_IN_SHOP),
+    ]);
+    let request = PlanRequest {
+        made_by: Some("0123456789ABCDEF".to_owned()),
+        ..request(PlanMode::Destroy)
+    };
+    let plan = asked(Some("shop"), &[spec("app-2", "small")], &facts, &request);
+    assert_eq!(names(&plan.delete), ["app-1"]);
+    assert!(plan.undeclared.is_empty() && plan.unchanged.is_empty());
+}
+
+#[test]
+fn declared_options_that_a_host_lacks_differ() {
+    let mut bare = host(1, "app-1", OURS);
+    bare.features = Some(HostFeatures::default());
+    bare.vpc = Some("default".to_owned());
+    let mut wanted = spec("app-1", "small");
+    wanted.options.monitoring = true;
+    wanted.options.backups = true;
+    wanted.options.vpc = Some("inner".to_owned());
+    let plan = plan(None, &[wanted], &facts(vec![bare]), PlanMode::Reconcile);
+    let takes: Vec<_> = plan.differ[0]
+        .fields
+        .iter()
+        .map(|field| (field.field.as_str(), field.takes))
+        .collect();
+    assert_eq!(
+        takes,
+        [
+            ("backups", Remedy::Manual),
+            ("monitoring", Remedy::Replace),
+            ("vpc", Remedy::Replace)
+        ]
+    );
+}

@@ -4,6 +4,7 @@ mod create;
 mod delete;
 mod wait;
 
+use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use stagecraft_core::{
@@ -30,12 +31,31 @@ pub(crate) struct Apply<'a> {
     pub(crate) tag: &'a str,
     /// When this operation first spoke to the API.
     pub(crate) since: Instant,
+    /// When the last create ended, with whatever answer.
+    pub(crate) last_create: &'a Mutex<Option<Instant>>,
 }
 
 impl Apply<'_> {
     /// Lists every host that bears the environment's tag.
     async fn hosts(&self) -> Result<Vec<Host>> {
         list_hosts(self.client, self.run, self.environment, self.tag).await
+    }
+
+    /// Waits until a create of this apply shows in lists, if one was sent a moment ago. Who gets
+    /// the lease next relies on it, so an interruption does not cut it short.
+    pub(crate) async fn let_show(&self) {
+        let last = *self.last_create();
+        let lag = self.poll.list_lag.get();
+        let remaining = last.map(|last| (last + lag).saturating_duration_since(Instant::now()));
+        // A shielded run's sleep is not interrupted.
+        let run = self.run.shielded();
+        drop(settle(&run, self.poll, remaining.unwrap_or_default()).await);
+    }
+
+    fn last_create(&self) -> MutexGuard<'_, Option<Instant>> {
+        self.last_create
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner)
     }
 
     /// The report of an apply that could not even begin.
@@ -76,7 +96,7 @@ pub(crate) async fn settle(run: &Run, poll: &PollConfig, remaining: Duration) ->
     let lag = poll.list_lag.get();
     run.emit(Event::Waiting {
         host: None,
-        what: "hosts of an earlier run to show in the list".to_owned(),
+        what: "what was created to show in the list".to_owned(),
         elapsed: lag.saturating_sub(remaining),
         deadline: lag,
     });

@@ -64,6 +64,7 @@ impl LeaseProvider for DigitalOcean {
         LeaseTiming {
             interval: self.config.lease.interval.get(),
             expiry: self.config.lease.expiry.get(),
+            list_lag: self.config.poll.list_lag.get(),
         }
     }
 

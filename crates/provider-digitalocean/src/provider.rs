@@ -127,7 +127,7 @@ impl CloudProvider for DigitalOcean {
             seen.tags.remove(environment);
             seen.since.insert(environment.clone(), Instant::now());
         }
-        if request.mode != PlanMode::Reconcile {
+        if request.mode.deletes() && !run.follows_cleanly() {
             // A create that was in flight a moment ago must not be missed by who deletes.
             settle(run, &self.config.poll, self.config.poll.list_lag.get()).await?;
         }
@@ -172,6 +172,7 @@ impl CloudProvider for DigitalOcean {
             Err(error) => return Apply::nothing_done(run, plan, &error),
         };
         let since = self.seen().since.remove(environment);
+        let last_create = Mutex::default();
         let apply = Apply {
             client: &client,
             run,
@@ -180,11 +181,15 @@ impl CloudProvider for DigitalOcean {
             environment,
             tag: &tag,
             since: since.unwrap_or_else(Instant::now),
+            last_create: &last_create,
         };
         let mut report = ApplyReport::default();
         match plan.mode {
             PlanMode::Reconcile => apply.reconcile(plan, ready, &mut report).await,
             _ => apply.delete(&plan.delete, &mut report).await,
+        }
+        if !report.is_complete() {
+            apply.let_show().await;
         }
         report
     }

@@ -270,12 +270,6 @@ const ROWS: &[Row] = &[
         "network_install_failed",
     ),
     row(
-        "cloud.providers.digitalocean.poll.list_lag",
-        ("list_lag: 400ms", "list_lag: 430ms"),
-        UP,
-        "\"deadline_ms\":430",
-    ),
-    row(
         "cloud.providers.digitalocean.poll.deadline",
         ("deadline: 20s", "deadline: 23s"),
         UP,
@@ -296,6 +290,10 @@ const PAUSES: &[(&str, &str)] = &[
     (
         "cloud.providers.digitalocean.poll.interval",
         "poll_interval_is_the_pause_between_two_lists",
+    ),
+    (
+        "cloud.providers.digitalocean.poll.list_lag",
+        "suspended_run_that_wakes_up_creates_nothing_and_ends_as_locked",
     ),
     (
         "infra.bootstrap.readiness.interval",

@@ -289,13 +289,14 @@ async fn interval_and_expiry_of_the_file_have_an_effect() {
 #[tokio::test(flavor = "multi_thread")]
 async fn suspended_run_that_wakes_up_creates_nothing_and_ends_as_locked() {
     let mut knobs = quick();
-    knobs.boot_time = Duration::from_millis(600);
+    // Long enough to stop the run before its plan is made.
+    knobs.latency = Duration::from_millis(150);
     let lab = Lab::api_only(knobs).await;
     set_lease(&lab, "{ interval: 300ms, expiry: 1s }");
     lab.edit("list_lag: 400ms", "list_lag: 1s");
     let api = Api::of(&lab);
     let mut first = Running::start(&lab, &UP);
-    first.until(|line| line["event"] == "waiting").await;
+    first.until(|line| line["event"] == "lease_taken").await;
     first.signal("-STOP").await;
     let since = tokio::time::Instant::now();
     let second = loop {
@@ -307,6 +308,12 @@ async fn suspended_run_that_wakes_up_creates_nothing_and_ends_as_locked() {
     };
     second.expect_code(0);
     assert_eq!(events(&second, "lease_taken_over").len(), 1);
+    // The first one's creates may still come into view.
+    let waits = events(&second, "waiting");
+    assert!(
+        waits.iter().any(|wait| wait["deadline_ms"] == 1000),
+        "{waits:?}"
+    );
     let posts = lab.control().counters()["POST /v2/droplets"];
     first.signal("-CONT").await;
     let first = first.finish().await;
@@ -337,6 +344,23 @@ async fn run_that_loses_its_lease_in_the_middle_stops_and_keeps_the_new_holders_
     let left = api.markers().await;
     assert_eq!(left.len(), 1);
     assert_eq!(left[0]["id"], new.as_str());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn run_right_after_an_interrupted_one_finds_what_the_list_does_not_show_at_once() {
+    let mut knobs = quick();
+    knobs.list_lag = Duration::from_millis(1_500);
+    let lab = Lab::api_only(knobs).await;
+    lab.edit("list_lag: 400ms", "list_lag: 2s");
+    let mut first = Running::start(&lab, &UP);
+    first.until(|line| line["event"] == "host_accepted").await;
+    first.signal("-INT").await;
+    first.finish().await.expect_code(130);
+    let second = lab.run(&UP).await;
+    second.expect_code(0);
+    assert!(events(&second, "lease_taken_over").is_empty());
+    assert_eq!(lab.names(), DECLARED);
     lab.shutdown().await;
 }
 

@@ -66,6 +66,11 @@ pub trait WriteGuard: Send + Sync + std::fmt::Debug {
 
     /// Why no write may be sent any more, once that is so.
     fn lost(&self) -> Option<Error>;
+
+    /// Whether the run before this one gave its lease back, which it does only once all that it
+    /// wrote shows in lists. If it was taken over, or there is none, what a list lacks may come
+    /// into view yet.
+    fn follows_cleanly(&self) -> bool;
 }
 
 /// How often the holder of a lease shows that it lives, and when it counts as gone.
@@ -75,6 +80,8 @@ pub struct LeaseTiming {
     pub interval: Duration,
     /// The time without a beat after which another run may take over.
     pub expiry: Duration,
+    /// How long what was written may be missing in lists.
+    pub list_lag: Duration,
 }
 
 /// Who holds a lease. Nothing in it is secret: whoever may read the account may read it.

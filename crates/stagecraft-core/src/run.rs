@@ -151,6 +151,13 @@ impl Run {
         self.guard.as_ref().and_then(|guard| guard.lost())
     }
 
+    /// Whether everything that earlier runs wrote shows in lists by now. Never, if nothing keeps
+    /// runs apart.
+    pub fn follows_cleanly(&self) -> bool {
+        let guard = self.guard.as_ref();
+        guard.is_some_and(|guard| guard.follows_cleanly())
+    }
+
     /// The same run, which is cancelled with this one; cancelling it leaves this one alone.
     #[must_use]
     pub fn child(&self) -> Self {

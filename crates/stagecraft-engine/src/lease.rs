@@ -54,9 +54,10 @@ impl Engine {
         let Some(provider) = self.cloud.lease() else {
             return work(run.clone()).await;
         };
-        let marker = take(provider, run, environment, operation).await?;
+        let (marker, cleanly) = take(provider, run, environment, operation).await?;
         let stop = run.child();
-        let keeper = Keeper::new(Arc::clone(&self.cloud), environment, marker, stop.clone());
+        let cloud = Arc::clone(&self.cloud);
+        let keeper = Keeper::new(cloud, environment, marker, cleanly, stop.clone());
         let keeper = Arc::new(keeper);
         let held = stop.guarded(Arc::clone(&keeper) as _);
         let result = tokio::select! {
@@ -87,7 +88,7 @@ impl Engine {
     }
 
     /// Breaks exactly this lease. Its holder, if it lives, writes nothing any more: it looks
-    /// before its next write.
+    /// before its next write. Ends once all that it wrote shows in lists.
     ///
     /// # Errors
     ///
@@ -101,7 +102,17 @@ impl Engine {
             )
             .with_hint("wait for its end, or break the lease all the same by --force"));
         }
-        self.leases()?.remove(run, &state.marker).await
+        let provider = self.leases()?;
+        let timing = provider.timing();
+        provider.remove(run, &state.marker).await?;
+        // Who comes next finds no marker, and takes what lists show for the truth. A holder that
+        // lives may write until its next beat is due.
+        let still_writes = if state.gone.is_none() {
+            timing.interval
+        } else {
+            Duration::ZERO
+        };
+        run.sleep(still_writes + timing.list_lag).await
     }
 
     fn leases(&self) -> Result<&dyn LeaseProvider> {
@@ -114,12 +125,13 @@ impl Engine {
     }
 }
 
+/// Takes the lease, and tells whether nobody had to be removed for it.
 async fn take(
     provider: &dyn LeaseProvider,
     run: &Run,
     environment: &EnvironmentName,
     operation: &str,
-) -> Result<Marker> {
+) -> Result<(Marker, bool)> {
     let holder = process::this(run, operation)?;
     for round in 1.. {
         let held = match provider.take(run, environment, &holder).await? {
@@ -128,7 +140,7 @@ async fn take(
                     environment: environment.clone(),
                     run: holder.run,
                 });
-                return Ok(marker);
+                return Ok((marker, round == 1));
             }
             Take::Held(held) => held,
         };

@@ -46,8 +46,8 @@ impl Apply<'_> {
     /// Creates what is missing.
     ///
     /// An earlier run may have been killed with a create in flight, and the list may not show
-    /// its hosts yet. So absence counts only in a list that is a list lag younger than this
-    /// run's first contact with the API.
+    /// its hosts yet. So, unless that run gave its lease back, absence counts only in a list that
+    /// is a list lag younger than this run's first contact with the API.
     async fn create(
         &self,
         entries: &[CreateEntry],
@@ -76,9 +76,11 @@ impl Apply<'_> {
     }
 
     async fn settled_hosts(&self) -> Result<Vec<Host>> {
-        let settled = self.since + self.poll.list_lag.get();
-        let remaining = settled.saturating_duration_since(Instant::now());
-        settle(self.run, self.poll, remaining).await?;
+        if !self.run.follows_cleanly() {
+            let settled = self.since + self.poll.list_lag.get();
+            let remaining = settled.saturating_duration_since(Instant::now());
+            settle(self.run, self.poll, remaining).await?;
+        }
         // Before anything is adopted: who has lost the lease leaves it to its new holder.
         self.run.before_write().await?;
         self.hosts().await
@@ -248,10 +250,9 @@ impl Apply<'_> {
                 .map(|entry| entry.spec.name.clone())
                 .collect(),
         });
-        self.client
-            .post_once("/v2/droplets", &body)
-            .await
-            .map_err(SendError::Api)
+        let answer = self.client.post_once("/v2/droplets", &body).await;
+        *self.last_create() = Some(Instant::now());
+        answer.map_err(SendError::Api)
     }
 
     /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; up

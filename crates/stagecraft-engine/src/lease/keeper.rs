@@ -15,6 +15,8 @@ pub(super) struct Keeper {
     cloud: Arc<dyn CloudProvider>,
     environment: EnvironmentName,
     marker: Marker,
+    /// Whether the marker was made without removing another one before.
+    cleanly: bool,
     /// The run that is stopped when the lease is lost.
     stop: Run,
     last: Mutex<Beat>,
@@ -52,12 +54,14 @@ impl Keeper {
         cloud: Arc<dyn CloudProvider>,
         environment: &EnvironmentName,
         marker: Marker,
+        cleanly: bool,
         stop: Run,
     ) -> Self {
         Self {
             cloud,
             environment: environment.clone(),
             marker,
+            cleanly,
             stop,
             last: Mutex::new(Beat::now()),
             lost: Mutex::default(),
@@ -171,6 +175,10 @@ impl WriteGuard for Keeper {
 
     fn lost(&self) -> Option<Error> {
         self.lost_slot().as_ref().map(Error::duplicate)
+    }
+
+    fn follows_cleanly(&self) -> bool {
+        self.cleanly
     }
 }
 

@@ -4,6 +4,7 @@
 //! real answers: each place says so.
 
 mod account;
+mod act;
 mod actions;
 mod catalog;
 pub(crate) mod connection;
@@ -57,7 +58,14 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
             "/v2/droplets/{id}",
             get(droplets::get).delete(droplets::delete),
         )
-        .route("/v2/droplets/{id}/actions", get(actions::list_of_droplet))
+        .route(
+            "/v2/droplets/actions",
+            axum::routing::post(act::on_tagged_droplets),
+        )
+        .route(
+            "/v2/droplets/{id}/actions",
+            get(actions::list_of_droplet).post(act::on_droplet),
+        )
         .route(
             "/v2/droplets/{id}/actions/{action}",
             get(actions::get_of_droplet),

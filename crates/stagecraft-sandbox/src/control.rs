@@ -266,6 +266,7 @@ impl Control {
             .readable_mut(id)
             .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
         droplet.size = size;
+        droplet.disk = size.disk;
         Ok(())
     }
 

@@ -30,6 +30,9 @@ pub struct Knobs {
     /// How long a deleted droplet stays listed and readable.
     #[serde(rename = "delete_time_ms", with = "milliseconds")]
     pub delete_time: Duration,
+    /// How long an action on a droplet takes, as a reboot or a resize.
+    #[serde(rename = "action_time_ms", with = "milliseconds")]
+    pub action_time: Duration,
     /// How long an added tag is neither shown nor found.
     #[serde(rename = "tag_lag_ms", with = "milliseconds")]
     pub tag_lag: Duration,
@@ -49,13 +52,17 @@ pub struct Knobs {
     pub keys_limit: Option<u32>,
     /// Names whose creation is accepted and ends `errored`.
     pub errored_creates: Vec<String>,
+    /// Actions that are accepted and end `errored`, as `name:type`, or all of a
+    /// droplet as `name`.
+    pub errored_actions: Vec<String>,
     /// Names that become active but never show a public address.
     pub no_address: Vec<String>,
     /// Regions that take no new droplets.
     pub closed_regions: Vec<String>,
     /// Sizes that are out of stock, as `size@region`.
     pub sold_out: Vec<String>,
-    /// Whether a delete is refused while the droplet's creation runs.
+    /// Whether a delete is refused while the droplet's creation, or another
+    /// action on it, runs.
     pub refuse_delete_while_new: bool,
     /// Whether `tag_name` finds a tag in another capitalisation than its own.
     ///
@@ -75,6 +82,7 @@ impl Default for Knobs {
             list_lag: Duration::from_millis(500),
             read_lag: Duration::ZERO,
             delete_time: Duration::from_millis(500),
+            action_time: Duration::from_millis(500),
             tag_lag: Duration::ZERO,
             key_lag: Duration::ZERO,
             droplet_limit: 25,
@@ -83,6 +91,7 @@ impl Default for Knobs {
             burst_window: Duration::from_mins(1),
             keys_limit: Some(10),
             errored_creates: Vec::new(),
+            errored_actions: Vec::new(),
             no_address: Vec::new(),
             closed_regions: Vec::new(),
             sold_out: Vec::new(),
@@ -102,6 +111,7 @@ impl Knobs {
             address_delay: Duration::ZERO,
             list_lag: Duration::ZERO,
             delete_time: Duration::ZERO,
+            action_time: Duration::ZERO,
             droplet_limit: 1000,
             hourly_limit: None,
             burst_limit: None,

@@ -3,6 +3,7 @@
 pub(crate) mod actions;
 pub(crate) mod catalog;
 pub(crate) mod droplet;
+pub(crate) mod events;
 pub(crate) mod firewall;
 pub(crate) mod journal;
 pub(crate) mod keys;

@@ -161,7 +161,11 @@ fn check_names(names: &[String]) -> Answer<()> {
         let message = format!("You can create 1 to {MOST_NAMES} Droplets at a time.");
         return Err(ApiError::unprocessable(message));
     }
-    if names.iter().all(|name| is_valid_name(name)) {
+    names.iter().try_for_each(|name| check_name(name))
+}
+
+pub(super) fn check_name(name: &str) -> Answer<()> {
+    if is_valid_name(name) {
         return Ok(());
     }
     let rule = "Only valid hostname characters are allowed. (a-z, A-Z, 0-9, . and -)";

@@ -45,7 +45,8 @@ pub(super) async fn delete(State(world): Shared, Path(id): Path<String>) -> Answ
     let id = parse(&id)?;
     let mut state = world.state();
     let droplet = state.readable(id).ok_or_else(ApiError::not_found)?;
-    if state.knobs.refuse_delete_while_new && droplet.phase == Phase::Booting {
+    let is_acted_on = droplet.phase == Phase::Booting || droplet.pending.is_some();
+    if state.knobs.refuse_delete_while_new && is_acted_on {
         // https://github.com/hashicorp/packer/issues/1814
         return Err(ApiError::unprocessable(
             "Droplet already has a pending event.",
@@ -136,7 +137,7 @@ impl<'a> Filter<'a> {
     }
 }
 
-fn find_tag(state: &state::State, tag: &str) -> Option<String> {
+pub(super) fn find_tag(state: &state::State, tag: &str) -> Option<String> {
     if state.knobs.tag_filter_ignores_case {
         state.tags.any_case(tag)
     } else {

@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 use tokio::time::Instant;
 
 use crate::state::State;
-use crate::state::droplet::{Droplet, Phase, Why};
+use crate::state::droplet::{Droplet, Phase, Power, Why};
 
 /// A droplet as it really is, whatever the API shows of it by now.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
@@ -25,6 +25,8 @@ pub struct DropletView {
     pub tags: Vec<String>,
     /// Where it is in its life.
     pub state: DropletState,
+    /// Whether it is powered off.
+    pub powered_off: bool,
     /// Why it failed, if it did.
     pub failure: Option<String>,
     /// The address of its host, shown yet or not.
@@ -75,6 +77,7 @@ impl DropletView {
                 .map(|key| state.tags.spelling(key).to_owned())
                 .collect(),
             state: life,
+            powered_off: droplet.power == Power::Off,
             failure,
             address: droplet.address().map(|address| address.ip),
             listed: droplet.is_listed(now),

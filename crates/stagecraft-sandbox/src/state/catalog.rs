@@ -175,13 +175,14 @@ impl Size {
             "available": !regions.is_empty(),
             "regions": regions,
             "description": self.description,
-            "disk_info": self.disk_info(),
+            "disk_info": disk_info(self.disk),
         })
     }
+}
 
-    pub(crate) fn disk_info(&self) -> Value {
-        json!([{"type": "local", "size": {"amount": self.disk, "unit": "gib"}}])
-    }
+/// A local disk of so many GB, as sizes and droplets show it.
+pub(crate) fn disk_info(disk: u32) -> Value {
+    json!([{"type": "local", "size": {"amount": disk, "unit": "gib"}}])
 }
 
 impl Region {

@@ -8,7 +8,7 @@ use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::catalog::{Image, Region, Size};
+use super::catalog::{Image, Region, Size, disk_info};
 use super::tags::Tags;
 use crate::knobs::Knobs;
 
@@ -18,6 +18,8 @@ pub(crate) struct Droplet {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) size: &'static Size,
+    /// Its disk in GB: that of its first size, until a resize takes the disk along.
+    pub(crate) disk: u32,
     pub(crate) region: &'static Region,
     pub(crate) image: &'static Image,
     pub(crate) options: Options,
@@ -28,6 +30,10 @@ pub(crate) struct Droplet {
     /// From when reads by id find it; other calls always do.
     pub(crate) found_from: Instant,
     pub(crate) phase: Phase,
+    /// Whether it is powered on; only what is active can be off.
+    pub(crate) power: Power,
+    /// The action under way, other than its creation and deletion.
+    pub(crate) pending: Option<u64>,
     /// The action that makes it.
     pub(crate) create_action: u64,
     /// Whether its host is there; locked while the host is made, armed or removed.
@@ -55,6 +61,13 @@ impl Default for Options {
             public_networking: true,
         }
     }
+}
+
+/// Whether a droplet is powered on.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Power {
+    On,
+    Off,
 }
 
 /// Where a droplet is in its life.
@@ -105,6 +118,23 @@ impl Droplet {
         self.tags.get(key).is_some_and(|from| *from <= now)
     }
 
+    /// Whether something is done to it, so that nothing else can be.
+    pub(crate) fn is_busy(&self) -> bool {
+        self.pending.is_some() || !matches!(self.phase, Phase::Active(_))
+    }
+
+    pub(crate) fn has_feature(&self, feature: &str) -> bool {
+        self.options.features.contains(&feature)
+    }
+
+    pub(crate) fn set_feature(&mut self, feature: &'static str, is_on: bool) {
+        let features = &mut self.options.features;
+        features.retain(|other| *other != feature);
+        if is_on {
+            features.push(feature);
+        }
+    }
+
     /// The address of its host, shown or not.
     pub(crate) fn address(&self) -> Option<Address> {
         match self.phase {
@@ -124,6 +154,7 @@ impl Droplet {
     pub(crate) fn status(&self) -> &'static str {
         match self.phase {
             Phase::Booting | Phase::Leaving(None) => "new",
+            _ if self.power == Power::Off => "off",
             Phase::Active(_) | Phase::Leaving(Some(_)) | Phase::Gone(_) => "active",
         }
     }
@@ -141,9 +172,9 @@ impl Droplet {
             "name": self.name,
             "memory": self.size.memory,
             "vcpus": self.size.vcpus,
-            "disk": self.size.disk,
-            "disk_info": self.size.disk_info(),
-            "locked": !matches!(self.phase, Phase::Active(_)),
+            "disk": self.disk,
+            "disk_info": disk_info(self.disk),
+            "locked": self.is_busy(),
             "status": self.status(),
             "kernel": null,
             "created_at": self.created_at,
@@ -193,7 +224,7 @@ impl Droplet {
             }));
         }
         let mut v6 = Vec::new();
-        if self.options.features.contains(&"ipv6") {
+        if self.has_feature("ipv6") {
             v6.push(json!({
                 "ip_address": format!("2001:db8::{:x}", self.ordinal + 2),
                 "netmask": 64,

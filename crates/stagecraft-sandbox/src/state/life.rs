@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use tracing::{debug, warn};
 
 use super::catalog::{Image, Region, Size};
-use super::droplet::{Address, Droplet, Options, Phase, Why};
+use super::droplet::{Address, Droplet, Options, Phase, Power, Why};
 use super::{ArmedFailure, State, World, imaginary_address, timestamp};
 use crate::control::FailTimes;
 use crate::driver::{BootRequest, DriverError};
@@ -38,6 +38,7 @@ impl World {
             id,
             name: order.name,
             size: order.size,
+            disk: order.size.disk,
             region: order.region,
             image: order.image,
             options: order.options,
@@ -46,6 +47,8 @@ impl World {
             listed_from: now + state.knobs.list_lag,
             found_from: now + state.knobs.read_lag,
             phase: Phase::Booting,
+            power: Power::On,
+            pending: None,
             create_action,
             host: Arc::default(),
             ordinal,
@@ -71,6 +74,9 @@ impl World {
         };
         droplet.phase = Phase::Leaving(address);
         let (region, create_action) = (droplet.region, droplet.create_action);
+        if let Some(pending) = droplet.pending.take() {
+            state.actions.end(pending, false);
+        }
         let action = state.actions.start("destroy", id, region, Instant::now());
         let world = Arc::clone(self);
         self.spawn(async move {
@@ -90,7 +96,11 @@ impl World {
         if let Some(droplet) = state.readable_mut(id) {
             droplet.phase = Phase::Gone(Why::Vanished);
             let create_action = droplet.create_action;
+            let pending = droplet.pending.take();
             state.actions.end(create_action, false);
+            if let Some(pending) = pending {
+                state.actions.end(pending, false);
+            }
             let world = Arc::clone(self);
             self.spawn(async move { world.destroy_host(id).await });
         }

@@ -4,6 +4,7 @@
 
 mod control;
 mod create;
+mod events;
 mod faults;
 mod firewalls;
 mod life;

@@ -13,8 +13,11 @@ mod droplets;
 mod error;
 mod firewalls;
 mod gate;
+mod leftovers;
 mod page;
+mod projects;
 mod tags;
+mod vpcs;
 
 use std::sync::Arc;
 
@@ -47,7 +50,10 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
         .route("/v2/sizes", get(catalog::list_sizes))
         .route("/v2/regions", get(catalog::list_regions))
         .route("/v2/images", get(catalog::list_images))
-        .route("/v2/images/{key}", get(catalog::get_image))
+        .route(
+            "/v2/images/{key}",
+            get(catalog::get_image).delete(catalog::delete_image),
+        )
         .route(
             "/v2/droplets",
             get(droplets::list)
@@ -70,6 +76,14 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
             "/v2/droplets/{id}/actions/{action}",
             get(actions::get_of_droplet),
         )
+        .route(
+            "/v2/droplets/{id}/destroy_with_associated_resources",
+            get(leftovers::associated),
+        )
+        .route(
+            "/v2/droplets/{id}/backups/policy",
+            get(leftovers::backup_policy),
+        )
         .route("/v2/actions/{action}", get(actions::get))
         .route(
             "/v2/firewalls",
@@ -87,6 +101,7 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
             "/v2/tags/{tag}/resources",
             axum::routing::post(tags::tag).delete(tags::untag),
         )
+        .merge(beside_droplets())
         .fallback(unknown)
         .method_not_allowed_fallback(unknown)
         .layer(middleware::from_fn_with_state(
@@ -94,6 +109,44 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
             gate::pass,
         ))
         .with_state(Arc::clone(world))
+}
+
+/// The routes of what droplets are in, have, and leave behind.
+fn beside_droplets() -> Router<Arc<World>> {
+    Router::new()
+        .route("/v2/vpcs", get(vpcs::list).post(vpcs::create))
+        .route(
+            "/v2/vpcs/{id}",
+            get(vpcs::get)
+                .put(vpcs::rename)
+                .patch(vpcs::rename)
+                .delete(vpcs::delete),
+        )
+        .route("/v2/vpcs/{id}/members", get(vpcs::list_members))
+        .route("/v2/projects", get(projects::list).post(projects::create))
+        .route(
+            "/v2/projects/{id}",
+            get(projects::get).delete(projects::delete),
+        )
+        .route(
+            "/v2/projects/{id}/resources",
+            get(projects::list_resources).post(projects::assign),
+        )
+        .route("/v2/volumes", get(leftovers::list_volumes))
+        .route(
+            "/v2/volumes/{id}",
+            get(leftovers::get_volume).delete(leftovers::delete_volume),
+        )
+        .route("/v2/snapshots", get(leftovers::list_snapshots))
+        .route(
+            "/v2/snapshots/{id}",
+            get(leftovers::get_snapshot).delete(catalog::delete_image),
+        )
+        .route("/v2/reserved_ips", get(leftovers::list_reserved))
+        .route(
+            "/v2/reserved_ips/{ip}",
+            get(leftovers::get_reserved).delete(leftovers::delete_reserved),
+        )
 }
 
 async fn unknown() -> ApiError {

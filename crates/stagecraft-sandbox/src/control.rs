@@ -2,6 +2,7 @@
 
 mod hosts;
 mod http;
+mod leftovers;
 mod view;
 
 use std::collections::BTreeMap;
@@ -13,11 +14,12 @@ use tokio::time::Instant;
 
 pub use self::hosts::FailTimes;
 pub(crate) use self::http::routes;
+pub use self::leftovers::PrivateImage;
 pub use self::view::{DropletState, DropletView};
 use crate::driver::DriverError;
 use crate::fault::Fault;
 use crate::knobs::Knobs;
-use crate::state::catalog::{Image, Region, Size};
+use crate::state::catalog::{Region, Size};
 use crate::state::droplet::{Options, Phase};
 use crate::state::journal::RecordedRequest;
 use crate::state::life::Order;
@@ -202,9 +204,10 @@ impl Control {
         let size = Size::find(&droplet.size).ok_or_else(|| unknown("size", &droplet.size))?;
         let region =
             Region::find(&droplet.region).ok_or_else(|| unknown("region", &droplet.region))?;
-        let image = Image::find(&droplet.image).ok_or_else(|| unknown("image", &droplet.image))?;
         check_tags(&droplet.tags)?;
         let (mut state, now) = (self.world.state(), Instant::now());
+        let image = state.images.find(&droplet.image).cloned();
+        let image = image.ok_or_else(|| unknown("image", &droplet.image))?;
         let authorized_keys = state
             .keys
             .visible(now)

@@ -11,6 +11,10 @@ use serde::{Deserialize, Serialize};
 /// an unknown one is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a quirk of its own, and any of them may be on"
+)]
 pub struct Knobs {
     /// How long every request under `/v2` waits before it is handled.
     #[serde(rename = "latency_ms", with = "milliseconds")]
@@ -39,6 +43,8 @@ pub struct Knobs {
     /// How long a new SSH key cannot be read.
     #[serde(rename = "key_lag_ms", with = "milliseconds")]
     pub key_lag: Duration,
+    /// The account's id.
+    pub account_uuid: String,
     /// How many droplets the account may have at once.
     pub droplet_limit: u32,
     /// Requests per rolling hour; `null` switches the limit off.
@@ -68,6 +74,12 @@ pub struct Knobs {
     ///
     /// The vendor asks for the canonical one, so the default is `false`.
     pub tag_filter_ignores_case: bool,
+    /// Whether `tag_name` alone lists GPU droplets, too. The vendor does not say.
+    pub tag_lists_gpus: bool,
+    /// Whether an assigned reserved address shows before the droplet's own one.
+    pub reserved_first: bool,
+    /// Names of droplets whose assignment to a project answers `service_down`.
+    pub unassignable: Vec<String>,
     /// Stands in for `http://host:port` in `links`, to see whether a client
     /// follows a link to elsewhere.
     pub links_base: Option<String>,
@@ -85,6 +97,7 @@ impl Default for Knobs {
             action_time: Duration::from_millis(500),
             tag_lag: Duration::ZERO,
             key_lag: Duration::ZERO,
+            account_uuid: "b6fr89dbf6d9156cace5f3c78dc9851d957381ef".to_owned(),
             droplet_limit: 25,
             hourly_limit: Some(5000),
             burst_limit: Some(250),
@@ -97,6 +110,9 @@ impl Default for Knobs {
             sold_out: Vec::new(),
             refuse_delete_while_new: false,
             tag_filter_ignores_case: false,
+            tag_lists_gpus: false,
+            reserved_first: false,
+            unassignable: Vec::new(),
             links_base: None,
         }
     }

@@ -13,6 +13,7 @@ mod state;
 
 pub use control::{
     Breakage, Control, ControlError, DropletState, DropletView, FailTimes, ForeignDroplet,
+    PrivateImage,
 };
 pub use driver::{BootRequest, DriverError, HostDriver};
 pub use fault::{Fault, FaultKind};

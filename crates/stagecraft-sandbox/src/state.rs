@@ -1,15 +1,20 @@
 //! What the sandbox knows: droplets, tags, keys, actions, limits and requests.
 
 pub(crate) mod actions;
+pub(crate) mod backups;
 pub(crate) mod catalog;
 pub(crate) mod droplet;
 pub(crate) mod events;
 pub(crate) mod firewall;
+pub(crate) mod images;
 pub(crate) mod journal;
 pub(crate) mod keys;
+pub(crate) mod leftovers;
 pub(crate) mod life;
+pub(crate) mod projects;
 pub(crate) mod rate;
 pub(crate) mod tags;
+pub(crate) mod vpcs;
 
 use std::collections::BTreeMap;
 use std::net::{Ipv4Addr, SocketAddr};
@@ -28,10 +33,14 @@ use crate::knobs::Knobs;
 use actions::Actions;
 use droplet::Droplet;
 use firewall::Firewalls;
+use images::Images;
 use journal::Journal;
 use keys::Keys;
+use leftovers::Leftovers;
+use projects::Projects;
 use rate::Rate;
 use tags::Tags;
+use vpcs::Vpcs;
 
 /// Everything that the handlers, the control and the background work share.
 #[derive(Debug)]
@@ -57,6 +66,10 @@ pub(crate) struct State {
     pub(crate) tags: Tags,
     pub(crate) actions: Actions,
     pub(crate) firewalls: Firewalls,
+    pub(crate) images: Images,
+    pub(crate) leftovers: Leftovers,
+    pub(crate) projects: Projects,
+    pub(crate) vpcs: Vpcs,
     pub(crate) droplets: BTreeMap<u64, Droplet>,
     /// Stand-ins armed to fail, by host name and program.
     pub(crate) armed: BTreeMap<(String, String), ArmedFailure>,

@@ -9,7 +9,7 @@ use serde_json::{Value, json};
 use tokio::time::Instant;
 
 use super::actions::parse;
-use super::create::check_name;
+use super::create::{backup_policy, check_name};
 use super::droplets::find_tag;
 use super::error::{ApiError, decode};
 use super::page::Parameters;
@@ -27,6 +27,7 @@ const BULK: &[&str] = &[
     "enable_ipv6",
     "enable_backups",
     "disable_backups",
+    "snapshot",
 ];
 
 #[derive(Deserialize)]
@@ -132,8 +133,17 @@ fn event(request: Request) -> Answer<Event> {
             check_name(&name)?;
             Event::Rename { name }
         }
-        "enable_backups" => Event::EnableBackups,
-        "change_backup_policy" if request.backup_policy.is_some() => Event::ChangeBackupPolicy,
+        "enable_backups" => {
+            let policy = request.backup_policy.as_ref().map(backup_policy);
+            Event::EnableBackups(policy.transpose()?.unwrap_or_default())
+        }
+        "change_backup_policy" => {
+            let policy = request.backup_policy.unwrap_or_default();
+            Event::ChangeBackupPolicy(backup_policy(&policy)?)
+        }
+        "snapshot" => Event::Snapshot {
+            name: request.name.unwrap_or_default(),
+        },
         "disable_backups" => Event::DisableBackups,
         "enable_ipv6" => Event::EnableIpv6,
         _ => return Err(unknown_type(&kind)),

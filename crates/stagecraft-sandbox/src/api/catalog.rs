@@ -2,12 +2,15 @@
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
+use axum::http::StatusCode;
 use serde_json::{Value, json};
 
+use super::actions::parse;
 use super::error::ApiError;
 use super::page::{Page, Parameters};
 use super::{Answer, Shared};
-use crate::state::catalog::{IMAGES, Image, REGIONS, SIZES};
+use crate::state::catalog::{REGIONS, SIZES};
+use crate::state::images::Image;
 
 pub(super) async fn list_sizes(
     State(world): Shared,
@@ -37,27 +40,42 @@ pub(super) async fn list_images(
     State(world): Shared,
     Query(parameters): Query<Parameters>,
 ) -> Json<Value> {
-    let knobs = world.state().knobs.clone();
+    let state = world.state();
+    let get = |name| parameters.get(name).map(String::as_str);
+    let is_private = get("private") == Some("true");
+    // None of the images has tags, and all of the vendor's own are distributions.
+    let takes = |image: &&Image| {
+        let is_own = image.slug.is_none();
+        match get("type") {
+            Some("distribution") => !is_own,
+            Some(_) => false,
+            None => is_own || !is_private,
+        }
+    };
+    let is_tagged = get("tag_name").is_some();
+    let images = state.images.all().filter(|_| !is_tagged).filter(takes);
     let page = Page::new("/v2/images", &parameters);
-    // All images here are the vendor's own distributions, without tags.
-    let is_other_kind = parameters
-        .get("type")
-        .is_some_and(|kind| kind != "distribution");
-    let is_private = parameters
-        .get("private")
-        .is_some_and(|private| private == "true");
-    let none = is_other_kind || is_private || parameters.contains_key("tag_name");
-    let images = IMAGES.iter().filter(|_| !none);
-    page.answer(
-        &world,
-        knobs.links_base.as_deref(),
-        "images",
-        images,
-        Image::to_json,
-    )
+    let base = state.knobs.links_base.as_deref();
+    page.answer(&world, base, "images", images, Image::to_json)
 }
 
-pub(super) async fn get_image(Path(key): Path<String>) -> Answer<Json<Value>> {
-    let image = Image::find(&key).ok_or_else(ApiError::not_found)?;
+pub(super) async fn get_image(
+    State(world): Shared,
+    Path(key): Path<String>,
+) -> Answer<Json<Value>> {
+    let state = world.state();
+    let image = state.images.find(&key).ok_or_else(ApiError::not_found)?;
     Ok(Json(json!({"image": image.to_json()})))
+}
+
+/// Deletes an image of the account, which snapshots are as well.
+pub(super) async fn delete_image(
+    State(world): Shared,
+    Path(key): Path<String>,
+) -> Answer<StatusCode> {
+    if world.state().images.remove(parse(&key)?) {
+        Ok(StatusCode::NO_CONTENT)
+    } else {
+        Err(ApiError::not_found())
+    }
 }

@@ -10,8 +10,10 @@ use tokio::time::Instant;
 
 use super::error::{ApiError, decode};
 use super::{Answer, Created, Shared};
-use crate::state::catalog::{Image, REGIONS, Region, Size, is_sold_out};
-use crate::state::droplet::{Options, vpc_uuid};
+use crate::state::backups::BackupPolicy;
+use crate::state::catalog::{REGIONS, Region, Size, is_sold_out};
+use crate::state::droplet::Options;
+use crate::state::images::Image;
 use crate::state::life::Order;
 use crate::state::{self, tags};
 
@@ -32,8 +34,10 @@ struct Request {
     tags: Option<Vec<String>>,
     user_data: Option<String>,
     backups: Option<bool>,
+    backup_policy: Option<Value>,
     ipv6: Option<bool>,
     monitoring: Option<bool>,
+    with_droplet_agent: Option<bool>,
     public_networking: Option<bool>,
     vpc_uuid: Option<String>,
     volumes: Option<Vec<Value>>,
@@ -46,10 +50,16 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     let request: Request = decode(&body)?;
     let mut state = world.state();
     let is_multiple = request.names.is_some();
+    let volumes = find_volumes(&request, &state)?;
     let orders = check(request, &state)?;
     let mut ids = Vec::new();
     for order in orders {
         ids.push(world.create(&mut state, order));
+    }
+    for volume in volumes {
+        if let Some(volume) = state.leftovers.volumes.get_mut(&volume) {
+            volume.droplet = ids.first().copied();
+        }
     }
     let now = Instant::now();
     let created = ids.iter().filter_map(|id| state.readable(*id));
@@ -58,7 +68,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
         let action = droplet.create_action;
         let href = format!("http://{}/v2/actions/{action}", world.address);
         actions.push(json!({"id": action, "rel": "create", "href": href}));
-        droplets.push(droplet.to_json(&state.tags, &state.knobs, now));
+        droplets.push(droplet.to_json(&state, now));
     }
     let links = json!({"actions": actions});
     let answer = match droplets.pop() {
@@ -81,7 +91,7 @@ fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
     check_names(&names)?;
     let image = request.image.ok_or_else(|| missing("image"))?;
     let image = key(&image)
-        .and_then(|key| Image::find(&key))
+        .and_then(|key| state.images.find(&key).cloned())
         .ok_or_else(|| {
             ApiError::unprocessable("You specified an invalid image for Droplet creation.")
         })?;
@@ -89,7 +99,15 @@ fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
     let size = Size::find(&size).ok_or_else(|| {
         ApiError::unprocessable("You specified an invalid size for Droplet creation.")
     })?;
-    let region = find_region(request.region.as_deref().unwrap_or_default(), size, state)?;
+    let vpc = find_vpc(request.vpc_uuid, state)?;
+    let wanted = request.region.as_deref().unwrap_or_default();
+    let wanted = match &vpc {
+        // A network is in one region, so that a prefix leaves no choice.
+        Some((_, region)) if region.starts_with(wanted) => region,
+        _ => wanted,
+    };
+    let region = find_region(wanted, size, state)?;
+    check_image(&image, size, region)?;
     let authorized_keys = find_keys(&request.ssh_keys.unwrap_or_default(), state)?;
     if request
         .user_data
@@ -109,17 +127,10 @@ fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
         )));
     }
     check_networking(request.public_networking, request.ipv6)?;
-    if request
-        .vpc_uuid
-        .is_some_and(|vpc| !vpc.is_empty() && vpc != vpc_uuid(region))
-    {
-        return Err(ApiError::unprocessable(
-            "VPC could not be found in this region",
-        ));
+    if vpc.as_ref().is_some_and(|(_, place)| *place != region.slug) {
+        return Err(no_vpc());
     }
-    if request.volumes.is_some_and(|volumes| !volumes.is_empty()) {
-        return Err(ApiError::unprocessable("Volume could not be found"));
-    }
+    let backup_policy = request.backup_policy.as_ref().map(backup_policy);
     if state.living() + names.len() > state.knobs.droplet_limit as usize {
         let message = "creating this/these droplet(s) will exceed your droplet limit";
         return Err(ApiError::unprocessable(message));
@@ -138,12 +149,15 @@ fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
         user_data: request.user_data.filter(|data| !data.is_empty()),
         features,
         public_networking: request.public_networking.unwrap_or(true),
+        backup_policy: backup_policy.transpose()?.unwrap_or_default(),
+        agent: request.with_droplet_agent.unwrap_or(true),
+        vpc: vpc.map(|(id, _)| id),
     };
     let order = |name| Order {
         name,
         size,
         region,
-        image,
+        image: image.clone(),
         tags: tags.clone(),
         options: options.clone(),
     };
@@ -231,6 +245,61 @@ fn find_keys(wanted: &[Value], state: &state::State) -> Answer<Vec<String>> {
     let unknown = unknown.join(", ");
     let message = format!("{unknown} are invalid key identifiers for Droplet creation.");
     Err(ApiError::unprocessable(message))
+}
+
+/// The id of a network and the slug of its region.
+fn find_vpc(
+    wanted: Option<String>,
+    state: &state::State,
+) -> Answer<Option<(String, &'static str)>> {
+    let Some(id) = wanted.filter(|id| !id.is_empty()) else {
+        return Ok(None);
+    };
+    let vpc = state.vpcs.get(&id).ok_or_else(no_vpc)?;
+    Ok(Some((id, vpc.region.slug)))
+}
+
+/// The wording is assumed.
+fn no_vpc() -> ApiError {
+    ApiError::unprocessable("VPC could not be found in this region")
+}
+
+/// The rules are documented; the wordings are assumed.
+fn check_image(image: &Image, size: &Size, region: &Region) -> Answer<()> {
+    if !image.is_in(region) {
+        let message = "The image you specified is not available in the selected region.";
+        return Err(ApiError::unprocessable(message));
+    }
+    if image.min_disk_size > size.disk {
+        let message = "The image you specified requires a larger disk than this size has.";
+        return Err(ApiError::unprocessable(message));
+    }
+    Ok(())
+}
+
+/// The wording is assumed.
+pub(super) fn backup_policy(value: &Value) -> Answer<BackupPolicy> {
+    BackupPolicy::parse(value)
+        .ok_or_else(|| ApiError::unprocessable("The backup policy is invalid."))
+}
+
+/// The ids of the volumes to attach: there, free, and where the droplet will be.
+///
+/// They are ids, or objects with one. The wordings are assumed.
+fn find_volumes(request: &Request, state: &state::State) -> Answer<Vec<String>> {
+    let mut ids = Vec::new();
+    for value in request.volumes.iter().flatten() {
+        let id = value.as_str().or_else(|| value["id"].as_str());
+        let volume = id.and_then(|id| state.leftovers.volumes.get(id));
+        let volume = volume.ok_or_else(|| ApiError::unprocessable("Volume could not be found"))?;
+        let is_here = request.region.as_deref() == Some(volume.region.slug);
+        if !is_here || volume.droplet.is_some() || request.names.is_some() {
+            let message = "Volume can not be attached to this Droplet";
+            return Err(ApiError::unprocessable(message));
+        }
+        ids.push(volume.id.clone());
+    }
+    Ok(ids)
 }
 
 /// The rule is documented; the wording is assumed.

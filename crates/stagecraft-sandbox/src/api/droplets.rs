@@ -28,7 +28,7 @@ pub(super) async fn list(
     let page = Page::new("/v2/droplets", &parameters);
     let base = state.knobs.links_base.as_deref();
     Ok(page.answer(&world, base, "droplets", wanted, |droplet| {
-        droplet.to_json(&state.tags, &state.knobs, now)
+        droplet.to_json(&state, now)
     }))
 }
 
@@ -36,7 +36,7 @@ pub(super) async fn get(State(world): Shared, Path(id): Path<String>) -> Answer<
     let (state, now) = (world.state(), Instant::now());
     let droplet = state.found(parse(&id)?, now);
     let droplet = droplet.ok_or_else(ApiError::not_found)?;
-    let droplet = droplet.to_json(&state.tags, &state.knobs, now);
+    let droplet = droplet.to_json(&state, now);
     Ok(Json(json!({"droplet": droplet})))
 }
 
@@ -131,7 +131,8 @@ impl<'a> Filter<'a> {
             Self::Name { name, gpus } => is_gpu == *gpus && droplet.name.eq_ignore_ascii_case(name),
             Self::Tag(tag) => {
                 let key = find_tag(state, tag);
-                !is_gpu && key.is_some_and(|key| droplet.has_tag(&key, now))
+                let is_shown = !is_gpu || state.knobs.tag_lists_gpus;
+                is_shown && key.is_some_and(|key| droplet.has_tag(&key, now))
             }
         }
     }

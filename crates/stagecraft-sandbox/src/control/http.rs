@@ -38,6 +38,13 @@ pub(crate) fn routes(world: Arc<World>) -> Router {
         .route("/sandbox/droplets", get(droplets).post(create_droplet))
         .route("/sandbox/droplets/{id}/tags", put(set_tags))
         .route("/sandbox/droplets/{id}/break", post(break_droplet))
+        .route("/sandbox/droplets/{id}/volumes", post(attach_volume))
+        .route("/sandbox/droplets/{id}/snapshots", post(take_snapshot))
+        .route(
+            "/sandbox/droplets/{id}/reserved_ip",
+            post(assign_reserved_address),
+        )
+        .route("/sandbox/images", post(add_image))
         .route("/sandbox/hosts/{host}/run", post(run))
         .route("/sandbox/hosts/{host}/fail", post(fail_program))
         .route("/sandbox/{*rest}", any(unknown))
@@ -164,6 +171,55 @@ async fn break_droplet(
     let BreakBody { breakage } = decode(&body)?;
     control.break_droplet(parse_id(&id)?, breakage)?;
     Ok(StatusCode::NO_CONTENT)
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct VolumeBody {
+    name: String,
+    size_gigabytes: u32,
+}
+
+async fn attach_volume(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let volume: VolumeBody = decode(&body)?;
+    let id = control.attach_volume(parse_id(&id)?, &volume.name, volume.size_gigabytes)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": id}))))
+}
+
+#[derive(Deserialize)]
+#[serde(deny_unknown_fields)]
+struct SnapshotBody {
+    name: String,
+}
+
+async fn take_snapshot(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+    body: Bytes,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let SnapshotBody { name } = decode(&body)?;
+    let id = control.take_snapshot(parse_id(&id)?, &name)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": id}))))
+}
+
+async fn assign_reserved_address(
+    State(control): State<Control>,
+    Path(id): Path<String>,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let ip = control.assign_reserved_address(parse_id(&id)?)?;
+    Ok((StatusCode::CREATED, Json(json!({"ip": ip}))))
+}
+
+async fn add_image(
+    State(control): State<Control>,
+    body: Bytes,
+) -> Answer<(StatusCode, Json<Value>)> {
+    let id = control.add_image(&decode(&body)?)?;
+    Ok((StatusCode::CREATED, Json(json!({"id": id}))))
 }
 
 #[derive(Deserialize)]

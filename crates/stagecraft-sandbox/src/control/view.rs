@@ -19,7 +19,7 @@ pub struct DropletView {
     pub size: String,
     /// Its region's slug.
     pub region: String,
-    /// Its image's slug.
+    /// Its image's slug, or its id if it belongs to the account.
     pub image: String,
     /// Its tags in their canonical capitalisation, shown yet or not.
     pub tags: Vec<String>,
@@ -70,7 +70,7 @@ impl DropletView {
             name: droplet.name.clone(),
             size: droplet.size.slug.to_owned(),
             region: droplet.region.slug.to_owned(),
-            image: droplet.image.slug.to_owned(),
+            image: droplet.image.key(),
             tags: droplet
                 .tags
                 .keys()

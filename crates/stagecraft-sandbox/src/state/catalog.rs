@@ -1,4 +1,4 @@
-//! Sizes, regions and images on offer.
+//! Sizes and regions on offer.
 //!
 //! A cut of the vendor's public tables: <https://docs.digitalocean.com/reference/api/>.
 
@@ -16,6 +16,17 @@ pub(crate) struct Size {
     price_hourly: f32,
     description: &'static str,
     regions: Offer,
+    gpu: Option<Gpu>,
+}
+
+/// The graphics processors of a size.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Gpu {
+    count: u32,
+    model: &'static str,
+    vram_gib: u32,
+    /// A further disk, for the time of the droplet's life.
+    scratch_gib: u32,
 }
 
 /// A data centre.
@@ -23,15 +34,6 @@ pub(crate) struct Size {
 pub(crate) struct Region {
     pub(crate) slug: &'static str,
     name: &'static str,
-}
-
-/// An image that droplets start from.
-#[derive(Debug)]
-pub(crate) struct Image {
-    pub(crate) id: u64,
-    pub(crate) slug: &'static str,
-    name: &'static str,
-    distribution: &'static str,
 }
 
 #[derive(Debug)]
@@ -58,12 +60,18 @@ const fn size(
         price_hourly,
         description,
         regions,
+        gpu: None,
     }
 }
 
 impl Size {
     const fn only(mut self, regions: &'static [&'static str]) -> Self {
         self.regions = Offer::Only(regions);
+        self
+    }
+
+    const fn with(mut self, gpu: Gpu) -> Self {
+        self.gpu = Some(gpu);
         self
     }
 }
@@ -77,6 +85,13 @@ const MEMORY: &[&str] = &[
 const STORAGE: &[&str] = &["ams3", "fra1", "lon1", "nyc1", "sfo3", "sgp1"];
 const SMALLEST: &[&str] = &["ams3", "fra1", "nyc1", "sfo3", "sgp1", "syd1"];
 const GPU: &[&str] = &["ams3", "nyc2", "tor1"];
+
+const H100: Gpu = Gpu {
+    count: 1,
+    model: "nvidia_h100",
+    vram_gib: 80,
+    scratch_gib: 5120,
+};
 
 /// All sizes, the cheapest first, as (vcpus, memory in MB, disk in GB), transfer
 /// in TB, and US dollars a month and an hour.
@@ -94,7 +109,7 @@ pub(crate) static SIZES: [Size; 13] = [
     size("m-2vcpu-16gb", (2, 16384, 50), 4.0, (84.0, 0.125), "Memory-Optimized").only(MEMORY),
     size("s-8vcpu-16gb", (8, 16384, 320), 6.0, (96.0, 0.142_86), "Basic"),
     size("so-2vcpu-16gb", (2, 16384, 300), 4.0, (131.0, 0.194_94), "Storage-Optimized").only(STORAGE),
-    size("gpu-h100x1-80gb", (20, 245_760, 720), 15.0, (2522.16, 3.39), "H100 GPU - 1X").only(GPU),
+    size("gpu-h100x1-80gb", (20, 245_760, 720), 15.0, (2522.16, 3.39), "H100 GPU - 1X").only(GPU).with(H100),
 ];
 
 const fn region(slug: &'static str, name: &'static str) -> Region {
@@ -117,28 +132,6 @@ pub(crate) static REGIONS: [Region; 12] = [
     region("syd1", "Sydney 1"),
 ];
 
-const fn image(
-    id: u64,
-    slug: &'static str,
-    name: &'static str,
-    distribution: &'static str,
-) -> Image {
-    Image {
-        id,
-        slug,
-        name,
-        distribution,
-    }
-}
-
-/// All images.
-pub(crate) static IMAGES: [Image; 4] = [
-    image(155_133_621, "ubuntu-22-04-x64", "22.04 (LTS) x64", "Ubuntu"),
-    image(195_932_981, "ubuntu-24-04-x64", "24.04 (LTS) x64", "Ubuntu"),
-    image(159_651_797, "debian-12-x64", "12 x64", "Debian"),
-    image(202_081_118, "debian-13-x64", "13 x64", "Debian"),
-];
-
 impl Size {
     pub(crate) fn find(slug: &str) -> Option<&'static Self> {
         SIZES.iter().find(|size| size.slug == slug)
@@ -153,7 +146,7 @@ impl Size {
 
     /// Droplets of these sizes are left out of lists unless asked for.
     pub(crate) fn is_gpu(&self) -> bool {
-        self.slug.starts_with("gpu-")
+        self.gpu.is_some()
     }
 
     /// The API's object; `sold_out` takes away regions as `size@region`.
@@ -163,7 +156,7 @@ impl Size {
             .map(|region| region.slug)
             .filter(|region| self.is_in(region) && !is_sold_out(sold_out, self.slug, region))
             .collect();
-        json!({
+        let mut size = json!({
             "slug": self.slug,
             "memory": self.memory,
             "vcpus": self.vcpus,
@@ -175,14 +168,34 @@ impl Size {
             "available": !regions.is_empty(),
             "regions": regions,
             "description": self.description,
-            "disk_info": disk_info(self.disk),
-        })
+            "disk_info": self.disk_info(self.disk),
+        });
+        if let Some(gpu) = self.gpu {
+            size["gpu_info"] = gpu.to_json();
+        }
+        size
+    }
+
+    /// The disks of a droplet of this size whose own one has so many GB.
+    pub(crate) fn disk_info(&self, disk: u32) -> Value {
+        let gib = |kind: &str, amount: u32| json!({"type": kind, "size": {"amount": amount, "unit": "gib"}});
+        let scratch = self.gpu.map(|gpu| gib("scratch", gpu.scratch_gib));
+        std::iter::once(gib("local", disk)).chain(scratch).collect()
+    }
+
+    pub(crate) fn gpu(&self) -> Option<Gpu> {
+        self.gpu
     }
 }
 
-/// A local disk of so many GB, as sizes and droplets show it.
-pub(crate) fn disk_info(disk: u32) -> Value {
-    json!([{"type": "local", "size": {"amount": disk, "unit": "gib"}}])
+impl Gpu {
+    pub(crate) fn to_json(self) -> Value {
+        json!({
+            "count": self.count,
+            "model": self.model,
+            "vram": {"amount": self.vram_gib, "unit": "gib"},
+        })
+    }
 }
 
 impl Region {
@@ -212,36 +225,6 @@ impl Region {
             "features": ["backups", "ipv6", "metadata", "install_agent", "storage", "image_transfer"],
             "available": !closed.iter().any(|slug| slug == self.slug),
             "sizes": sizes,
-        })
-    }
-}
-
-impl Image {
-    /// Finds an image by slug or by id.
-    pub(crate) fn find(key: &str) -> Option<&'static Self> {
-        let id: Option<u64> = key.parse().ok();
-        IMAGES
-            .iter()
-            .find(|image| image.slug == key || Some(image.id) == id)
-    }
-
-    pub(crate) fn to_json(&self) -> Value {
-        let regions: Vec<&str> = REGIONS.iter().map(|region| region.slug).collect();
-        json!({
-            "id": self.id,
-            "name": self.name,
-            "distribution": self.distribution,
-            "slug": self.slug,
-            "public": true,
-            "regions": regions,
-            "created_at": "2026-03-14T16:03:00Z",
-            "type": "base",
-            "min_disk_size": 7,
-            "size_gigabytes": 0.63,
-            "description": format!("{} {}", self.distribution, self.name),
-            "tags": [],
-            "status": "available",
-            "error_message": "",
         })
     }
 }
@@ -279,12 +262,5 @@ mod tests {
         let regions = value["regions"].as_array().unwrap();
         assert_eq!(regions.len(), REGIONS.len() - 1);
         assert!(!regions.contains(&json!("nyc3")));
-    }
-
-    #[test]
-    fn images_are_found_by_slug_and_by_id() {
-        assert_eq!(Image::find("debian-12-x64").unwrap().id, 159_651_797);
-        assert_eq!(Image::find("159651797").unwrap().slug, "debian-12-x64");
-        assert!(Image::find("debian-11-x64").is_none());
     }
 }

@@ -4,13 +4,17 @@ use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
 use std::sync::Arc;
 
+use jiff::Timestamp;
 use serde_json::{Map, Value, json};
 use tokio::sync::Mutex;
 use tokio::time::Instant;
 
-use super::catalog::{Image, Region, Size, disk_info};
+use super::State;
+use super::backups::BackupPolicy;
+use super::catalog::{Region, Size};
+use super::images::Image;
 use super::tags::Tags;
-use crate::knobs::Knobs;
+use super::vpcs::default_vpc;
 
 /// A droplet from its acceptance on. It is kept when it is gone.
 #[derive(Debug)]
@@ -21,7 +25,7 @@ pub(crate) struct Droplet {
     /// Its disk in GB: that of its first size, until a resize takes the disk along.
     pub(crate) disk: u32,
     pub(crate) region: &'static Region,
-    pub(crate) image: &'static Image,
+    pub(crate) image: Image,
     pub(crate) options: Options,
     /// Keys of the tags, and from when each shows.
     pub(crate) tags: BTreeMap<String, Instant>,
@@ -50,6 +54,12 @@ pub(crate) struct Options {
     /// Those that were asked for, of `backups`, `ipv6` and `monitoring`.
     pub(crate) features: Vec<&'static str>,
     pub(crate) public_networking: bool,
+    /// When backups are made, if they are.
+    pub(crate) backup_policy: BackupPolicy,
+    /// Whether the vendor's agent is in it.
+    pub(crate) agent: bool,
+    /// Its private network; `None` is the default one of its region.
+    pub(crate) vpc: Option<String>,
 }
 
 impl Default for Options {
@@ -59,6 +69,9 @@ impl Default for Options {
             user_data: None,
             features: Vec::new(),
             public_networking: true,
+            backup_policy: BackupPolicy::default(),
+            agent: true,
+            vpc: None,
         }
     }
 }
@@ -165,63 +178,90 @@ impl Droplet {
         shown.map(|(key, _)| tags.spelling(key)).collect()
     }
 
+    /// The id of its private network.
+    pub(crate) fn vpc(&self) -> String {
+        let chosen = self.options.vpc.clone();
+        chosen.unwrap_or_else(|| default_vpc(self.region))
+    }
+
+    /// The name by which projects know it.
+    pub(crate) fn urn(&self) -> String {
+        format!("do:droplet:{}", self.id)
+    }
+
+    /// When the next backup is made; `null` if none is.
+    pub(crate) fn next_backup_window(&self) -> Value {
+        if self.has_feature("backups") {
+            self.options.backup_policy.next_window(Timestamp::now())
+        } else {
+            Value::Null
+        }
+    }
+
     /// The API's object.
-    pub(crate) fn to_json(&self, tags: &Tags, knobs: &Knobs, now: Instant) -> Value {
-        json!({
+    pub(crate) fn to_json(&self, state: &State, now: Instant) -> Value {
+        let knobs = &state.knobs;
+        let mut droplet = json!({
             "id": self.id,
             "name": self.name,
             "memory": self.size.memory,
             "vcpus": self.size.vcpus,
             "disk": self.disk,
-            "disk_info": disk_info(self.disk),
+            "disk_info": self.size.disk_info(self.disk),
             "locked": self.is_busy(),
             "status": self.status(),
             "kernel": null,
             "created_at": self.created_at,
             "features": self.features(),
             "backup_ids": [],
-            "next_backup_window": null,
-            "snapshot_ids": [],
+            "next_backup_window": self.next_backup_window(),
+            "snapshot_ids": state.images.snapshots_of(self.id),
             "image": self.image.to_json(),
-            "volume_ids": [],
+            "volume_ids": state.leftovers.volumes_of(self.id),
             "size": self.size.to_json(&knobs.sold_out),
             "size_slug": self.size.slug,
-            "networks": self.networks(now),
+            "networks": self.networks(state, now),
             "region": self.region.to_json(&knobs.closed_regions, &knobs.sold_out),
-            "tags": self.tag_names(tags, now),
-            "vpc_uuid": vpc_uuid(self.region),
-        })
+            "tags": self.tag_names(&state.tags, now),
+            "vpc_uuid": self.vpc(),
+        });
+        if let Some(gpu) = self.size.gpu() {
+            droplet["gpu_info"] = gpu.to_json();
+        }
+        droplet
     }
 
     fn features(&self) -> Vec<&'static str> {
         let chosen = self.options.features.iter().copied();
         chosen
-            .chain(["droplet_agent", "private_networking"])
+            .chain(self.options.agent.then_some("droplet_agent"))
+            .chain(["private_networking"])
             .collect()
     }
 
     /// `{}` until it is active, as captured from the real API.
-    fn networks(&self, now: Instant) -> Value {
+    fn networks(&self, state: &State, now: Instant) -> Value {
         if self.status() == "new" {
             return Value::Object(Map::new());
         }
-        let [_, high, middle, low] = (self.ordinal + 2).to_be_bytes();
-        let third = (high << 4) | (middle & 0x0f);
-        let mut v4 = vec![json!({
-            "ip_address": Ipv4Addr::new(10, 100 + self.region.index(), third, low).to_string(),
-            "netmask": "255.255.240.0",
-            // The real API says this, too; clients must not parse it.
-            "gateway": "<nil>",
-            "type": "private",
-        })];
-        if let Some(ip) = self.public_address(now) {
-            let [a, b, c, _] = ip.octets();
+        let mut v4 = Vec::new();
+        if let Some(vpc) = state.vpcs.get(&self.vpc()) {
             v4.push(json!({
-                "ip_address": ip.to_string(),
-                "netmask": "255.255.240.0",
-                "gateway": Ipv4Addr::new(a, b, c & 0xf0, 1).to_string(),
-                "type": "public",
+                "ip_address": vpc.address(self.ordinal).to_string(),
+                "netmask": vpc.netmask().to_string(),
+                // The real API says this, too; clients must not parse it.
+                "gateway": "<nil>",
+                "type": "private",
             }));
+        }
+        // A reserved address looks like the droplet's own one, in no certain order.
+        let reserved = state.leftovers.reserved_of(self.id);
+        let own = self.public_address(now).map(public_v4);
+        let reserved = reserved.map(|reserved| public_v4(reserved.ip));
+        if state.knobs.reserved_first {
+            v4.extend(reserved.into_iter().chain(own));
+        } else {
+            v4.extend(own.into_iter().chain(reserved));
         }
         let mut v6 = Vec::new();
         if self.has_feature("ipv6") {
@@ -236,7 +276,12 @@ impl Droplet {
     }
 }
 
-/// The id of a region's default private network.
-pub(crate) fn vpc_uuid(region: &Region) -> String {
-    format!("5a4981aa-9653-4bd1-bef5-d6bff52042{:02x}", region.index())
+fn public_v4(ip: Ipv4Addr) -> Value {
+    let [a, b, c, _] = ip.octets();
+    json!({
+        "ip_address": ip.to_string(),
+        "netmask": "255.255.240.0",
+        "gateway": Ipv4Addr::new(a, b, c & 0xf0, 1).to_string(),
+        "type": "public",
+    })
 }

@@ -10,6 +10,7 @@ use std::sync::Arc;
 
 use tracing::debug;
 
+use super::backups::BackupPolicy;
 use super::catalog::{Region, Size, is_sold_out};
 use super::droplet::{Droplet, Phase, Power};
 use super::{State, World};
@@ -26,10 +27,11 @@ pub(crate) enum Event {
     PasswordReset,
     Resize { size: &'static Size, disk: bool },
     Rename { name: String },
-    EnableBackups,
-    ChangeBackupPolicy,
+    EnableBackups(BackupPolicy),
+    ChangeBackupPolicy(BackupPolicy),
     DisableBackups,
     EnableIpv6,
+    Snapshot { name: String },
 }
 
 impl Event {
@@ -44,10 +46,11 @@ impl Event {
             Self::PasswordReset => "password_reset",
             Self::Resize { .. } => "resize",
             Self::Rename { .. } => "rename",
-            Self::EnableBackups => "enable_backups",
-            Self::ChangeBackupPolicy => "change_backup_policy",
+            Self::EnableBackups(_) => "enable_backups",
+            Self::ChangeBackupPolicy(_) => "change_backup_policy",
             Self::DisableBackups => "disable_backups",
             Self::EnableIpv6 => "enable_ipv6",
+            Self::Snapshot { .. } => "snapshot",
         }
     }
 
@@ -66,7 +69,7 @@ impl Event {
             }
             Self::PowerOn if is_on => Err("Droplet is already powered on"),
             Self::Resize { size, .. } => check_resize(size, droplet, knobs),
-            Self::ChangeBackupPolicy if !droplet.has_feature("backups") => {
+            Self::ChangeBackupPolicy(_) if !droplet.has_feature("backups") => {
                 Err("Backups are not enabled for this Droplet")
             }
             Self::EnableIpv6 if !droplet.options.public_networking => {
@@ -80,7 +83,9 @@ impl Event {
         match self {
             Self::PowerOff | Self::Shutdown => droplet.power = Power::Off,
             Self::PowerOn | Self::PowerCycle => droplet.power = Power::On,
-            Self::Reboot | Self::PasswordReset | Self::ChangeBackupPolicy => {}
+            // A snapshot is taken by whoever has the images.
+            Self::Reboot | Self::PasswordReset | Self::Snapshot { .. } => {}
+            Self::ChangeBackupPolicy(policy) => droplet.options.backup_policy = policy,
             Self::Resize { size, disk } => {
                 droplet.size = size;
                 if disk {
@@ -88,7 +93,10 @@ impl Event {
                 }
             }
             Self::Rename { name } => droplet.name = name,
-            Self::EnableBackups => droplet.set_feature("backups", true),
+            Self::EnableBackups(policy) => {
+                droplet.set_feature("backups", true);
+                droplet.options.backup_policy = policy;
+            }
             Self::DisableBackups => droplet.set_feature("backups", false),
             Self::EnableIpv6 => droplet.set_feature("ipv6", true),
         }
@@ -155,6 +163,9 @@ impl State {
             None => *entry == droplet.name,
         });
         if !is_doomed && matches!(droplet.phase, Phase::Active(_)) {
+            if let Event::Snapshot { name } = &event {
+                self.images.snapshot(droplet, name);
+            }
             event.apply(droplet);
         }
         self.actions.end(action, !is_doomed);

@@ -104,8 +104,10 @@ fn kind(method: &str, path: &str) -> String {
     for segment in path.split('/').skip(1) {
         kind.push('/');
         let placeholder = match collection {
-            "droplets" | "actions" | "firewalls" => "{id}",
+            "droplets" | "actions" | "firewalls" | "vpcs" | "volumes" | "snapshots" => "{id}",
+            "projects" if segment != "default" => "{id}",
             "keys" | "images" => "{key}",
+            "reserved_ips" => "{ip}",
             "tags" => "{tag}",
             _ => "",
         };
@@ -139,6 +141,13 @@ mod tests {
             ),
             ("/v2/account/keys/aa:bb", "GET /v2/account/keys/{key}"),
             ("/v2/firewalls/1-2-3", "GET /v2/firewalls/{id}"),
+            ("/v2/vpcs/1-2-3/members", "GET /v2/vpcs/{id}/members"),
+            ("/v2/projects/default", "GET /v2/projects/default"),
+            (
+                "/v2/projects/1-2/resources",
+                "GET /v2/projects/{id}/resources",
+            ),
+            ("/v2/reserved_ips/192.0.2.1", "GET /v2/reserved_ips/{ip}"),
         ];
         for (path, expected) in cases {
             assert_eq!(kind("GET", path), expected);

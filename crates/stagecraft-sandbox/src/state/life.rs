@@ -7,8 +7,9 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
-use super::catalog::{Image, Region, Size};
+use super::catalog::{Region, Size};
 use super::droplet::{Address, Droplet, Options, Phase, Power, Why};
+use super::images::Image;
 use super::{ArmedFailure, State, World, imaginary_address, timestamp};
 use crate::control::FailTimes;
 use crate::driver::{BootRequest, DriverError};
@@ -19,7 +20,7 @@ pub(crate) struct Order {
     pub(crate) name: String,
     pub(crate) size: &'static Size,
     pub(crate) region: &'static Region,
-    pub(crate) image: &'static Image,
+    pub(crate) image: Image,
     pub(crate) tags: Vec<String>,
     pub(crate) options: Options,
 }
@@ -88,6 +89,7 @@ impl World {
             if let Some(droplet) = state.readable_mut(id) {
                 droplet.phase = Phase::Gone(Why::Deleted);
             }
+            state.leftovers.release(id);
         });
     }
 
@@ -101,6 +103,7 @@ impl World {
             if let Some(pending) = pending {
                 state.actions.end(pending, false);
             }
+            state.leftovers.release(id);
             let world = Arc::clone(self);
             self.spawn(async move { world.destroy_host(id).await });
         }
@@ -147,6 +150,9 @@ impl World {
             if let Some(droplet) = state.droplets.get_mut(&id) {
                 droplet.phase = phase;
             }
+            if failure.is_some() {
+                state.leftovers.release(id);
+            }
             failure
         };
         if let Some(message) = failure {
@@ -176,7 +182,7 @@ impl World {
             let request = BootRequest {
                 id,
                 name: droplet.name.clone(),
-                image: droplet.image.slug.to_owned(),
+                image: droplet.image.base().to_owned(),
                 user_data: droplet.options.user_data.clone(),
                 authorized_keys: droplet.options.authorized_keys.clone(),
             };

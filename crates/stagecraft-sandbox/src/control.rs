@@ -247,7 +247,7 @@ impl Control {
             .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
         let keys = tags
             .iter()
-            .map(|tag| (state.tags.ensure(tag), now))
+            .map(|tag| (state.ensure_tag(tag), now))
             .collect();
         if let Some(droplet) = state.readable_mut(id) {
             droplet.tags = keys;

@@ -1,8 +1,13 @@
 //! What can be turned on the sandbox: delays, limits and quirks.
 
+mod account;
+
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
+
+pub use self::account::{AccountStatus, Team};
 
 /// The behaviour of the sandbox, all of it changeable while it runs.
 ///
@@ -45,6 +50,20 @@ pub struct Knobs {
     pub key_lag: Duration,
     /// The account's id.
     pub account_uuid: String,
+    /// The account's e-mail address.
+    pub account_email: String,
+    /// How the account stands; one that is locked may only read and delete.
+    pub account_status: AccountStatus,
+    /// What the vendor says about that.
+    pub account_status_message: String,
+    /// The account's team; `null` if it has none.
+    pub team: Option<Team>,
+    /// Scopes that the token lacks, for example `tag:read`. What needs one is
+    /// forbidden, and fields that need one are left out of answers.
+    pub missing_scopes: Vec<String>,
+    /// Tags that the account saw before, and the capitalisation that it keeps
+    /// them in. It takes effect on the first use of a tag.
+    pub tag_case: BTreeMap<String, String>,
     /// How many droplets the account may have at once.
     pub droplet_limit: u32,
     /// Requests per rolling hour; `null` switches the limit off.
@@ -98,6 +117,12 @@ impl Default for Knobs {
             tag_lag: Duration::ZERO,
             key_lag: Duration::ZERO,
             account_uuid: "b6fr89dbf6d9156cace5f3c78dc9851d957381ef".to_owned(),
+            account_email: "sandbox@example.com".to_owned(),
+            account_status: AccountStatus::default(),
+            account_status_message: String::new(),
+            team: Some(Team::default()),
+            missing_scopes: Vec::new(),
+            tag_case: BTreeMap::new(),
             droplet_limit: 25,
             hourly_limit: Some(5000),
             burst_limit: Some(250),

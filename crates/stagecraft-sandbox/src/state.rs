@@ -13,6 +13,7 @@ pub(crate) mod leftovers;
 pub(crate) mod life;
 pub(crate) mod projects;
 pub(crate) mod rate;
+pub(crate) mod scopes;
 pub(crate) mod tags;
 pub(crate) mod vpcs;
 
@@ -162,10 +163,15 @@ impl State {
             .count()
     }
 
+    /// Makes a tag exist and returns its key.
+    pub(crate) fn ensure_tag(&mut self, name: &str) -> String {
+        self.tags.ensure(name, &self.knobs.tag_case)
+    }
+
     /// Tags a droplet; the tag shows after the tag lag unless it is there already.
     pub(crate) fn tag(&mut self, id: u64, name: &str, now: Instant) {
         let visible_from = now + self.knobs.tag_lag;
-        let key = self.tags.ensure(name);
+        let key = self.ensure_tag(name);
         if let Some(droplet) = self.readable_mut(id) {
             droplet.tags.entry(key).or_insert(visible_from);
         }

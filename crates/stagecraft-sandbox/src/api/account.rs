@@ -13,21 +13,31 @@ use super::page::{Page, Parameters};
 use super::{Answer, Created, Shared};
 use crate::state::keys::KeyRefused;
 
+/// Shows the account, without the limits that the token may not see.
 pub(super) async fn show(State(world): Shared) -> Json<Value> {
-    let droplet_limit = world.state().knobs.droplet_limit;
-    Json(json!({"account": {
-        "droplet_limit": droplet_limit,
-        "floating_ip_limit": 3,
-        "reserved_ip_limit": 3,
-        "volume_limit": 100,
-        "email": "sandbox@example.com",
+    let knobs = &world.state().knobs;
+    let mut account = json!({
+        "email": knobs.account_email,
         "name": "Sandbox",
-        "uuid": "b6fr89dbf6d9156cace5f3c78dc9851d957381ef",
+        "uuid": knobs.account_uuid,
         "email_verified": true,
-        "status": "active",
-        "status_message": "",
-        "team": {"uuid": "5df3e3004a17e242b7c20ca6c9fc25b701a47ece", "name": "Sandbox"},
-    }}))
+        "status": knobs.account_status,
+        "status_message": knobs.account_status_message,
+    });
+    if knobs.has_scope("droplet:read") {
+        account["droplet_limit"] = json!(knobs.droplet_limit);
+    }
+    if knobs.has_scope("reserved_ip:read") {
+        account["floating_ip_limit"] = json!(3);
+        account["reserved_ip_limit"] = json!(3);
+    }
+    if knobs.has_scope("block_storage:read") {
+        account["volume_limit"] = json!(100);
+    }
+    if let Some(team) = &knobs.team {
+        account["team"] = json!(team);
+    }
+    Json(json!({"account": account}))
 }
 
 pub(super) async fn list_keys(

@@ -50,6 +50,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     let request: Request = decode(&body)?;
     let mut state = world.state();
     let is_multiple = request.names.is_some();
+    check_scopes(&request, &state)?;
     let volumes = find_volumes(&request, &state)?;
     let orders = check(request, &state)?;
     let mut ids = Vec::new();
@@ -79,6 +80,34 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
         }
     };
     Ok((StatusCode::ACCEPTED, Json(answer)))
+}
+
+/// What the body asks for needs scopes beside that for creating.
+fn check_scopes(request: &Request, state: &state::State) -> Answer<()> {
+    let has_some = |list: Option<usize>| list.is_some_and(|length| length > 0);
+    let asked = [
+        (has_some(request.tags.as_ref().map(Vec::len)), "tag:create"),
+        (
+            has_some(request.ssh_keys.as_ref().map(Vec::len)),
+            "ssh_key:read",
+        ),
+        (
+            has_some(request.vpc_uuid.as_ref().map(String::len)),
+            "vpc:read",
+        ),
+        (
+            has_some(request.volumes.as_ref().map(Vec::len)),
+            "block_storage:read",
+        ),
+    ];
+    let is_covered = asked
+        .iter()
+        .all(|(is_asked, scope)| !is_asked || state.knobs.has_scope(scope));
+    if is_covered {
+        Ok(())
+    } else {
+        Err(ApiError::usual(StatusCode::FORBIDDEN))
+    }
 }
 
 /// Checks a request; the messages were seen in real answers except where noted.

@@ -16,8 +16,9 @@ use tokio::time::Instant;
 use super::connection::Scissors;
 use super::error::{ApiError, REQUEST_ID, new_request_id};
 use crate::fault::FaultKind;
-use crate::state::World;
+use crate::knobs::AccountStatus;
 use crate::state::rate::Admission;
+use crate::state::{World, journal, scopes};
 
 const MOST_BODY_BYTES: usize = 2 << 20;
 const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
@@ -36,7 +37,10 @@ pub(super) async fn pass(
 ) -> Response {
     let (parts, body) = request.into_parts();
     let Ok(body) = to_bytes(body, MOST_BODY_BYTES).await else {
-        return ApiError::bad_request("the body is too large or incomplete").into_response();
+        let error = ApiError::bad_request("the body is too large or incomplete");
+        let mut response = error.into_response();
+        finish(&world, response.headers_mut());
+        return response;
     };
     let (number, fault, latency) = arrive(&world, &parts, &body);
     world.pause(latency).await;
@@ -109,7 +113,10 @@ async fn admitted(world: &World, request: Request, next: Next) -> Response {
         state.rate.admit(&knobs, Instant::now(), is_key_list)
     };
     match admission {
-        Admission::Granted => next.run(request).await,
+        Admission::Granted => match forbidden(world, &request) {
+            Some(error) => error.into_response(),
+            None => next.run(request).await,
+        },
         Admission::Hourly => ApiError::usual(StatusCode::TOO_MANY_REQUESTS).into_response(),
         Admission::Burst { retry_after } => {
             let mut response = ApiError::usual(StatusCode::TOO_MANY_REQUESTS).into_response();
@@ -120,6 +127,21 @@ async fn admitted(world: &World, request: Request, next: Next) -> Response {
             response
         }
     }
+}
+
+/// The refusal of what the token's scopes do not cover, or of a locked account.
+fn forbidden(world: &World, request: &Request) -> Option<ApiError> {
+    let (method, uri) = (request.method().as_str(), request.uri());
+    let query = uri.query().unwrap_or_default();
+    let by_tag = query.split('&').any(|pair| pair.starts_with("tag_name="));
+    let scopes = scopes::needed(&journal::kind(method, uri.path()), by_tag);
+    let knobs = &world.state().knobs;
+    // What a locked account can do is not documented; to read and to delete is assumed.
+    let is_locked = knobs.account_status == AccountStatus::Locked
+        && request.method() != Method::GET
+        && request.method() != Method::DELETE;
+    let is_covered = scopes.iter().all(|scope| knobs.has_scope(scope));
+    (is_locked || !is_covered).then(|| ApiError::usual(StatusCode::FORBIDDEN))
 }
 
 fn is_authorized(headers: &HeaderMap, token: &str) -> bool {

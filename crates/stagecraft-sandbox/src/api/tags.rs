@@ -48,7 +48,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
         return Err(ApiError::root_cause(format!("invalid tag name: {rule}")));
     }
     let mut state = world.state();
-    let key = state.tags.ensure(&name);
+    let key = state.ensure_tag(&name);
     let tag = to_json(&key, &state, &world.address.to_string());
     Ok((StatusCode::CREATED, Json(json!({"tag": tag}))))
 }

@@ -228,6 +228,12 @@ impl Droplet {
         if let Some(gpu) = self.size.gpu() {
             droplet["gpu_info"] = gpu.to_json();
         }
+        if let Some(fields) = droplet.as_object_mut() {
+            fields.retain(|field, _| {
+                let scope = SCOPED.iter().find(|(scoped, _)| scoped == field);
+                scope.is_none_or(|(_, scope)| knobs.has_scope(scope))
+            });
+        }
         droplet
     }
 
@@ -275,6 +281,14 @@ impl Droplet {
         json!({"v4": v4, "v6": v6})
     }
 }
+
+/// Fields that a token without the scope does not see.
+const SCOPED: &[(&str, &str)] = &[
+    ("image", "image:read"),
+    ("tags", "tag:read"),
+    ("volume_ids", "block_storage:read"),
+    ("vpc_uuid", "vpc:read"),
+];
 
 fn public_v4(ip: Ipv4Addr) -> Value {
     let [a, b, c, _] = ip.octets();

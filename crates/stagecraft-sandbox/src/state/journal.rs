@@ -98,7 +98,8 @@ impl Journal {
     }
 }
 
-fn kind(method: &str, path: &str) -> String {
+/// The method and the path with ids and names replaced.
+pub(crate) fn kind(method: &str, path: &str) -> String {
     let mut kind = format!("{method} ");
     let mut collection = "";
     for segment in path.split('/').skip(1) {

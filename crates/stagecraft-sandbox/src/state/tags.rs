@@ -14,11 +14,15 @@ pub(crate) struct Tags {
 
 impl Tags {
     /// Makes the tag exist and returns its key, by which droplets hold it.
-    pub(crate) fn ensure(&mut self, name: &str) -> String {
+    ///
+    /// `seen` has the capitalisations that the account saw before its time here.
+    pub(crate) fn ensure(&mut self, name: &str, seen: &BTreeMap<String, String>) -> String {
         let key = fold(name);
+        let before = seen.iter().find(|(tag, _)| fold(tag) == key);
+        let first = before.map_or(name, |(_, spelling)| spelling);
         self.spelling
             .entry(key.clone())
-            .or_insert_with(|| name.to_owned());
+            .or_insert_with(|| first.to_owned());
         self.existing.insert(key.clone());
         key
     }
@@ -68,19 +72,19 @@ mod tests {
     #[test]
     fn the_first_capitalisation_wins_even_after_deletion() {
         let mut tags = Tags::default();
-        let key = tags.ensure("My-Tag");
-        assert_eq!(tags.ensure("MY-TAG"), key);
+        let key = tags.ensure("My-Tag", &BTreeMap::new());
+        assert_eq!(tags.ensure("MY-TAG", &BTreeMap::new()), key);
         assert_eq!(tags.spelling(&key), "My-Tag");
         tags.delete(&key);
         assert_eq!(tags.exact("My-Tag"), None);
-        tags.ensure("my-tag");
+        tags.ensure("my-tag", &BTreeMap::new());
         assert_eq!(tags.spelling(&key), "My-Tag");
     }
 
     #[test]
     fn only_the_canonical_capitalisation_is_exact() {
         let mut tags = Tags::default();
-        tags.ensure("PROD");
+        tags.ensure("PROD", &BTreeMap::new());
         assert!(tags.exact("PROD").is_some());
         assert!(tags.exact("prod").is_none());
         assert!(tags.any_case("prod").is_some());

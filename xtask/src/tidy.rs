@@ -140,6 +140,7 @@ const RULES: &[Rule] = &[
             "serde_json",
             "yaml_serde",
             "ssh-key",
+            "strsim",
             "tempfile",
             "thiserror",
             "tokio",

@@ -1,10 +1,14 @@
 //! The command line.
 
+mod sandbox;
+
 use std::path::PathBuf;
 
 use clap::builder::Resettable;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use stagecraft_core::{EnvironmentName, Lookup};
+
+pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
 
 /// From a bare cloud account to running hosts, and back to nothing.
 #[derive(Debug, Parser)]
@@ -266,32 +270,4 @@ pub(crate) struct UnlockArgs {
     /// Break the lease although its holder may be alive
     #[arg(long)]
     pub(crate) force: bool,
-}
-
-#[derive(Debug, Args)]
-#[command(after_help = "Examples:
-  stagecraft sandbox                                  serve, and print the variables to export
-  stagecraft sandbox -- stagecraft infra up --yes     run one command under them
-  stagecraft sandbox -- sh                            a shell to play in
-
-The token's, the SSH key's and the network's names are taken from the
-configuration file, if there is one. Everything ends with the sandbox.")]
-pub(crate) struct SandboxArgs {
-    /// What stands behind a droplet
-    #[arg(long, value_enum, default_value = "process")]
-    pub(crate) hosts: HostsMode,
-    /// The port of the API; any free one if left out
-    #[arg(long, value_name = "PORT", default_value_t = 0)]
-    pub(crate) port: u16,
-    /// A command to run under the sandbox's variables
-    #[arg(last = true, value_name = "COMMAND")]
-    pub(crate) command: Vec<String>,
-}
-
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
-pub(crate) enum HostsMode {
-    /// A host made of Linux namespaces, with SSH and a real shell
-    Process,
-    /// Nothing: only the API answers
-    None,
 }

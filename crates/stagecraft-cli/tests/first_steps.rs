@@ -114,3 +114,60 @@ fn sandbox_gives_a_command_a_cloud_and_ends_with_its_code() {
         "{missing:?}"
     );
 }
+
+/// Prints all knobs of the sandbox that it runs under.
+const SHOW_KNOBS: &str = "address=${DIGITALOCEAN_API_URL#http://}
+exec 3<>/dev/tcp/${address%:*}/${address#*:}
+printf 'GET /sandbox/knobs HTTP/1.0\r\nhost: localhost\r\n\r\n' >&3
+cat <&3";
+
+#[test]
+fn sandbox_behaves_as_its_knobs_say_or_does_not_start() {
+    let directory = TempDir::new().unwrap();
+    let sandbox = |options: &[&str]| {
+        let fixed = ["sandbox", "--hosts", "none"];
+        let command = ["--", "bash", "-c", SHOW_KNOBS];
+        let line = [&fixed[..], options, &command[..]].concat();
+        run(directory.path(), &line)
+    };
+    let options = "--latency 5ms --boot-time 2s --droplet-limit 3 \
+                   --knob list_lag=1s --knob errored_creates=web-1,web-2 --knob burst_limit=null";
+    let options: Vec<&str> = options.split_whitespace().collect();
+    let shown = sandbox(&options);
+    assert_eq!(shown.status.code(), Some(0), "{shown:?}");
+    let (_, knobs) = text(&shown.stdout).split_once("\r\n\r\n").expect("a body");
+    let knobs: serde_json::Value = serde_json::from_str(knobs).expect("JSON");
+    let expected = serde_json::json!({
+        "latency_ms": 5,
+        "boot_time_ms": 2000,
+        "droplet_limit": 3,
+        "list_lag_ms": 1000,
+        "errored_creates": ["web-1", "web-2"],
+        "burst_limit": null,
+    });
+    for (name, value) in expected.as_object().expect("an object") {
+        assert_eq!(knobs[name], *value, "{name}");
+    }
+
+    let cases = [
+        (
+            ["--knob", "lst_lag=1s"],
+            "no knob `lst_lag`, perhaps `list_lag_ms`; the knobs are ",
+        ),
+        (["--knob", "list_lag=soon"], "knob `list_lag_ms`: "),
+        (
+            ["--knob", "list_lag"],
+            "give it a value, as in list_lag=VALUE",
+        ),
+        (["--boot-time", "long"], "knob `boot_time_ms`: "),
+    ];
+    for (options, expected) in cases {
+        let refused = sandbox(&options);
+        assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+        let message = text(&refused.stderr);
+        assert!(message.contains(expected), "{message}");
+    }
+    let help = run(directory.path(), &["sandbox", "--help"]);
+    let help = text(&help.stdout);
+    assert!(help.contains("--knob list_lag=5s"), "{help}");
+}

@@ -1,6 +1,7 @@
 //! What can be turned on the sandbox: delays, limits and quirks.
 
 mod account;
+mod set;
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -8,12 +9,14 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 
 pub use self::account::{AccountStatus, Team};
+pub use self::set::KnobError;
+use self::set::milliseconds;
 
 /// The behaviour of the sandbox, all of it changeable while it runs.
 ///
 /// The defaults suit a person who tries things on a laptop. In JSON every
-/// duration is an integer of milliseconds, a missing field has its default, and
-/// an unknown one is an error.
+/// duration is an integer of milliseconds, or text with a unit such as `10s`; a
+/// missing field has its default, and an unknown one is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(
@@ -160,48 +163,10 @@ impl Knobs {
             ..Self::default()
         }
     }
-
-    /// Lays a partial JSON object over these knobs.
-    ///
-    /// # Errors
-    ///
-    /// If `changes` is not an object, names an unknown knob or has a value of
-    /// the wrong type; nothing is changed then.
-    pub fn merged(&self, changes: &serde_json::Value) -> Result<Self, serde_json::Error> {
-        let serde_json::Value::Object(changes) = changes else {
-            return Err(serde::de::Error::custom("knobs are a JSON object"));
-        };
-        let mut merged = serde_json::to_value(self)?;
-        if let Some(object) = merged.as_object_mut() {
-            object.extend(changes.clone());
-        }
-        serde_json::from_value(merged)
-    }
-}
-
-mod milliseconds {
-    use std::time::Duration;
-
-    use serde::{Deserialize, Deserializer, Serializer};
-
-    pub(super) fn serialize<S: Serializer>(
-        duration: &Duration,
-        serializer: S,
-    ) -> Result<S::Ok, S::Error> {
-        serializer.serialize_u64(u64::try_from(duration.as_millis()).unwrap_or(u64::MAX))
-    }
-
-    pub(super) fn deserialize<'de, D: Deserializer<'de>>(
-        deserializer: D,
-    ) -> Result<Duration, D::Error> {
-        u64::deserialize(deserializer).map(Duration::from_millis)
-    }
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
@@ -213,26 +178,5 @@ mod tests {
             serde_json::from_value::<Knobs>(value).unwrap(),
             Knobs::default()
         );
-    }
-
-    #[test]
-    fn merging_changes_only_what_is_named() {
-        let changes = json!({"list_lag_ms": 7, "burst_limit": null});
-        let merged = Knobs::default().merged(&changes).unwrap();
-        let expected = Knobs {
-            list_lag: Duration::from_millis(7),
-            burst_limit: None,
-            ..Knobs::default()
-        };
-        assert_eq!(merged, expected);
-    }
-
-    #[test]
-    fn merging_refuses_unknown_knobs_and_other_shapes() {
-        let unknown = Knobs::default()
-            .merged(&json!({"list_lag": 7}))
-            .unwrap_err();
-        assert!(unknown.to_string().contains("list_lag"), "{unknown}");
-        assert!(Knobs::default().merged(&json!([])).is_err());
     }
 }

@@ -17,7 +17,7 @@ pub use control::{
 };
 pub use driver::{BootRequest, DriverError, HostDriver};
 pub use fault::{Fault, FaultKind};
-pub use knobs::{AccountStatus, Knobs, Team};
+pub use knobs::{AccountStatus, KnobError, Knobs, Team};
 pub use process::{ProcessHosts, ProcessHostsConfig};
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
 pub use ssh_server::SshFault;

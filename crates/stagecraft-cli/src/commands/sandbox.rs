@@ -64,6 +64,7 @@ pub(super) async fn run(
         listen: SocketAddr::from((Ipv4Addr::LOCALHOST, args.port)),
         ssh_keys: vec![(names.ssh_key, public_key)],
         driver,
+        knobs: args.knobs()?,
         ..SandboxConfig::default()
     })
     .await?;

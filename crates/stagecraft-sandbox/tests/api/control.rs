@@ -458,3 +458,31 @@ async fn a_dropped_sandbox_stops_to_answer_and_removes_its_hosts() {
     let error = crate::support::client().get(url).send().await.unwrap_err();
     assert!(error.is_connect(), "{error:?}");
 }
+
+#[test]
+fn the_specification_names_every_knob() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../spec/sandbox.md");
+    let specification = std::fs::read_to_string(path).unwrap();
+    let named = |name: &String| specification.contains(&format!("`{name}`"));
+    let missing: Vec<String> = Knobs::names()
+        .into_iter()
+        .filter(|name| !named(name))
+        .collect();
+    assert_eq!(missing, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn knobs_are_set_over_http_with_units_and_refused_by_name() {
+    let cloud = Cloud::new(Knobs::instant()).await;
+    let patch = async |body: Value| {
+        let patched = cloud.try_send(Method::PATCH, "/sandbox/knobs", Some(body));
+        patched.await.unwrap()
+    };
+    let changed = patch(json!({"list_lag_ms": "5s", "account_status": "warning"})).await;
+    assert_eq!(changed.status, 200, "{}", changed.text);
+    assert_eq!(changed.json()["list_lag_ms"], 5000);
+    let refused = patch(json!({"list_lags": 1})).await;
+    assert_eq!(refused.status, 422);
+    let message = refused.json()["error"].as_str().unwrap().to_owned();
+    assert!(message.contains("perhaps `list_lag_ms`"), "{message}");
+}

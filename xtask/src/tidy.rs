@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
         direct: &[
             "stagecraft-core",
             "async-trait",
+            "futures-util",
             "jiff",
             "reqwest",
             "rustls",

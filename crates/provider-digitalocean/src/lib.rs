@@ -10,6 +10,7 @@ mod facts;
 mod lease;
 mod preflight;
 mod provider;
+mod side_by_side;
 mod user_data;
 mod wire;
 

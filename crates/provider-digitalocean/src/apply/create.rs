@@ -13,11 +13,14 @@ use super::wait::Pending;
 use super::{Apply, create_failure, fail, settle};
 use crate::client::LONGEST_PAUSE;
 use crate::error::{ApiError, CreateEffect, provider_error};
+use crate::side_by_side::side_by_side;
 use crate::user_data::user_data;
 use crate::wire::{CreateDroplets, CreatedDroplets};
 
 /// The most names in one create request.
 const BATCH: usize = 10;
+/// The most create requests that are under way at a time.
+const REQUESTS: usize = 5;
 /// How often a create of one batch is sent in all, over lost answers and refusals to listen.
 const ROUNDS: u32 = 4;
 
@@ -65,13 +68,21 @@ impl Apply<'_> {
                 None => missing.push(entry),
             }
         }
-        for batch in batches(missing) {
+        let batches = batches(missing).into_iter();
+        let batches = batches.map(|batch| async move {
+            let (mut pending, mut report) = (Vec::new(), ApplyReport::default());
             if self.run.check().is_err() {
                 let names = batch.iter().map(|entry| entry.spec.name.clone());
                 report.not_tried.extend(names);
             } else {
-                self.create_batch(batch, pending, report).await;
+                self.create_batch(batch, &mut pending, &mut report).await;
             }
+            (pending, report)
+        });
+        for (accepted, part) in side_by_side(REQUESTS, batches.collect()).await {
+            pending.extend(accepted);
+            report.failed.extend(part.failed);
+            report.not_tried.extend(part.not_tried);
         }
     }
 

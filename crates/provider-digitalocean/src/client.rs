@@ -1,19 +1,24 @@
 //! The few calls of the API that are used, over HTTPS.
 
-use std::future::Future;
+mod again;
+mod answer;
+
 use std::net::IpAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use jiff::fmt::rfc2822::DateTimeParser;
-use reqwest::header::{DATE, RETRY_AFTER};
+use reqwest::header::{DATE, HeaderName, RETRY_AFTER};
 use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagecraft_core::{Error, ErrorKind, Event, Result, Retry, Run, SecretSource, shorten};
+use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
 
+use self::answer::{excerpt, number, page_number, read, refusal, transport};
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
+use crate::window::{Lane, Turn, Window};
 use crate::wire::{ErrorBody, Page};
 
 const API_URL: &str = "https://api.digitalocean.com";
@@ -22,15 +27,17 @@ const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a call that may be repeated is sent in all.
-const ATTEMPTS: u32 = 5;
-/// The longest pause that is made because an answer's `Retry-After` asks for it. If it asks for
-/// more, the call is given up: nobody wants to wait for an hour without knowing.
+pub(crate) const ATTEMPTS: u32 = 5;
+/// The longest pause that is made because an answer's `Retry-After` asks for it: nobody wants to
+/// wait for an hour without knowing.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
-/// The largest answer that is read, in bytes. 200 droplets are about 1 MiB.
-const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 /// The longest list that is read, in bytes of its pages: more than ten thousand droplets.
 const LIST_LIMIT: usize = 64 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;
+/// How many requests the API takes from the token in an hour, and what is left of them.
+/// `ratelimit-reset` beside them is not looked at: it was seen to lie in the past.
+const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
+const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 
 /// One operation's way to the API.
 #[derive(Debug)]
@@ -39,6 +46,10 @@ pub(crate) struct Client {
     base: Url,
     token: SecretString,
     first_pause: Duration,
+    /// How long one call may be refused for its rate.
+    patience: Duration,
+    window: Arc<Window>,
+    lane: Lane,
 }
 
 impl Client {
@@ -47,6 +58,8 @@ impl Client {
         run: &Run,
         source: &SecretSource,
         config: &DigitalOceanConfig,
+        window: Arc<Window>,
+        lane: Lane,
     ) -> Result<Self> {
         let token = run.secret(source).await.map_err(|error| {
             provider_error(error.kind(), format!("API token missing from {source}"))
@@ -98,6 +111,9 @@ impl Client {
             base,
             token,
             first_pause: config.poll.interval.get().min(Duration::from_secs(1)),
+            patience: config.poll.deadline.get(),
+            window,
+            lane,
         })
     }
 
@@ -124,9 +140,9 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<(T, usize), ApiError> {
-        self.repeat(run, &format!("GET {path}"), || async {
+        self.repeat(run, &format!("GET {path}"), |turn| async {
             let request = self.request(Method::GET, path).query(query);
-            self.decode(self.send(request).await?).await
+            self.decode(self.send(turn, request).await?).await
         })
         .await
     }
@@ -195,22 +211,24 @@ impl Client {
     /// [`ApiError::create_effect`].
     pub(crate) async fn post_once<T: DeserializeOwned>(
         &self,
+        turn: Turn,
         path: &str,
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         let request = self.request(Method::POST, path).json(body);
-        let (value, _) = self.decode(self.send(request).await?).await?;
+        let (value, _) = self.decode(self.send(turn, request).await?).await?;
         Ok(value)
     }
 
     /// As [`post_once`](Self::post_once), with the time of the answer.
     pub(crate) async fn dated_once<T: DeserializeOwned>(
         &self,
+        turn: Turn,
         path: &str,
         body: &impl Serialize,
     ) -> Result<Dated<T>, ApiError> {
         let request = self.request(Method::POST, path).json(body);
-        self.decode_dated(self.send(request).await?).await
+        self.decode_dated(self.send(turn, request).await?).await
     }
 
     /// Reads or replaces one thing, with the time of the answer. Repeated on failures that may
@@ -222,12 +240,12 @@ impl Client {
         path: &str,
         body: Option<&impl Serialize>,
     ) -> Result<Dated<T>, ApiError> {
-        self.repeat(run, &format!("{method} {path}"), || async {
+        self.repeat(run, &format!("{method} {path}"), |turn| async {
             let mut request = self.request(method.clone(), path);
             if let Some(body) = body {
                 request = request.json(body);
             }
-            self.decode_dated(self.send(request).await?).await
+            self.decode_dated(self.send(turn, request).await?).await
         })
         .await
     }
@@ -235,8 +253,8 @@ impl Client {
     /// Deletes something. What is already gone counts as deleted, so this may be repeated.
     pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
         let result = self
-            .repeat(run, &format!("DELETE {path}"), || async {
-                self.send(self.request(Method::DELETE, path))
+            .repeat(run, &format!("DELETE {path}"), |turn| async {
+                self.send(turn, self.request(Method::DELETE, path))
                     .await
                     .map(drop)
             })
@@ -255,17 +273,24 @@ impl Client {
             .bearer_auth(self.token.expose_secret())
     }
 
-    async fn send(&self, request: reqwest::RequestBuilder) -> Result<Response, ApiError> {
-        let response = request.send().await.map_err(transport)?;
-        if response.status().is_success() {
+    async fn send(
+        &self,
+        mut turn: Turn,
+        request: reqwest::RequestBuilder,
+    ) -> Result<Response, ApiError> {
+        turn.begin();
+        let answer = request.send().await;
+        drop(turn);
+        let response = answer.map_err(transport)?;
+        let status = response.status();
+        if status != StatusCode::TOO_MANY_REQUESTS {
+            self.window.answered(number(&response, &RATE_REMAINING));
+        }
+        if status.is_success() {
             return Ok(response);
         }
-        let status = response.status();
-        let retry_after = response
-            .headers()
-            .get(RETRY_AFTER)
-            .and_then(|value| value.to_str().ok()?.parse().ok())
-            .map(Duration::from_secs);
+        let retry_after = number(&response, &RETRY_AFTER).map(Duration::from_secs);
+        let limit = number(&response, &RATE_LIMIT);
         // The status is known, so a body that cannot be read does not matter.
         let body = read(response).await.unwrap_or_default();
         let parsed: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
@@ -276,6 +301,7 @@ impl Client {
                 .request_id
                 .map(|id| shorten(&self.without_token(&id), 100)),
             retry_after,
+            limit,
         })
     }
 
@@ -326,57 +352,6 @@ impl Client {
         }
     }
 
-    async fn repeat<T, F: Future<Output = Result<T, ApiError>>>(
-        &self,
-        run: &Run,
-        what: &str,
-        call: impl Fn() -> F,
-    ) -> Result<T, ApiError> {
-        let mut pause = self.first_pause;
-        for attempt in 1.. {
-            if run.check().is_err() {
-                return Err(ApiError::Cancelled);
-            }
-            let error = match call().await {
-                Ok(value) => return Ok(value),
-                Err(error) => error,
-            };
-            let Retry::After(wanted) = error.retry() else {
-                return Err(error);
-            };
-            if attempt == ATTEMPTS || wanted.is_some_and(|wanted| wanted > LONGEST_PAUSE) {
-                return Err(error);
-            }
-            self.pause(run, what, &error, wanted.unwrap_or(pause))
-                .await?;
-            pause *= 2;
-        }
-        unreachable!("the loop ends at the last attempt")
-    }
-
-    /// Tells why and how long, and waits.
-    pub(crate) async fn pause(
-        &self,
-        run: &Run,
-        what: &str,
-        error: &ApiError,
-        delay: Duration,
-    ) -> Result<(), ApiError> {
-        let reason = match error {
-            ApiError::Refused { status: 429, .. } => {
-                "API rate limit exceeded, retrying...".to_owned()
-            }
-            other => other.to_string(),
-        };
-        run.emit(Event::Retrying {
-            host: None,
-            what: what.to_owned(),
-            reason,
-            delay,
-        });
-        run.sleep(delay).await.map_err(|_| ApiError::Cancelled)
-    }
-
     /// The pause before a call that failed is sent again for the first time.
     pub(crate) fn first_pause(&self) -> Duration {
         self.first_pause
@@ -406,66 +381,11 @@ fn parse_base(text: &str) -> Result<Url> {
     }
 }
 
-fn page_number(link: &str) -> Option<u32> {
-    let url: Url = link.parse().ok()?;
-    let (_, value) = url.query_pairs().find(|(key, _)| key == "page")?;
-    value.parse().ok()
-}
-
-fn transport(error: reqwest::Error) -> ApiError {
-    let error = error.without_url();
-    if error.is_connect() {
-        ApiError::Connect(error)
-    } else {
-        ApiError::Lost(error)
-    }
-}
-
-async fn read(mut response: Response) -> Result<Vec<u8>, ApiError> {
-    let mut body = Vec::new();
-    while let Some(chunk) = response.chunk().await.map_err(transport)? {
-        body.extend_from_slice(&chunk);
-        if body.len() > ANSWER_LIMIT {
-            break;
-        }
-    }
-    Ok(body)
-}
-
 /// An answer, and when it was given by the API's clock: seconds since 1970, if it says so.
 #[derive(Debug)]
 pub(crate) struct Dated<T> {
     pub(crate) body: T,
     pub(crate) date: Option<i64>,
-}
-
-fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> String {
-    let words = [&body.message, &body.error, &body.id]
-        .into_iter()
-        .find(|text| !text.is_empty());
-    match words {
-        Some(words) => {
-            let words: Vec<&str> = words.split_whitespace().collect();
-            shorten(&words.join(" "), 300)
-        }
-        None if raw.is_empty() => status
-            .canonical_reason()
-            .unwrap_or("no reason given")
-            .to_owned(),
-        None => format!("(not the API's own answer) {}", excerpt(raw)),
-    }
-}
-
-/// The start of an answer that was not understood, on one line.
-fn excerpt(body: &[u8]) -> String {
-    let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
-    let words: Vec<&str> = text.split_whitespace().collect();
-    let line = shorten(&words.join(" "), 80);
-    if line.is_empty() {
-        "(empty)".to_owned()
-    } else {
-        line
-    }
 }
 
 #[cfg(test)]
@@ -491,15 +411,5 @@ mod tests {
         ] {
             assert!(parse_base(bad).is_err(), "{bad}");
         }
-    }
-
-    #[test]
-    fn only_the_page_number_is_taken_from_a_link() {
-        assert_eq!(
-            page_number("https://evil.example/v2/droplets?page=3&per_page=200"),
-            Some(3)
-        );
-        assert_eq!(page_number("https://h/?per_page=2"), None);
-        assert_eq!(page_number("junk"), None);
     }
 }

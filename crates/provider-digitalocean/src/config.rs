@@ -11,6 +11,8 @@ use stagecraft_core::{
     SecretKeys, SecretSource,
 };
 
+use crate::window::{MOST_REQUESTS, RateConfig};
+
 /// The image of hosts that name none.
 const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
 /// The most hosts that one entry may make.
@@ -59,6 +61,9 @@ pub struct DigitalOceanConfig {
     /// How runs that work on the same environment are kept apart.
     #[serde(default)]
     pub lease: LeaseConfig,
+    /// How many requests are sent in a time.
+    #[serde(default)]
+    pub rate: RateConfig,
 }
 
 /// One entry under `hosts.<environment>`.
@@ -238,6 +243,7 @@ impl DigitalOceanConfig {
             hosts: UniqueMap::default(),
             poll: PollConfig::default(),
             lease: LeaseConfig::default(),
+            rate: RateConfig::default(),
         }
     }
 
@@ -344,10 +350,15 @@ impl DigitalOceanConfig {
             ("poll", "list_lag", self.poll.list_lag),
             ("lease", "interval", self.lease.interval),
             ("lease", "expiry", self.lease.expiry),
+            ("rate", "window", self.rate.window),
         ] {
             if value.get().is_zero() {
                 problems.push(Problem::new(&[block, key], "must be longer than zero"));
             }
+        }
+        if !(1..=MOST_REQUESTS).contains(&self.rate.requests) {
+            let message = format!("must be from 1 to {MOST_REQUESTS}");
+            problems.push(Problem::new(&["rate", "requests"], message));
         }
         if self.lease.expiry.get() < self.lease.interval.get() * 2 {
             problems.push(Problem::new(

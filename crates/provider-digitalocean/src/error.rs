@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use stagecraft_core::{Error, ErrorKind, Retry, shorten};
+use stagecraft_core::{Error, ErrorKind, Retry, seconds, shorten};
 
 /// The provider's id, and the start of every message.
 pub(crate) const ID: &str = "digitalocean";
@@ -23,6 +23,16 @@ pub(crate) enum ApiError {
         message: String,
         request_id: Option<String>,
         retry_after: Option<Duration>,
+        /// How many requests the API takes in an hour, if it says so.
+        limit: Option<u64>,
+    },
+    /// Refused for its rate again and again, until it was given up.
+    #[error("{}", rate_words(*.is_hourly, *.limit, *.waited))]
+    Limited {
+        is_hourly: bool,
+        limit: Option<u64>,
+        waited: Duration,
+        request_id: Option<String>,
     },
     #[error("the answer ({status}) is not the JSON that was expected: {excerpt}")]
     NotUnderstood {
@@ -57,6 +67,7 @@ impl ApiError {
         match self {
             Self::Connect(_) | Self::Lost(_) | Self::Shifting => ErrorKind::Unavailable,
             Self::Refused { status, .. } => kind_of_status(*status),
+            Self::Limited { .. } => ErrorKind::RateLimited,
             Self::NotUnderstood { .. } | Self::BadPage(_) | Self::TooLong => ErrorKind::Protocol,
             Self::Cancelled => ErrorKind::Cancelled,
         }
@@ -74,6 +85,7 @@ impl ApiError {
                 408 | 429 | 500..=599 => Retry::After(*retry_after),
                 _ => Retry::Never,
             },
+            Self::Limited { .. } => Retry::Exhausted,
             Self::NotUnderstood { .. }
             | Self::BadPage(_)
             | Self::TooLong
@@ -93,6 +105,7 @@ impl ApiError {
             Self::NotUnderstood { .. } => CreateEffect::Accepted,
             Self::Connect(_)
             | Self::Refused { .. }
+            | Self::Limited { .. }
             | Self::BadPage(_)
             | Self::TooLong
             | Self::Shifting
@@ -111,13 +124,19 @@ impl ApiError {
         }
         let kind = self.kind();
         let message = match &self {
-            Self::Refused { status: 429, .. } => "API rate limit exceeded".to_owned(),
+            Self::Refused { status: 429, .. } | Self::Limited { .. } => {
+                "API rate limit exceeded".to_owned()
+            }
             other => format!("API error: {other}"),
         };
         let mut error = provider_error(kind, message)
             .with_operation(operation)
             .with_retry(retry);
         if let Self::Refused {
+            request_id: Some(id),
+            ..
+        }
+        | Self::Limited {
             request_id: Some(id),
             ..
         } = &self
@@ -127,7 +146,14 @@ impl ApiError {
         if let Some(hint) = hint(kind) {
             error = error.with_hint(hint);
         }
+        if let Self::Limited {
+            is_hourly: true, ..
+        } = self
+        {
+            error = error.with_hint(HOURLY_HINT);
+        }
         match self {
+            limited @ Self::Limited { .. } => error.with_source(limited.to_string()),
             Self::Connect(source) | Self::Lost(source) => error.with_source(source),
             // The decoder repeats the value that it refused, however long.
             Self::NotUnderstood { source, .. } => {
@@ -139,6 +165,23 @@ impl ApiError {
             | Self::Shifting
             | Self::Cancelled => error,
         }
+    }
+}
+
+/// The requests of an hour come back one by one, an hour after each was sent.
+const HOURLY_HINT: &str = "the limit is one of the hour: run the command again in a while, or see what else uses this token";
+
+/// Which limit it was that did not yield.
+fn rate_words(is_hourly: bool, limit: Option<u64>, waited: Duration) -> String {
+    match (is_hourly, limit) {
+        (true, Some(limit)) => {
+            format!("the token's hourly limit of {limit} requests is used up")
+        }
+        (true, None) => "the token's hourly limit of requests is used up".to_owned(),
+        (false, _) => format!(
+            "it was exceeded for {}, by something else that uses this token",
+            seconds(waited)
+        ),
     }
 }
 
@@ -190,6 +233,7 @@ mod tests {
             message: "words".into(),
             request_id: Some("r-1".into()),
             retry_after: None,
+            limit: None,
         }
     }
 

@@ -76,19 +76,26 @@ impl LeaseProvider for DigitalOcean {
         environment: &EnvironmentName,
         holder: &Holder,
     ) -> Result<Take> {
-        let client = self.client(run).await?;
+        let client = self.lease_client(run).await?;
         // The API stamps its creation, which is the first sign of life.
         let wanted = self.wanted(
             environment,
             &Payload::new(holder.clone(), 0, self.expiry_ms()),
         );
         let mut pause = client.first_pause();
-        for round in 1.. {
+        let patience = client.patience();
+        let mut round = 1;
+        loop {
             run.check()?;
-            let sent = client.dated_once::<FirewallEnvelope>("/v2/firewalls", &wanted);
+            let turn = client.turn(run).await;
+            let turn = turn.map_err(|error| error.into_error("take_lease"))?;
+            let sent = client.dated_once::<FirewallEnvelope>(turn, "/v2/firewalls", &wanted);
             let error = match sent.await {
                 Ok(answer) => return Ok(Take::Taken(self.own(&answer))),
                 Err(error) => error,
+            };
+            let Err(error) = patience.after(run, "take the lease", error) else {
+                continue;
             };
             let is_taken = matches!(error, ApiError::Refused { status: 409, .. });
             if (is_taken || error.create_effect() == CreateEffect::Accepted)
@@ -128,12 +135,12 @@ impl LeaseProvider for DigitalOcean {
                 .await
                 .map_err(|error| error.into_error("take_lease"))?;
             pause *= 2;
+            round += 1;
         }
-        unreachable!("the loop ends at the last round")
     }
 
     async fn beat(&self, run: &Run, environment: &EnvironmentName, marker: &Marker) -> Result<()> {
-        let client = self.client(run).await?;
+        let client = self.lease_client(run).await?;
         let holder = marker.holder.clone().ok_or_else(|| gone(environment))?;
         let path = format!("/v2/firewalls/{}", marker.id);
         // Twice if this machine's clock was set meanwhile: others go by what stands there.
@@ -161,7 +168,7 @@ impl LeaseProvider for DigitalOcean {
     }
 
     async fn remove(&self, run: &Run, marker: &Marker) -> Result<()> {
-        let client = self.client(run).await?;
+        let client = self.lease_client(run).await?;
         let path = format!("/v2/firewalls/{}", marker.id);
         client
             .delete(run, &path)
@@ -172,7 +179,7 @@ impl LeaseProvider for DigitalOcean {
     }
 
     async fn read(&self, run: &Run, environment: &EnvironmentName) -> Result<Option<Marker>> {
-        let client = self.client(run).await?;
+        let client = self.lease_client(run).await?;
         let found = self.find(&client, run, environment).await?;
         Ok(found.map(|answer| self.marker(&answer)))
     }

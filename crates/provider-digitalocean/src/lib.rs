@@ -12,6 +12,7 @@ mod preflight;
 mod provider;
 mod side_by_side;
 mod user_data;
+mod window;
 mod wire;
 
 pub use config::{DigitalOceanConfig, HostConfig, LeaseConfig, PollConfig};
@@ -19,3 +20,4 @@ pub use config::{DigitalOceanConfig, HostConfig, LeaseConfig, PollConfig};
 pub use descriptor::DESCRIPTOR;
 pub use provider::DigitalOcean;
 pub use stagecraft_core as core;
+pub use window::RateConfig;

@@ -1,7 +1,7 @@
 //! The provider: configuration bound, secrets read at first use.
 
 use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use stagecraft_core::{
@@ -16,6 +16,7 @@ use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
 use crate::lease::Own;
+use crate::window::{Lane, Window};
 use crate::{facts, preflight};
 
 /// Droplets of one `DigitalOcean` account.
@@ -26,6 +27,8 @@ pub struct DigitalOcean {
     token: SecretSource,
     pub(crate) project: Option<ProjectName>,
     pub(crate) own: Own,
+    /// Shared by all runs: the limit is the token's.
+    window: Arc<Window>,
     seen: Mutex<Seen>,
 }
 
@@ -65,6 +68,7 @@ impl DigitalOcean {
         Ok(Self {
             declared,
             token: config.token().expect("it was checked with the rest"),
+            window: Window::new(config.rate),
             config,
             project,
             own: Own::default(),
@@ -74,7 +78,17 @@ impl DigitalOcean {
 
     /// Token and address are read from each run anew, so that each blots the token out.
     pub(crate) async fn client(&self, run: &Run) -> Result<Client> {
-        Client::new(run, &self.token, &self.config).await
+        self.client_in(Lane::Work, run).await
+    }
+
+    /// A client whose calls do not wait behind those of [`client`](Self::client).
+    pub(crate) async fn lease_client(&self, run: &Run) -> Result<Client> {
+        self.client_in(Lane::Lease, run).await
+    }
+
+    async fn client_in(&self, lane: Lane, run: &Run) -> Result<Client> {
+        let window = Arc::clone(&self.window);
+        Client::new(run, &self.token, &self.config, window, lane).await
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

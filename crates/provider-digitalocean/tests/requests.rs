@@ -25,6 +25,7 @@ ssh_key_name: ops
 default_region: nyc3
 default_size: small
 poll: { interval: 5ms, deadline: 2s, list_lag: 20ms }
+rate: { window: 1ms }
 hosts:
   staging:
     app: { role: app, count: 12 }

@@ -102,6 +102,18 @@ const ROWS: &[Row] = &[
         "\"s-8vcpu-16gb\"",
     ),
     row(
+        "cloud.providers.digitalocean.rate.requests",
+        ("poll:", "rate: { requests: 2, window: 700ms }\n      poll:"),
+        PLAN,
+        "at most 2 requests in ",
+    ),
+    row(
+        "cloud.providers.digitalocean.rate.window",
+        ("poll:", "rate: { requests: 3, window: 770ms }\n      poll:"),
+        PLAN,
+        "requests in 770ms",
+    ),
+    row(
         "cloud.providers.digitalocean.regions",
         ("poll:", "regions: [ams3]\n      poll:"),
         PLAN,

@@ -34,6 +34,7 @@ ssh_key_name: ops
 default_region: nyc3
 default_size: small
 poll: { interval: 1ms, deadline: 20ms, list_lag: 2ms }
+rate: { window: 1ms }
 hosts:
   staging:
     app: { role: app, count: 2 }

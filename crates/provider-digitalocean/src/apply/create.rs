@@ -254,16 +254,27 @@ impl Apply<'_> {
             tags,
             user_data: user_data.expose_secret(),
         };
-        self.run.before_write().await.map_err(SendError::Before)?;
-        self.run.emit(Event::HostsRequested {
-            hosts: entries
-                .iter()
-                .map(|entry| entry.spec.name.clone())
-                .collect(),
-        });
-        let answer = self.client.post_once("/v2/droplets", &body).await;
-        *self.last_create() = Some(Instant::now());
-        answer.map_err(SendError::Api)
+        let patience = self.client.patience();
+        loop {
+            // First: the wait may be long, and the lease be gone at its end.
+            let turn = self.client.turn(self.run).await.map_err(SendError::Api)?;
+            self.run.before_write().await.map_err(SendError::Before)?;
+            self.run.emit(Event::HostsRequested {
+                hosts: entries
+                    .iter()
+                    .map(|entry| entry.spec.name.clone())
+                    .collect(),
+            });
+            let answer = self.client.post_once(turn, "/v2/droplets", &body).await;
+            *self.last_create() = Some(Instant::now());
+            match answer {
+                Ok(created) => return Ok(created),
+                // Refused for its rate, it was certainly not carried out.
+                Err(error) => patience
+                    .after(self.run, "create", error)
+                    .map_err(SendError::Api)?,
+            }
+        }
     }
 
     /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; up
@@ -278,12 +289,13 @@ impl Apply<'_> {
         pending: &mut Vec<Pending>,
     ) -> Result<()> {
         let lag = self.poll.list_lag.get();
-        let pause = self.poll.interval.get().min(lag / 4);
+        let quick = self.poll.interval.get().min(lag / 4);
         let time = match effect {
             CreateEffect::Accepted => self.poll.deadline.get(),
             CreateEffect::Unknown | CreateEffect::None => lag * 2,
         };
-        let deadline = Instant::now() + time;
+        let started = Instant::now();
+        let deadline = started + time;
         loop {
             let hosts = self.hosts().await?;
             missing.retain(|entry| match self.own_host(&hosts, &entry.spec.name) {
@@ -296,6 +308,13 @@ impl Apply<'_> {
             if missing.is_empty() || Instant::now() >= deadline {
                 return Ok(());
             }
+            // Other batches may look too, and the API's limit is that of all of them.
+            let is_late = started.elapsed() > lag * 2;
+            let pause = if is_late {
+                self.poll.interval.get()
+            } else {
+                quick
+            };
             self.run.sleep(pause).await?;
         }
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stagecraft_core::{
     ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
-    HostRef, HostSink, HostStatus, NodeName, Result, seconds, tags,
+    HostRef, HostSink, HostStatus, NodeName, Result, Retry, seconds, tags,
 };
 use tokio::time::Instant;
 
@@ -62,6 +62,7 @@ impl Apply<'_> {
         }
         let hosts = match self.hosts().await {
             Ok(hosts) => hosts,
+            Err(error) if self.may_pass(&pending, &error) => return pending,
             Err(error) => {
                 self.fail_pending(&pending, &error, report);
                 return Vec::new();
@@ -91,6 +92,14 @@ impl Apply<'_> {
             }
         }
         waiting
+    }
+
+    /// Whether what kept us from looking may have passed at the next look, while one of the hosts
+    /// still has time.
+    fn may_pass(&self, pending: &[Pending], error: &Error) -> bool {
+        let deadline = self.poll.deadline.get();
+        error.retry() == Retry::Exhausted
+            && pending.iter().any(|host| host.since.elapsed() < deadline)
     }
 
     /// Two runs at the same moment both find a host missing and both create it. Neither must

@@ -1,0 +1,128 @@
+//! Sending a call again: after failures that may pass, and after refusals for the rate.
+
+use std::future::Future;
+use std::time::Duration;
+
+use stagecraft_core::{Event, Retry, Run};
+use tokio::time::Instant;
+
+use super::{ATTEMPTS, Client, LONGEST_PAUSE};
+use crate::error::ApiError;
+use crate::window::Turn;
+
+impl Client {
+    /// Waits until one more request may be sent.
+    pub(crate) async fn turn(&self, run: &Run) -> Result<Turn, ApiError> {
+        self.window.turn(run, self.lane).await
+    }
+
+    /// For one call that may be refused for its rate.
+    pub(crate) fn patience(&self) -> Patience<'_> {
+        Patience {
+            client: self,
+            started: Instant::now(),
+        }
+    }
+
+    pub(super) async fn repeat<T, F: Future<Output = Result<T, ApiError>>>(
+        &self,
+        run: &Run,
+        what: &str,
+        call: impl Fn(Turn) -> F,
+    ) -> Result<T, ApiError> {
+        let patience = self.patience();
+        let mut pause = self.first_pause;
+        let mut attempt = 1;
+        loop {
+            if run.check().is_err() {
+                return Err(ApiError::Cancelled);
+            }
+            let error = match call(self.turn(run).await?).await {
+                Ok(value) => return Ok(value),
+                Err(error) => error,
+            };
+            let Err(error) = patience.after(run, what, error) else {
+                continue;
+            };
+            let Retry::After(wanted) = error.retry() else {
+                return Err(error);
+            };
+            if attempt == ATTEMPTS || wanted.is_some_and(|wanted| wanted > LONGEST_PAUSE) {
+                return Err(error);
+            }
+            self.pause(run, what, &error, wanted.unwrap_or(pause))
+                .await?;
+            attempt += 1;
+            pause *= 2;
+        }
+    }
+
+    /// Tells why and how long, and waits.
+    pub(crate) async fn pause(
+        &self,
+        run: &Run,
+        what: &str,
+        error: &ApiError,
+        delay: Duration,
+    ) -> Result<(), ApiError> {
+        run.emit(Event::Retrying {
+            host: None,
+            what: what.to_owned(),
+            reason: error.to_string(),
+            delay,
+        });
+        run.sleep(delay).await.map_err(|_| ApiError::Cancelled)
+    }
+}
+
+/// How long one call goes on being sent again although it is refused for its rate.
+///
+/// A refusal for the minute says when to come back, and that is done for as long as the
+/// operation may take. One for the hour says nothing, or a time that nobody waits for: after a
+/// few of them in a row it is given up.
+#[derive(Debug)]
+pub(crate) struct Patience<'c> {
+    client: &'c Client,
+    started: Instant,
+}
+
+impl Patience<'_> {
+    /// After a refusal for the rate: every call of the provider is held, so that the next turn
+    /// comes in time, and one event tells it for all of them.
+    ///
+    /// # Errors
+    ///
+    /// `error`, if it is another one; [`ApiError::Limited`] if it is time to give up.
+    pub(crate) fn after(&self, run: &Run, what: &str, error: ApiError) -> Result<(), ApiError> {
+        let ApiError::Refused {
+            status: 429,
+            retry_after,
+            limit,
+            request_id,
+            ..
+        } = error
+        else {
+            return Err(error);
+        };
+        let client = self.client;
+        let held = client.window.refused(retry_after, client.first_pause);
+        let waited = self.started.elapsed();
+        if held.is_hopeless || waited + held.pause > client.patience {
+            return Err(ApiError::Limited {
+                is_hourly: held.is_hourly,
+                limit,
+                waited,
+                request_id,
+            });
+        }
+        if held.is_news {
+            run.emit(Event::Retrying {
+                host: None,
+                what: what.to_owned(),
+                reason: "API rate limit exceeded, retrying...".to_owned(),
+                delay: held.pause,
+            });
+        }
+        Ok(())
+    }
+}

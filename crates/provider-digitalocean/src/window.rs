@@ -1,0 +1,336 @@
+//! How many requests are sent in a time, by all that one provider does.
+//!
+//! The API takes 250 requests in a minute and 5000 in an hour from one token, and does not say
+//! whether its minute slides. So no minute, wherever it begins, has more than 240 of ours: a
+//! bucket of tokens would let through twice its size around a full minute. Other programs may
+//! use the same token, which only a refusal (429) tells.
+//!
+//! Source: "Rate limit" in the description of the public API, version 2.
+
+use std::collections::VecDeque;
+use std::hash::{BuildHasher as _, RandomState};
+use std::pin::pin;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
+
+use serde::{Deserialize, Serialize};
+use stagecraft_core::config::ConfigDuration;
+use stagecraft_core::{Event, Run, seconds};
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::client::{ATTEMPTS, LONGEST_PAUSE};
+use crate::error::ApiError;
+
+/// The most requests in a window. The API's own limit is 250.
+pub(crate) const MOST_REQUESTS: u32 = 240;
+/// Waits that are shorter than this part of the window are not told.
+const UNTOLD: u32 = 40;
+
+/// How many requests are sent in a time. Durations have a unit: `500ms`, `60s`.
+#[derive(Debug, Clone, Copy, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(default, deny_unknown_fields)]
+pub struct RateConfig {
+    /// The most requests in a window, 1 to 240. Less leaves more to other programs that use the
+    /// same token. Default: 240.
+    pub requests: u32,
+    /// The length of the window. Default: 60 s.
+    pub window: ConfigDuration,
+}
+
+impl Default for RateConfig {
+    fn default() -> Self {
+        Self {
+            requests: MOST_REQUESTS,
+            window: Duration::from_mins(1).into(),
+        }
+    }
+}
+
+/// Who asks for a turn.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub(crate) enum Lane {
+    /// All ordinary work, in the order in which it asks.
+    Work,
+    /// The lease, which must not wait behind the work that it protects. A part of the window is
+    /// kept for it.
+    Lease,
+}
+
+/// The window that all calls of one provider share.
+///
+/// A request counts from the moment it is sent until the window's length after its answer came:
+/// the API counts it somewhere in between.
+#[derive(Debug)]
+pub(crate) struct Window {
+    length: Duration,
+    requests: usize,
+    /// The part of `requests` that only the lease may use.
+    reserve: usize,
+    state: Mutex<State>,
+    /// Held by the one of the waiting work that is next.
+    queue: tokio::sync::Mutex<()>,
+    changed: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    in_flight: usize,
+    /// When the answers of the window came, oldest first.
+    ended: VecDeque<Instant>,
+    /// Nobody sends before this, since the API said so.
+    held_until: Option<Instant>,
+    /// The most requests in flight after a refusal: one, and one more for each answer.
+    ramp: usize,
+    /// How often in a row the API refused for the limit of the hour.
+    refusals: u32,
+    /// What the API said is left of the hour.
+    remaining: Option<usize>,
+    /// How many wait.
+    waiting: usize,
+    /// The end of the wait that was last told of.
+    told_until: Option<Instant>,
+}
+
+impl Window {
+    pub(crate) fn new(config: RateConfig) -> Arc<Self> {
+        let requests = config.requests.max(1) as usize;
+        Arc::new(Self {
+            length: config.window.get(),
+            requests,
+            reserve: requests / 24,
+            state: Mutex::new(State {
+                in_flight: 0,
+                ended: VecDeque::new(),
+                held_until: None,
+                ramp: usize::MAX,
+                refusals: 0,
+                remaining: None,
+                waiting: 0,
+                told_until: None,
+            }),
+            queue: tokio::sync::Mutex::default(),
+            changed: Notify::new(),
+        })
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Waits until one more request may be sent, and tells of the wait once for all who wait.
+    ///
+    /// # Errors
+    ///
+    /// [`ApiError::Cancelled`] as soon as the run is cancelled.
+    pub(crate) async fn turn(self: &Arc<Self>, run: &Run, lane: Lane) -> Result<Turn, ApiError> {
+        let _waiting = Waiting::new(self);
+        let _first = match lane {
+            Lane::Lease => None,
+            Lane::Work => tokio::select! {
+                first = self.queue.lock() => Some(first),
+                () = run.cancellation().cancelled() => return Err(ApiError::Cancelled),
+            },
+        };
+        loop {
+            // Before the look, so that no change is missed.
+            let mut changed = pin!(self.changed.notified());
+            changed.as_mut().enable();
+            let wait = match self.look(lane) {
+                Look::Free => {
+                    return Ok(Turn {
+                        window: Arc::clone(self),
+                        is_used: false,
+                    });
+                }
+                Look::Wait { pause, told } => {
+                    if let Some(event) = told {
+                        run.emit(event);
+                    }
+                    pause
+                }
+            };
+            let sleep = async {
+                match wait {
+                    Some(pause) => run.sleep(pause).await,
+                    // Answers are awaited for a bounded time.
+                    None => run.sleep(self.length).await,
+                }
+            };
+            tokio::select! {
+                slept = sleep => slept.map_err(|_| ApiError::Cancelled)?,
+                () = changed => {}
+            }
+        }
+    }
+
+    fn look(&self, lane: Lane) -> Look {
+        let now = Instant::now();
+        let mut state = self.lock();
+        while state
+            .ended
+            .front()
+            .is_some_and(|end| *end + self.length <= now)
+        {
+            state.ended.pop_front();
+        }
+        let held = state.held_until.filter(|until| *until > now);
+        let limit = match lane {
+            Lane::Work => self.requests - self.reserve,
+            Lane::Lease => self.requests,
+        };
+        let room = limit.saturating_sub(state.in_flight + state.ended.len());
+        let is_alone = lane == Lane::Work && {
+            let most = state.ramp.min(state.remaining.unwrap_or(usize::MAX)).max(1);
+            state.in_flight >= most
+        };
+        if held.is_none() && room > 0 && !is_alone {
+            state.in_flight += 1;
+            return Look::Free;
+        }
+        let over = (state.in_flight + state.ended.len() + 1).saturating_sub(limit);
+        let freed = |number: usize| Some(*state.ended.get(number.checked_sub(1)?)? + self.length);
+        let until = held.max(freed(over));
+        // Those behind get their turns one after the other: the last of them ends the wait.
+        let last = held.max(freed(
+            (over + state.waiting.max(1) - 1).min(state.ended.len()),
+        ));
+        let told = last.or(until).and_then(|end| {
+            let lasts = end.saturating_duration_since(now);
+            let is_told = state.told_until.is_some_and(|told| told > now);
+            if is_told || room > 0 || lasts < self.length / UNTOLD {
+                return None;
+            }
+            state.told_until = Some(end);
+            Some(Event::Waiting {
+                host: None,
+                what: format!(
+                    "the API's rate limit, at most {limit} requests in {}",
+                    seconds(self.length)
+                ),
+                elapsed: Duration::ZERO,
+                deadline: lasts,
+            })
+        });
+        Look::Wait {
+            pause: until.map(|until| until.saturating_duration_since(now)),
+            told,
+        }
+    }
+
+    /// Lets nobody send for a while, since the API refused a request for its rate: as long as it
+    /// `wanted`, or ever longer if it does not say, which is so for the limit of the hour.
+    ///
+    /// Those who wait do not begin all at once afterwards, nor with the programs of others:
+    /// a little is added by chance, then one request goes first.
+    pub(crate) fn refused(&self, wanted: Option<Duration>, first_pause: Duration) -> Held {
+        let is_hourly = wanted.is_none_or(|wanted| wanted > LONGEST_PAUSE);
+        let now = Instant::now();
+        let mut state = self.lock();
+        // What was in flight together is refused together, which is no news.
+        let is_first = state.held_until.is_none_or(|until| until <= now);
+        if is_hourly && is_first {
+            state.refusals += 1;
+        }
+        let pause = wanted.unwrap_or_else(|| {
+            let doubled = state.refusals.saturating_sub(1).min(16);
+            first_pause * 2_u32.pow(doubled)
+        });
+        let pause = pause.min(LONGEST_PAUSE);
+        let chance = RandomState::new().hash_one(()) % 100;
+        let chance = u32::try_from(chance).unwrap_or_default();
+        let until = now + pause + pause * chance / 1000;
+        state.held_until = state.held_until.max(Some(until));
+        state.ramp = 1;
+        let is_news = state.told_until.is_none_or(|told| told <= now);
+        if is_news {
+            state.told_until = Some(until);
+        }
+        let is_hopeless = is_hourly && state.refusals >= ATTEMPTS;
+        drop(state);
+        self.changed.notify_waiters();
+        Held {
+            pause,
+            is_hourly,
+            is_hopeless,
+            is_news,
+        }
+    }
+
+    /// Takes note of an answer that was no refusal for the rate, and of what it said is left of
+    /// the hour.
+    pub(crate) fn answered(&self, remaining: Option<u64>) {
+        let mut state = self.lock();
+        state.ramp = state.ramp.saturating_add(1);
+        state.refusals = 0;
+        let remaining = remaining.map(|left| usize::try_from(left).unwrap_or(usize::MAX));
+        state.remaining = remaining;
+    }
+}
+
+/// What a refusal leads to.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Held {
+    pub(crate) pause: Duration,
+    pub(crate) is_hourly: bool,
+    /// Whether the limit of the hour did not yield for some time.
+    pub(crate) is_hopeless: bool,
+    /// Whether no wait is under way that was told.
+    pub(crate) is_news: bool,
+}
+
+enum Look {
+    /// One request may be sent, and is counted already.
+    Free,
+    /// Look again after the pause, or when an answer came.
+    Wait {
+        pause: Option<Duration>,
+        told: Option<Event>,
+    },
+}
+
+/// Counts itself among those who wait.
+struct Waiting<'w>(&'w Window);
+
+impl<'w> Waiting<'w> {
+    fn new(window: &'w Window) -> Self {
+        window.lock().waiting += 1;
+        Self(window)
+    }
+}
+
+impl Drop for Waiting<'_> {
+    fn drop(&mut self) {
+        self.0.lock().waiting -= 1;
+    }
+}
+
+/// The right to send one request. Given back if it is dropped before.
+#[derive(Debug)]
+pub(crate) struct Turn {
+    window: Arc<Window>,
+    is_used: bool,
+}
+
+impl Turn {
+    /// The request is on its way now. Dropped when its answer has come.
+    pub(crate) fn begin(&mut self) {
+        self.is_used = true;
+    }
+}
+
+impl Drop for Turn {
+    fn drop(&mut self) {
+        let mut state = self.window.lock();
+        state.in_flight -= 1;
+        if self.is_used {
+            state.ended.push_back(Instant::now());
+        }
+        drop(state);
+        self.window.changed.notify_waiters();
+    }
+}
+
+#[cfg(test)]
+mod tests;

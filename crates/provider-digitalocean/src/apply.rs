@@ -29,6 +29,8 @@ pub(crate) struct Apply<'a> {
     pub(crate) environment: &'a EnvironmentName,
     /// The environment's tag as the account spells it.
     pub(crate) tag: &'a str,
+    /// Whether GPU droplets are among what the plan creates, awaits or deletes.
+    pub(crate) has_gpus: bool,
     /// When this operation first spoke to the API.
     pub(crate) since: Instant,
     /// When the last create ended, with whatever answer.
@@ -38,7 +40,8 @@ pub(crate) struct Apply<'a> {
 impl Apply<'_> {
     /// Lists every host that bears the environment's tag.
     async fn hosts(&self) -> Result<Vec<Host>> {
-        list_hosts(self.client, self.run, self.environment, self.tag).await
+        let (environment, tag) = (self.environment, self.tag);
+        list_hosts(self.client, self.run, environment, tag, self.has_gpus).await
     }
 
     /// Waits until a create of this apply shows in lists, if one was sent a moment ago. Who gets

@@ -15,6 +15,7 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
 
+pub(crate) use self::again::Patience;
 use self::answer::{excerpt, number, page_number, read, refusal, transport};
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
@@ -252,16 +253,17 @@ impl Client {
 
     /// Deletes something. What is already gone counts as deleted, so this may be repeated.
     pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
-        let result = self
-            .repeat(run, &format!("DELETE {path}"), |turn| async {
-                self.send(turn, self.request(Method::DELETE, path))
-                    .await
-                    .map(drop)
-            })
-            .await;
-        match result {
-            Err(ApiError::Refused { status: 404, .. }) => Ok(()),
-            other => other,
+        self.repeat(run, &format!("DELETE {path}"), |turn| {
+            self.delete_once(turn, path)
+        })
+        .await
+    }
+
+    /// Deletes something, once. What is already gone counts as deleted.
+    pub(crate) async fn delete_once(&self, turn: Turn, path: &str) -> Result<(), ApiError> {
+        match self.send(turn, self.request(Method::DELETE, path)).await {
+            Err(ApiError::Refused { status: 404, .. }) | Ok(_) => Ok(()),
+            Err(error) => Err(error),
         }
     }
 

@@ -409,12 +409,6 @@ impl DigitalOceanConfig {
             }
         }
         let size = pick("size", &host.size, &self.default_size, &self.sizes)?;
-        if size.starts_with("gpu-") {
-            return Err(Problem::new(
-                &at("size"),
-                format!("size `{size}`: GPU droplets are not supported yet"),
-            ));
-        }
         let region = pick("region", &host.region, &self.default_region, &self.regions)?;
         let image = host
             .image

@@ -3,7 +3,7 @@
 use std::net::Ipv4Addr;
 
 use stagecraft_core::{
-    Account, CloudFacts, EnvironmentName, ErrorKind, Host, HostFeatures, HostId, HostStatus,
+    Account, CloudFacts, EnvironmentName, Error, ErrorKind, Host, HostFeatures, HostId, HostStatus,
     MicroUsd, NodeName, OperatorKey, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
@@ -12,6 +12,8 @@ use crate::error::provider_error;
 use crate::wire::{
     self, AccountEnvelope, Droplet, DropletsPage, KeysPage, NetworkV4, Size, SizesPage, TagsPage,
 };
+
+const TAG_HINT: &str = "give the token the scope tag:read";
 
 /// Reads everything that a plan rests on, side by side.
 ///
@@ -42,7 +44,7 @@ pub(crate) async fn observe(
             _ => Ok(None),
         }
     };
-    let hosts = list_hosts(client, run, &request.environment, tag);
+    let hosts = list_hosts(client, run, &request.environment, tag, true);
     let (account, sizes, key, hosts) = tokio::try_join!(account, sizes, key, hosts)?;
     let host_limit = account.droplet_limit;
     Ok(CloudFacts {
@@ -78,39 +80,82 @@ pub(crate) async fn spelled_tag(
 }
 
 /// Lists every host that bears the environment's tag, in the account's spelling.
+///
+/// `with_gpus` reads the list of GPU droplets too. The API leaves them out of the usual list,
+/// does not say whether it filters them by tag, and takes no filter by tag together with the one
+/// by type.
 pub(crate) async fn list_hosts(
     client: &Client,
     run: &Run,
     environment: &EnvironmentName,
     tag: &str,
+    with_gpus: bool,
 ) -> Result<Vec<Host>> {
-    let droplets = client
-        .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)])
-        .await
-        .map_err(|error| error.into_error("list_hosts"))?;
-    hosts_of(droplets, environment)
+    let tagged = async {
+        client
+            .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)])
+            .await
+            .map_err(|error| no_tags_by_filter(error.into_error("list_hosts")))
+    };
+    let (tagged, gpus) = tokio::try_join!(tagged, list_gpus(client, run, with_gpus))?;
+    let mut hosts = hosts_of(tagged, environment)?;
+    let gpus = hosts_of(gpus, environment)?;
+    hosts.extend(gpus.into_iter().filter(|host| host.has_tag(tag)));
+    Ok(each_once(hosts))
 }
 
-/// Lists every host of the account, whatever its tags.
+/// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`].
 pub(crate) async fn list_all_hosts(
     client: &Client,
     run: &Run,
     environment: &EnvironmentName,
+    with_gpus: bool,
 ) -> Result<Vec<Host>> {
-    let droplets = client
-        .list::<DropletsPage>(run, "/v2/droplets", &[])
+    let usual = async {
+        client
+            .list::<DropletsPage>(run, "/v2/droplets", &[])
+            .await
+            .map_err(|error| error.into_error("list_hosts"))
+    };
+    let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
+    droplets.extend(gpus);
+    Ok(each_once(hosts_of(droplets, environment)?))
+}
+
+async fn list_gpus(client: &Client, run: &Run, is_wanted: bool) -> Result<Vec<Droplet>> {
+    if !is_wanted {
+        return Ok(Vec::new());
+    }
+    client
+        .list::<DropletsPage>(run, "/v2/droplets", &[("type", "gpus")])
         .await
-        .map_err(|error| error.into_error("list_hosts"))?;
-    hosts_of(droplets, environment)
+        .map_err(|error| error.into_error("list_hosts"))
+}
+
+/// Whether the size is one of GPU droplets, which the usual list leaves out.
+pub(crate) fn is_gpu(size: &str) -> bool {
+    size.starts_with("gpu-")
+}
+
+/// The filter by tag needs a scope of its own, although the list does not.
+fn no_tags_by_filter(error: Error) -> Error {
+    if error.kind() == ErrorKind::Forbidden {
+        return error.with_hint(TAG_HINT);
+    }
+    error
+}
+
+fn each_once(mut hosts: Vec<Host>) -> Vec<Host> {
+    hosts.sort_by(|a, b| a.id.cmp(&b.id));
+    hosts.dedup_by(|a, b| a.id == b.id);
+    hosts
 }
 
 fn hosts_of(droplets: Vec<Droplet>, environment: &EnvironmentName) -> Result<Vec<Host>> {
-    let mut hosts = droplets
-        .into_iter()
+    let droplets = droplets.into_iter();
+    droplets
         .map(|droplet| host_of(droplet, environment))
-        .collect::<Result<Vec<Host>>>()?;
-    hosts.sort_by(|a, b| a.id.cmp(&b.id));
-    Ok(hosts)
+        .collect()
 }
 
 fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
@@ -119,7 +164,7 @@ fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
             ErrorKind::Forbidden,
             "the token may not read tags, without which no host can be told to be yours",
         )
-        .with_hint("give the token the scope tag:read")
+        .with_hint(TAG_HINT)
     })?;
     own_tags.sort();
     let address = |kind: &str| {

@@ -15,6 +15,7 @@ use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
+use crate::facts::is_gpu;
 use crate::lease::Own;
 use crate::window::{Lane, Window};
 use crate::{facts, preflight};
@@ -169,7 +170,7 @@ impl CloudProvider for DigitalOcean {
             return Ok(Vec::new());
         }
         let client = self.client(run).await?;
-        let all = facts::list_all_hosts(&client, run, &plan.environment).await?;
+        let all = facts::list_all_hosts(&client, run, &plan.environment, true).await?;
         Ok(preflight::check(facts, plan, &all))
     }
 
@@ -194,6 +195,7 @@ impl CloudProvider for DigitalOcean {
             project: self.project.as_ref(),
             environment,
             tag: &tag,
+            has_gpus: has_gpus(plan),
             since: since.unwrap_or_else(Instant::now),
             last_create: &last_create,
         };
@@ -211,7 +213,7 @@ impl CloudProvider for DigitalOcean {
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>> {
         let client = self.client(run).await?;
         let tag = facts::spelled_tag(&client, run, environment).await?;
-        let mut hosts = facts::list_hosts(&client, run, environment, &tag).await?;
+        let mut hosts = facts::list_hosts(&client, run, environment, &tag, true).await?;
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));
         Ok(hosts)
@@ -220,4 +222,12 @@ impl CloudProvider for DigitalOcean {
     fn lease(&self) -> Option<&dyn LeaseProvider> {
         Some(self)
     }
+}
+
+/// Whether a plan is about a GPU droplet.
+fn has_gpus(plan: &InfraPlan) -> bool {
+    let differing = plan.differ.iter().map(|entry| &entry.host);
+    let mut existing = plan.unchanged.iter().chain(differing).chain(&plan.delete);
+    plan.create.iter().any(|entry| is_gpu(&entry.spec.size))
+        || existing.any(|host| is_gpu(&host.size))
 }

@@ -87,21 +87,6 @@ pub(crate) struct Tag {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct TagEnvelope {
-    pub(crate) tag: TagUse,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct TagUse {
-    pub(crate) resources: TagResources,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct TagResources {
-    pub(crate) count: u64,
-}
-
-#[derive(Debug, Deserialize)]
 pub(crate) struct SshKey {
     pub(crate) id: u64,
     pub(crate) fingerprint: String,

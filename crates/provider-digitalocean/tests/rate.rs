@@ -105,7 +105,7 @@ async fn poll_outlives_the_limit_of_the_hour_until_its_deadline() {
 
 #[tokio::test]
 async fn full_window_is_waited_for_and_told_once_and_cancelling_ends_the_wait() {
-    let config = CONFIG.replace("window: 1ms", "requests: 2, window: 600ms");
+    let config = CONFIG.replace("window: 1ms", "requests: 3, window: 600ms");
     let api = Api::with(Vec::new(), &config, "t0ken").await;
     let started = Instant::now();
     api.hosts().await.unwrap();
@@ -115,7 +115,7 @@ async fn full_window_is_waited_for_and_told_once_and_cancelling_ends_the_wait() 
     let [Event::Waiting { what, .. }] = events.as_slice() else {
         panic!("{events:?}")
     };
-    assert_eq!(what, "the API's rate limit, at most 2 requests in 600ms");
+    assert_eq!(what, "the API's rate limit, at most 3 requests in 600ms");
 
     api.cancel_at("Waiting");
     let sent = api.sent("GET").await;

@@ -60,6 +60,13 @@ struct Api {
 impl Api {
     async fn start() -> Self {
         let server = MockServer::start().await;
+        Mock::given(method("GET"))
+            .and(path("/v2/droplets"))
+            .and(query_param("type", "gpus"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(list("droplets", &[])))
+            .with_priority(1)
+            .mount(&server)
+            .await;
         let document = Arc::new(Document::new("f.yml", CONFIG).unwrap());
         let config: DigitalOceanConfig = ConfigBlock::new(document, Vec::<String>::new())
             .parse()

@@ -4,54 +4,100 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Result, seconds, tags,
+    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Retry, seconds, tags,
 };
 use tokio::time::Instant;
 
 use super::{Apply, delete_failure, fail, timeout};
+use crate::client::{ATTEMPTS, Patience};
 use crate::error::{ApiError, provider_error};
 use crate::facts::list_all_hosts;
-use crate::wire::TagEnvelope;
+use crate::side_by_side::side_by_side;
 
 /// How old the tags may be on which a delete rests.
 const FRESH: Duration = Duration::from_secs(2);
+/// The most deletes that are under way at a time.
+const DELETES: usize = 20;
+/// The pauses before the first looks whether hosts are gone; then it is the poll's interval.
+const FIRST_LOOKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
 /// A host on its way out.
 #[derive(Debug)]
 struct Leaving<'p> {
     entry: &'p HostRef,
     is_accepted: bool,
+    /// How often its delete ended without an answer that can be relied on.
+    attempts: u32,
+}
+
+/// The tags with fingerprints of host keys. One create request has one for all its hosts.
+#[derive(Debug, Default)]
+struct Pins {
+    /// Of hosts that are on their way out.
+    left: BTreeSet<String>,
+    /// Of hosts that stay.
+    kept: BTreeSet<String>,
+}
+
+/// What became of one delete.
+#[derive(Debug)]
+enum Sent {
+    Accepted,
+    /// Nothing was sent, or the API asked to come back: to be sent again on fresh tags.
+    Later,
+    /// Nobody knows. To be sent again, but not for ever.
+    Unknown(ApiError),
+    Refused(Error),
 }
 
 impl Apply<'_> {
     /// Deletes hosts and waits until they are gone. What is already gone counts as deleted.
     pub(crate) async fn delete(&self, entries: &[HostRef], report: &mut ApplyReport) {
         let started = Instant::now();
-        let mut pins = BTreeSet::new();
+        let patience = self.client.patience();
+        let mut looks = FIRST_LOOKS.into_iter();
+        let mut pins = Pins::default();
         let mut leaving: Vec<Leaving<'_>> = entries
             .iter()
             .map(|entry| Leaving {
                 entry,
                 is_accepted: false,
+                attempts: 0,
             })
             .collect();
+        // Once in any case: a pin is dropped only if nobody bears it, whatever kind of droplet.
+        let mut with_gpus = true;
         while !leaving.is_empty() {
+            let elapsed = started.elapsed();
+            let has_time = elapsed < self.poll.deadline.get();
             // Every host of the account, so that one which lost its tags is not taken for gone.
-            let hosts = match list_all_hosts(self.client, self.run, self.environment).await {
-                Ok(hosts) => hosts,
-                Err(error) => return self.fail_all(&leaving, &error, report),
-            };
-            self.drop_gone(&mut leaving, &hosts, report);
-            self.send_deletes(&mut leaving, &hosts, &mut pins, report)
-                .await;
+            let listed = list_all_hosts(self.client, self.run, self.environment, with_gpus).await;
+            match listed {
+                Ok(hosts) => {
+                    self.drop_gone(&mut leaving, &hosts, report);
+                    pins.kept.extend(pins_of_others(&leaving, &hosts));
+                    with_gpus = self.has_gpus;
+                    let before = leaving.iter().filter(|host| host.is_accepted).count();
+                    self.send_deletes(&mut leaving, &hosts, &patience, &mut pins, report)
+                        .await;
+                    if leaving.iter().filter(|host| host.is_accepted).count() > before {
+                        looks = FIRST_LOOKS.into_iter();
+                    }
+                }
+                Err(error) => {
+                    let is_under_way = leaving.iter().any(|host| host.is_accepted);
+                    if !(has_time && is_under_way && error.retry() == Retry::Exhausted) {
+                        return self.fail_all(&leaving, &error, report);
+                    }
+                }
+            }
             if leaving.is_empty() {
                 break;
             }
             if self.run.check().is_err() {
                 return self.interrupted(leaving, report);
             }
-            let elapsed = started.elapsed();
-            if elapsed >= self.poll.deadline.get() {
+            if !has_time {
                 let error = timeout(&format!("it is still there after {}", seconds(elapsed)));
                 return self.fail_all(&leaving, &error, report);
             }
@@ -65,7 +111,9 @@ impl Apply<'_> {
                 elapsed,
                 deadline: self.poll.deadline.get(),
             });
-            if self.run.sleep(self.poll.interval.get()).await.is_err() {
+            let interval = self.poll.interval.get();
+            let pause = looks.next().map_or(interval, |look| look.min(interval));
+            if self.run.sleep(pause).await.is_err() {
                 return self.interrupted(leaving, report);
             }
         }
@@ -90,52 +138,92 @@ impl Apply<'_> {
         });
     }
 
-    /// Sends the deletes that were not accepted yet, as long as the tags are fresh.
+    /// Sends the deletes that were not accepted yet, side by side, while the tags are fresh.
     async fn send_deletes(
         &self,
         leaving: &mut Vec<Leaving<'_>>,
         hosts: &[Host],
-        pins: &mut BTreeSet<String>,
+        patience: &Patience<'_>,
+        pins: &mut Pins,
         report: &mut ApplyReport,
     ) {
         let read = Instant::now();
         let by_id: BTreeMap<&HostId, &Host> = hosts.iter().map(|host| (&host.id, host)).collect();
+        let mut unknown = None;
         let mut kept = Vec::new();
-        for mut host in leaving.drain(..) {
-            let Some(found) = by_id.get(&host.entry.id).filter(|_| !host.is_accepted) else {
-                kept.push(host);
-                continue;
-            };
-            if self.run.check().is_err() || read.elapsed() > FRESH {
-                kept.push(host);
-                continue;
+        let mut tasks = Vec::new();
+        let mut tried = Vec::new();
+        for host in leaving.drain(..) {
+            match by_id.get(&host.entry.id) {
+                Some(found) if !host.is_accepted => {
+                    tasks.push(self.send_delete(found, read, patience));
+                    tried.push((host, *found));
+                }
+                _ => kept.push(host),
             }
-            match self.send_delete(found).await {
-                Ok(is_accepted) => {
-                    host.is_accepted = is_accepted;
-                    pins.extend(found.tags.iter().filter(|tag| is_pin(tag)).cloned());
+        }
+        let results = side_by_side(DELETES, tasks).await;
+        for ((mut host, found), result) in tried.into_iter().zip(results) {
+            let error = match result {
+                Sent::Accepted => {
+                    host.is_accepted = true;
+                    pins.left.extend(pins_of(found));
                     kept.push(host);
+                    continue;
                 }
-                Err(error) => {
-                    let failure = delete_failure(self.environment, host.entry, error);
-                    fail(self.run, failure, report);
+                Sent::Later => {
+                    kept.push(host);
+                    continue;
                 }
-            }
+                Sent::Unknown(error) => {
+                    host.attempts += 1;
+                    if host.attempts < ATTEMPTS {
+                        unknown = Some(error);
+                        kept.push(host);
+                        continue;
+                    }
+                    error.into_error("delete_host")
+                }
+                Sent::Refused(error) => error,
+            };
+            pins.kept.extend(pins_of(found));
+            let failure = delete_failure(self.environment, host.entry, error);
+            fail(self.run, failure, report);
+        }
+        if let Some(error) = unknown {
+            self.run.emit(Event::Retrying {
+                host: None,
+                what: "DELETE /v2/droplets".to_owned(),
+                reason: error.to_string(),
+                delay: self.poll.interval.get().min(FIRST_LOOKS[0]),
+            });
         }
         *leaving = kept;
     }
 
-    /// Sends one delete. `false`: the droplet has another event pending, so try again later.
-    async fn send_delete(&self, host: &Host) -> Result<bool> {
+    /// Sends one delete, on tags that were read at `read`.
+    async fn send_delete(&self, host: &Host, read: Instant, patience: &Patience<'_>) -> Sent {
         if !tags::is_owned(host, self.project, self.environment) {
-            return Err(provider_error(
+            return Sent::Refused(provider_error(
                 ErrorKind::Guard,
                 "it no longer bears the tags of this environment",
             ));
         }
-        self.run.before_write().await?;
+        if self.run.check().is_err() {
+            return Sent::Later;
+        }
+        let Ok(turn) = self.client.turn(self.run).await else {
+            return Sent::Later;
+        };
+        // The turn may have been long in coming.
+        if read.elapsed() > FRESH {
+            return Sent::Later;
+        }
+        if let Err(error) = self.run.before_write().await {
+            return Sent::Refused(error);
+        }
         let path = format!("/v2/droplets/{}", host.id);
-        match self.client.delete(self.run, &path).await {
+        let error = match self.client.delete_once(turn, &path).await {
             Ok(()) => {
                 if let Some(name) = &host.name {
                     self.run.emit(Event::HostDeleteAccepted {
@@ -143,14 +231,20 @@ impl Apply<'_> {
                         id: host.id.as_str().to_owned(),
                     });
                 }
-                Ok(true)
+                return Sent::Accepted;
             }
+            Err(error) => error,
+        };
+        match patience.after(self.run, "delete", error) {
+            Ok(()) => Sent::Later,
+            // The droplet has another event pending.
             Err(ApiError::Refused {
                 status: 422,
                 message,
                 ..
-            }) if message.contains("event") => Ok(false),
-            Err(error) => Err(error.into_error("delete_host")),
+            }) if message.contains("event") => Sent::Later,
+            Err(error) if matches!(error.retry(), Retry::After(_)) => Sent::Unknown(error),
+            Err(error) => Sent::Refused(error.into_error("delete_host")),
         }
     }
 
@@ -174,26 +268,32 @@ impl Apply<'_> {
         }
     }
 
-    /// Removes pins that no droplet bears any more. The environment's own tag stays: deleting
-    /// a tag takes it from droplets too, also from one that no list shows yet. A tag that is
-    /// left behind costs nothing, so a failure here is no failure.
-    async fn drop_pins(&self, pins: BTreeSet<String>) {
-        for tag in pins {
+    /// Removes pins that no droplet bears any more. The environment's own tag stays:
+    /// deleting a tag takes it from droplets too, also from one that no list shows yet; a pin is
+    /// on the droplets of one create only. A tag that is left behind costs nothing, so a failure
+    /// here is no failure.
+    async fn drop_pins(&self, pins: Pins) {
+        let Pins { left, kept } = pins;
+        let unused = left.into_iter().filter(|pin| !kept.contains(pin));
+        let tasks = unused.map(|tag| async move {
             let path = format!("/v2/tags/{tag}");
-            let result = match self.client.get::<TagEnvelope>(self.run, &path, &[]).await {
-                Ok(found) if found.tag.resources.count == 0 => {
-                    self.client.delete(self.run, &path).await
-                }
-                Ok(_) => continue,
-                Err(error) => Err(error),
-            };
-            if let Err(error) = result {
+            if let Err(error) = self.client.delete(self.run, &path).await {
                 tracing::warn!(%tag, %error, "a tag was left behind");
             }
-        }
+        });
+        side_by_side(DELETES, tasks.collect()).await;
     }
 }
 
-fn is_pin(tag: &str) -> bool {
-    stagecraft_core::Fingerprint::from_tag(tag).is_some()
+fn pins_of(host: &Host) -> Vec<String> {
+    let tags = host.tags.iter();
+    let pins = tags.filter(|tag| stagecraft_core::Fingerprint::from_tag(tag).is_some());
+    pins.cloned().collect()
+}
+
+/// The pins of all hosts that stay.
+fn pins_of_others(leaving: &[Leaving<'_>], hosts: &[Host]) -> Vec<String> {
+    let leaving: BTreeSet<&HostId> = leaving.iter().map(|host| &host.entry.id).collect();
+    let staying = hosts.iter().filter(|host| !leaving.contains(&host.id));
+    staying.flat_map(pins_of).collect()
 }

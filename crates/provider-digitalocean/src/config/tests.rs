@@ -132,16 +132,15 @@ fn missing_wrong_and_unknown_keys_have_a_place() {
 }
 
 #[test]
-fn empty_values_gpu_sizes_and_zero_times_are_refused() {
+fn empty_values_and_zero_times_are_refused() {
     let text = format!(
-        "{BASE}poll: {{ list_lag: 0s }}\nhosts:\n  prod:\n    a: {{ role: app, size: ' ' }}\n    b: {{ role: app, size: gpu-h100x1-80gb }}\n"
+        "{BASE}poll: {{ list_lag: 0s }}\nhosts:\n  prod:\n    a: {{ role: app, size: ' ' }}\n"
     );
     assert_eq!(
         problems(&text),
         [
             "poll.list_lag: must be longer than zero",
             "hosts.prod.a.size: size must not be empty",
-            "hosts.prod.b.size: size `gpu-h100x1-80gb`: GPU droplets are not supported yet",
         ]
     );
 }

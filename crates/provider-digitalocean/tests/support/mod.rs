@@ -9,17 +9,16 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
-use std::time::Duration;
 
 use provider_digitalocean::core::config::{ConfigBlock, Document};
 use provider_digitalocean::core::{
     ApplyReport, ApprovedPlan, CloudProvider, Confirmation, Error, ErrorKind, Event, EventSink,
-    Finding, Holder, Host, HostSink, Marker, PlanMode, PlanRequest, Retry, Run,
+    Finding, Host, HostSink, PlanMode, PlanRequest, Run,
 };
 use provider_digitalocean::{DigitalOcean, DigitalOceanConfig};
 use serde_json::{Value, json};
 use tokio_util::sync::CancellationToken;
-use wiremock::matchers::{method, path, path_regex};
+use wiremock::matchers::{method, path, query_param};
 use wiremock::{Mock, MockServer, ResponseTemplate};
 
 pub const CONFIG: &str = "\
@@ -108,6 +107,13 @@ impl Api {
                 ResponseTemplate::new(200).set_body_json(list("droplets", &shown.lock().unwrap()))
             })
             .with_priority(9)
+            .mount(&api.server)
+            .await;
+        Mock::given(method("GET"))
+            .and(path("/v2/droplets"))
+            .and(query_param("type", "gpus"))
+            .respond_with(ResponseTemplate::new(200).set_body_json(list("droplets", &[])))
+            .with_priority(8)
             .mount(&api.server)
             .await;
         let size = |slug: &str, regions: &[&str], available: bool| json!({"slug": slug, "price_monthly": 6.0, "available": available, "regions": regions});

@@ -1,0 +1,126 @@
+//! Many deletes: side by side, with the fewest requests, and no tag taken from who stays.
+
+mod support;
+
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::time::{Duration, Instant};
+
+use provider_digitalocean::core::{ErrorKind, HostKey, PlanMode};
+use serde_json::{Value, json};
+use support::{Api, CONFIG, droplet, only_failure, refused};
+use wiremock::matchers::{method, path_regex};
+use wiremock::{Mock, Request, ResponseTemplate};
+
+const LATENCY: Duration = Duration::from_millis(100);
+
+fn pin() -> String {
+    HostKey::generate().expect("a key").fingerprint().tag()
+}
+
+fn host(id: u64, pin: &str) -> Value {
+    let mut host = droplet(id, "active");
+    host["name"] = json!(format!("staging-app-{id}"));
+    let tags = host["tags"].as_array_mut().expect("tags");
+    tags.push(json!(pin));
+    host
+}
+
+/// A run without a project deletes only what it declares.
+async fn account(hosts: Vec<Value>, rate: &str) -> Api {
+    let config = CONFIG
+        .replace("db-1: { role: db }", "app: { role: app, count: 100 }")
+        .replace("window: 1ms", rate);
+    Api::with(hosts, &config, "t0ken").await
+}
+
+/// Carries deletes of droplets out, after the latency.
+async fn obey(api: &Api) {
+    let droplets = Arc::clone(&api.droplets);
+    Mock::given(method("DELETE"))
+        .and(path_regex("^/v2/droplets/"))
+        .respond_with(move |request: &Request| {
+            let id = request
+                .url
+                .path()
+                .rsplit('/')
+                .next()
+                .expect("an id")
+                .to_owned();
+            let is_other = |one: &Value| one["id"].to_string() != id;
+            droplets.lock().expect("no panic").retain(is_other);
+            ResponseTemplate::new(204).set_delay(LATENCY)
+        })
+        .with_priority(5)
+        .mount(&api.server)
+        .await;
+    Mock::given(method("DELETE"))
+        .and(path_regex("^/v2/tags/"))
+        .respond_with(ResponseTemplate::new(204).set_delay(LATENCY))
+        .mount(&api.server)
+        .await;
+}
+
+async fn deleted_tags(api: &Api) -> Vec<String> {
+    let requests = api.server.received_requests().await.expect("recording");
+    let paths = requests
+        .iter()
+        .filter(|request| request.method.as_str() == "DELETE")
+        .filter_map(|request| request.url.path().strip_prefix("/v2/tags/"));
+    paths.map(str::to_owned).collect()
+}
+
+#[tokio::test]
+async fn hundred_hosts_are_gone_in_seconds_and_with_few_requests() {
+    let pins: Vec<String> = (0..10).map(|_| pin()).collect();
+    let hosts = (1..=100).map(|id| host(id, &pins[(id as usize - 1) / 10]));
+    let api = account(hosts.collect(), "window: 60s").await;
+    obey(&api).await;
+    let started = Instant::now();
+    let report = api.down().await;
+    let took = started.elapsed();
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(report.deleted.len(), 100);
+    assert!(took < Duration::from_secs(4), "{took:?}");
+    let mut tags = deleted_tags(&api).await;
+    tags.sort();
+    let mut wanted = pins.clone();
+    wanted.sort();
+    assert_eq!(tags, wanted);
+    let sent = api.sent("GET").await + api.sent("DELETE").await;
+    assert!(sent <= 120, "{sent}");
+}
+
+#[tokio::test]
+async fn pin_that_a_host_bears_which_stays_is_not_deleted() {
+    let shared = pin();
+    let api = account(vec![host(1, &shared), host(2, &shared)], "window: 1ms").await;
+    api.on("DELETE", "/v2/droplets/2", refused(403), 1).await;
+    obey(&api).await;
+    let report = api.down().await;
+    assert_eq!(only_failure(&report).0, ErrorKind::Forbidden);
+    assert_eq!(report.deleted.len(), 1);
+    assert_eq!(deleted_tags(&api).await, Vec::<String>::new());
+}
+
+#[tokio::test]
+async fn refused_for_the_rate_a_delete_is_sent_again_on_tags_that_were_read_again() {
+    let api = account(vec![host(1, &pin())], "window: 1ms").await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    // While it is refused, the host is given to somebody else.
+    let refusals = AtomicUsize::new(0);
+    let droplets = Arc::clone(&api.droplets);
+    Mock::given(method("DELETE"))
+        .respond_with(move |_: &Request| {
+            if refusals.fetch_add(1, Ordering::Relaxed) == 6 {
+                droplets.lock().expect("no panic")[0]["tags"] = json!(["elsewhere"]);
+            }
+            ResponseTemplate::new(429).insert_header("retry-after", "0")
+        })
+        .expect(7)
+        .with_priority(1)
+        .mount(&api.server)
+        .await;
+    let (report, _) = api.apply(&plan).await;
+    assert_eq!(only_failure(&report).0, ErrorKind::Guard);
+}

@@ -1,5 +1,6 @@
 //! The project's own tools: `cargo xtask --help`.
 
+mod bench;
 mod coverage;
 mod demo;
 mod events;
@@ -24,6 +25,8 @@ Usage: cargo xtask COMMAND
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
   fuzz       feed hostile input to everything that is read, for 300 or the named seconds
+  bench      `bench cloud` measures what the life of a fleet costs and writes the page about it;
+             with numbers of hosts it measures these and only prints
   events     write the schema and the page of what programs read; with --check, only compare
   coverage   run the suite, write down how many lines of each crate it covers; with --check,
              only tell what misses its goal or is written down wrongly
@@ -47,6 +50,7 @@ fn main() -> ExitCode {
         ["test"] => test::run_all(),
         ["fuzz"] => fuzz::fuzz(fuzz::DEFAULT),
         ["fuzz", time] => fuzz::seconds(time).and_then(fuzz::fuzz),
+        ["bench", "cloud", sizes @ ..] => bench::cloud(sizes),
         ["events"] => events::run(status::Mode::Write),
         ["events", "--check"] => events::run(status::Mode::Check),
         ["coverage"] => test::install_programs().and_then(|()| coverage::write()),

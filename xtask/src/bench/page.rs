@@ -1,0 +1,110 @@
+//! The page about the figures.
+
+use std::fmt::Write as _;
+use std::fs;
+
+use anyhow::{Context as _, Result};
+
+use super::floor::Floor;
+use super::goals::goals;
+use super::{BURST_LIMIT, COMMAND, Life, line_of};
+
+const INTRODUCTION: &str = include_str!("introduction.md");
+const PEERS: &str = include_str!("peers.md");
+
+/// The machine in general words, and the day.
+pub(super) fn machine() -> Result<String> {
+    let memory = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
+    let kib: u64 = memory
+        .lines()
+        .find_map(|line| line.strip_prefix("MemTotal:"))
+        .and_then(|rest| rest.trim().strip_suffix("kB")?.trim().parse().ok())
+        .context("/proc/meminfo has no total")?;
+    let release = fs::read_to_string("/etc/os-release").unwrap_or_default();
+    let system = release
+        .lines()
+        .find_map(|line| line.strip_prefix("PRETTY_NAME="))
+        .map_or("Linux", |name| name.trim_matches('"'));
+    let cores = std::thread::available_parallelism()?;
+    Ok(format!(
+        "Measured on {} with `{COMMAND}` on a machine with {cores} cores, {} GiB of memory, {system} and Linux {}.\n\
+         The machine did other work at the same time.\n",
+        line_of("date", &["+%Y-%m-%d"])?,
+        kib.div_ceil(1024 * 1024),
+        line_of("uname", &["-r"])?,
+    ))
+}
+
+/// The whole page.
+pub(super) fn page(lives: &[Life], machine: &str) -> String {
+    format!("{INTRODUCTION}\n{machine}\n{}\n{PEERS}", tables(lives))
+}
+
+/// The tables of the figures.
+pub(super) fn tables(lives: &[Life]) -> String {
+    let mut text = String::from("## Figures\n");
+    for is_limited in [false, true] {
+        let lives = lives.iter().filter(|life| life.is_limited == is_limited);
+        let title = if is_limited {
+            format!("With the limit of {BURST_LIMIT} requests in a minute")
+        } else {
+            "Without a limit of requests in a minute".to_owned()
+        };
+        write!(
+            text,
+            "\n### {title}\n\n\
+             | hosts | command | seconds | floor | requests | floor | 429 | peak MiB | goals |\n\
+             |---:|---|---:|---:|---:|---:|---:|---:|---|\n"
+        )
+        .expect("writing to a string succeeds");
+        for life in lives {
+            rows(&mut text, life);
+        }
+    }
+    text.push_str("\n## Requests by kind\n\nThese are the requests without a limit.\n");
+    for life in lives.iter().filter(|life| !life.is_limited) {
+        kinds(&mut text, life);
+    }
+    text
+}
+
+#[expect(clippy::cast_precision_loss, reason = "a figure in MiB needs no more")]
+fn rows(text: &mut String, life: &Life) {
+    for measured in &life.steps {
+        let floor = Floor::of(measured.step, life.hosts, life.is_limited);
+        let goals: Vec<String> = goals(measured, life.hosts, life.is_limited)
+            .into_iter()
+            .map(|goal| {
+                let state = if goal.is_met { "met" } else { "**missed**" };
+                format!("{}: {state}", goal.text)
+            })
+            .collect();
+        writeln!(
+            text,
+            "| {} | {} | {:.2} | {:.1} | {} | {} | {} | {:.1} | {} |",
+            life.hosts,
+            measured.step.title(),
+            measured.wall.as_secs_f64(),
+            floor.time.as_secs_f64(),
+            measured.total(),
+            floor.requests,
+            measured.refused,
+            measured.peak_kib as f64 / 1024.0,
+            goals.join("; ")
+        )
+        .expect("writing to a string succeeds");
+    }
+}
+
+fn kinds(text: &mut String, life: &Life) {
+    write!(text, "\n{} hosts:\n\n", life.hosts).expect("writing to a string succeeds");
+    for measured in &life.steps {
+        let kinds: Vec<String> = measured
+            .requests
+            .iter()
+            .map(|(kind, count)| format!("{count} `{kind}`"))
+            .collect();
+        writeln!(text, "- {}: {}.", measured.step.title(), kinds.join(", "))
+            .expect("writing to a string succeeds");
+    }
+}

@@ -1,11 +1,6 @@
 //! How many requests the life of a large fleet costs, through the real binary. Counts only: a
 //! busy machine changes times. `cargo xtask bench cloud` measures those.
 
-#![expect(
-    clippy::unwrap_used,
-    reason = "clippy knows test functions only, not their helpers"
-)]
-
 mod support;
 
 use std::time::Duration;

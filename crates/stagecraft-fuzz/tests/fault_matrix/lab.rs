@@ -185,7 +185,7 @@ impl Lab {
     /// Another environment's run is under way.
     async fn take_foreign_lease(&self) -> String {
         let provider = self.provider();
-        let holder = stagecraft_core::Holder::new("elsewhere", 7, "up").expect("randomness");
+        let holder = stagecraft_core::Holder::new("0123456789abcdef", "elsewhere", 7, "up");
         let prod = "prod".parse().expect("a name");
         let take = provider
             .take(&self.run, &prod, &holder)

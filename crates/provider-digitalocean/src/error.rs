@@ -94,12 +94,18 @@ impl ApiError {
         }
     }
 
+    pub(crate) fn is_rate_limit(&self) -> bool {
+        matches!(self, Self::Refused { status: 429, .. })
+    }
+
     /// What a create that ended so may have done.
     pub(crate) fn create_effect(&self) -> CreateEffect {
         match self {
+            // A refusal for the rate is not carried out, as far as is known. To look costs little,
+            // and a second host of one name costs more.
             Self::Lost(_)
             | Self::Refused {
-                status: 408 | 500..=599,
+                status: 408 | 429 | 500..=599,
                 ..
             } => CreateEffect::Unknown,
             Self::NotUnderstood { .. } => CreateEffect::Accepted,
@@ -254,7 +260,7 @@ mod tests {
             assert_eq!(error.kind(), kind, "{status}");
             assert_eq!(error.retry() != Retry::Never, retried, "{status}");
             let unknown = error.create_effect() == CreateEffect::Unknown;
-            assert_eq!(unknown, kind == ErrorKind::Unavailable, "{status}");
+            assert_eq!(unknown, retried, "{status}");
         }
     }
 

@@ -30,6 +30,10 @@ pub struct HostSpec {
 /// A provider that cannot do one of them refuses it when its configuration is bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a switch of its own in the configuration"
+)]
 pub struct HostOptions {
     /// Tags beside those of the fleet, sorted.
     pub own_tags: Vec<String>,

@@ -67,6 +67,9 @@ pub trait WriteGuard: Send + Sync + std::fmt::Debug {
     /// Why no write may be sent any more, once that is so.
     fn lost(&self) -> Option<Error>;
 
+    /// The random id of the run that holds the lease, which no other holder has.
+    fn run_id(&self) -> &str;
+
     /// Whether the run before this one gave its lease back, which it does only once all that it
     /// wrote shows in lists. If it was taken over, or there is none, what a list lacks may come
     /// into view yet.

@@ -91,22 +91,35 @@ impl Run {
         }
     }
 
-    /// The run's random id, 16 hexadecimal digits; the same for all clones.
+    /// The run's random id, 16 hexadecimal digits: that of its lease, if it has one, otherwise
+    /// one that all clones share.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
     pub fn id(&self) -> Result<&str> {
+        if let Some(guard) = &self.guard {
+            return Ok(guard.run_id());
+        }
         if let Some(id) = self.shared.id.get() {
             return Ok(id);
         }
+        let id = Self::new_id()?;
+        Ok(self.shared.id.get_or_init(|| id))
+    }
+
+    /// Makes a random id, 16 hexadecimal digits.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
+    pub fn new_id() -> Result<String> {
         let mut bytes = [0_u8; 8];
         getrandom::fill(&mut bytes).map_err(|error| {
             Error::new(ErrorKind::Unavailable, "the system gives no random bytes")
                 .with_source(error.to_string())
         })?;
-        let id = data_encoding::HEXLOWER.encode(&bytes);
-        Ok(self.shared.id.get_or_init(|| id))
+        Ok(data_encoding::HEXLOWER.encode(&bytes))
     }
 
     /// Tells an event.

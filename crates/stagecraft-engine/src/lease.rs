@@ -54,10 +54,10 @@ impl Engine {
         let Some(provider) = self.cloud.lease() else {
             return work(run.clone()).await;
         };
-        let (marker, cleanly) = take(provider, run, environment, operation).await?;
+        let taken = take(provider, run, environment, operation).await?;
         let stop = run.child();
         let cloud = Arc::clone(&self.cloud);
-        let keeper = Keeper::new(cloud, environment, marker, cleanly, stop.clone());
+        let keeper = Keeper::new(cloud, environment, taken, stop.clone());
         let keeper = Arc::new(keeper);
         let held = stop.guarded(Arc::clone(&keeper) as _);
         let result = tokio::select! {
@@ -125,22 +125,35 @@ impl Engine {
     }
 }
 
-/// Takes the lease, and tells whether nobody had to be removed for it.
+/// A lease that was taken.
+#[derive(Debug)]
+struct Taken {
+    marker: Marker,
+    /// The random id of the run that has it now.
+    run: String,
+    /// Whether nobody had to be removed for it.
+    cleanly: bool,
+}
+
 async fn take(
     provider: &dyn LeaseProvider,
     run: &Run,
     environment: &EnvironmentName,
     operation: &str,
-) -> Result<(Marker, bool)> {
-    let holder = process::this(run, operation)?;
+) -> Result<Taken> {
+    let holder = process::this(operation)?;
     for round in 1.. {
         let held = match provider.take(run, environment, &holder).await? {
             Take::Taken(marker) => {
                 run.emit(Event::LeaseTaken {
                     environment: environment.clone(),
-                    run: holder.run,
+                    run: holder.run.clone(),
                 });
-                return Ok((marker, round == 1));
+                return Ok(Taken {
+                    marker,
+                    run: holder.run,
+                    cleanly: round == 1,
+                });
             }
             Take::Held(held) => held,
         };

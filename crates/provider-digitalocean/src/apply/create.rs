@@ -1,6 +1,7 @@
 //! Creating: the fewest calls, and never a second host of one name.
 
 use std::collections::BTreeMap;
+use std::time::Duration;
 
 use secrecy::ExposeSecret;
 use stagecraft_core::{
@@ -135,8 +136,10 @@ impl Apply<'_> {
         pending: &mut Vec<Pending>,
         report: &mut ApplyReport,
     ) {
+        let patience = self.client.patience();
         let mut pause = self.client.first_pause();
-        for round in 1.. {
+        let mut round = 1;
+        loop {
             let error = match self.send_create(&missing).await {
                 Ok(created) => {
                     self.take_created(&mut missing, created, pending);
@@ -152,34 +155,19 @@ impl Apply<'_> {
                 Err(SendError::Api(error)) => error,
             };
             let effect = error.create_effect();
-            let delay = match error.retry() {
-                Retry::After(wanted) => wanted.unwrap_or(pause),
-                Retry::Never | Retry::Exhausted if effect != CreateEffect::None => pause,
-                Retry::Never | Retry::Exhausted => {
-                    return fail_entries(
-                        self.run,
-                        &missing,
-                        &error.into_error("create_hosts"),
-                        report,
-                    );
+            // Refusals for the rate have a patience of their own, and count as no round.
+            let waited = if error.is_rate_limit() {
+                patience.after(self.run, "create", error).map(|()| None)
+            } else {
+                self.pause(error, effect, pause).await.map(Some)
+            };
+            let last = match waited {
+                Ok(last) => last,
+                Err(error) => {
+                    let error = error.into_error("create_hosts");
+                    return fail_entries(self.run, &missing, &error, report);
                 }
             };
-            if delay > LONGEST_PAUSE {
-                return fail_entries(
-                    self.run,
-                    &missing,
-                    &error.into_error("create_hosts"),
-                    report,
-                );
-            }
-            if let Err(error) = self.client.pause(self.run, "create", &error, delay).await {
-                return fail_entries(
-                    self.run,
-                    &missing,
-                    &error.into_error("create_hosts"),
-                    report,
-                );
-            }
             if effect != CreateEffect::None
                 && let Err(lookup) = self.adopt(&mut missing, effect, pending).await
             {
@@ -194,16 +182,34 @@ impl Apply<'_> {
             if missing.is_empty() {
                 return;
             }
+            let Some(error) = last else { continue };
             if round == ROUNDS || effect == CreateEffect::Accepted {
-                return fail_entries(
-                    self.run,
-                    &missing,
-                    &error.into_error("create_hosts"),
-                    report,
-                );
+                let error = error.into_error("create_hosts");
+                return fail_entries(self.run, &missing, &error, report);
             }
+            round += 1;
             pause *= 2;
         }
+    }
+
+    /// Waits before a create is sent again, and gives its failure back; fails with it if the
+    /// create is not to be sent again.
+    async fn pause(
+        &self,
+        error: ApiError,
+        effect: CreateEffect,
+        usual: Duration,
+    ) -> Result<ApiError, ApiError> {
+        let delay = match error.retry() {
+            Retry::After(wanted) => wanted.unwrap_or(usual),
+            Retry::Never | Retry::Exhausted if effect != CreateEffect::None => usual,
+            Retry::Never | Retry::Exhausted => return Err(error),
+        };
+        if delay > LONGEST_PAUSE {
+            return Err(error);
+        }
+        self.client.pause(self.run, "create", &error, delay).await?;
+        Ok(error)
     }
 
     fn take_created(
@@ -254,27 +260,18 @@ impl Apply<'_> {
             tags,
             user_data: user_data.expose_secret(),
         };
-        let patience = self.client.patience();
-        loop {
-            // First: the wait may be long, and the lease be gone at its end.
-            let turn = self.client.turn(self.run).await.map_err(SendError::Api)?;
-            self.run.before_write().await.map_err(SendError::Before)?;
-            self.run.emit(Event::HostsRequested {
-                hosts: entries
-                    .iter()
-                    .map(|entry| entry.spec.name.clone())
-                    .collect(),
-            });
-            let answer = self.client.post_once(turn, "/v2/droplets", &body).await;
-            *self.last_create() = Some(Instant::now());
-            match answer {
-                Ok(created) => return Ok(created),
-                // Refused for its rate, it was certainly not carried out.
-                Err(error) => patience
-                    .after(self.run, "create", error)
-                    .map_err(SendError::Api)?,
-            }
-        }
+        // First: the wait may be long, and the lease be gone at its end.
+        let turn = self.client.turn(self.run).await.map_err(SendError::Api)?;
+        self.run.before_write().await.map_err(SendError::Before)?;
+        self.run.emit(Event::HostsRequested {
+            hosts: entries
+                .iter()
+                .map(|entry| entry.spec.name.clone())
+                .collect(),
+        });
+        let answer = self.client.post_once(turn, "/v2/droplets", &body).await;
+        *self.last_create() = Some(Instant::now());
+        answer.map_err(SendError::Api)
     }
 
     /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; up

@@ -10,13 +10,13 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
+use super::Taken;
+
 #[derive(Debug)]
 pub(super) struct Keeper {
     cloud: Arc<dyn CloudProvider>,
     environment: EnvironmentName,
-    marker: Marker,
-    /// Whether the marker was made without removing another one before.
-    cleanly: bool,
+    taken: Taken,
     /// The run that is stopped when the lease is lost.
     stop: Run,
     last: Mutex<Beat>,
@@ -53,15 +53,13 @@ impl Keeper {
     pub(super) fn new(
         cloud: Arc<dyn CloudProvider>,
         environment: &EnvironmentName,
-        marker: Marker,
-        cleanly: bool,
+        taken: Taken,
         stop: Run,
     ) -> Self {
         Self {
             cloud,
             environment: environment.clone(),
-            marker,
-            cleanly,
+            taken,
             stop,
             last: Mutex::new(Beat::now()),
             lost: Mutex::default(),
@@ -70,7 +68,7 @@ impl Keeper {
     }
 
     pub(super) fn marker(&self) -> &Marker {
-        &self.marker
+        &self.taken.marker
     }
 
     pub(super) fn is_lost(&self) -> bool {
@@ -120,7 +118,7 @@ impl Keeper {
         let run = self.stop.shielded();
         // From before the beat was sent: it is no younger than that.
         let now = Beat::now();
-        match provider.beat(&run, &self.environment, &self.marker).await {
+        match provider.beat(&run, &self.environment, self.marker()).await {
             Ok(()) => {
                 *self.last.lock().unwrap_or_else(PoisonError::into_inner) = now;
                 Ok(())
@@ -177,8 +175,12 @@ impl WriteGuard for Keeper {
         self.lost_slot().as_ref().map(Error::duplicate)
     }
 
+    fn run_id(&self) -> &str {
+        &self.taken.run
+    }
+
     fn follows_cleanly(&self) -> bool {
-        self.cleanly
+        self.taken.cleanly
     }
 }
 

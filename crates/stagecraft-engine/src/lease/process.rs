@@ -10,10 +10,10 @@ use std::os::unix::fs::MetadataExt as _;
 use stagecraft_core::{Holder, Result, Run};
 
 /// This process as the holder of a lease.
-pub(super) fn this(run: &Run, operation: &str) -> Result<Holder> {
+pub(super) fn this(operation: &str) -> Result<Holder> {
     let pid = std::process::id();
     let machine = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned());
-    let mut holder = Holder::new(run.id()?, &machine, pid, operation);
+    let mut holder = Holder::new(&Run::new_id()?, &machine, pid, operation);
     holder.boot = read("/proc/sys/kernel/random/boot_id");
     holder.space = space();
     holder.started = match life(pid) {
@@ -95,7 +95,7 @@ mod tests {
 
     #[test]
     fn this_process_lives_and_is_known_by_its_start() {
-        let own = this(&Run::default(), "up").unwrap();
+        let own = this("up").unwrap();
         assert!(!has_ended(&own));
         let reused = Holder {
             started: own.started.map(|started| started + 1),
@@ -109,7 +109,7 @@ mod tests {
         let ended = Holder {
             // Above the kernel's limit of 2^22.
             pid: 1 << 30,
-            ..this(&Run::default(), "up").unwrap()
+            ..this("up").unwrap()
         };
         assert!(has_ended(&ended));
         for elsewhere in [

@@ -62,6 +62,7 @@ const RULES: &[Rule] = &[
             "async-trait",
             "futures-util",
             "jiff",
+            "md5",
             "reqwest",
             "rustls",
             "schemars",

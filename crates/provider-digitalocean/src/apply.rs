@@ -2,6 +2,7 @@
 
 mod create;
 mod delete;
+mod stock;
 mod wait;
 
 use std::sync::{Mutex, MutexGuard, PoisonError};

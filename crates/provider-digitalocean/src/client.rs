@@ -2,8 +2,10 @@
 
 mod again;
 mod answer;
+mod list;
 
-use std::net::IpAddr;
+use std::collections::BTreeSet;
+use std::net::{IpAddr, Ipv4Addr};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -16,11 +18,13 @@ use serde::de::DeserializeOwned;
 use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
 
 pub(crate) use self::again::Patience;
-use self::answer::{excerpt, number, page_number, read, refusal, transport};
+use tokio::sync::OnceCell;
+
+use self::answer::{excerpt, number, read, refusal, transport};
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
 use crate::window::{Lane, Turn, Window};
-use crate::wire::{ErrorBody, Page};
+use crate::wire::ErrorBody;
 
 const API_URL: &str = "https://api.digitalocean.com";
 /// The variable that doctl and the Terraform provider read too.
@@ -51,6 +55,8 @@ pub(crate) struct Client {
     patience: Duration,
     window: Arc<Window>,
     lane: Lane,
+    /// The account's reserved addresses, once they were needed.
+    pub(crate) reserved: OnceCell<BTreeSet<Ipv4Addr>>,
 }
 
 impl Client {
@@ -115,6 +121,7 @@ impl Client {
             patience: config.poll.deadline.get(),
             window,
             lane,
+            reserved: OnceCell::new(),
         })
     }
 
@@ -146,66 +153,6 @@ impl Client {
             self.decode(self.send(turn, request).await?).await
         })
         .await
-    }
-
-    /// Reads a whole list. From the link to the next page only its number is taken.
-    ///
-    /// Pages are cut from a list that may shift while it is read. So the list is read again
-    /// if two of its pages give different totals, or if the total does not match.
-    pub(crate) async fn list<P: Page>(
-        &self,
-        run: &Run,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Vec<P::Item>, ApiError> {
-        for _ in 0..ATTEMPTS {
-            if let Some(items) = self.list_once::<P>(run, path, query).await? {
-                return Ok(items);
-            }
-            run.sleep(self.first_pause)
-                .await
-                .map_err(|_| ApiError::Cancelled)?;
-        }
-        Err(ApiError::Shifting)
-    }
-
-    async fn list_once<P: Page>(
-        &self,
-        run: &Run,
-        path: &str,
-        query: &[(&str, &str)],
-    ) -> Result<Option<Vec<P::Item>>, ApiError> {
-        let mut items = Vec::new();
-        let mut total = None;
-        let mut read = 0;
-        let mut page = 1;
-        loop {
-            let number = page.to_string();
-            let mut query = query.to_vec();
-            query.extend([("per_page", "200"), ("page", number.as_str())]);
-            let (answer, length) = self.get_sized::<P>(run, path, &query).await?;
-            let (more, links, meta) = answer.into_parts();
-            read += length;
-            let is_empty = more.is_empty();
-            items.extend(more);
-            if page == 1 {
-                total = meta;
-            } else if meta != total {
-                return Ok(None);
-            }
-            let Some(next) = links.pages.and_then(|pages| pages.next) else {
-                let whole = total.is_none_or(|meta| meta.total == items.len() as u64);
-                return Ok(whole.then_some(items));
-            };
-            if read > LIST_LIMIT {
-                return Err(ApiError::TooLong);
-            }
-            // A page without items that is followed by another could go on for ever.
-            match page_number(&next).filter(|_| !is_empty) {
-                Some(next) if next == page + 1 && next <= PAGE_LIMIT => page = next,
-                _ => return Err(ApiError::BadPage(page)),
-            }
-        }
     }
 
     /// Sends a create, once. Whether a failed one may have been carried out tells

@@ -152,6 +152,11 @@ impl ApiError {
         if let Some(hint) = hint(kind) {
             error = error.with_hint(hint);
         }
+        if kind == ErrorKind::Forbidden
+            && let Some(scopes) = scopes(operation)
+        {
+            error = error.with_hint(format!("give the token the scope {scopes}"));
+        }
         if let Self::Limited {
             is_hourly: true, ..
         } = self
@@ -172,6 +177,30 @@ impl ApiError {
             | Self::Cancelled => error,
         }
     }
+}
+
+/// The scopes that an operation needs, in the API's names.
+///
+/// Source: `security` of each path in the description of the public API, version 2.
+pub(crate) fn scopes(operation: &str) -> Option<&'static str> {
+    Some(match operation {
+        "read_account" => "account:read",
+        "list_sizes" => "sizes:read",
+        "list_regions" => "regions:read",
+        "read_image" => "image:read",
+        "list_tags" => "tag:read",
+        "list_hosts" | "read_host" => "droplet:read",
+        "list_hosts_by_tag" => "droplet:read and tag:read",
+        "find_ssh_key" => "ssh_key:read",
+        "create_hosts" => "droplet:create, and tag:create for its tags",
+        "delete_host" => "droplet:delete",
+        "read_reserved_ips" => "reserved_ip:read",
+        "take_lease" => "firewall:create: the lease is kept in a firewall",
+        "read_lease" => "firewall:read: the lease is kept in a firewall",
+        "beat_lease" => "firewall:update: the lease is kept in a firewall",
+        "remove_lease" => "firewall:delete: the lease is kept in a firewall",
+        _ => return None,
+    })
 }
 
 /// The requests of an hour come back one by one, an hour after each was sent.

@@ -1,30 +1,42 @@
 //! From the API's shapes to core's types.
 
+use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
 use stagecraft_core::{
     Account, CloudFacts, EnvironmentName, Error, ErrorKind, Host, HostFeatures, HostId, HostStatus,
-    MicroUsd, NodeName, OperatorKey, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
+    MicroUsd, NodeName, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
+use crate::address;
 use crate::client::Client;
-use crate::error::provider_error;
+use crate::error::{provider_error, scopes};
 use crate::wire::{
-    self, AccountEnvelope, Droplet, DropletsPage, KeysPage, NetworkV4, Size, SizesPage, TagsPage,
+    self, AccountEnvelope, Droplet, DropletsPage, RegionsPage, Size, SizesPage, TagsPage,
 };
 
 const TAG_HINT: &str = "give the token the scope tag:read";
 
-/// Reads everything that a plan rests on, side by side.
-///
-/// `tag` is the environment's tag as the account spells it.
+/// What was read beside the facts, for the checks before the first write.
+#[derive(Debug, Clone)]
+pub(crate) struct Beside {
+    /// The environment's tag as the account spells it, if the account has it.
+    pub(crate) tag: Option<String>,
+    /// `active`, `warning` or `locked`, and why.
+    pub(crate) status: (String, String),
+    /// All GPU droplets of the account.
+    pub(crate) gpus: Vec<Host>,
+}
+
+/// Reads everything that a plan rests on, side by side. What the token may not read is told at
+/// once, all of it.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
     request: &PlanRequest,
     ssh_key_name: &str,
-    tag: &str,
-) -> Result<CloudFacts> {
+) -> Result<(CloudFacts, Beside)> {
+    let environment = &request.environment;
     let account = async {
         let envelope: AccountEnvelope = client
             .get(run, "/v2/account", &[])
@@ -32,33 +44,100 @@ pub(crate) async fn observe(
             .map_err(|error| error.into_error("read_account"))?;
         Ok(envelope.account)
     };
-    let sizes = async {
-        client
-            .list::<SizesPage>(run, "/v2/sizes", &[])
-            .await
-            .map_err(|error| error.into_error("list_sizes"))
-    };
+    let sizes = list_sizes(client, run);
     let key = async {
         match request.mode {
-            PlanMode::Reconcile => find_key(client, run, ssh_key_name).await.map(Some),
+            PlanMode::Reconcile => crate::key::find(client, run, ssh_key_name).await.map(Some),
             _ => Ok(None),
         }
     };
-    let hosts = list_hosts(client, run, &request.environment, tag, true);
-    let (account, sizes, key, hosts) = tokio::try_join!(account, sizes, key, hosts)?;
-    let host_limit = account.droplet_limit;
-    Ok(CloudFacts {
+    let tagged = async {
+        let tag = spelled_tag(client, run, environment).await?;
+        let hosts = match &tag {
+            Some(tag) => list_hosts(client, run, environment, tag, false).await?,
+            // Nothing can bear a tag that the account has not seen. A create of a moment ago is
+            // waited for before the first new one, and who deletes looks in any case.
+            None if request.mode == PlanMode::Reconcile => Vec::new(),
+            None => {
+                let tag = tags::environment_tag(environment);
+                list_hosts(client, run, environment, &tag, false).await?
+            }
+        };
+        Ok((tag, hosts))
+    };
+    let gpus = async {
+        let gpus = list_gpus(client, run, true).await?;
+        hosts_of(client, run, gpus, environment).await
+    };
+    let (account, sizes, key, tagged, gpus) = tokio::join!(account, sizes, key, tagged, gpus);
+    if let Some(error) = forbidden([
+        account.as_ref().err(),
+        sizes.as_ref().err(),
+        key.as_ref().err(),
+        tagged.as_ref().err(),
+        gpus.as_ref().err(),
+    ]) {
+        return Err(error);
+    }
+    let (account, sizes, key, (tag, mut hosts), gpus) = (account?, sizes?, key?, tagged?, gpus?);
+    let own = tags::environment_tag(environment);
+    hosts.extend(gpus.iter().filter(|host| host.has_tag(&own)).cloned());
+    let status = (account.status.clone(), account.status_message.clone());
+    if status.0 == "warning" {
+        tracing::warn!(message = %status.1, "the DigitalOcean account has a warning");
+    }
+    let facts = CloudFacts {
+        host_limit: account.droplet_limit,
         account: account_of(account),
         endpoint: client.endpoint().to_owned(),
-        host_limit,
         operator_key: key,
-        hosts,
-        sizes: sizes.into_iter().map(size_offer).collect(),
+        hosts: each_once(hosts),
+        sizes,
         time: None,
-    })
+    };
+    Ok((facts, Beside { tag, status, gpus }))
 }
 
-/// The environment's tag as the account spells it.
+/// One error for all that the token may not read, if that is more than one thing.
+fn forbidden<const N: usize>(errors: [Option<&Error>; N]) -> Option<Error> {
+    let refused = errors.into_iter().flatten();
+    let refused: Vec<&Error> = refused
+        .filter(|error| error.kind() == ErrorKind::Forbidden)
+        .collect();
+    let scopes: BTreeSet<&str> = refused
+        .iter()
+        .filter_map(|error| scopes(error.operation()?))
+        .collect();
+    if scopes.len() < 2 {
+        return None;
+    }
+    let scopes: Vec<&str> = scopes.into_iter().collect();
+    let error = refused[0].duplicate();
+    Some(error.with_hint(format!("give the token the scopes {}", scopes.join(", "))))
+}
+
+/// The sizes that the cloud offers now.
+pub(crate) async fn list_sizes(client: &Client, run: &Run) -> Result<BTreeMap<String, SizeOffer>> {
+    let sizes = client
+        .list::<SizesPage>(run, "/v2/sizes", &[])
+        .await
+        .map_err(|error| error.into_error("list_sizes"))?;
+    Ok(sizes.into_iter().map(size_offer).collect())
+}
+
+/// All regions, with whether they take new droplets.
+pub(crate) async fn list_regions(client: &Client, run: &Run) -> Result<BTreeMap<String, bool>> {
+    let regions = client
+        .list::<RegionsPage>(run, "/v2/regions", &[])
+        .await
+        .map_err(|error| error.into_error("list_regions"))?;
+    let regions = regions.into_iter();
+    Ok(regions
+        .map(|region| (region.slug, region.available))
+        .collect())
+}
+
+/// The environment's tag as the account spells it, if the account has it.
 ///
 /// Tags ignore case and keep the spelling that the account saw first, also after the last
 /// droplet that bore it is gone; a filter finds nothing by another spelling.
@@ -66,17 +145,16 @@ pub(crate) async fn spelled_tag(
     client: &Client,
     run: &Run,
     environment: &EnvironmentName,
-) -> Result<String> {
+) -> Result<Option<String>> {
     let own = tags::environment_tag(environment);
     let known = client
         .list::<TagsPage>(run, "/v2/tags", &[])
         .await
         .map_err(|error| error.into_error("list_tags"))?;
-    let spelled = known
+    Ok(known
         .into_iter()
         .map(|tag| tag.name)
-        .find(|name| name.eq_ignore_ascii_case(&own));
-    Ok(spelled.unwrap_or(own))
+        .find(|name| name.eq_ignore_ascii_case(&own)))
 }
 
 /// Lists every host that bears the environment's tag, in the account's spelling.
@@ -95,16 +173,23 @@ pub(crate) async fn list_hosts(
         client
             .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)])
             .await
-            .map_err(|error| no_tags_by_filter(error.into_error("list_hosts")))
+            .map_err(|error| error.into_error("list_hosts_by_tag"))
     };
     let (tagged, gpus) = tokio::try_join!(tagged, list_gpus(client, run, with_gpus))?;
-    let mut hosts = hosts_of(tagged, environment)?;
-    let gpus = hosts_of(gpus, environment)?;
-    hosts.extend(gpus.into_iter().filter(|host| host.has_tag(tag)));
-    Ok(each_once(hosts))
+    let mut droplets = tagged;
+    let bears = |droplet: &Droplet| {
+        // One without any is told below.
+        let tags = droplet.tags.as_ref();
+        tags.is_none_or(|tags| tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
+    };
+    droplets.extend(gpus.into_iter().filter(bears));
+    Ok(each_once(
+        hosts_of(client, run, droplets, environment).await?,
+    ))
 }
 
-/// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`].
+/// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`]. Which
+/// public address is a host's own is not looked into: nobody connects to these.
 pub(crate) async fn list_all_hosts(
     client: &Client,
     run: &Run,
@@ -119,10 +204,13 @@ pub(crate) async fn list_all_hosts(
     };
     let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
     droplets.extend(gpus);
-    Ok(each_once(hosts_of(droplets, environment)?))
+    let none = BTreeSet::new();
+    let hosts = droplets.into_iter();
+    let hosts = hosts.map(|droplet| host_of(droplet, environment, &none));
+    Ok(each_once(hosts.collect::<Result<Vec<Host>>>()?))
 }
 
-async fn list_gpus(client: &Client, run: &Run, is_wanted: bool) -> Result<Vec<Droplet>> {
+pub(crate) async fn list_gpus(client: &Client, run: &Run, is_wanted: bool) -> Result<Vec<Droplet>> {
     if !is_wanted {
         return Ok(Vec::new());
     }
@@ -137,28 +225,31 @@ pub(crate) fn is_gpu(size: &str) -> bool {
     size.starts_with("gpu-")
 }
 
-/// The filter by tag needs a scope of its own, although the list does not.
-fn no_tags_by_filter(error: Error) -> Error {
-    if error.kind() == ErrorKind::Forbidden {
-        return error.with_hint(TAG_HINT);
-    }
-    error
-}
-
 fn each_once(mut hosts: Vec<Host>) -> Vec<Host> {
     hosts.sort_by(|a, b| a.id.cmp(&b.id));
     hosts.dedup_by(|a, b| a.id == b.id);
     hosts
 }
 
-fn hosts_of(droplets: Vec<Droplet>, environment: &EnvironmentName) -> Result<Vec<Host>> {
+pub(crate) async fn hosts_of(
+    client: &Client,
+    run: &Run,
+    droplets: Vec<Droplet>,
+    environment: &EnvironmentName,
+) -> Result<Vec<Host>> {
+    let reserved = address::reserved(client, run, droplets.iter()).await?;
     let droplets = droplets.into_iter();
     droplets
-        .map(|droplet| host_of(droplet, environment))
+        .map(|droplet| host_of(droplet, environment, &reserved))
         .collect()
 }
 
-fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
+fn host_of(
+    droplet: Droplet,
+    environment: &EnvironmentName,
+    reserved: &BTreeSet<Ipv4Addr>,
+) -> Result<Host> {
+    let public_ipv4 = address::own(&droplet, reserved);
     let mut own_tags = droplet.tags.ok_or_else(|| {
         provider_error(
             ErrorKind::Forbidden,
@@ -167,22 +258,16 @@ fn host_of(droplet: Droplet, environment: &EnvironmentName) -> Result<Host> {
         .with_hint(TAG_HINT)
     })?;
     own_tags.sort();
-    let address = |kind: &str| {
-        droplet
-            .networks
-            .v4
-            .iter()
-            .find(|network| network.kind == kind)
-            .and_then(parse_address)
-    };
+    let mut networks = droplet.networks.v4.iter();
+    let private = networks.find(|network| network.kind == "private");
     Ok(Host {
         id: HostId::new(droplet.id.to_string()),
         name: NodeName::new(droplet.name.to_ascii_lowercase())
             .ok()
             .and_then(|node| node.host_in(environment)),
         role: tags::role_of(&own_tags),
-        public_ipv4: address("public"),
-        private_ipv4: address("private"),
+        public_ipv4,
+        private_ipv4: private.and_then(|network| network.ip_address.parse().ok()),
         node: droplet.name,
         size: droplet.size_slug,
         region: droplet.region.map(|region| region.slug).unwrap_or_default(),
@@ -205,44 +290,6 @@ fn features(names: &[String]) -> HostFeatures {
         monitoring: has("monitoring"),
         backups: has("backups"),
         ipv6: has("ipv6"),
-    }
-}
-
-fn parse_address(network: &NetworkV4) -> Option<Ipv4Addr> {
-    network.ip_address.parse().ok()
-}
-
-async fn find_key(client: &Client, run: &Run, name: &str) -> Result<OperatorKey> {
-    let keys = client
-        .list::<KeysPage>(run, "/v2/account/keys", &[])
-        .await
-        .map_err(|error| error.into_error("find_ssh_key"))?;
-    let mut found: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();
-    found.sort_by_key(|key| key.id);
-    match found.as_slice() {
-        [key] => Ok(OperatorKey {
-            name: key.name.clone(),
-            fingerprint: key.fingerprint.clone(),
-        }),
-        [] => Err(provider_error(
-            ErrorKind::NotFound,
-            format!("SSH key '{name}' not found in DigitalOcean account"),
-        )
-        .with_operation("find_ssh_key")
-        .with_hint("add the key under Settings > Security, or correct ssh_key_name")),
-        several => {
-            let list: Vec<&str> = several.iter().map(|key| key.fingerprint.as_str()).collect();
-            Err(provider_error(
-                ErrorKind::Rejected,
-                format!(
-                    "{} SSH keys are named '{name}' in DigitalOcean account: {}",
-                    several.len(),
-                    list.join(", ")
-                ),
-            )
-            .with_operation("find_ssh_key")
-            .with_hint("rename all but one of them"))
-        }
     }
 }
 

@@ -117,7 +117,7 @@ impl LeaseProvider for DigitalOcean {
                 {
                     pause
                 }
-                Retry::Never | Retry::Exhausted => return Err(scope_hint(error)),
+                Retry::Never | Retry::Exhausted => return Err(error.into_error("take_lease")),
             };
             if round == ROUNDS || delay > LONGEST_PAUSE {
                 return Err(if is_taken {
@@ -127,7 +127,7 @@ impl LeaseProvider for DigitalOcean {
                     )
                     .with_operation("take_lease")
                 } else {
-                    scope_hint(error)
+                    error.into_error("take_lease")
                 });
             }
             client
@@ -283,14 +283,4 @@ fn gone(environment: &EnvironmentName) -> Error {
         format!("the lease of environment '{environment}' is gone"),
     )
     .with_operation("beat_lease")
-}
-
-fn scope_hint(error: ApiError) -> Error {
-    let error = error.into_error("take_lease");
-    if error.kind() == ErrorKind::Forbidden {
-        return error.with_hint(
-            "the lease is kept in a firewall: give the token the scopes of firewall too",
-        );
-    }
-    error
 }

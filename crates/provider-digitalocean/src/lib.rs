@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod address;
 mod apply;
 mod client;
 mod config;
@@ -7,6 +8,7 @@ mod config;
 mod descriptor;
 mod error;
 mod facts;
+mod key;
 mod lease;
 mod preflight;
 mod provider;

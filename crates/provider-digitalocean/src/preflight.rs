@@ -1,69 +1,294 @@
 //! What can be known to be wrong before the first write.
 
-use stagecraft_core::{CloudFacts, Finding, Host, InfraPlan, tags};
+use std::collections::{BTreeMap, BTreeSet};
 
-/// Checks a plan against the account. `all` is every host of the account.
-pub(crate) fn check(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Vec<Finding> {
-    let mut findings = Vec::new();
-    for entry in &plan.create {
-        let spec = &entry.spec;
-        let finding = |message: String, hint: Option<String>| Finding {
-            host: Some(spec.name.clone()),
-            message,
-            hint,
-            is_guard: false,
+use stagecraft_core::{
+    CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, InfraPlan, Result, Run, SizeOffer,
+    tags,
+};
+
+use crate::client::Client;
+use crate::error::ApiError;
+use crate::facts::{Beside, hosts_of, list_all_hosts, list_gpus, list_regions};
+use crate::key;
+use crate::side_by_side::side_by_side;
+use crate::wire::{Image, ImageEnvelope};
+
+/// How many images are read at a time.
+const IMAGES: usize = 5;
+/// How many hosts are named in a finding about several.
+const NAMED: usize = 5;
+
+/// What the account offers to new hosts.
+#[derive(Debug)]
+pub(crate) struct Offer {
+    /// Whether each region takes new droplets; `None` if the token may not read them.
+    pub(crate) regions: Option<BTreeMap<String, bool>>,
+    /// `None` for an image that does not exist.
+    pub(crate) images: BTreeMap<String, Option<Image>>,
+    /// What the token may not read, by its scope.
+    pub(crate) unread: BTreeSet<&'static str>,
+}
+
+/// Checks a plan that creates against the account: every finding, at once.
+///
+/// `beside` is what was read with the facts. Reads every droplet of the account, its regions,
+/// and each image of the plan once.
+pub(crate) async fn check(
+    client: &Client,
+    run: &Run,
+    facts: &CloudFacts,
+    plan: &InfraPlan,
+    beside: Option<Beside>,
+) -> Result<Vec<Finding>> {
+    let all = async {
+        let mut all = list_all_hosts(client, run, &plan.environment, false).await?;
+        let gpus = if let Some(beside) = &beside {
+            beside.gpus.clone()
+        } else {
+            let gpus = list_gpus(client, run, true).await?;
+            hosts_of(client, run, gpus, &plan.environment).await?
         };
-        match facts.sizes.get(&spec.size) {
-            None => findings.push(finding(
-                format!("size `{}` does not exist", spec.size),
-                None,
-            )),
-            Some(offer) if !offer.regions.contains(&spec.region) => {
-                let hint = if offer.regions.is_empty() {
-                    "it is available nowhere at the moment".to_owned()
-                } else {
-                    format!("it is available in {}", offer.regions.join(", "))
-                };
-                findings.push(finding(
-                    format!(
-                        "size `{}` is not available in region `{}`",
-                        spec.size, spec.region
-                    ),
-                    Some(hint),
-                ));
-            }
-            Some(_) => {}
+        let known: BTreeSet<_> = all.iter().map(|host| host.id.clone()).collect();
+        all.extend(gpus.into_iter().filter(|host| !known.contains(&host.id)));
+        Ok(all)
+    };
+    let (all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
+    let mut findings = Vec::new();
+    if let Some(Beside { status, .. }) = &beside
+        && status.0 == "locked"
+    {
+        let why = Some(status.1.clone()).filter(|why| !why.is_empty());
+        findings.push(finding("the account is locked", why));
+    }
+    for scope in &offer.unread {
+        findings.push(finding(
+            format!("the token lacks the scope {scope}, without which nothing can be created"),
+            Some(format!("give the token the scope {scope}")),
+        ));
+    }
+    if let Some(key) = &facts.operator_key
+        && let Some(own) = run.login_keys().await
+    {
+        findings.extend(key::check(key, &own));
+    }
+    let mut flaws = Flaws::default();
+    for entry in &plan.create {
+        check_place(facts, &offer, entry, &mut flaws);
+        check_image(facts, &offer, entry, &mut flaws);
+        check_name(plan, &all, entry, &mut flaws);
+    }
+    findings.extend(flaws.into_findings());
+    findings.extend(check_limit(facts, plan, all.len()));
+    Ok(findings)
+}
+
+async fn read_offer(client: &Client, run: &Run, plan: &InfraPlan) -> Result<Offer> {
+    let mut unread = BTreeSet::new();
+    let names: BTreeSet<&str> = plan.create.iter().map(|entry| &*entry.spec.image).collect();
+    let names: Vec<&str> = names.into_iter().collect();
+    let reads = names.iter().map(|name| read_image(client, run, name));
+    let (regions, read) = tokio::join!(
+        list_regions(client, run),
+        side_by_side(IMAGES, reads.collect())
+    );
+    let regions = match regions {
+        Ok(regions) => Some(regions),
+        Err(error) if error.kind() == ErrorKind::Forbidden => {
+            unread.insert("regions:read");
+            None
         }
-        // One of ours may have come into view since the facts were read: apply adopts it.
-        let taken = all.iter().filter(|host| {
-            host.node.eq_ignore_ascii_case(entry.node.as_str())
-                && !tags::is_owned(host, plan.project.as_ref(), &plan.environment)
-        });
-        for host in taken {
-            findings.push(finding(
-                format!(
-                    "droplet '{}' already exists (id {}) and is not yours by its tags",
-                    host.node, host.id
-                ),
-                Some("rename or delete it, or give the host another name".to_owned()),
-            ));
+        Err(error) => return Err(error),
+    };
+    let mut images = BTreeMap::new();
+    for (name, image) in names.into_iter().zip(read) {
+        match image {
+            Ok(image) => {
+                images.insert(name.to_owned(), image);
+            }
+            Err(error) if error.kind() == ErrorKind::Forbidden => {
+                unread.insert("image:read");
+            }
+            Err(error) => return Err(error.into_error("read_image")),
         }
     }
-    let needed = all.len() + plan.create.len();
-    if let Some(limit) = facts.host_limit
-        && !plan.create.is_empty()
-        && needed as u64 > limit
+    Ok(Offer {
+        regions,
+        images,
+        unread,
+    })
+}
+
+async fn read_image(client: &Client, run: &Run, name: &str) -> Result<Option<Image>, ApiError> {
+    let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
+    if !name.bytes().all(is_plain) || name.bytes().all(|byte| byte == b'.') {
+        // It is no name of an image, but may be one of another path.
+        return Ok(None);
+    }
+    let path = format!("/v2/images/{name}");
+    match client.get::<ImageEnvelope>(run, &path, &[]).await {
+        Ok(found) => Ok(Some(found.image)),
+        Err(ApiError::Refused { status: 404, .. }) => Ok(None),
+        Err(error) => Err(error),
+    }
+}
+
+/// Where a size can be had now, for hints.
+pub(crate) fn where_available(
+    sizes: &BTreeMap<String, SizeOffer>,
+    regions: Option<&BTreeMap<String, bool>>,
+    size: &str,
+) -> String {
+    let is_open = |region: &&String| regions.is_none_or(|all| all.get(*region) == Some(&true));
+    let offer = sizes.get(size).map(|offer| &offer.regions);
+    let open: Vec<&str> = offer
+        .into_iter()
+        .flatten()
+        .filter(is_open)
+        .map(String::as_str)
+        .collect();
+    if open.is_empty() {
+        "it is available nowhere at the moment".to_owned()
+    } else {
+        format!("it is available in {}", open.join(", "))
+    }
+}
+
+fn check_place(facts: &CloudFacts, offer: &Offer, entry: &CreateEntry, flaws: &mut Flaws) {
+    let (size, region) = (&entry.spec.size, &entry.spec.region);
+    let regions = offer.regions.as_ref();
+    let Some(found) = facts.sizes.get(size) else {
+        return flaws.add(entry, format!("size `{size}` does not exist"), None);
+    };
+    let hint = where_available(&facts.sizes, regions, size);
+    match regions.map(|all| all.get(region)) {
+        Some(None) => {
+            let all = regions.into_iter().flatten();
+            let open: Vec<&str> = all
+                .filter(|(_, is_open)| **is_open)
+                .map(|(slug, _)| slug.as_str())
+                .collect();
+            let hint = format!("the regions that take new droplets: {}", open.join(", "));
+            flaws.add(
+                entry,
+                format!("region `{region}` does not exist"),
+                Some(hint),
+            );
+        }
+        Some(Some(false)) => flaws.add(
+            entry,
+            format!("region `{region}` takes no new droplets at the moment"),
+            Some(format!("size `{size}`: {hint}")),
+        ),
+        Some(Some(true)) | None if !found.regions.contains(region) => flaws.add(
+            entry,
+            format!("size `{size}` is not available in region `{region}`"),
+            Some(hint),
+        ),
+        Some(Some(true)) | None => {}
+    }
+}
+
+fn check_image(facts: &CloudFacts, offer: &Offer, entry: &CreateEntry, flaws: &mut Flaws) {
+    let (name, size, region) = (&entry.spec.image, &entry.spec.size, &entry.spec.region);
+    let image = match offer.images.get(name) {
+        Some(Some(image)) => image,
+        Some(None) => {
+            let hint = "give the slug of a public image, or the id of your own";
+            let message = format!("image `{name}` does not exist");
+            return flaws.add(entry, message, Some(hint.to_owned()));
+        }
+        // It could not be read, which is told.
+        None => return,
+    };
+    if let Some(found) = facts.sizes.get(size)
+        && found.disk_gb > 0
+        && image.min_disk_size > found.disk_gb
     {
-        findings.push(Finding {
-            host: None,
-            message: format!(
-                "the account may have {limit} droplets; it has {} and the plan adds {}",
-                all.len(),
+        let message = format!(
+            "image `{name}` needs a disk of {} GB, size `{size}` has {} GB",
+            image.min_disk_size, found.disk_gb
+        );
+        flaws.add(entry, message, None);
+    }
+    if !image.regions.is_empty() && !image.regions.contains(region) {
+        flaws.add(
+            entry,
+            format!("image `{name}` is not available in region `{region}`"),
+            Some(format!("it is available in {}", image.regions.join(", "))),
+        );
+    }
+}
+
+fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut Flaws) {
+    // One of ours may have come into view since the facts were read: apply adopts it.
+    let taken = all.iter().filter(|host| {
+        host.node.eq_ignore_ascii_case(entry.node.as_str())
+            && !tags::is_owned(host, plan.project.as_ref(), &plan.environment)
+    });
+    for host in taken {
+        flaws.add(
+            entry,
+            format!(
+                "droplet '{}' already exists (id {}) and is not yours by its tags",
+                host.node, host.id
+            ),
+            Some("rename or delete it, or give the host another name".to_owned()),
+        );
+    }
+}
+
+fn check_limit(facts: &CloudFacts, plan: &InfraPlan, existing: usize) -> Option<Finding> {
+    let limit = facts.host_limit?;
+    let needed = existing + plan.create.len();
+    (needed as u64 > limit).then(|| {
+        finding(
+            format!(
+                "the account may have {limit} droplets; it has {existing} and the plan adds {}",
                 plan.create.len()
             ),
-            hint: Some("ask DigitalOcean for a higher limit".to_owned()),
-            is_guard: false,
-        });
+            Some("ask DigitalOcean for a higher limit".to_owned()),
+        )
+    })
+}
+
+fn finding(message: impl Into<String>, hint: Option<String>) -> Finding {
+    Finding {
+        host: None,
+        message: message.into(),
+        hint,
+        is_guard: false,
     }
-    findings
+}
+
+/// What is wrong with hosts. The same flaw of many hosts is one finding.
+#[derive(Debug, Default)]
+struct Flaws(Vec<(String, Option<String>, Vec<HostName>)>);
+
+impl Flaws {
+    fn add(&mut self, entry: &CreateEntry, message: String, hint: Option<String>) {
+        let host = entry.spec.name.clone();
+        let same = |flaw: &&mut (String, _, Vec<HostName>)| flaw.0 == message;
+        match self.0.iter_mut().find(same) {
+            Some(flaw) => flaw.2.push(host),
+            None => self.0.push((message, hint, vec![host])),
+        }
+    }
+
+    fn into_findings(self) -> impl Iterator<Item = Finding> {
+        self.0.into_iter().map(|(message, hint, hosts)| {
+            if let [host] = hosts.as_slice() {
+                return Finding {
+                    host: Some(host.clone()),
+                    ..finding(message, hint)
+                };
+            }
+            let mut names: Vec<&str> = hosts.iter().take(NAMED).map(HostName::as_str).collect();
+            let more = format!("{} more", hosts.len().saturating_sub(NAMED));
+            if hosts.len() > NAMED {
+                names.push(&more);
+            }
+            finding(format!("{message} ({})", names.join(", ")), hint)
+        })
+    }
 }

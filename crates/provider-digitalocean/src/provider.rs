@@ -15,7 +15,7 @@ use crate::apply::{Apply, settle};
 use crate::client::Client;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
-use crate::facts::is_gpu;
+use crate::facts::{Beside, is_gpu};
 use crate::lease::Own;
 use crate::window::{Lane, Window};
 use crate::{facts, preflight};
@@ -38,6 +38,8 @@ pub struct DigitalOcean {
 struct Seen {
     /// Each environment's tag as the account spells it.
     tags: BTreeMap<EnvironmentName, String>,
+    /// What else was read.
+    beside: BTreeMap<EnvironmentName, Beside>,
     /// When the last `observe` of an environment began. An `apply` takes it.
     since: BTreeMap<EnvironmentName, Instant>,
 }
@@ -106,6 +108,7 @@ impl DigitalOcean {
             return Ok(tag.clone());
         }
         let tag = facts::spelled_tag(client, run, environment).await?;
+        let tag = tag.unwrap_or_else(|| tags::environment_tag(environment));
         self.seen().tags.insert(environment.clone(), tag.clone());
         Ok(tag)
     }
@@ -146,8 +149,14 @@ impl CloudProvider for DigitalOcean {
             // A create that was in flight a moment ago must not be missed by who deletes.
             settle(run, &self.config.poll, self.config.poll.list_lag.get()).await?;
         }
-        let tag = self.tag(&client, run, environment).await?;
-        facts::observe(&client, run, request, &self.config.ssh_key_name, &tag).await
+        let key = &self.config.ssh_key_name;
+        let (facts, beside) = facts::observe(&client, run, request, key).await?;
+        let mut seen = self.seen();
+        let own = || tags::environment_tag(environment);
+        let tag = beside.tag.clone().unwrap_or_else(own);
+        seen.tags.insert(environment.clone(), tag);
+        seen.beside.insert(environment.clone(), beside);
+        Ok(facts)
     }
 
     /// In [`PlanMode::Destroy`] the environment may have left the file.
@@ -170,8 +179,8 @@ impl CloudProvider for DigitalOcean {
             return Ok(Vec::new());
         }
         let client = self.client(run).await?;
-        let all = facts::list_all_hosts(&client, run, &plan.environment, true).await?;
-        Ok(preflight::check(facts, plan, &all))
+        let beside = self.seen().beside.get(&plan.environment).cloned();
+        preflight::check(&client, run, facts, plan, beside).await
     }
 
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport {
@@ -213,6 +222,7 @@ impl CloudProvider for DigitalOcean {
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>> {
         let client = self.client(run).await?;
         let tag = facts::spelled_tag(&client, run, environment).await?;
+        let tag = tag.unwrap_or_else(|| tags::environment_tag(environment));
         let mut hosts = facts::list_hosts(&client, run, environment, &tag, true).await?;
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));

@@ -16,6 +16,11 @@ pub(crate) struct Account {
     pub(crate) email: String,
     /// Left out if the token may not read droplets.
     pub(crate) droplet_limit: Option<u64>,
+    /// `active`, `warning` or `locked`.
+    #[serde(default)]
+    pub(crate) status: String,
+    #[serde(default)]
+    pub(crate) status_message: String,
     pub(crate) team: Option<Team>,
 }
 
@@ -28,6 +33,9 @@ pub(crate) struct Team {
 /// One page of any list.
 pub(crate) trait Page: for<'de> Deserialize<'de> {
     type Item;
+
+    /// What tells an item from all others of the list.
+    fn key(item: &Self::Item) -> String;
 
     fn into_parts(self) -> (Vec<Self::Item>, Links, Option<Meta>);
 }
@@ -56,7 +64,7 @@ pub(crate) struct ActionLink {
 }
 
 macro_rules! page {
-    ($name:ident, $field:ident, $item:ty) => {
+    ($name:ident, $field:ident, $item:ty, $key:ident) => {
         #[derive(Debug, Deserialize)]
         pub(crate) struct $name {
             $field: Vec<$item>,
@@ -68,6 +76,10 @@ macro_rules! page {
         impl Page for $name {
             type Item = $item;
 
+            fn key(item: &$item) -> String {
+                item.$key.to_string()
+            }
+
             fn into_parts(self) -> (Vec<$item>, Links, Option<Meta>) {
                 (self.$field, self.links, self.meta)
             }
@@ -75,15 +87,22 @@ macro_rules! page {
     };
 }
 
-page!(DropletsPage, droplets, Droplet);
-page!(SizesPage, sizes, Size);
-page!(KeysPage, ssh_keys, SshKey);
-page!(TagsPage, tags, Tag);
-page!(FirewallsPage, firewalls, Firewall);
+page!(DropletsPage, droplets, Droplet, id);
+page!(SizesPage, sizes, Size, slug);
+page!(RegionsPage, regions, RegionOffer, slug);
+page!(KeysPage, ssh_keys, SshKey, id);
+page!(TagsPage, tags, Tag, name);
+page!(ReservedPage, reserved_ips, ReservedIp, ip);
+page!(FirewallsPage, firewalls, Firewall, id);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tag {
     pub(crate) name: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct KeyEnvelope {
+    pub(crate) ssh_key: SshKey,
 }
 
 #[derive(Debug, Deserialize)]
@@ -107,6 +126,32 @@ pub(crate) struct Size {
     pub(crate) available: bool,
     #[serde(default)]
     pub(crate) regions: Vec<String>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ReservedIp {
+    pub(crate) ip: String,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct RegionOffer {
+    pub(crate) slug: String,
+    #[serde(default)]
+    pub(crate) available: bool,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct ImageEnvelope {
+    pub(crate) image: Image,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct Image {
+    #[serde(default)]
+    pub(crate) regions: Vec<String>,
+    /// In GB.
+    #[serde(default)]
+    pub(crate) min_disk_size: u64,
 }
 
 #[derive(Debug, Deserialize)]

@@ -47,7 +47,8 @@ async fn obey(api: &Api) {
                 .next()
                 .expect("an id")
                 .to_owned();
-            let is_other = |one: &Value| one["id"].to_string() != id;
+            let id: u64 = id.parse().expect("a number");
+            let is_other = |one: &Value| one["id"] != id;
             droplets.lock().expect("no panic").retain(is_other);
             ResponseTemplate::new(204).set_delay(LATENCY)
         })
@@ -73,7 +74,8 @@ async fn deleted_tags(api: &Api) -> Vec<String> {
 #[tokio::test]
 async fn hundred_hosts_are_gone_in_seconds_and_with_few_requests() {
     let pins: Vec<String> = (0..10).map(|_| pin()).collect();
-    let hosts = (1..=100).map(|id| host(id, &pins[(id as usize - 1) / 10]));
+    let pin_of_each = pins.iter().flat_map(|pin| [pin; 10]);
+    let hosts = (1..=100).zip(pin_of_each).map(|(id, pin)| host(id, pin));
     let api = account(hosts.collect(), "window: 60s").await;
     obey(&api).await;
     let started = Instant::now();

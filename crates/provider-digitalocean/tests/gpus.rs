@@ -45,7 +45,8 @@ async fn with_gpus(api: &Api, gpus: Vec<Value>) {
                 .next()
                 .expect("an id")
                 .to_owned();
-            let is_other = |gpu: &Value| gpu["id"].to_string() != id;
+            let id: u64 = id.parse().expect("a number");
+            let is_other = |gpu: &Value| gpu["id"] != id;
             gpus.lock().expect("no panic").retain(is_other);
             ResponseTemplate::new(204)
         })

@@ -92,7 +92,11 @@ impl Api {
             json!({"account": {"uuid": "u", "email": "a@example.com"}}),
         )
         .await;
-        api.answer("/v2/tags", list("tags", &[])).await;
+        api.answer(
+            "/v2/tags",
+            list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+        )
+        .await;
         api.answer(
             "/v2/sizes",
             list("sizes", &[json!({"slug": "small", "price_monthly": 6.0, "available": true, "regions": ["nyc3"]})]),
@@ -193,13 +197,17 @@ fn droplet(id: u64, status: &str) -> Value {
 #[tokio::test]
 async fn list_is_read_to_its_end_and_links_to_elsewhere_are_not_followed() {
     let api = Api::start().await;
-    api.answer("/v2/tags", list("tags", &[])).await;
+    api.answer(
+        "/v2/tags",
+        list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+    )
+    .await;
     api.page(
         1,
         3,
         1..3,
         Some("https://elsewhere.example/v2/droplets?page=2&per_page=200"),
-        1,
+        2,
     )
     .await;
     api.page(2, 3, 3..4, None, 1).await;
@@ -212,11 +220,15 @@ async fn list_is_read_to_its_end_and_links_to_elsewhere_are_not_followed() {
 #[tokio::test]
 async fn list_that_shifts_between_its_pages_is_read_again() {
     let api = Api::start().await;
-    api.answer("/v2/tags", list("tags", &[])).await;
+    api.answer(
+        "/v2/tags",
+        list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+    )
+    .await;
     // One droplet of the first page goes, so the second page begins one too late.
     api.page(1, 4, 1..3, Some("http://x/?page=2"), 1).await;
     api.page(2, 3, 4..5, None, 1).await;
-    api.page(1, 3, 2..4, Some("http://x/?page=2"), 1).await;
+    api.page(1, 3, 2..4, Some("http://x/?page=2"), 2).await;
     api.page(2, 3, 4..5, None, 1).await;
     let hosts = api.hosts().await.unwrap();
     let ids: Vec<&str> = hosts.iter().map(|host| host.id.as_str()).collect();
@@ -226,7 +238,11 @@ async fn list_that_shifts_between_its_pages_is_read_again() {
 #[tokio::test]
 async fn list_that_never_holds_still_and_broken_link_are_errors() {
     let api = Api::start().await;
-    api.answer("/v2/tags", list("tags", &[])).await;
+    api.answer(
+        "/v2/tags",
+        list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+    )
+    .await;
     api.page(1, 9, 1..3, None, 99).await;
     let error = api.hosts().await.unwrap_err();
     assert_eq!(
@@ -236,7 +252,11 @@ async fn list_that_never_holds_still_and_broken_link_are_errors() {
 
     for next in ["http://x/?page=1", "http://x/?page=7", "junk"] {
         let api = Api::start().await;
-        api.answer("/v2/tags", list("tags", &[])).await;
+        api.answer(
+            "/v2/tags",
+            list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+        )
+        .await;
         api.page(1, 9, 1..3, Some(next), 1).await;
         let error = api.hosts().await.unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Protocol, "{next}");
@@ -246,7 +266,11 @@ async fn list_that_never_holds_still_and_broken_link_are_errors() {
 #[tokio::test]
 async fn tags_that_are_left_out_mean_a_token_that_may_not_read_them() {
     let api = Api::start().await;
-    api.answer("/v2/tags", list("tags", &[])).await;
+    api.answer(
+        "/v2/tags",
+        list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+    )
+    .await;
     let mut blind = droplet(1, "active");
     blind.as_object_mut().unwrap().remove("tags");
     api.answer("/v2/droplets", list("droplets", &[blind])).await;
@@ -277,7 +301,11 @@ async fn two_keys_of_one_name_are_an_error_with_both_fingerprints() {
 #[tokio::test]
 async fn rate_limit_is_waited_for_as_told_and_given_up_if_that_is_too_long() {
     let api = Api::start().await;
-    api.answer("/v2/tags", list("tags", &[])).await;
+    api.answer(
+        "/v2/tags",
+        list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+    )
+    .await;
     api.answer("/v2/droplets", list("droplets", &[])).await;
     let limited = |seconds: &str| ResponseTemplate::new(429).insert_header("retry-after", seconds);
     Mock::given(path("/v2/droplets"))

@@ -353,6 +353,13 @@ impl Loaded {
         }
     }
 
+    /// Lets providers know the keys that new hosts must let in, since they will be logged in to.
+    pub(crate) fn tell_login_keys(&self) -> anyhow::Result<()> {
+        let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
+        self.lookup.set_identity(ssh.identity);
+        Ok(())
+    }
+
     /// An engine over these providers.
     pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
         let mut engine = Engine::new(Arc::clone(&self.cloud));

@@ -4,12 +4,15 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 use std::process::Stdio;
+use std::sync::OnceLock;
 use std::time::Duration;
 
 use async_trait::async_trait;
-use stagecraft_core::{Error, ErrorKind, Lookup, Result, SecretSource, seconds};
+use stagecraft_core::{Error, ErrorKind, LoginKey, Lookup, Result, SecretSource, seconds};
+use stagecraft_ssh::{Identity, public_keys};
 use tokio::io::{AsyncRead, AsyncReadExt as _};
 use tokio::process::Command;
+use tokio::sync::OnceCell;
 
 use crate::environment::{ProcessEnvironment, expand_home};
 
@@ -17,6 +20,9 @@ use crate::environment::{ProcessEnvironment, expand_home};
 const LENGTH_LIMIT: u64 = 64 * 1024;
 /// How long a command may take: somebody may have to unlock a password store.
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
+
+/// How long an agent may take to list its keys.
+const AGENT_DEADLINE: Duration = Duration::from_secs(5);
 
 const NO_TEXT: &str = "it is no text in UTF-8";
 
@@ -27,14 +33,22 @@ pub(crate) struct ProjectLookup {
     directory: PathBuf,
     /// What stands in the file that `env_file` names.
     file: BTreeMap<String, String>,
+    /// The keys that hosts must let in. Unset if nobody is going to log in.
+    identity: OnceLock<Identity>,
+    login_keys: OnceCell<Option<Vec<LoginKey>>>,
 }
 
 impl ProjectLookup {
     pub(crate) fn new(directory: PathBuf) -> Self {
         Self {
             directory,
-            file: BTreeMap::new(),
+            ..Self::default()
         }
+    }
+
+    /// Hosts are going to be logged in to by `identity`. Counts the first time only.
+    pub(crate) fn set_identity(&self, identity: Identity) {
+        self.identity.get_or_init(|| identity);
     }
 
     /// Reads a file of lines `NAME=value`. The process's own variables win over it.
@@ -134,6 +148,13 @@ impl Lookup for ProjectLookup {
             SecretSource::Command(words) => self.run(words).await?,
         };
         String::from_utf8(bytes).map_err(|_| missing(format!("{source} gives no text in UTF-8")))
+    }
+
+    /// Read once: an agent that is asked twice could answer differently.
+    async fn login_keys(&self) -> Option<Vec<LoginKey>> {
+        let identity = self.identity.get()?;
+        let read = || public_keys(identity, AGENT_DEADLINE);
+        self.login_keys.get_or_init(read).await.clone()
     }
 }
 

@@ -52,7 +52,7 @@ pub use remote::{
     CommandLine, Connector, Exit, OUTPUT_LIMIT, Remote, RemoteCommand, RemoteOutput, RemoteTarget,
     Upload,
 };
-pub use run::{Lookup, PollPolicy, Run, seconds};
+pub use run::{LoginKey, Lookup, PollPolicy, Run, seconds};
 pub use secret::{SecretKeyError, SecretKeys, SecretSource};
 pub use shell::shell_quote;
 pub use step::{Decision, HostContext, HostStep};

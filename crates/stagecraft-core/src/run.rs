@@ -32,6 +32,12 @@ pub trait Lookup: Send + Sync + std::fmt::Debug {
             format!("this program does not read secrets from {source}"),
         ))
     }
+
+    /// All keys that the operator will log in with, or `None` if that is not known for certain:
+    /// nobody logs in, or a key cannot be read. Here: `None`.
+    async fn login_keys(&self) -> Option<Vec<LoginKey>> {
+        None
+    }
 }
 
 #[async_trait]
@@ -39,6 +45,15 @@ impl Lookup for BTreeMap<String, String> {
     fn get(&self, name: &str) -> Option<String> {
         Self::get(self, name).cloned()
     }
+}
+
+/// The public half of a key that the operator logs in with.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LoginKey {
+    /// The key in SSH's wire form (RFC 4253, section 6.6).
+    pub wire: Vec<u8>,
+    /// Where it comes from, for people: a file or an agent.
+    pub place: String,
 }
 
 /// How often something is looked at, and for how long.
@@ -207,6 +222,15 @@ impl Run {
             .lookup
             .get(name)
             .filter(|value| !value.is_empty())
+    }
+
+    /// All keys that the operator will log in with, or `None` if they are not known for certain.
+    /// A provider can tell by them whether a host would let the operator in.
+    pub async fn login_keys(&self) -> Option<Vec<LoginKey>> {
+        tokio::select! {
+            keys = self.shared.lookup.login_keys() => keys.filter(|keys| !keys.is_empty()),
+            () = self.cancel.cancelled() => None,
+        }
     }
 
     /// The secret of a source, or `None` if it is a variable that is not set, or is empty.

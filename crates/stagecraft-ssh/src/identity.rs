@@ -71,7 +71,7 @@ pub(crate) async fn gather(identity: &Identity, deadline: Duration) -> Result<Ke
     Ok(keys)
 }
 
-fn flatten(identity: &Identity) -> Vec<&Identity> {
+pub(crate) fn flatten(identity: &Identity) -> Vec<&Identity> {
     match identity {
         Identity::Any(all) => all.iter().flat_map(flatten).collect(),
         one => vec![one],
@@ -96,8 +96,20 @@ fn none_usable(mut failures: Vec<Error>) -> Error {
     }
 }
 
+impl Candidate {
+    /// The public half, and where it comes from.
+    pub(crate) fn public(&self) -> (Vec<u8>, &str) {
+        match self {
+            Self::File { key, label } => (wire(key.public_key()), label),
+            Self::Agent {
+                identity, label, ..
+            } => (wire(&identity.public_key()), label),
+        }
+    }
+}
+
 impl Keys {
-    fn add_file(&mut self, path: &Path) -> Result<()> {
+    pub(crate) fn add_file(&mut self, path: &Path) -> Result<()> {
         let key = read_key(path)?;
         let wire = wire(key.public_key());
         if self.seen.insert(wire.clone()) {
@@ -110,7 +122,7 @@ impl Keys {
         Ok(())
     }
 
-    async fn add_agent(&mut self, socket: &Path, deadline: Duration) -> Result<()> {
+    pub(crate) async fn add_agent(&mut self, socket: &Path, deadline: Duration) -> Result<()> {
         let place = socket.display();
         let unreachable = || {
             Error::new(

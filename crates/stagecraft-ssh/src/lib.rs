@@ -7,6 +7,7 @@ mod connector;
 mod failure;
 mod identity;
 mod login;
+mod public;
 mod quote;
 mod remote;
 mod tether;
@@ -14,3 +15,4 @@ mod upload;
 
 pub use config::{Identity, SshConfig};
 pub use connector::SshConnector;
+pub use public::public_keys;

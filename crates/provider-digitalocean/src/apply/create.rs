@@ -164,7 +164,7 @@ impl Apply<'_> {
             let last = match waited {
                 Ok(last) => last,
                 Err(error) => {
-                    let error = error.into_error("create_hosts");
+                    let error = self.refused_create(missing[0], error).await;
                     return fail_entries(self.run, &missing, &error, report);
                 }
             };

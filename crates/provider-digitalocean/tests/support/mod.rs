@@ -122,7 +122,18 @@ impl Api {
                 "/v2/account",
                 json!({"account": {"uuid": "u", "email": "a@example.com"}}),
             ),
-            ("/v2/tags", list("tags", &[])),
+            (
+                "/v2/tags",
+                list("tags", &[json!({"name": "stagecraft-env-staging"})]),
+            ),
+            (
+                "/v2/regions",
+                list("regions", &[json!({"slug": "nyc3", "available": true})]),
+            ),
+            (
+                "/v2/images/ubuntu-22-04-x64",
+                json!({"image": {"regions": ["nyc3"], "min_disk_size": 10}}),
+            ),
             (
                 "/v2/sizes",
                 list("sizes", &[size("small", &["nyc3"], true)]),

@@ -35,6 +35,7 @@ async fn plan(global: &GlobalArgs, args: &PlanArgs, output: Output) -> anyhow::R
     let progress = Progress::beside_a_document(output);
     let run = start_run(progress.sink(), &loaded);
     let request = PlanRequest::new(environment, PlanMode::Reconcile);
+    loaded.tell_login_keys()?;
     let planned = loaded.engine(false)?.plan(&run, &request).await?;
     progress.finish();
     if !output.is_json() {

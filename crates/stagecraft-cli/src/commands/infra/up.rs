@@ -28,6 +28,9 @@ pub(super) async fn run(
             PlanMode::Reconcile,
         ),
     };
+    if !args.no_bootstrap {
+        loaded.tell_login_keys()?;
+    }
     let engine = loaded.engine(!args.no_bootstrap)?;
     let progress = Progress::new(output);
     let run = start_run(progress.sink(), &loaded);

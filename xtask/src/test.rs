@@ -61,6 +61,15 @@ fn check_release() -> Result<()> {
     measure::report()
 }
 
+/// The package of what Python needs to make an environment of its own, if that is not here.
+fn python_package() -> Option<String> {
+    let check = Command::new("python3")
+        .args(["-c", "import ensurepip, venv"])
+        .output();
+    let is_there = check.is_ok_and(|check| check.status.success());
+    (!is_there).then(|| "python3-venv".to_owned())
+}
+
 /// Installs what the suite runs and is not here, or says what to type.
 pub(crate) fn install_programs() -> Result<()> {
     let mut missing: Vec<String> = PROGRAMS
@@ -69,6 +78,7 @@ pub(crate) fn install_programs() -> Result<()> {
         .map(|(_, package)| (*package).to_owned())
         .collect();
     missing.extend(coverage::package()?);
+    missing.extend(python_package());
     if missing.is_empty() {
         return Ok(());
     }

@@ -116,10 +116,7 @@ pub(super) async fn assign(
         };
         answers.push(resource(&world, &state, &urn, status));
     }
-    let total = answers.len();
-    Ok(Json(
-        json!({"resources": answers, "links": {}, "meta": {"total": total}}),
-    ))
+    Ok(Json(json!({"resources": answers})))
 }
 
 fn resource(world: &World, state: &Everything, urn: &str, status: &str) -> Value {
@@ -137,12 +134,15 @@ fn resource(world: &World, state: &Everything, urn: &str, status: &str) -> Value
         "reservedip" | "floatingip" => "reserved_ips".to_owned(),
         kind => format!("{kind}s"),
     };
-    json!({
+    let mut resource = json!({
         "urn": urn,
-        "assigned_at": at,
         "links": {"self": format!("http://{}/v2/{collection}/{id}", world.address)},
         "status": status,
-    })
+    });
+    if let Some(at) = at {
+        resource["assigned_at"] = json!(at);
+    }
+    resource
 }
 
 fn urns_in(state: &Everything, project: &str) -> Vec<String> {

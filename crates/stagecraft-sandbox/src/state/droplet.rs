@@ -284,7 +284,9 @@ impl Droplet {
 
 /// Fields that a token without the scope does not see.
 const SCOPED: &[(&str, &str)] = &[
+    ("backup_ids", "image:read"),
     ("image", "image:read"),
+    ("snapshot_ids", "image:read"),
     ("tags", "tag:read"),
     ("volume_ids", "block_storage:read"),
     ("vpc_uuid", "vpc:read"),

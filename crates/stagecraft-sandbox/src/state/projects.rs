@@ -36,7 +36,7 @@ impl Default for Projects {
             name: "Sandbox".to_owned(),
             description: "Update your project information under Settings".to_owned(),
             purpose: "Just trying out DigitalOcean".to_owned(),
-            environment: String::new(),
+            environment: "Development".to_owned(),
             created_at: "2026-01-05T09:12:44Z".to_owned(),
         };
         Self {

@@ -161,7 +161,15 @@ async fn fields_that_the_token_may_not_see_are_left_out() {
         .keys()
         .filter(|field| narrow.get(field.as_str()).is_none())
         .collect();
-    assert_eq!(gone, ["image", "tags", "volume_ids", "vpc_uuid"]);
+    let hidden = [
+        "backup_ids",
+        "image",
+        "snapshot_ids",
+        "tags",
+        "volume_ids",
+        "vpc_uuid",
+    ];
+    assert_eq!(gone, hidden);
     let listed = cloud.get("/v2/droplets").await.json();
     assert_eq!(listed["droplets"][0].get("tags"), None);
 

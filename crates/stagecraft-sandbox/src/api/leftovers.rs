@@ -129,7 +129,7 @@ pub(super) async fn delete_reserved(
 
 /// What would go on costing once the droplet is deleted.
 ///
-/// Reserved addresses show twice, as the vendor shows them: under their former
+/// What the token may not read is left empty. Reserved addresses show twice, as the vendor shows them: under their former
 /// name, too.
 pub(super) async fn associated(
     State(world): Shared,
@@ -138,9 +138,11 @@ pub(super) async fn associated(
     let state = world.state();
     let droplet = state.found(parse(&droplet)?, Instant::now());
     let droplet = droplet.ok_or_else(ApiError::not_found)?.id;
+    let may_see = |scope: &str| state.knobs.has_scope(scope);
     let reserved: Vec<Value> = state
         .leftovers
         .reserved_of(droplet)
+        .filter(|_| may_see("reserved_ip:read"))
         .map(|reserved| {
             let ip = reserved.ip.to_string();
             // An address costs something only while it leads nowhere.
@@ -149,12 +151,14 @@ pub(super) async fn associated(
         .into_iter()
         .collect();
     let snapshots = state.images.snapshots();
-    let snapshots = snapshots.filter(|image| image.snapshot_of == Some(droplet));
+    let snapshots =
+        snapshots.filter(|image| image.snapshot_of == Some(droplet) && may_see("image:read"));
     let snapshots: Vec<Value> = snapshots
         .map(|image| json!({"id": image.id.to_string(), "name": image.name, "cost": "0.04"}))
         .collect();
     let volumes = state.leftovers.volumes.values();
-    let volumes = volumes.filter(|volume| volume.droplet == Some(droplet));
+    let volumes =
+        volumes.filter(|volume| volume.droplet == Some(droplet) && may_see("block_storage:read"));
     let volumes: Vec<Value> = volumes
         .map(|volume| {
             let cost = format!("{:.2}", f64::from(volume.size_gigabytes) * 0.1);

@@ -40,6 +40,16 @@ async fn what_a_droplet_leaves_behind_is_shown_before_and_stays_after() {
         "volume_snapshots": [],
     });
     assert_eq!(associated, expected);
+    let unseen = ["reserved_ip:read", "image:read", "block_storage:read"];
+    let control = cloud.sandbox.control();
+    control.update_knobs(|knobs| knobs.missing_scopes = unseen.map(str::to_owned).to_vec());
+    let associated = cloud
+        .get(&format!("{path}/destroy_with_associated_resources"))
+        .await
+        .json();
+    let kinds = associated.as_object().unwrap().values();
+    assert!(kinds.into_iter().all(|kind| *kind == json!([])));
+    control.update_knobs(|knobs| knobs.missing_scopes.clear());
 
     cloud.delete(&path).await;
     cloud.until(&path, |reply| reply.status == 404).await;

@@ -18,18 +18,19 @@ pub use yaml::{bombs, configurations};
 /// How many cases a property runs if `PROPTEST_CASES` does not say.
 const CASES: u32 = 64;
 
-/// How many cases to run of a property, of which one costs as much as `weight` cheap ones.
+/// Whether `PROPTEST_CASES` says how long to try, as `cargo xtask fuzz` does.
 #[expect(
     clippy::disallowed_methods,
     reason = "only to tell whether the number was chosen"
 )]
+pub fn is_long() -> bool {
+    std::env::var_os("PROPTEST_CASES").is_some()
+}
+
+/// How many cases to run of a property, of which one costs as much as `weight` cheap ones.
 pub fn cases(weight: u32) -> Config {
     let chosen = Config::default();
-    let cases = if std::env::var_os("PROPTEST_CASES").is_some() {
-        chosen.cases
-    } else {
-        CASES
-    };
+    let cases = if is_long() { chosen.cases } else { CASES };
     Config {
         cases: (cases / weight).max(1),
         // A failure prints its smallest input, which belongs into a test of its own.

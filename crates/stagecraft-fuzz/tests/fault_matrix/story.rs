@@ -2,9 +2,12 @@
 
 use std::time::Duration;
 
-use stagecraft_core::{Confirmation, InfraPlan, PlanMode, PlanRequest, Result as RunResult, Run};
+use stagecraft_core::{
+    Confirmation, ErrorKind, InfraPlan, PlanMode, PlanRequest, Result as RunResult, Run,
+};
 use stagecraft_engine::{Outcome, UpOptions};
 use stagecraft_sandbox::Fault;
+use tokio::time::Instant;
 
 use crate::lab::{Lab, Process, declared, environment};
 use crate::schedule::{Operation, Schedule, Trouble, Weather, is_interrupt, is_kill};
@@ -13,6 +16,8 @@ use crate::schedule::{Operation, Schedule, Trouble, Weather, is_interrupt, is_ki
 const GLANCE: Duration = Duration::from_millis(20);
 /// Longer than any run takes, by the story's own clock.
 const LONGEST: Duration = Duration::from_hours(3);
+/// Longer than a lease holds without a beat.
+const SUSPENDED: Duration = Duration::from_secs(100);
 
 /// How a run ended.
 #[derive(Debug)]
@@ -34,6 +39,24 @@ pub(crate) struct Played {
 
 /// Plays a schedule on a clock of its own, and tells what is wrong with how it ended.
 pub(crate) fn play(schedule: &Schedule) -> Result<Played, String> {
+    on_own_clock(schedule, async |lab| story(lab, schedule).await)
+}
+
+/// A run is suspended at a request, as by a closed lid, for longer than its lease holds. Another
+/// one takes over and ends; then the first goes on.
+pub(crate) fn play_suspended(schedule: &Schedule) -> Result<Played, String> {
+    on_own_clock(schedule, async |lab| suspended(lab, schedule).await)
+}
+
+/// Two runs at once, of which the second begins `later`, and tries again while it is locked out.
+pub(crate) fn play_two(schedule: &Schedule, later: Duration) -> Result<Played, String> {
+    on_own_clock(schedule, async |lab| two(lab, schedule, later).await)
+}
+
+fn on_own_clock(
+    schedule: &Schedule,
+    story: impl AsyncFnOnce(&Lab) -> Result<Played, String>,
+) -> Result<Played, String> {
     let runtime = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .start_paused(true)
@@ -41,7 +64,7 @@ pub(crate) fn play(schedule: &Schedule) -> Result<Played, String> {
         .expect("a runtime");
     runtime.block_on(async {
         let lab = Lab::start(schedule.operation, schedule.weather).await;
-        let played = tokio::time::timeout(LONGEST, story(&lab, schedule)).await;
+        let played = tokio::time::timeout(LONGEST, story(&lab)).await;
         let played = played.unwrap_or_else(|_| Err("a run did not end".to_owned()));
         played.map_err(|problem| {
             let requests: Vec<String> = lab
@@ -105,6 +128,75 @@ async fn story(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
             "tags of host keys were left: {pins:?}, after {first:?}"
         ));
     }
+    Ok(Played { all_struck })
+}
+
+async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
+    for strike in &schedule.strikes {
+        lab.control().add_fault(strike.fault());
+    }
+    let process = lab.process();
+    let mut first = Box::pin(operate(&process, schedule.operation));
+    tokio::select! {
+        _ = &mut first => return Ok(Played { all_struck: false }),
+        () = struck(lab, is_kill) => {}
+    }
+    lab.control().clear_faults();
+    // Nobody polls the first run meanwhile.
+    tokio::time::advance(SUSPENDED).await;
+    lab.bury().await;
+    let second = run(lab, schedule.operation, schedule.weather).await;
+    if !matches!(second, End::Done(_)) {
+        return Err(format!("the second run ended as {second:?}"));
+    }
+    let first = first.await;
+    judge(lab, schedule.operation, &second)
+        .map_err(|problem| format!("{problem}, after the first went on to {first:?}"))?;
+    lab.check_foreign().await?;
+    if lab.has_lease().await {
+        return Err("a lease was left".to_owned());
+    }
+    Ok(Played { all_struck: true })
+}
+
+async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, String> {
+    for strike in &schedule.strikes {
+        lab.control().add_fault(strike.fault());
+    }
+    let second = async {
+        let mut tries = tokio::time::interval_at(Instant::now() + later, later);
+        for _ in 0..1000 {
+            tries.tick().await;
+            let process = lab.process();
+            match operate(&process, schedule.operation).await {
+                Err(error) if error.kind() == ErrorKind::Locked => {}
+                other => return format!("{other:?}"),
+            }
+        }
+        "locked out".to_owned()
+    };
+    let both = async {
+        let first = run(lab, schedule.operation, schedule.weather);
+        tokio::join!(first, second)
+    };
+    // A power cut hits both.
+    let ends = tokio::select! {
+        ends = both => format!("{ends:?}"),
+        () = struck(lab, is_kill) => "both were killed".to_owned(),
+    };
+    let all_struck = lab.control().faults().is_empty();
+    lab.control().clear_faults();
+    let names: Vec<String> = lab.own().into_iter().map(|droplet| droplet.name).collect();
+    if names.windows(2).any(|pair| pair[0] == pair[1]) {
+        return Err(format!("hosts twice: {names:?}, after {ends}"));
+    }
+    lab.bury().await;
+    let last = run(lab, schedule.operation, schedule.weather).await;
+    if !matches!(last, End::Done(_)) {
+        return Err(format!("the last run ended as {last:?}, after {ends}"));
+    }
+    judge(lab, schedule.operation, &last).map_err(|problem| format!("{problem}, after {ends}"))?;
+    lab.check_foreign().await?;
     Ok(Played { all_struck })
 }
 

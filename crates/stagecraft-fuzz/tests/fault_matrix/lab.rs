@@ -64,6 +64,7 @@ pub(crate) fn declared() -> Vec<String> {
 
 pub(crate) struct Lab {
     sandbox: Sandbox,
+    variables: Arc<BTreeMap<String, String>>,
     run: Run,
     foreign: Vec<DropletView>,
     foreign_marker: String,
@@ -92,9 +93,11 @@ impl Lab {
             ("DO_TOKEN".to_owned(), sandbox.token().to_owned()),
             ("DIGITALOCEAN_API_URL".to_owned(), sandbox.url()),
         ]);
-        let run = Run::new(Arc::new(NoEvents), Arc::new(variables));
+        let variables = Arc::new(variables);
+        let run = Run::new(Arc::new(NoEvents), Arc::clone(&variables) as _);
         let mut lab = Self {
             sandbox,
+            variables,
             run,
             foreign: Vec::new(),
             foreign_marker: String::new(),
@@ -234,7 +237,8 @@ impl Lab {
     pub(crate) fn process(&self) -> Process {
         Process {
             engine: Engine::new(Arc::new(self.provider())),
-            run: self.run.child(),
+            // Not a child of the lab's: runs of one kin count as one holder of a lease.
+            run: Run::new(Arc::new(NoEvents), Arc::clone(&self.variables) as _),
         }
     }
 

@@ -203,3 +203,56 @@ fn two_runs_at_once_make_no_host_twice_whatever_goes_wrong() {
     });
     result.unwrap();
 }
+
+/// Which request of an up is its first create.
+fn first_create(weather: Weather) -> u32 {
+    let played = play(&Schedule {
+        operation: Operation::Up,
+        weather,
+        strikes: Vec::new(),
+    });
+    played.unwrap().first_create.unwrap()
+}
+
+/// The one fault that makes doubles: 429 says that a request was not let in. The run does not
+/// call that a success, and the next one writes nothing.
+#[test]
+fn executed_create_that_is_answered_429_is_told_and_stops_the_next_run() {
+    let schedule = Schedule {
+        operation: Operation::Up,
+        weather: Weather::usual(),
+        strikes: vec![Strike {
+            mishap: Mishap::Status(429, None),
+            at: first_create(Weather::usual()),
+            is_after: true,
+        }],
+    };
+    let problem = play(&schedule).unwrap_err();
+    for told in [
+        "another run created it",
+        "more than one host has the same name",
+    ] {
+        assert!(problem.contains(told), "{problem}");
+    }
+}
+
+#[test]
+fn killed_create_whose_tags_lag_is_not_repeated() {
+    for list_lag_ms in [500, 2000] {
+        let weather = Weather {
+            list_lag_ms,
+            tag_lag_ms: 1000,
+            ..Weather::usual()
+        };
+        let schedule = Schedule {
+            operation: Operation::Up,
+            weather,
+            strikes: vec![Strike {
+                mishap: Mishap::Kill,
+                at: first_create(weather),
+                is_after: true,
+            }],
+        };
+        play(&schedule).unwrap();
+    }
+}

@@ -6,7 +6,7 @@ use stagecraft_core::{
     Confirmation, ErrorKind, InfraPlan, PlanMode, PlanRequest, Result as RunResult, Run,
 };
 use stagecraft_engine::{Outcome, UpOptions};
-use stagecraft_sandbox::Fault;
+use stagecraft_sandbox::{Fault, RecordedRequest};
 use tokio::time::Instant;
 
 use crate::lab::{Lab, Process, declared, environment};
@@ -16,6 +16,8 @@ use crate::schedule::{Operation, Schedule, Trouble, Weather, is_interrupt, is_ki
 const GLANCE: Duration = Duration::from_millis(20);
 /// Longer than any run takes, by the story's own clock.
 const LONGEST: Duration = Duration::from_hours(3);
+/// How often somebody who is locked out tries again.
+const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// Longer than a lease holds without a beat.
 const SUSPENDED: Duration = Duration::from_secs(100);
 
@@ -35,6 +37,17 @@ enum End {
 pub(crate) struct Played {
     /// Whether every strike hit a request.
     pub(crate) all_struck: bool,
+    /// Which request of the first run was its first create, counted from 0.
+    pub(crate) first_create: Option<u32>,
+}
+
+impl Played {
+    fn new(all_struck: bool) -> Self {
+        Self {
+            all_struck,
+            first_create: None,
+        }
+    }
 }
 
 /// Plays a schedule on a clock of its own, and tells what is wrong with how it ended.
@@ -89,6 +102,10 @@ async fn story(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
     }
     let first = run(lab, schedule.operation, schedule.weather).await;
     let all_struck = lab.control().faults().is_empty();
+    let requests = lab.control().requests();
+    let is_create = |one: &RecordedRequest| one.kind == "POST /v2/droplets";
+    let first_create = requests.iter().position(is_create);
+    let first_create = first_create.and_then(|at| u32::try_from(at).ok());
     lab.control().clear_faults();
     if schedule.operation == Operation::Plan {
         check_only_reads(lab)?;
@@ -128,7 +145,10 @@ async fn story(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
             "tags of host keys were left: {pins:?}, after {first:?}"
         ));
     }
-    Ok(Played { all_struck })
+    Ok(Played {
+        all_struck,
+        first_create,
+    })
 }
 
 async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
@@ -138,7 +158,7 @@ async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
     let process = lab.process();
     let mut first = Box::pin(operate(&process, schedule.operation));
     tokio::select! {
-        _ = &mut first => return Ok(Played { all_struck: false }),
+        _ = &mut first => return Ok(Played::new(false)),
         () = struck(lab, is_kill) => {}
     }
     lab.control().clear_faults();
@@ -156,7 +176,7 @@ async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
     if lab.has_lease().await {
         return Err("a lease was left".to_owned());
     }
-    Ok(Played { all_struck: true })
+    Ok(Played::new(true))
 }
 
 async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, String> {
@@ -164,7 +184,7 @@ async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, 
         lab.control().add_fault(strike.fault());
     }
     let second = async {
-        let mut tries = tokio::time::interval_at(Instant::now() + later, later);
+        let mut tries = tokio::time::interval_at(Instant::now() + later, TRY_AGAIN);
         for _ in 0..1000 {
             tries.tick().await;
             let process = lab.process();
@@ -197,7 +217,7 @@ async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, 
     }
     judge(lab, schedule.operation, &last).map_err(|problem| format!("{problem}, after {ends}"))?;
     lab.check_foreign().await?;
-    Ok(Played { all_struck })
+    Ok(Played::new(all_struck))
 }
 
 /// A run that comes to its end by itself leaves no tag behind. One that is stopped may.

@@ -154,15 +154,14 @@ fn count(requests: &[Request]) -> BTreeMap<String, usize> {
 }
 
 fn proof(requests: &[Request]) -> Option<Duration> {
-    let last = |kind: &str| {
+    let latest = |kind: &str| {
         let found = requests.iter().rfind(|request| request.kind == kind);
         found.map(|request| request.at_ms)
     };
-    let (delete, list) = (last("DELETE /v2/droplets/{id}")?, last("GET /v2/droplets")?);
-    let latency = super::LATENCY_MS;
-    Some(Duration::from_millis(
-        (list + latency).saturating_sub(delete),
-    ))
+    let deleted = latest("DELETE /v2/droplets/{id}")?;
+    let listed = latest("GET /v2/droplets")?;
+    let answered = listed + super::LATENCY_MS;
+    Some(Duration::from_millis(answered.saturating_sub(deleted)))
 }
 
 #[cfg(test)]

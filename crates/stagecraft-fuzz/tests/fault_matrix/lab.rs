@@ -52,6 +52,11 @@ fn configuration() -> DigitalOceanConfig {
     config
 }
 
+fn provider() -> DigitalOcean {
+    let project = "shop".parse().expect("a name");
+    DigitalOcean::new(configuration(), Some(project)).expect("a sound configuration")
+}
+
 /// The names that the configuration declares, as the cloud knows them, sorted.
 pub(crate) fn declared() -> Vec<String> {
     let mut names: Vec<String> = GROUPS
@@ -187,10 +192,10 @@ impl Lab {
 
     /// Another environment's run is under way.
     async fn take_foreign_lease(&self) -> String {
-        let provider = self.provider();
+        let cloud = provider();
         let holder = stagecraft_core::Holder::new("0123456789abcdef", "elsewhere", 7, "up");
         let prod = "prod".parse().expect("a name");
-        let take = provider
+        let take = cloud
             .take(&self.run, &prod, &holder)
             .await
             .expect("a lease");
@@ -228,15 +233,10 @@ impl Lab {
         self.sandbox.control()
     }
 
-    fn provider(&self) -> DigitalOcean {
-        let project = "shop".parse().expect("a name");
-        DigitalOcean::new(configuration(), Some(project)).expect("a sound configuration")
-    }
-
     /// What a fresh start of the program would have.
     pub(crate) fn process(&self) -> Process {
         Process {
-            engine: Engine::new(Arc::new(self.provider())),
+            engine: Engine::new(Arc::new(provider())),
             // Not a child of the lab's: runs of one kin count as one holder of a lease.
             run: Run::new(Arc::new(NoEvents), Arc::clone(&self.variables) as _),
         }
@@ -247,11 +247,11 @@ impl Lab {
         if !self.has_lease().await {
             return;
         }
-        let provider = self.provider();
-        let found = provider.read(&self.run, &environment()).await;
+        let cloud = provider();
+        let found = cloud.read(&self.run, &environment()).await;
         let mut marker = found.expect("an answer").expect("a marker");
         marker.holder.as_mut().expect("a holder").pid = ENDED;
-        let beat = provider.beat(&self.run, &environment(), &marker).await;
+        let beat = cloud.beat(&self.run, &environment(), &marker).await;
         beat.expect("the marker is there");
     }
 
@@ -277,7 +277,7 @@ impl Lab {
         if let Some(id) = crowd.get(round * 7 % crowd.len().max(1)) {
             let gone = self.control().break_droplet(*id, Breakage::Vanish);
             gone.expect("it is there");
-            if round % 2 == 0 {
+            if round.is_multiple_of(2) {
                 self.create(&format!("crowd-new-{round}"), &[]);
             }
         }

@@ -58,7 +58,7 @@ fn sweep(
                 return;
             };
             for at in 0..MOST_REQUESTS {
-                if mishap != Mishap::Kill && (number + at as usize) % share != 0 {
+                if mishap != Mishap::Kill && !(number + at as usize).is_multiple_of(share) {
                     continue;
                 }
                 let strike = Strike {
@@ -211,7 +211,8 @@ fn first_create(weather: Weather) -> u32 {
         weather,
         strikes: Vec::new(),
     });
-    played.unwrap().first_create.unwrap()
+    let first = played.expect("a calm run").first_create;
+    first.expect("a create")
 }
 
 /// The one fault that makes doubles: 429 says that a request was not let in. The run does not

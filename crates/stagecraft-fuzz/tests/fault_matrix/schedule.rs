@@ -119,6 +119,10 @@ pub(crate) fn is_interrupt(fault: &Fault) -> bool {
 
 /// How the cloud behaves during the whole schedule, and what ends before the second run.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a quirk of its own, and any of them may be on"
+)]
 pub(crate) struct Weather {
     pub(crate) latency_ms: u16,
     pub(crate) list_lag_ms: u16,

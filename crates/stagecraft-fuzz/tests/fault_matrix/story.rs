@@ -23,6 +23,7 @@ const SUSPENDED: Duration = Duration::from_secs(100);
 
 /// How a run ended.
 #[derive(Debug)]
+#[expect(dead_code, reason = "the text is for whoever reads a failure")]
 enum End {
     /// It said that everything was done. The plan that it made, if it was to make one.
     Done(Option<Box<InfraPlan>>),
@@ -238,7 +239,7 @@ async fn run(lab: &Lab, operation: Operation, weather: Weather) -> End {
         () = async {
             struck(lab, is_interrupt).await;
             token.cancel();
-            std::future::pending().await
+            std::future::pending::<()>().await;
         } => unreachable!("it goes on until the run ends"),
         () = stir(lab, weather) => unreachable!("it goes on until the run ends"),
     }
@@ -266,7 +267,7 @@ async fn stir(lab: &Lab, weather: Weather) {
             lab.stir(round);
         }
     }
-    std::future::pending().await
+    std::future::pending::<()>().await;
 }
 
 /// What the program does for `infra plan`, `infra up` and `infra down`.

@@ -37,13 +37,7 @@ pub(crate) async fn observe(
     ssh_key_name: &str,
 ) -> Result<(CloudFacts, Beside)> {
     let environment = &request.environment;
-    let account = async {
-        let envelope: AccountEnvelope = client
-            .get(run, "/v2/account", &[])
-            .await
-            .map_err(|error| error.into_error("read_account"))?;
-        Ok(envelope.account)
-    };
+    let account = read_account(client, run);
     let sizes = list_sizes(client, run);
     let key = async {
         match request.mode {
@@ -135,6 +129,19 @@ pub(crate) async fn list_regions(client: &Client, run: &Run) -> Result<BTreeMap<
     Ok(regions
         .map(|region| (region.slug, region.available))
         .collect())
+}
+
+async fn read_account(client: &Client, run: &Run) -> Result<wire::Account> {
+    let envelope: AccountEnvelope = client
+        .get(run, "/v2/account", &[])
+        .await
+        .map_err(|error| error.into_error("read_account"))?;
+    Ok(envelope.account)
+}
+
+/// The account to which the token belongs.
+pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
+    Ok(account_of(read_account(client, run).await?))
 }
 
 /// The environment's tag as the account spells it, if the account has it.

@@ -5,8 +5,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind,
-    Finding, Host, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode, PlanRequest,
+    Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
+    ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode, PlanRequest,
     ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
@@ -227,6 +227,10 @@ impl CloudProvider for DigitalOcean {
         hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));
         Ok(hosts)
+    }
+
+    async fn account(&self, run: &Run, _: &EnvironmentName) -> Result<Account> {
+        facts::account(&self.client(run).await?, run).await
     }
 
     fn lease(&self) -> Option<&dyn LeaseProvider> {

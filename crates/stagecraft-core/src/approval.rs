@@ -49,6 +49,27 @@ impl Confirmation {
     }
 }
 
+impl InfraPlan {
+    /// Refuses a plan that would delete protected hosts.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if there are any.
+    pub fn check_protection(&self) -> Result<()> {
+        if self.protected.is_empty() {
+            return Ok(());
+        }
+        let names = self.protected.iter().map(|host| host.name.as_str());
+        let names: Vec<&str> = names.collect();
+        let message = format!("hosts are protected: {}", names.join(", "));
+        Err(Error::new(ErrorKind::Guard, message).with_hint(format!(
+            "nothing was deleted; to take the protection away: stagecraft infra unprotect {} --env {}",
+            names.join(" "),
+            self.environment
+        )))
+    }
+}
+
 impl ApprovedPlan {
     /// Approves a plan that creates, for the account and endpoint that it was made for.
     ///
@@ -85,18 +106,7 @@ impl ApprovedPlan {
         if !plan.mode.deletes() || !only_deletes.is_empty() {
             return Err(Error::new(ErrorKind::Guard, "this plan does not delete"));
         }
-        if !plan.protected.is_empty() {
-            let names: Vec<&str> = plan
-                .protected
-                .iter()
-                .map(|host| host.name.as_str())
-                .collect();
-            return Err(Error::new(
-                ErrorKind::Guard,
-                format!("hosts are protected: {}", names.join(", ")),
-            )
-            .with_hint("nothing was deleted; name other hosts, or take the protection away"));
-        }
+        plan.check_protection()?;
         if let Some(host) = plan
             .delete
             .iter()

@@ -9,7 +9,7 @@ use crate::host::{Host, HostSpec};
 use crate::lease::LeaseProvider;
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
-use crate::plan::{CloudFacts, HostRef, InfraPlan, PlanRequest};
+use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, PlanMode, PlanRequest};
 use crate::run::Run;
 
 /// Makes and removes hosts in one cloud.
@@ -73,6 +73,18 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     ///
     /// The provider's own, by kind.
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>>;
+
+    /// Reads which account it works in. Changes nothing.
+    ///
+    /// By default it observes the environment, which takes more calls than it must.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind.
+    async fn account(&self, run: &Run, environment: &EnvironmentName) -> Result<Account> {
+        let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
+        Ok(self.observe(run, &request).await?.account)
+    }
 
     /// The ability to keep two runs apart, if the cloud has one.
     ///

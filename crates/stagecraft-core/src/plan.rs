@@ -96,6 +96,17 @@ pub struct Account {
     pub team: Option<String>,
 }
 
+impl Account {
+    /// Whether it is meant by a name: its id, its e-mail address or its team's name. Case does
+    /// not matter.
+    pub fn is_named(&self, name: &str) -> bool {
+        [Some(&self.id), Some(&self.name), self.team.as_ref()]
+            .into_iter()
+            .flatten()
+            .any(|own| own.eq_ignore_ascii_case(name))
+    }
+}
+
 /// The operator's key, which the cloud puts on new hosts.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct OperatorKey {

@@ -5,14 +5,16 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use schemars::JsonSchema;
-use serde::Deserialize;
-use serde::de::{DeserializeOwned, IgnoredAny};
-use serde_json::Value;
+use serde::de::{DeserializeOwned, Error as _, IgnoredAny};
+use serde::{Deserialize, Deserializer};
+use serde_json::{Number, Value};
 
 use super::block::ConfigBlock;
 use super::document::Document;
 use super::error::{ConfigError, ConfigErrors, nearest, unsupported};
 use super::map::UniqueMap;
+use crate::limits::Limits;
+use crate::money::MicroUsd;
 use crate::name::ProjectName;
 
 /// A loaded `stagecraft.yml`.
@@ -34,9 +36,10 @@ pub(super) struct Envelope {
     #[serde(default, alias = "envFile")]
     env_file: Option<PathBuf>,
     project: Option<ProjectSection>,
-    cloud: Option<ProviderSection>,
+    cloud: Option<CloudSection>,
     network: Option<ProviderSection>,
     infra: Option<InfraSection>,
+    limits: Option<LimitsSection>,
     #[serde(default, deserialize_with = "unsupported")]
     backend: Option<()>,
     #[serde(default, deserialize_with = "unsupported")]
@@ -69,6 +72,41 @@ pub(super) struct ProjectSection {
     name: ProjectName,
     #[serde(default, deserialize_with = "unsupported")]
     registry: Option<()>,
+}
+
+#[derive(Debug, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    expecting = "a mapping with the keys `provider` and `providers`"
+)]
+pub(super) struct CloudSection {
+    /// The id of the provider.
+    provider: String,
+    /// The only account to work in: its id, its e-mail address or the name of its team. Whatever
+    /// plans or writes in another one is refused.
+    #[serde(default, alias = "expectAccount")]
+    expect_account: Option<String>,
+    /// Each provider's own configuration.
+    #[serde(default)]
+    #[schemars(with = "BTreeMap<String, serde_json::Value>")]
+    providers: UniqueMap<String, IgnoredAny>,
+}
+
+#[derive(Debug, Default, Deserialize, JsonSchema)]
+#[serde(
+    deny_unknown_fields,
+    default,
+    expecting = "a mapping with the keys `max_hosts` and `max_monthly`"
+)]
+pub(super) struct LimitsSection {
+    /// The most hosts that an environment may have. What would make more is refused.
+    #[serde(alias = "maxHosts")]
+    max_hosts: Option<u64>,
+    /// The most that an environment may cost a month, in US dollars. What would make it cost
+    /// more is refused.
+    #[serde(alias = "maxMonthly", deserialize_with = "dollars")]
+    #[schemars(with = "Option<f64>")]
+    max_monthly: Option<Number>,
 }
 
 #[derive(Debug, Deserialize, JsonSchema)]
@@ -123,6 +161,7 @@ impl Project {
             cloud: section(&document, "cloud"),
             network: section(&document, "network"),
             infra: section(&document, "infra"),
+            limits: section(&document, "limits"),
             ..Envelope::default()
         };
         Self {
@@ -144,33 +183,33 @@ impl Project {
     /// The keys of the envelope that are set.
     pub(super) fn envelope_values(&self) -> Vec<(Vec<String>, Value)> {
         let envelope = &self.envelope;
-        let values = [
+        let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
+        let limits = envelope.limits.as_ref();
+        let max_hosts = limits.and_then(|limits| limits.max_hosts);
+        let max_monthly = limits.and_then(|limits| limits.max_monthly.clone());
+        let env_file = envelope.env_file.as_ref();
+        let env_file = env_file.map(|path| path.display().to_string());
+        let values: [(&[&str], Value); 7] = [
+            (&["env_file"], text(env_file.as_deref())),
             (
-                vec!["env_file"],
-                envelope
-                    .env_file
-                    .as_ref()
-                    .map(|path| path.display().to_string()),
+                &["project", "name"],
+                text(self.name().map(|own| own.as_str())),
+            ),
+            (&["cloud", "provider"], text(self.cloud().ok())),
+            (&["cloud", "expect_account"], text(self.expect_account())),
+            (&["network", "provider"], text(self.network())),
+            (
+                &["limits", "max_hosts"],
+                max_hosts.map_or(Value::Null, Value::from),
             ),
             (
-                vec!["project", "name"],
-                self.name().map(ToString::to_string),
-            ),
-            (
-                vec!["cloud", "provider"],
-                self.cloud().ok().map(str::to_owned),
-            ),
-            (
-                vec!["network", "provider"],
-                self.network().map(str::to_owned),
+                &["limits", "max_monthly"],
+                max_monthly.map_or(Value::Null, Value::from),
             ),
         ];
         values
             .into_iter()
-            .map(|(path, value)| {
-                let path = path.into_iter().map(str::to_owned).collect();
-                (path, value.map_or(Value::Null, Value::from))
-            })
+            .map(|(path, value)| (path.iter().map(|key| (*key).to_owned()).collect(), value))
             .collect()
     }
 
@@ -190,6 +229,23 @@ impl Project {
             .as_ref()
             .map(|cloud| cloud.provider.as_str())
             .ok_or_else(|| self.document.error(&[], "missing key `cloud`"))
+    }
+
+    /// The only account to work in, if one is named: its id, its e-mail address or its team.
+    pub fn expect_account(&self) -> Option<&str> {
+        self.envelope.cloud.as_ref()?.expect_account.as_deref()
+    }
+
+    /// What an environment may have at most.
+    pub fn limits(&self) -> Limits {
+        let Some(limits) = &self.envelope.limits else {
+            return Limits::default();
+        };
+        let dollars = limits.max_monthly.as_ref().and_then(Number::as_f64);
+        Limits {
+            max_hosts: limits.max_hosts,
+            max_monthly: dollars.map(MicroUsd::from_dollars),
+        }
     }
 
     /// The configuration of a cloud provider.
@@ -243,15 +299,21 @@ impl Project {
                 });
             }
         };
+        let cloud = self.envelope.cloud.as_ref();
+        let cloud = cloud.map(|cloud| (&cloud.provider, &cloud.providers));
+        let network = self.envelope.network.as_ref();
+        let network = network.map(|network| (&network.provider, &network.providers));
         let sections = [
-            ("cloud", &self.envelope.cloud, known.clouds),
-            ("network", &self.envelope.network, known.networks),
+            ("cloud", cloud, known.clouds),
+            ("network", network, known.networks),
         ];
         for (section, content, known) in sections {
-            let Some(content) = content else { continue };
+            let Some((provider, providers)) = content else {
+                continue;
+            };
             let what = format!("{section} provider");
-            check(&[section, "provider"], &content.provider, known, &what);
-            for id in content.providers.keys() {
+            check(&[section, "provider"], provider, known, &what);
+            for id in providers.keys() {
                 check(&[section, "providers", id], id, known, &what);
             }
         }
@@ -268,6 +330,21 @@ impl Project {
 
     fn block(&self, path: &[&str]) -> ConfigBlock {
         ConfigBlock::new(Arc::clone(&self.document), path.iter().copied())
+    }
+}
+
+/// A price of the user's own, in dollars.
+fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Number>, D::Error> {
+    let amount = Option::<Number>::deserialize(deserializer)?;
+    let is_price = |amount: &Number| {
+        let dollars = amount.as_f64();
+        dollars.is_some_and(|dollars| (0.0..1e9).contains(&dollars))
+    };
+    match &amount {
+        Some(number) if !is_price(number) => Err(D::Error::custom(
+            "must be an amount in dollars, from 0 to a thousand million",
+        )),
+        _ => Ok(amount),
     }
 }
 
@@ -319,6 +396,28 @@ mod tests {
         );
         assert_eq!(error.location.map(|at| at.line), Some(2));
         assert_eq!(project("").unwrap_err().message, "the file is empty");
+    }
+
+    #[test]
+    fn limits_and_the_expected_account_are_read_and_absurd_prices_have_a_place() {
+        let text = "cloud: { provider: x, expect_account: ops@example.com }\nlimits:\n";
+        let limited = |rest: &str| project(&format!("{text}  {rest}\n"));
+        let read = limited("{ max_hosts: 3, max_monthly: 99.5 }").unwrap();
+        assert_eq!(read.expect_account(), Some("ops@example.com"));
+        let expected = Limits {
+            max_hosts: Some(3),
+            max_monthly: Some(MicroUsd(99_500_000)),
+        };
+        assert_eq!(read.limits(), expected);
+        assert_eq!(limited("{}").unwrap().limits(), Limits::default());
+        for wrong in [
+            "{ max_monthly: -1 }",
+            "{ max_monthly: .nan }",
+            "{ max_hosts: -1 }",
+        ] {
+            let error = limited(wrong).unwrap_err();
+            assert_eq!(error.location.map(|at| at.line), Some(3), "{error}");
+        }
     }
 
     #[test]

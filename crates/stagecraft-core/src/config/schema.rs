@@ -30,9 +30,9 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
     let steps = parts(Kind::Step, bootstrap);
 
     let infra = defs.remove("InfraSection").unwrap_or_default();
-    let section = defs.remove("ProviderSection").unwrap_or_default();
-    for (key, providers) in [("cloud", clouds), ("network", networks)] {
-        let mut own = section.clone();
+    let cloud = defs.remove("CloudSection").unwrap_or_default();
+    let network = defs.remove("ProviderSection").unwrap_or_default();
+    for (key, mut own, providers) in [("cloud", cloud, clouds), ("network", network, networks)] {
         own["properties"]["providers"] = providers;
         let kind = if key == "cloud" {
             Kind::Cloud

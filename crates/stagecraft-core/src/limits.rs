@@ -1,0 +1,263 @@
+//! What an environment may have at most, by the user's own word. Pure.
+
+use std::collections::BTreeSet;
+
+use crate::cloud::Finding;
+use crate::money::MicroUsd;
+use crate::plan::{HostRef, InfraPlan};
+
+/// What one environment may have at most.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
+pub struct Limits {
+    /// The most hosts.
+    pub max_hosts: Option<u64>,
+    /// The most that it may cost a month.
+    pub max_monthly: Option<MicroUsd>,
+}
+
+impl Limits {
+    /// What a plan would exceed.
+    ///
+    /// `whole` is the plan for the same facts and the whole environment: a plan for some of the
+    /// hosts does not tell how many others there are. Only what the plan makes more counts, so
+    /// an environment that is over a limit can still shrink.
+    pub fn check(&self, whole: &InfraPlan, plan: &InfraPlan) -> Vec<Finding> {
+        let hosts = self.check_hosts(whole, plan);
+        let price = self.check_price(whole, plan);
+        hosts.into_iter().chain(price).collect()
+    }
+
+    fn check_hosts(&self, whole: &InfraPlan, plan: &InfraPlan) -> Option<Finding> {
+        let limit = self.max_hosts?;
+        let now = whole.hosts_now();
+        let after = (now + plan.create.len()).saturating_sub(plan.delete.len());
+        let is_over = after > now && after as u64 > limit;
+        is_over.then(|| {
+            finding(
+                format!(
+                    "limits.max_hosts is {limit}; {} would have {after} hosts, and has {now} now",
+                    plan.environment
+                ),
+                "raise limits.max_hosts, or take hosts away first",
+            )
+        })
+    }
+
+    fn check_price(&self, whole: &InfraPlan, plan: &InfraPlan) -> Option<Finding> {
+        let limit = self.max_monthly?;
+        let created = plan.create.iter();
+        let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
+        let resized = plan.resize.iter().flat_map(|entry| {
+            let from = (entry.host.size.as_str(), entry.host.monthly);
+            [from, (entry.to.as_str(), entry.to_monthly)]
+        });
+        let mut unknown = unknown(created.chain(resized));
+        let delta = plan.cost.monthly_after - plan.cost.monthly_before;
+        if delta > MicroUsd(0) {
+            let all = whole.existing();
+            unknown.extend(self::unknown(
+                all.map(|host| (host.size.as_str(), host.monthly)),
+            ));
+        }
+        if !unknown.is_empty() {
+            let names: Vec<String> = unknown.iter().map(|size| format!("`{size}`")).collect();
+            return Some(finding(
+                format!(
+                    "limits.max_monthly is {limit}, and the cloud tells no price of size {}",
+                    names.join(", ")
+                ),
+                "take other sizes, or take limits.max_monthly away",
+            ));
+        }
+        let now = whole.cost.monthly_before;
+        let after: MicroUsd = [now, delta].into_iter().sum();
+        let is_over = delta > MicroUsd(0) && after > limit;
+        is_over.then(|| {
+            finding(
+                format!(
+                    "limits.max_monthly is {limit}; {} would cost {after} a month, and costs {now} now",
+                    plan.environment
+                ),
+                "raise limits.max_monthly, or take hosts away first",
+            )
+        })
+    }
+}
+
+impl InfraPlan {
+    /// How many hosts of ours there are before the plan is carried out.
+    pub fn hosts_now(&self) -> usize {
+        self.existing().count()
+    }
+
+    /// The hosts of ours that exist, each once.
+    pub fn existing(&self) -> impl Iterator<Item = &HostRef> {
+        let lists = [
+            &self.delete,
+            &self.protected,
+            &self.undeclared,
+            &self.unchanged,
+            &self.duplicates,
+        ];
+        let differing = self.differ.iter().map(|entry| &entry.host);
+        let resized = self.resize.iter().map(|entry| &entry.host);
+        lists.into_iter().flatten().chain(differing).chain(resized)
+    }
+}
+
+/// The sizes without a price.
+fn unknown<'a>(sizes: impl Iterator<Item = (&'a str, Option<MicroUsd>)>) -> BTreeSet<String> {
+    sizes
+        .filter(|(_, price)| price.is_none())
+        .map(|(size, _)| size.to_owned())
+        .collect()
+}
+
+fn finding(message: String, hint: &str) -> Finding {
+    Finding {
+        host: None,
+        message,
+        hint: Some(hint.to_owned()),
+        is_guard: true,
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::host::{HostOptions, HostSpec};
+    use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
+    use crate::plan::{Account, CloudFacts, CreateEntry, PlanMode, PlanRequest, ResizeEntry};
+
+    const TWO: Limits = Limits {
+        max_hosts: Some(2),
+        max_monthly: None,
+    };
+    const TEN_DOLLARS: Limits = Limits {
+        max_hosts: None,
+        max_monthly: Some(MicroUsd(10)),
+    };
+
+    fn host(name: &str, monthly: Option<i64>) -> HostRef {
+        HostRef {
+            name: name.into(),
+            id: HostId::new(name),
+            size: "small".into(),
+            region: "nyc1".into(),
+            monthly: monthly.map(MicroUsd),
+            hourly: None,
+            is_protected: false,
+            expires_at: None,
+        }
+    }
+
+    /// A plan for hosts of these prices that exist, and these to be created.
+    fn plan(existing: &[Option<i64>], created: &[Option<i64>]) -> InfraPlan {
+        let environment = EnvironmentName::new("staging").unwrap();
+        let facts = CloudFacts {
+            account: Account {
+                id: "a".into(),
+                name: "a".into(),
+                team: None,
+            },
+            endpoint: "https://x".into(),
+            host_limit: None,
+            operator_key: None,
+            hosts: Vec::new(),
+            sizes: std::collections::BTreeMap::new(),
+            time: None,
+        };
+        let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
+        let mut plan = InfraPlan::new("cloud", None, &facts, &request);
+        let numbered = existing.iter().enumerate();
+        plan.unchanged = numbered
+            .map(|(at, price)| host(&format!("old-{at}"), *price))
+            .collect();
+        let entry = |(at, price): (usize, &Option<i64>)| {
+            let name = HostName::new(format!("new-{at}")).unwrap();
+            CreateEntry {
+                node: NodeName::of(&environment, &name).unwrap(),
+                spec: HostSpec {
+                    name,
+                    role: RoleName::new("app").unwrap(),
+                    size: "large".into(),
+                    region: "nyc1".into(),
+                    image: "debian".into(),
+                    options: HostOptions::default(),
+                },
+                tags: Vec::new(),
+                ssh_key_fingerprint: None,
+                monthly: price.map(MicroUsd),
+                hourly: None,
+            }
+        };
+        plan.create = created.iter().enumerate().map(entry).collect();
+        let sum = |prices: &[Option<i64>]| prices.iter().flatten().sum::<i64>();
+        plan.cost.monthly_before = MicroUsd(sum(existing));
+        plan.cost.monthly_after = MicroUsd(sum(existing) + sum(created));
+        plan
+    }
+
+    fn told(limits: Limits, whole: &InfraPlan, plan: &InfraPlan) -> Vec<String> {
+        let findings = limits.check(whole, plan);
+        assert!(findings.iter().all(|finding| finding.is_guard));
+        findings
+            .into_iter()
+            .map(|finding| finding.message)
+            .collect()
+    }
+
+    #[test]
+    fn hosts_beyond_the_limit_are_told_also_when_only_some_were_selected() {
+        let whole = plan(&[Some(1); 2], &[Some(1); 2]);
+        let part = plan(&[], &[Some(1)]);
+        let expected = "limits.max_hosts is 2; staging would have 3 hosts, and has 2 now";
+        assert_eq!(told(TWO, &whole, &part), [expected]);
+        assert_eq!(told(TWO, &plan(&[Some(1)], &[]), &part), [""; 0]);
+    }
+
+    #[test]
+    fn environment_that_is_over_a_limit_may_shrink_and_stay() {
+        let mut smaller = plan(&[Some(5); 3], &[]);
+        let limits = Limits {
+            max_monthly: TEN_DOLLARS.max_monthly,
+            ..TWO
+        };
+        assert_eq!(told(limits, &smaller, &smaller), [""; 0]);
+        let resized = smaller.unchanged.remove(0);
+        smaller.resize.push(ResizeEntry {
+            host: resized,
+            to: "tiny".into(),
+            grow_disk: false,
+            to_monthly: Some(MicroUsd(1)),
+            to_hourly: None,
+        });
+        smaller.cost.monthly_after = MicroUsd(11);
+        assert_eq!(told(limits, &smaller, &smaller), [""; 0]);
+        // One goes and one comes, for the same price: as a replacement does.
+        let mut replaced = plan(&[Some(5); 3], &[Some(5)]);
+        replaced.delete.push(replaced.unchanged.remove(0));
+        replaced.cost.monthly_after = MicroUsd(15);
+        assert_eq!(told(limits, &smaller, &replaced), [""; 0]);
+    }
+
+    #[test]
+    fn price_beyond_the_limit_is_told() {
+        let exact = plan(&[Some(5)], &[Some(5)]);
+        assert_eq!(told(TEN_DOLLARS, &exact, &exact), [""; 0]);
+        let over = plan(&[Some(5)], &[Some(6)]);
+        let told = told(TEN_DOLLARS, &over, &over);
+        assert!(told[0].contains("staging would cost"), "{told:?}");
+    }
+
+    #[test]
+    fn unknown_price_is_refused_only_where_it_matters() {
+        let unknown = plan(&[Some(1)], &[None]);
+        let message = "limits.max_monthly is $0.00, and the cloud tells no price of size `large`";
+        assert_eq!(told(TEN_DOLLARS, &unknown, &unknown), [message]);
+        let old = plan(&[None], &[Some(1)]);
+        assert!(told(TEN_DOLLARS, &old, &old)[0].contains("`small`"));
+        let nothing = plan(&[None], &[]);
+        assert_eq!(told(TEN_DOLLARS, &nothing, &nothing), [""; 0]);
+    }
+}

@@ -37,9 +37,7 @@ pub use document::Document;
 pub use duration::ConfigDuration;
 #[cfg(feature = "yaml")]
 pub use effective::{EffectiveBlock, Origin, Setting, effective, to_yaml, tree};
-#[cfg(feature = "yaml")]
-pub use error::nearest;
-pub use error::{ConfigError, ConfigErrors, Location, unsupported};
+pub use error::{ConfigError, ConfigErrors, Location, nearest, unsupported};
 pub use map::UniqueMap;
 #[cfg(feature = "yaml")]
 pub use project::{KnownKeys, Project};

@@ -2,8 +2,8 @@
 
 use serde::Serialize;
 use stagecraft_core::{
-    ApplyReport, ApprovedPlan, Confirmation, Host, HostName, HostSink, InfraPlan, NodeName, Result,
-    Run, StepOutcome,
+    ApplyReport, ApprovedPlan, Confirmation, Error, ErrorKind, Host, HostName, HostSink, InfraPlan,
+    NodeName, PlanMode, Result, Run, StepOutcome,
 };
 
 use crate::engine::{Engine, Planned};
@@ -32,29 +32,53 @@ pub struct Forgotten {
     pub outcome: StepOutcome,
 }
 
-/// Deleting hands over no hosts.
+/// Neither deleting nor giving tags hands over hosts.
 #[derive(Debug)]
-struct NoHosts;
+pub(crate) struct NoHosts;
 
 impl HostSink for NoHosts {
     fn ready(&self, _: Host) {}
 }
 
+/// What `prune` may do.
+#[derive(Debug, Clone, Copy, Default)]
+pub struct PruneOptions {
+    /// Go on although more than half of the environment's hosts would be deleted.
+    pub more_than_half: bool,
+}
+
 impl Engine {
-    /// Deletes the hosts of a destroy plan, by the ids that it shows, and waits until they are
-    /// gone. Safe to repeat.
+    /// Deletes the hosts of a destroy, prune or reap plan, by the ids that it shows, and waits
+    /// until they are gone. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`](stagecraft_core::ErrorKind::Guard) if the confirmation is for
-    /// another environment, [`ErrorKind::Locked`](stagecraft_core::ErrorKind::Locked) if the
-    /// lease is gone. Nothing was written then.
+    /// [`ErrorKind::Guard`] if the confirmation is for another environment, hosts are
+    /// protected, or a prune plan is for more than half of the environment;
+    /// [`ErrorKind::Locked`] if the lease is gone. Nothing was written then.
     pub async fn down(
         &self,
         run: &Run,
         planned: Planned,
         confirmation: &Confirmation,
     ) -> Result<DownReport> {
+        let options = PruneOptions::default();
+        self.prune(run, planned, confirmation, options).await
+    }
+
+    /// As [`down`](Self::down), with options.
+    ///
+    /// # Errors
+    ///
+    /// As [`down`](Self::down).
+    pub async fn prune(
+        &self,
+        run: &Run,
+        planned: Planned,
+        confirmation: &Confirmation,
+        options: PruneOptions,
+    ) -> Result<DownReport> {
+        self.check_deletes(&planned, options)?;
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::destroy(plan, &facts.account, &facts.endpoint, confirmation)?;
         run.before_write().await?;
@@ -67,6 +91,33 @@ impl Engine {
             interrupted: run.cancellation().is_cancelled(),
             locked: run.lost().is_some(),
         })
+    }
+
+    /// Refuses a plan that [`prune`](Self::prune) would refuse whatever is confirmed. Pure.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if hosts are protected, or a prune plan is for more than half of
+    /// the environment.
+    pub fn check_deletes(&self, planned: &Planned, options: PruneOptions) -> Result<()> {
+        let plan = &planned.plan;
+        plan.check_protection()?;
+        if plan.mode != PlanMode::Prune || plan.delete.is_empty() || options.more_than_half {
+            return Ok(());
+        }
+        let all = self.whole(&planned.facts, plan)?.hosts_now();
+        let count = plan.delete.len();
+        if count * 2 <= all {
+            return Ok(());
+        }
+        Err(Error::new(
+            ErrorKind::Guard,
+            format!(
+                "{count} of the {all} hosts of {} would be deleted, which is more than half",
+                plan.environment
+            ),
+        )
+        .with_hint("look whether this is the right file; if it is, add --more-than-half"))
     }
 
     async fn forget(&self, run: &Run, plan: &InfraPlan, apply: &ApplyReport) -> Vec<Forgotten> {

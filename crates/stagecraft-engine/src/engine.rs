@@ -4,9 +4,11 @@ use std::sync::Arc;
 
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
-    CloudFacts, CloudProvider, Error, ErrorKind, Finding, InfraPlan, NetworkProvider, PlanMode,
-    PlanRequest, Result, Run,
+    Account, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind, Finding, HostRef,
+    InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
 };
+
+use crate::{adopt, selection};
 
 /// The providers of one project, ready to work.
 #[derive(Debug, Clone)]
@@ -14,17 +16,32 @@ pub struct Engine {
     pub(crate) cloud: Arc<dyn CloudProvider>,
     pub(crate) network: Option<Arc<dyn NetworkProvider>>,
     pub(crate) fleet: Option<Arc<Fleet>>,
+    limits: Limits,
+    expected_account: Option<String>,
 }
 
 /// A plan, with the facts that it rests on and what is known to be wrong with it.
 #[derive(Debug, Clone)]
 pub struct Planned {
+    /// What was asked for.
+    pub request: PlanRequest,
     /// The plan.
     pub plan: InfraPlan,
     /// The facts.
     pub facts: CloudFacts,
     /// What would make the plan fail.
     pub findings: Vec<Finding>,
+}
+
+impl Planned {
+    /// The host that may be reaped next, of those that the plan leaves.
+    pub fn next_end(&self) -> Option<&HostRef> {
+        let left = self.plan.existing().filter(|host| {
+            let goes = self.plan.delete.iter().any(|own| own.id == host.id);
+            !goes && !host.is_protected && host.expires_at.is_some()
+        });
+        left.min_by_key(|host| (host.expires_at, &host.name))
+    }
 }
 
 impl Engine {
@@ -34,6 +51,8 @@ impl Engine {
             cloud,
             network: None,
             fleet: None,
+            limits: Limits::default(),
+            expected_account: None,
         }
     }
 
@@ -51,27 +70,110 @@ impl Engine {
         self
     }
 
+    /// Refuses plans that make an environment exceed these limits.
+    #[must_use]
+    pub fn with_limits(mut self, limits: Limits) -> Self {
+        self.limits = limits;
+        self
+    }
+
+    /// Works in this account only: its id, its e-mail address or its team's name.
+    #[must_use]
+    pub fn with_expected_account(mut self, account: impl Into<String>) -> Self {
+        self.expected_account = Some(account.into());
+        self
+    }
+
     /// Reads, plans and checks. Changes nothing.
     ///
     /// # Errors
     ///
-    /// The provider's, by kind; [`ErrorKind::Config`] if the environment is not declared.
+    /// The provider's, by kind; [`ErrorKind::Config`] if the environment or a selected host or
+    /// role is not known, or the project has no name where the mode needs one;
+    /// [`ErrorKind::Guard`] in another account than the expected one.
     pub async fn plan(&self, run: &Run, request: &PlanRequest) -> Result<Planned> {
-        if request.mode != PlanMode::Destroy {
+        let may_have_left = matches!(
+            request.mode,
+            PlanMode::Destroy | PlanMode::Reap | PlanMode::Unprotect
+        );
+        if !may_have_left {
             self.cloud.declared(&request.environment)?;
         }
         let facts = self.cloud.observe(run, request).await?;
+        self.refuse_other_account(&facts.account)?;
         if facts.hosts.is_empty() {
             // It may have left the file, but then it has hosts; else it was mistyped.
             self.cloud.declared(&request.environment)?;
         }
         let plan = self.cloud.plan(&facts, request)?;
-        let findings = self.cloud.preflight(run, &facts, &plan).await?;
+        if request.mode == PlanMode::Prune && plan.project.is_none() {
+            return Err(Error::new(
+                ErrorKind::Config,
+                "prune needs a project with a name: without it a host that the file does not declare may be somebody else's",
+            )
+            .with_hint("give project.name in the file; hosts made without it are adopted by `stagecraft infra adopt`"));
+        }
+        let declared = self
+            .cloud
+            .declared(&request.environment)
+            .unwrap_or_default();
+        selection::check(&declared, &facts, &plan, request)?;
+        let mut findings = self.cloud.preflight(run, &facts, &plan).await?;
+        findings.extend(self.exceeded(&facts, &plan)?);
+        findings.extend(adopt::findings(&declared, &facts, &plan, request));
         Ok(Planned {
+            request: request.clone(),
             plan,
             facts,
             findings,
         })
+    }
+
+    /// Which limits a plan exceeds. Pure.
+    pub(crate) fn exceeded(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<Vec<Finding>> {
+        let grows = !plan.create.is_empty() || !plan.resize.is_empty();
+        if self.limits == Limits::default() || !grows {
+            return Ok(Vec::new());
+        }
+        Ok(self.limits.check(&self.whole(facts, plan)?, plan))
+    }
+
+    /// The plan for all hosts of a declared environment, whichever another plan is for. Pure.
+    pub(crate) fn whole(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<InfraPlan> {
+        let request = PlanRequest::new(plan.environment.clone(), PlanMode::Reconcile);
+        self.cloud.plan(facts, &request)
+    }
+
+    /// Refuses to work in another account than the expected one. Reads it from the cloud.
+    pub(crate) async fn check_account(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+    ) -> Result<()> {
+        if self.expected_account.is_none() {
+            return Ok(());
+        }
+        let account = self.cloud.account(run, environment).await?;
+        self.refuse_other_account(&account)
+    }
+
+    pub(crate) fn refuse_other_account(&self, account: &Account) -> Result<()> {
+        let expected = self.expected_account.as_ref();
+        let Some(expected) = expected.filter(|expected| !account.is_named(expected)) else {
+            return Ok(());
+        };
+        let team = account.team.as_ref();
+        let team = team
+            .map(|team| format!(", team {team}"))
+            .unwrap_or_default();
+        Err(Error::new(
+            ErrorKind::Guard,
+            format!(
+                "account {} (id {}{team}) is not the expected one, {expected}",
+                account.name, account.id
+            ),
+        )
+        .with_hint("take the token of the other account, or correct cloud.expect_account"))
     }
 
     /// Refuses to begin with what cannot end well: every reason at once, before any write.

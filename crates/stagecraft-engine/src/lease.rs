@@ -42,8 +42,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] if another run holds the lease: nothing was done. What `work`
-    /// fails with.
+    /// [`ErrorKind::Locked`] if another run holds the lease, [`ErrorKind::Guard`] in another
+    /// account than the expected one: nothing was done. What `work` fails with.
     pub async fn with_lease<T, E: From<Error>>(
         &self,
         run: &Run,
@@ -51,6 +51,8 @@ impl Engine {
         operation: &str,
         work: impl AsyncFnOnce(Run) -> Result<T, E>,
     ) -> Result<T, E> {
+        // The lease itself is a write.
+        self.check_account(run, environment).await?;
         let Some(provider) = self.cloud.lease() else {
             return work(run.clone()).await;
         };
@@ -74,12 +76,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// The provider's own, by kind; [`ErrorKind::Unsupported`] if it has no leases.
+    /// The provider's own, by kind; [`ErrorKind::Unsupported`] if it has no leases;
+    /// [`ErrorKind::Guard`] in another account than the expected one.
     pub async fn lease(
         &self,
         run: &Run,
         environment: &EnvironmentName,
     ) -> Result<Option<LeaseState>> {
+        self.check_account(run, environment).await?;
         let marker = self.leases()?.read(run, environment).await?;
         Ok(marker.map(|marker| LeaseState {
             gone: gone(&marker),

@@ -1,13 +1,19 @@
 #![doc = include_str!("../README.md")]
 
+mod adopt;
 mod down;
 mod engine;
 mod lease;
 mod outcome;
+mod replace;
+mod retag;
+mod selection;
 mod up;
 
-pub use down::{DownReport, Forgotten};
+pub use down::{DownReport, Forgotten, PruneOptions};
 pub use engine::{Engine, Planned};
 pub use lease::LeaseState;
 pub use outcome::Outcome;
+pub use replace::{ReplaceReport, Replacement};
+pub use retag::RetagReport;
 pub use up::{UpOptions, UpReport};

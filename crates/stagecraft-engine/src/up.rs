@@ -3,7 +3,10 @@
 use std::collections::BTreeSet;
 
 use infra_bootstrap::{Fleet, HostReport, Mode};
-use stagecraft_core::{ApplyReport, ApprovedPlan, Error, ErrorKind, InfraPlan, Result, Run, tags};
+use stagecraft_core::{
+    ApplyReport, ApprovedPlan, Error, ErrorKind, Finding, HostRef, InfraPlan, Remedy, ResizeMode,
+    Result, Run,
+};
 
 use crate::engine::{Engine, Planned};
 use crate::outcome::{Outcome, is_network};
@@ -18,6 +21,8 @@ pub struct UpOptions {
 /// What `up` did.
 #[derive(Debug)]
 pub struct UpReport {
+    /// The run's id. A destroy plan for the hosts that it made undoes it.
+    pub run: String,
     /// The plan that was carried out.
     pub plan: InfraPlan,
     /// What became of it in the cloud.
@@ -29,19 +34,20 @@ pub struct UpReport {
 }
 
 impl Engine {
-    /// Carries out a plan: creates what is missing, never deletes, and bootstraps each host as
-    /// soon as it is ready.
+    /// Carries out a plan: creates what is missing, resizes and tags what it says, never
+    /// deletes, and bootstraps each of its hosts as soon as it is ready.
     ///
     /// Safe to repeat and to kill at any point: the next run with a fresh plan goes on.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if hosts differ or have doubles, [`ErrorKind::Rejected`] with all
-    /// findings, [`ErrorKind::SecretMissing`], [`ErrorKind::Locked`] if the lease is gone. In
-    /// all of them nothing was written.
+    /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
+    /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`];
+    /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written.
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
         guard(&planned, options)?;
         self.check_secrets(run, &planned).await?;
+        let id = run.id()?.to_owned();
         run.before_write().await?;
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint)?;
@@ -62,6 +68,7 @@ impl Engine {
         };
         let (apply, hosts) = tokio::join!(apply, bootstrap);
         Ok(UpReport {
+            run: id,
             plan: approved.plan().clone(),
             apply,
             hosts,
@@ -78,11 +85,10 @@ impl Engine {
             return Vec::new();
         };
         let plan = &planned.plan;
-        let hosts = planned.facts.hosts.iter().filter(|host| {
-            host.is_ready()
-                && host.name.is_some()
-                && tags::is_owned(host, plan.project.as_ref(), &plan.environment)
-        });
+        // What `up` works on: neither hosts that were not selected nor undeclared ones.
+        let own: BTreeSet<_> = kept(plan).map(|host| &host.id).collect();
+        let hosts = planned.facts.hosts.iter();
+        let hosts = hosts.filter(|host| host.is_ready() && own.contains(&host.id));
         fleet
             .all(run, &plan.environment, Mode::DryRun, hosts.cloned())
             .await
@@ -113,11 +119,7 @@ impl UpReport {
             .iter()
             .map(|failure| failure.host.as_str())
             .collect();
-        let existing = self
-            .plan
-            .unchanged
-            .iter()
-            .chain(self.plan.differ.iter().map(|entry| &entry.host));
+        let existing = kept(&self.plan);
         let in_hand = if self.hosts.is_empty() {
             self.apply.created.len()
                 + existing
@@ -138,55 +140,17 @@ impl UpReport {
     }
 }
 
+/// The hosts of a plan that exist and are declared.
+fn kept(plan: &InfraPlan) -> impl Iterator<Item = &HostRef> {
+    let differing = plan.differ.iter().map(|entry| &entry.host);
+    let resized = plan.resize.iter().map(|entry| &entry.host);
+    plan.unchanged.iter().chain(differing).chain(resized)
+}
+
 fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     let plan = &planned.plan;
-    if let [finding] = planned.findings.as_slice() {
-        let message = format!("{} provider: {}", plan.provider, finding.message);
-        let error = Error::new(ErrorKind::Rejected, message);
-        return Err(match &finding.hint {
-            Some(hint) => error.with_hint(hint),
-            None => error,
-        });
-    }
-    if !planned.findings.is_empty() {
-        let list: Vec<String> = planned
-            .findings
-            .iter()
-            .map(|finding| {
-                let host = finding
-                    .host
-                    .as_ref()
-                    .map(|host| format!("{host}: "))
-                    .unwrap_or_default();
-                let hint = finding
-                    .hint
-                    .as_ref()
-                    .map(|hint| format!(" ({hint})"))
-                    .unwrap_or_default();
-                format!("{host}{}{hint}", finding.message)
-            })
-            .collect();
-        return Err(Error::new(
-            ErrorKind::Rejected,
-            format!(
-                "{} provider: the plan cannot be carried out: {}",
-                plan.provider,
-                list.join("; ")
-            ),
-        ));
-    }
-    if !plan.duplicates.is_empty() {
-        let list: Vec<String> = plan
-            .duplicates
-            .iter()
-            .map(|host| format!("{} (id {})", host.name, host.id))
-            .collect();
-        return Err(Error::new(
-            ErrorKind::Guard,
-            format!("more than one host has the same name: {}", list.join(", ")),
-        )
-        .with_hint("delete the wrong one in the cloud's console, or take its tags away"));
-    }
+    refuse_findings(planned)?;
+    refuse_doubles(plan)?;
     if !plan.differ.is_empty() && !options.allow_differ {
         let list: Vec<&str> = plan
             .differ
@@ -197,9 +161,96 @@ fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
             ErrorKind::Guard,
             format!("hosts are not as declared: {}", list.join(", ")),
         )
-        .with_hint("correct the file, or go on without changing them by --allow-differ"));
+        .with_hint(differ_hint(planned)));
     }
     Ok(())
+}
+
+/// What to do about hosts that differ, by what it takes.
+fn differ_hint(planned: &Planned) -> String {
+    let environment = &planned.plan.environment;
+    let mut hints = vec!["correct the file".to_owned()];
+    let differ = &planned.plan.differ;
+    let takes = |entry: &stagecraft_core::Difference, remedy| {
+        entry.fields.iter().any(|field| field.takes == remedy)
+    };
+    let resizable = |entry: &&stagecraft_core::Difference| {
+        entry
+            .fields
+            .iter()
+            .all(|field| field.takes == Remedy::Resize)
+    };
+    if planned.request.resize == ResizeMode::Never && differ.iter().any(|own| resizable(&own)) {
+        hints.push("resize them by --resize".to_owned());
+    }
+    let replaced = differ.iter().find(|entry| takes(entry, Remedy::Replace));
+    if let Some(entry) = replaced {
+        let name = &entry.host.name;
+        hints.push(format!(
+            "make one anew by `stagecraft infra replace {name} --env {environment}`"
+        ));
+    }
+    if differ.iter().any(|entry| takes(entry, Remedy::Manual)) {
+        hints.push("change it in the cloud's console".to_owned());
+    }
+    format!(
+        "{}, or go on without changing them by --allow-differ",
+        hints.join(", ")
+    )
+}
+
+/// Refuses a plan that cannot end well, with everything that is known to be wrong.
+pub(crate) fn refuse_findings(planned: &Planned) -> Result<()> {
+    let provider = &planned.plan.provider;
+    // What the user's own guards say is nothing that the provider says.
+    let is_guard = planned.findings.iter().all(|finding| finding.is_guard);
+    let (kind, prefix) = if is_guard {
+        (ErrorKind::Guard, String::new())
+    } else {
+        (ErrorKind::Rejected, format!("{provider} provider: "))
+    };
+    match planned.findings.as_slice() {
+        [] => Ok(()),
+        [finding] => {
+            let error = Error::new(kind, format!("{prefix}{}", finding.message));
+            Err(match &finding.hint {
+                Some(hint) => error.with_hint(hint),
+                None => error,
+            })
+        }
+        several => {
+            let list: Vec<String> = several.iter().map(finding_text).collect();
+            let list = list.join("; ");
+            let message = format!("{prefix}the plan cannot be carried out: {list}");
+            Err(Error::new(kind, message))
+        }
+    }
+}
+
+/// A finding on one line.
+pub(crate) fn finding_text(finding: &Finding) -> String {
+    let host = finding.host.as_ref();
+    let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
+    let hint = finding.hint.as_ref();
+    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
+    format!("{host}{}{hint}", finding.message)
+}
+
+/// Refuses to choose among hosts of one name.
+pub(crate) fn refuse_doubles(plan: &InfraPlan) -> Result<()> {
+    if plan.duplicates.is_empty() {
+        return Ok(());
+    }
+    let list: Vec<String> = plan
+        .duplicates
+        .iter()
+        .map(|host| format!("{} (id {})", host.name, host.id))
+        .collect();
+    Err(Error::new(
+        ErrorKind::Guard,
+        format!("more than one host has the same name: {}", list.join(", ")),
+    )
+    .with_hint("delete the wrong one in the cloud's console, or take its tags away"))
 }
 
 #[cfg(test)]

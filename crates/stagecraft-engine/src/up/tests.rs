@@ -85,6 +85,7 @@ fn outcome(
         error: Error::new(ErrorKind::Unavailable, "x"),
     };
     UpReport {
+        run: "0123456789abcdef".into(),
         plan: plan(unchanged),
         apply: ApplyReport {
             created: created.iter().map(|name| host(name)).collect(),

@@ -1,0 +1,89 @@
+//! Why hosts cannot be made ours. Pure.
+
+use stagecraft_core::{
+    CloudFacts, Finding, Host, HostName, HostSpec, InfraPlan, NodeName, PlanMode, PlanRequest, tags,
+};
+
+/// Why those of the named hosts cannot be adopted that the plan leaves out and that are not ours
+/// already.
+pub(crate) fn findings(
+    declared: &[HostSpec],
+    facts: &CloudFacts,
+    plan: &InfraPlan,
+    request: &PlanRequest,
+) -> Vec<Finding> {
+    if plan.mode != PlanMode::Adopt {
+        return Vec::new();
+    }
+    let project = plan.project.as_ref();
+    let left = request.hosts.iter().filter(|name| {
+        let is_taken = plan.retag.iter().any(|own| own.host.name == name.as_str());
+        let mut named = facts
+            .hosts
+            .iter()
+            .filter(|host| host.name.as_ref() == Some(*name));
+        !is_taken && !named.any(|host| tags::is_owned(host, project, &plan.environment))
+    });
+    left.map(|name| {
+        let is_declared = declared.iter().any(|spec| spec.name == *name);
+        let (message, hint) = reason(name, is_declared, facts, plan);
+        Finding {
+            host: Some(name.clone()),
+            message,
+            hint,
+            is_guard: true,
+        }
+    })
+    .collect()
+}
+
+fn reason(
+    name: &HostName,
+    is_declared: bool,
+    facts: &CloudFacts,
+    plan: &InfraPlan,
+) -> (String, Option<String>) {
+    let named = facts
+        .hosts
+        .iter()
+        .filter(|host| host.name.as_ref() == Some(name));
+    let named: Vec<&Host> = named.collect();
+    let project = plan.project.as_ref();
+    let node = NodeName::of(&plan.environment, name).map_or_else(
+        |_| format!("{}-{name}", plan.environment),
+        |node| node.to_string(),
+    );
+    match named.as_slice() {
+        [] => (
+            format!("there is no host `{node}` in the cloud"),
+            Some(format!(
+                "rename the host to {node} in the cloud's console first"
+            )),
+        ),
+        [host] if tags::is_foreign(host, project, &plan.environment) => (
+            format!(
+                "`{node}` (id {}) bears tags of another project or environment: {}",
+                host.id,
+                host.tags.join(", ")
+            ),
+            Some("take those tags away first, if it is yours".to_owned()),
+        ),
+        [_] if !is_declared => (
+            "the file does not declare it".to_owned(),
+            Some("declare it first: its role becomes a tag".to_owned()),
+        ),
+        // It bears all tags that it should, so nothing is to be done, but it is not ours.
+        [host] => (format!("`{node}` (id {}) cannot be adopted", host.id), None),
+        several => {
+            let ids: Vec<&str> = several.iter().map(|host| host.id.as_str()).collect();
+            (
+                format!(
+                    "{} hosts are named `{node}`: ids {}",
+                    several.len(),
+                    ids.join(", ")
+                ),
+                Some("rename all but one of them".to_owned()),
+            )
+        }
+    }
+}

@@ -1,0 +1,109 @@
+//! Whose hosts are, and whether they are protected: only tags change.
+
+use stagecraft_core::{
+    ApplyReport, ApprovedPlan, Confirmation, Error, ErrorKind, Finding, HostRef, InfraPlan,
+    PlanMode, Result, Run,
+};
+
+use crate::down::NoHosts;
+use crate::engine::{Engine, Planned};
+use crate::outcome::Outcome;
+use crate::up::finding_text;
+
+/// What `adopt` or `unprotect` did.
+#[derive(Debug)]
+pub struct RetagReport {
+    /// The plan that was carried out.
+    pub plan: InfraPlan,
+    /// What became of it in the cloud.
+    pub apply: ApplyReport,
+    /// Hosts that were named and cannot be adopted, with the reasons.
+    pub refused: Vec<Finding>,
+    interrupted: bool,
+    locked: bool,
+}
+
+impl Planned {
+    /// Refuses a plan to adopt hosts of which none can be adopted.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`], with the reason for each.
+    pub fn check_adoption(&self) -> Result<()> {
+        let is_meant = self.plan.mode == PlanMode::Adopt;
+        if !is_meant || !self.plan.retag.is_empty() || self.findings.is_empty() {
+            return Ok(());
+        }
+        let list: Vec<String> = self.findings.iter().map(finding_text).collect();
+        let message = format!("no host can be adopted: {}", list.join("; "));
+        Err(Error::new(ErrorKind::Guard, message))
+    }
+
+    /// Named hosts of ours for which a plan that gives tags has nothing to do: they are ours
+    /// already, or not protected.
+    pub fn as_wanted(&self) -> Vec<&HostRef> {
+        let is_retagged = |host: &HostRef| {
+            let mut entries = self.plan.retag.iter();
+            entries.any(|entry| entry.host.id == host.id)
+        };
+        let existing = self.plan.existing();
+        let mut hosts: Vec<_> = existing.filter(|host| !is_retagged(host)).collect();
+        hosts.sort();
+        hosts
+    }
+}
+
+impl Engine {
+    /// Carries out a plan that makes hosts ours, or takes their protection away. Only their tags
+    /// change. Safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if no host can be adopted or another environment was confirmed,
+    /// [`ErrorKind::Locked`] if the lease is gone. Nothing was written then.
+    pub async fn retag(
+        &self,
+        run: &Run,
+        planned: Planned,
+        confirmation: &Confirmation,
+    ) -> Result<RetagReport> {
+        planned.check_adoption()?;
+        let Planned {
+            plan,
+            facts,
+            findings,
+            ..
+        } = planned;
+        let approved = ApprovedPlan::retag(plan, &facts.account, &facts.endpoint, confirmation)?;
+        run.before_write().await?;
+        let apply = self.cloud.apply(run, &approved, &NoHosts).await;
+        Ok(RetagReport {
+            plan: approved.plan().clone(),
+            apply,
+            refused: findings,
+            interrupted: run.cancellation().is_cancelled(),
+            locked: run.lost().is_some(),
+        })
+    }
+}
+
+impl RetagReport {
+    /// How it ended as a whole.
+    pub fn outcome(&self) -> Outcome {
+        if self.apply.is_complete() {
+            if self.refused.is_empty() {
+                Outcome::Done
+            } else {
+                Outcome::Partial
+            }
+        } else if self.locked {
+            Outcome::Locked
+        } else if self.interrupted {
+            Outcome::Interrupted
+        } else if self.apply.retagged.is_empty() {
+            Outcome::CloudFailed
+        } else {
+            Outcome::Partial
+        }
+    }
+}

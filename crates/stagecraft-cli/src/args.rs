@@ -1,5 +1,6 @@
 //! The command line.
 
+mod infra;
 mod sandbox;
 
 use std::path::PathBuf;
@@ -8,6 +9,10 @@ use clap::builder::Resettable;
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use stagecraft_core::{EnvironmentName, Lookup};
 
+pub(crate) use self::infra::{
+    DownArgs, InfraCommand, NamedArgs, PlanArgs, PruneArgs, ReapArgs, ReplaceArgs, UnlockArgs,
+    UpArgs,
+};
 pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
 
 /// From a bare cloud account to running hosts, and back to nothing.
@@ -36,6 +41,9 @@ pub(crate) struct Cli {
     #[command(subcommand)]
     pub(crate) command: Command,
 }
+
+/// The configuration file that is read if none is named.
+pub(crate) const DEFAULT_CONFIG: &str = "stagecraft.yml";
 
 /// The variables behind the global options, by the option's name.
 const VARIABLES: [(&str, &str); 5] = [
@@ -69,7 +77,7 @@ pub(crate) struct GlobalArgs {
         global = true,
         value_name = "FILE",
         env = "STAGECRAFT_CONFIG",
-        default_value = "stagecraft.yml"
+        default_value = DEFAULT_CONFIG
     )]
     pub(crate) config: PathBuf,
     /// The environment; may be left out if only one is declared
@@ -189,85 +197,4 @@ pub(crate) enum EventsCommand {
 
 A line matches #/$defs/Line; x-documents tells what commands with one answer print.")]
     Schema,
-}
-
-#[derive(Debug, Subcommand)]
-pub(crate) enum InfraCommand {
-    /// Show what `up` would create; changes nothing
-    #[command(after_help = "Examples:
-  stagecraft infra plan --env staging
-  stagecraft infra plan --env staging --output json | jq '.plan.create[].name'
-  stagecraft infra plan --env staging --out staging.plan   for review
-  stagecraft infra up --plan staging.plan                  carry out exactly that, or refuse
-  stagecraft infra plan --detailed-exitcode                20 if the environment is not as declared")]
-    Plan(PlanArgs),
-    /// Create what is missing and make every host ready; never deletes
-    #[command(after_help = "Examples:
-  stagecraft infra up --env staging         asks before it creates
-  stagecraft infra up --env staging --yes   for scripts
-  stagecraft infra up --dry-run             what would be created and changed
-  stagecraft infra up --plan staging.plan   exactly the plan that was saved; does not ask
-
-Safe to repeat, and to go on with after it was interrupted or killed.")]
-    Up(UpArgs),
-    /// Delete the environment's hosts, and wait until they are gone
-    #[command(after_help = "Examples:
-  stagecraft infra down --env staging                     asks for the environment's name
-  stagecraft infra down --env staging --confirm staging   for scripts")]
-    Down(DownArgs),
-    /// List the environment's hosts
-    Hosts,
-    /// Break the lease that a run left behind
-    #[command(after_help = "Examples:
-  stagecraft infra unlock --env staging --dry-run           who has the lease
-  stagecraft infra unlock --env staging                     asks for the environment's name
-  stagecraft infra unlock --env staging --confirm staging   for scripts
-
-Seldom needed: the next run takes over by itself from a run of the same machine that has
-ended, and from one elsewhere that has shown no sign of life for lease.expiry.
-Exit code 7: the holder may be alive. If it is, it notices before its next write.")]
-    Unlock(UnlockArgs),
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct PlanArgs {
-    /// Save the plan to this file, for `up --plan`
-    #[arg(long, value_name = "FILE")]
-    pub(crate) out: Option<PathBuf>,
-    /// Exit with 20 if the environment is not as declared
-    #[arg(long)]
-    pub(crate) detailed_exitcode: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UpArgs {
-    /// Carry out exactly this saved plan without asking, or refuse it as stale
-    #[arg(long, value_name = "FILE")]
-    pub(crate) plan: Option<PathBuf>,
-    /// Do not ask
-    #[arg(short, long)]
-    pub(crate) yes: bool,
-    /// Only create hosts; do nothing on them
-    #[arg(long)]
-    pub(crate) no_bootstrap: bool,
-    /// Go on although hosts differ from the file; they stay as they are
-    #[arg(long)]
-    pub(crate) allow_differ: bool,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct DownArgs {
-    /// Confirm by the environment's name instead of being asked
-    #[arg(long, value_name = "ENV")]
-    pub(crate) confirm: Option<String>,
-}
-
-#[derive(Debug, Args)]
-pub(crate) struct UnlockArgs {
-    /// Confirm by the environment's name instead of being asked
-    #[arg(long, value_name = "ENV")]
-    pub(crate) confirm: Option<String>,
-    /// Break the lease although its holder may be alive
-    #[arg(long)]
-    pub(crate) force: bool,
 }

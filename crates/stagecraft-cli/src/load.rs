@@ -362,7 +362,10 @@ impl Loaded {
 
     /// An engine over these providers.
     pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
-        let mut engine = Engine::new(Arc::clone(&self.cloud));
+        let mut engine = Engine::new(Arc::clone(&self.cloud)).with_limits(self.project.limits());
+        if let Some(account) = self.project.expect_account() {
+            engine = engine.with_expected_account(account);
+        }
         if let Some(network) = &self.network {
             engine = engine.with_network(Arc::clone(network));
         }

@@ -1,14 +1,18 @@
 //! From results to text.
 
 mod event;
+mod hosts;
 mod plan;
 mod report;
 
 use crate::output::one_line;
 
 pub(crate) use event::event_line;
-pub(crate) use plan::{hosts_text, plan_text};
-pub(crate) use report::{down_text, dry_run_text, up_text};
+pub(crate) use hosts::hosts_text;
+pub(crate) use plan::{account_text, plan_text, where_text, work_text};
+pub(crate) use report::{
+    as_wanted_text, down_text, dry_run_text, replace_text, retag_text, up_text,
+};
 
 /// Columns, padded to their widest cell. A cell is one line, whatever a name contains.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
@@ -37,7 +41,8 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     text
 }
 
-fn plural(count: usize, what: &str) -> String {
+/// A number of things.
+pub(crate) fn plural(count: usize, what: &str) -> String {
     if count == 1 {
         format!("1 {what}")
     } else {

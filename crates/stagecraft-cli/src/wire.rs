@@ -25,7 +25,10 @@ pub(crate) use error::{Error, ErrorKind};
 pub(crate) use event::Event;
 pub(crate) use line::Lines;
 pub(crate) use plan::Planned;
-pub(crate) use result::{Body, DownResult, DryRunResult, Outcome, Result, UnlockResult, UpResult};
+pub(crate) use result::{
+    Body, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult, UnlockResult,
+    UpResult,
+};
 pub(crate) use schema::schema;
 pub(crate) use setting::{Setting, ShowDocument, WhyDocument};
 

@@ -60,6 +60,15 @@ const ROWS: &[Row] = &[
         "unknown cloud provider `elsewhere`",
     ),
     row(
+        "cloud.expect_account",
+        (
+            "  provider: digitalocean\n",
+            "  provider: digitalocean\n  expect_account: somebody-else\n",
+        ),
+        PLAN,
+        "is not the expected one, somebody-else",
+    ),
+    row(
         "cloud.providers.digitalocean.default_region",
         ("default_region: nyc3", "default_region: ams3"),
         PLAN,
@@ -247,6 +256,18 @@ const ROWS: &[Row] = &[
         (READINESS, "ssh: { private_key_path: nowhere }"),
         UP,
         "nowhere does not exist",
+    ),
+    row(
+        "limits.max_hosts",
+        ("project:", "limits: { max_hosts: 1 }\nproject:"),
+        UP,
+        "limits.max_hosts is 1",
+    ),
+    row(
+        "limits.max_monthly",
+        ("project:", "limits: { max_monthly: 1.5 }\nproject:"),
+        UP,
+        "limits.max_monthly is $1.50",
     ),
     row(
         "network.providers.tailscale.auth_key_env",

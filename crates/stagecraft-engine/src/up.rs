@@ -45,7 +45,7 @@ impl Engine {
     /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`];
     /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written.
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
-        guard(&planned, options)?;
+        planned.check(options)?;
         self.check_secrets(run, &planned).await?;
         let id = run.id()?.to_owned();
         run.before_write().await?;
@@ -92,6 +92,18 @@ impl Engine {
         fleet
             .all(run, &plan.environment, Mode::DryRun, hosts.cloned())
             .await
+    }
+}
+
+impl Planned {
+    /// Refuses a plan that [`Engine::up`] would refuse. Pure.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
+    /// [`ErrorKind::Rejected`] with all findings.
+    pub fn check(&self, options: UpOptions) -> Result<()> {
+        guard(self, options)
     }
 }
 

@@ -2,10 +2,10 @@
 
 use std::fmt::Write as _;
 
-use stagecraft_core::{Host, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
+use stagecraft_core::{Account, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
 use stagecraft_engine::Planned;
 
-use super::{plural, table};
+use super::plural;
 use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW, one_line};
 
 /// A plan for people.
@@ -24,7 +24,7 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             &plan.id()[..12],
             plan.environment,
             plan.provider,
-            account_text(plan),
+            account_text(&plan.account),
             plan.endpoint
         ),
     );
@@ -43,24 +43,54 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             push(&mut text, format_args!("      {hint}\n"));
         }
     }
-    push(&mut text, format_args!("{}\n", summary(plan)));
+    push(&mut text, format_args!("{}\n", summary(planned)));
     text
 }
 
 /// The account as people know it, with its team.
-pub(crate) fn account_text(plan: &InfraPlan) -> String {
-    let team = plan.account.team.as_ref();
+pub(crate) fn account_text(account: &Account) -> String {
+    let team = account.team.as_ref();
     let team = team
         .map(|team| format!(" (team {})", one_line(team)))
         .unwrap_or_default();
-    format!("{}{team}", one_line(&plan.account.name))
+    format!("{}{team}", one_line(&account.name))
 }
 
-fn summary(plan: &InfraPlan) -> String {
+/// Where a plan is carried out, for questions.
+pub(crate) fn where_text(plan: &InfraPlan) -> String {
+    let account = account_text(&plan.account);
+    format!("in account {account} at {}", one_line(&plan.endpoint))
+}
+
+/// What a plan does, for questions.
+pub(crate) fn work_text(plan: &InfraPlan) -> String {
+    let pause = if plan.resize.iter().any(|entry| entry.grow_disk) {
+        " (each is off meanwhile; disks grow for good)"
+    } else {
+        " (each is off meanwhile)"
+    };
+    let work = [
+        (plan.create.len(), "create", ""),
+        (plan.resize.len(), "resize", pause),
+        (plan.retag.len(), "change the tags of", ""),
+        (plan.power_on.len(), "power on", ""),
+    ];
+    let work = work.iter().filter(|(count, ..)| *count > 0);
+    let work: Vec<String> = work
+        .map(|(count, verb, note)| format!("{verb} {}{note}", plural(*count, "host")))
+        .collect();
+    let text = work.join(", ");
+    let mut letters = text.chars();
+    let first = letters.next().map(|letter| letter.to_ascii_uppercase());
+    first.into_iter().chain(letters).collect()
+}
+
+fn summary(planned: &Planned) -> String {
+    let plan = &planned.plan;
     if plan.is_empty() {
         return match plan.mode {
             PlanMode::Reconcile => nothing_to_create(plan),
-            PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap => nothing_to_delete(plan),
+            PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap => nothing_to_delete(planned),
             PlanMode::Adopt | PlanMode::Unprotect => format!("\n{GREEN}No changes.{RESET}"),
         };
     }
@@ -80,16 +110,35 @@ fn summary(plan: &InfraPlan) -> String {
             _ => format!("{count} {what}"),
         })
         .collect();
-    format!("\n{}. {}", work.join(", "), cost_text(plan))
+    let next = next_text(planned);
+    format!("\n{}. {}{next}", work.join(", "), cost_text(planned))
 }
 
-/// What the environment costs after the plan, and how much more that is.
-fn cost_text(plan: &InfraPlan) -> String {
-    let cost = &plan.cost;
+/// When the next host ends, for who reaps.
+fn next_text(planned: &Planned) -> String {
+    if planned.plan.mode != PlanMode::Reap {
+        return String::new();
+    }
+    let next = planned.next_end();
+    let time = |host: &HostRef| jiff::Timestamp::from_second(host.expires_at?).ok();
+    match next.and_then(|host| Some((host, time(host)?))) {
+        Some((host, at)) => format!(" The next one is {}, at {at}.", one_line(&host.name)),
+        None => " No other host has an end.".to_owned(),
+    }
+}
+
+/// What the environment, or the selected hosts, cost after the plan, and how much more that is.
+fn cost_text(planned: &Planned) -> String {
+    let cost = &planned.plan.cost;
+    let whose = if is_narrow(planned) {
+        "Cost of these hosts"
+    } else {
+        "Cost"
+    };
     let delta = cost.monthly_after - cost.monthly_before;
     let sign = if delta > MicroUsd(0) { "+" } else { "" };
     format!(
-        "Cost: {} a month ({sign}{delta}), {} an hour.",
+        "{whose}: {} a month ({sign}{delta}), {} an hour.",
         cost.monthly_after,
         cost.hourly_after.with_fractions()
     )
@@ -116,20 +165,43 @@ fn nothing_to_create(plan: &InfraPlan) -> String {
     }
 }
 
-fn nothing_to_delete(plan: &InfraPlan) -> String {
+fn nothing_to_delete(planned: &Planned) -> String {
+    let plan = &planned.plan;
+    let environment = &plan.environment;
+    if !plan.protected.is_empty() {
+        let count = plural(plan.protected.len(), "host");
+        return format!("\n{RED}{count} protected.{RESET}");
+    }
+    let nothing = format!("\n{GREEN}Nothing to delete.{RESET}");
+    if let Some(run) = &planned.request.made_by {
+        return format!("{nothing} No host of {environment} was made by run {run}.");
+    }
+    match plan.mode {
+        PlanMode::Prune => return format!("{nothing} The file declares every host."),
+        PlanMode::Reap => {
+            let next = next_text(planned);
+            return format!("{nothing} No host's time is over.{next}");
+        }
+        _ => {}
+    }
+    if is_narrow(planned) {
+        return format!("{nothing} None of the selected hosts exists.");
+    }
     let left = plan.undeclared.len() + plan.unmanaged.len() + plan.duplicates.len();
     if left == 0 {
-        format!(
-            "\n{GREEN}Nothing to delete.{RESET} No host of {} is left.",
-            plan.environment
-        )
+        format!("{nothing} No host of {environment} is left.")
     } else {
         format!(
-            "\n{YELLOW}Nothing to delete{RESET}, but left with the tag of {}, and maybe costing money: {}.",
-            plan.environment,
+            "\n{YELLOW}Nothing to delete{RESET}, but left with the tag of {environment}, and maybe costing money: {}.",
             plural(left, "host")
         )
     }
+}
+
+/// Whether the plan is for some of the hosts only.
+fn is_narrow(planned: &Planned) -> bool {
+    let request = &planned.request;
+    !(request.hosts.is_empty() && request.roles.is_empty() && request.made_by.is_none())
 }
 
 /// One line of the plan: sign, colour, then cells.
@@ -270,32 +342,4 @@ fn price(monthly: Option<MicroUsd>, hourly: Option<MicroUsd>) -> String {
 fn push(text: &mut String, line: std::fmt::Arguments<'_>) {
     text.write_fmt(line)
         .expect("writing to a string cannot fail");
-}
-
-/// The environment's hosts for people.
-pub(crate) fn hosts_text(hosts: &[Host]) -> String {
-    let dash = || "-".to_owned();
-    let rows: Vec<Vec<String>> = hosts
-        .iter()
-        .map(|host| {
-            vec![
-                host.name
-                    .as_ref()
-                    .map_or_else(|| host.node.clone(), ToString::to_string),
-                host.role.as_ref().map_or_else(dash, ToString::to_string),
-                format!("{:?}", host.status).to_lowercase(),
-                host.public_ipv4.map_or_else(dash, |ip| ip.to_string()),
-                host.private_ipv4.map_or_else(dash, |ip| ip.to_string()),
-                host.size.clone(),
-                host.region.clone(),
-                host.id.to_string(),
-            ]
-        })
-        .collect();
-    table(
-        &[
-            "NAME", "ROLE", "STATUS", "PUBLIC", "PRIVATE", "SIZE", "REGION", "ID",
-        ],
-        &rows,
-    )
 }

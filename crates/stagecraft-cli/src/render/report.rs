@@ -3,26 +3,47 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, StepFailure};
-use stagecraft_engine::{DownReport, Outcome, UpReport};
+use stagecraft_core::{ApplyReport, PlanMode, StepFailure};
+use stagecraft_engine::{DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport};
 
 use super::event::outcome_text;
 use super::plural;
 use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
 
-/// `up` for people.
-pub(crate) fn up_text(report: &UpReport) -> String {
+/// `up` for people. `undo` is the command that deletes what the run made.
+pub(crate) fn up_text(report: &UpReport, undo: &str) -> String {
     let mut text = String::from("\n");
-    for host in &report.hosts {
-        host_text(&mut text, host);
+    up_lines(&mut text, report);
+    // Also a failed create may have left a host.
+    if report.outcome() != Outcome::Done && !report.plan.create.is_empty() {
+        line(
+            &mut text,
+            &format!("To delete what this run made instead: {undo}"),
+        );
     }
-    apply_text(&mut text, &report.apply);
+    text
+}
+
+fn up_lines(text: &mut String, report: &UpReport) {
+    for host in &report.hosts {
+        host_text(text, host);
+    }
+    apply_text(text, &report.apply);
     let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
-    let existing = report.plan.unchanged.len() + report.plan.differ.len();
+    let plan = &report.plan;
+    let existing = plan.unchanged.len() + plan.differ.len() + plan.resize.len();
     let mut parts = vec![
         format!("{} created", report.apply.created.len()),
         format!("{existing} existed"),
     ];
+    let further = [
+        (report.apply.resized.len(), "resized"),
+        (report.apply.retagged.len(), "tagged"),
+        (report.apply.powered_on.len(), "powered on"),
+    ];
+    for (count, what) in further.into_iter().filter(|(count, _)| *count > 0) {
+        parts.push(format!("{count} {what}"));
+    }
     if !report.hosts.is_empty() {
         let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
         parts.push(format!("{} ready", report.hosts.len() - failed));
@@ -32,20 +53,13 @@ pub(crate) fn up_text(report: &UpReport) -> String {
     if bad > 0 {
         parts.push(format!("{RED}{bad} failed{RESET}"));
     }
-    finish(&mut text, report.outcome(), &parts);
-    text
+    finish(text, report.outcome(), &parts);
 }
 
-/// `down` for people.
+/// `down`, `prune` or `reap` for people.
 pub(crate) fn down_text(report: &DownReport) -> String {
     let mut text = String::from("\n");
-    apply_text(&mut text, &report.apply);
-    for entry in &report.forgotten {
-        line(
-            &mut text,
-            &format!("{}: network: {}", entry.host, outcome_text(&entry.outcome)),
-        );
-    }
+    down_lines(&mut text, report);
     for host in &report.plan.unmanaged {
         line(
             &mut text,
@@ -64,6 +78,102 @@ pub(crate) fn down_text(report: &DownReport) -> String {
         parts.push(format!("{RED}{left} left, which still cost money{RESET}"));
     }
     finish(&mut text, report.outcome(), &parts);
+    text
+}
+
+fn down_lines(text: &mut String, report: &DownReport) {
+    apply_text(text, &report.apply);
+    for entry in &report.forgotten {
+        line(
+            text,
+            &format!("{}: network: {}", entry.host, outcome_text(&entry.outcome)),
+        );
+    }
+    for left in &report.apply.leftovers {
+        let name = left.name.as_ref();
+        let name = name.map(|name| format!(" {name}")).unwrap_or_default();
+        let price = left.monthly;
+        let price = price
+            .map(|amount| format!(", {amount} a month"))
+            .unwrap_or_default();
+        line(
+            text,
+            &format!(
+                "{YELLOW}left{RESET} of {}: {}{name} (id {}), which still costs money{price}",
+                left.host, left.kind, left.id
+            ),
+        );
+    }
+}
+
+/// `replace` for people.
+pub(crate) fn replace_text(report: &ReplaceReport) -> String {
+    let mut text = String::from("\n");
+    if let Some(down) = &report.down {
+        down_lines(&mut text, down);
+    }
+    match (&report.up, &report.error) {
+        (Some(up), _) => up_lines(&mut text, up),
+        (None, Some(error)) => {
+            for (depth, message) in error.chain().into_iter().enumerate() {
+                let text = &mut text;
+                if depth == 0 {
+                    line(text, &format!("{RED}error:{RESET} {message}"));
+                } else {
+                    line(text, &format!("   caused by: {message}"));
+                }
+            }
+            let environment = &report.plan.environment;
+            line(
+                &mut text,
+                &format!(
+                    "The old host is gone, the new one is not there: stagecraft infra up --env {environment}"
+                ),
+            );
+        }
+        (None, None) => line(&mut text, "Run the command again to finish the rest."),
+    }
+    text
+}
+
+/// Named hosts of a plan that gives tags which need none.
+pub(crate) fn as_wanted_text(planned: &Planned) -> String {
+    let why = match planned.plan.mode {
+        PlanMode::Adopt => "yours already",
+        _ => "not protected",
+    };
+    let mut text = String::new();
+    for host in planned.as_wanted() {
+        line(
+            &mut text,
+            &format!("{} (id {}) is {why}", host.name, host.id),
+        );
+    }
+    text
+}
+
+/// `adopt` or `unprotect` for people.
+pub(crate) fn retag_text(report: &RetagReport) -> String {
+    let mut text = String::from("\n");
+    apply_text(&mut text, &report.apply);
+    for finding in &report.refused {
+        let host = finding.host.as_ref();
+        let host = host.map(|host| format!(" {host}")).unwrap_or_default();
+        line(
+            &mut text,
+            &format!("{RED}refused{RESET}{host}: {}", finding.message),
+        );
+    }
+    let (done, next) = match report.plan.mode {
+        PlanMode::Adopt => ("adopted", "; next: stagecraft infra up"),
+        _ => ("unprotected", ""),
+    };
+    let count = plural(report.apply.retagged.len(), "host");
+    let next = match report.outcome() {
+        Outcome::Done => next,
+        _ => "",
+    };
+    line(&mut text, &format!("{count} {done}{next}"));
     text
 }
 

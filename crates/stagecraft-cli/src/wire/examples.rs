@@ -21,7 +21,9 @@ use super::document::{
 use super::event::Event;
 use super::line::Lines;
 use super::plan::Planned;
-use super::result::{Body, DownResult, DryRunResult, Outcome, Result, UnlockResult, UpResult};
+use super::result::{
+    Body, DownResult, DryRunResult, Outcome, Result, RetagResult, UnlockResult, UpResult,
+};
 use super::setting::{Setting, ShowDocument, WhyDocument};
 
 /// The moment at which all examples happen: 1 November 2026, noon.
@@ -118,7 +120,7 @@ fn internal() -> Vec<core::Event> {
     ]
 }
 
-fn results() -> [Result; 5] {
+fn results() -> [Result; 6] {
     let plan = plan();
     let created = core::ApplyReport {
         created: vec![host()],
@@ -126,7 +128,24 @@ fn results() -> [Result; 5] {
     };
     let deleted = core::ApplyReport {
         deleted: vec![host_ref()],
+        leftovers: vec![core::Leftover {
+            host: host_name(),
+            kind: "volume",
+            id: "506f78a4-e098-11e5-ad9f-000f53306ae1".to_owned(),
+            name: Some("data".to_owned()),
+            monthly: Some(core::MicroUsd(10_000_000)),
+        }],
         ..core::ApplyReport::default()
+    };
+    let adopted = core::ApplyReport {
+        retagged: vec![host_ref()],
+        ..core::ApplyReport::default()
+    };
+    let missing = core::Finding {
+        host: Some(host_name()),
+        message: "there is no host `staging-app-1` in the cloud".to_owned(),
+        hint: Some("rename the host to staging-app-1 in the cloud's console first".to_owned()),
+        is_guard: true,
     };
     let refused = core::Error::new(
         core::ErrorKind::Guard,
@@ -137,12 +156,22 @@ fn results() -> [Result; 5] {
         Result {
             outcome: Outcome::Done,
             exit_code: 0,
-            body: Body::Up(UpResult::new(&plan, &created, &[report(changed())])),
+            body: Body::Up(UpResult::new(
+                "9f86d081884c7d65",
+                &plan,
+                &created,
+                &[report(changed())],
+            )),
         },
         Result {
             outcome: Outcome::Done,
             exit_code: 0,
-            body: Body::Down(DownResult::new(&plan, &deleted, &[])),
+            body: Body::Down(DownResult::new(&plan, &deleted, &[], None)),
+        },
+        Result {
+            outcome: Outcome::Partial,
+            exit_code: 10,
+            body: Body::Retag(RetagResult::new(&plan, &adopted, &[missing])),
         },
         Result {
             outcome: Outcome::DryRun,

@@ -27,6 +27,11 @@ pub(crate) struct Host {
     status: HostStatus,
     /// Its tags as the cloud spells them, sorted.
     tags: Vec<String>,
+    /// Whether it is protected from being deleted.
+    is_protected: bool,
+    /// When it may be reaped, if ever.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    expires_at: Option<i64>,
 }
 
 /// What a host is doing, as its cloud says.
@@ -85,6 +90,8 @@ impl From<&core::Host> for Host {
                 core::HostStatus::Archived => HostStatus::Archived,
             },
             tags: host.tags.clone(),
+            is_protected: host.has_tag(core::tags::PROTECT_TAG),
+            expires_at: core::tags::expires_at(&host.tags),
         }
     }
 }

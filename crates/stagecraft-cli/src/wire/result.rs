@@ -7,6 +7,7 @@ use stagecraft_engine as engine;
 
 use super::error::Error;
 use super::host::{Host, HostRef};
+use super::plan::Finding;
 use super::step::{HostReport, StepOutcome};
 
 /// How the command ended.
@@ -42,11 +43,15 @@ pub(crate) enum Outcome {
 pub(crate) enum Body {
     /// `infra up` came to its end.
     Up(UpResult),
-    /// `infra down` came to its end.
+    /// `infra down`, `prune` or `reap` came to its end.
     Down(DownResult),
+    /// `infra replace` came to its end.
+    Replace(ReplaceResult),
+    /// `infra adopt` or `infra unprotect` came to its end.
+    Retag(RetagResult),
     /// `infra unlock` came to its end.
     Unlock(UnlockResult),
-    /// `infra up --dry-run` or `infra down --dry-run` came to its end.
+    /// A dry run of one of these came to its end.
     DryRun(DryRunResult),
     /// Any command that ended without a result of its own.
     Failed {
@@ -58,6 +63,8 @@ pub(crate) enum Body {
 /// What `infra up` did.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct UpResult {
+    /// The random id of the run: `infra down --made-by` deletes what it made.
+    run: String,
     /// The identity of the plan that was carried out.
     plan_id: String,
     #[serde(flatten)]
@@ -66,7 +73,7 @@ pub(crate) struct UpResult {
     hosts: Vec<HostReport>,
 }
 
-/// What `infra down` did.
+/// What `infra down`, `prune` or `reap` did.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct DownResult {
     /// The identity of the plan that was carried out.
@@ -77,6 +84,39 @@ pub(crate) struct DownResult {
     network: Vec<Forgotten>,
     /// Hosts that bear the environment's tag but are not ours. They stay.
     unmanaged: Vec<HostRef>,
+    /// The name of the host that may be reaped next, if any has an end.
+    next: Option<String>,
+    /// When that is.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    next_expires_at: Option<i64>,
+}
+
+/// What `infra replace` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct ReplaceResult {
+    /// The identity of the plan for both halves.
+    plan_id: String,
+    /// The random id of the run that made the new host, if it was begun.
+    run: Option<String>,
+    #[serde(flatten)]
+    apply: Apply,
+    /// What became of the network's own entry of the old host.
+    network: Vec<Forgotten>,
+    /// What became of the new host. Empty with `--no-bootstrap`.
+    hosts: Vec<HostReport>,
+    /// Why the new host was not begun although the old one is gone.
+    not_begun: Option<Error>,
+}
+
+/// What `infra adopt` or `infra unprotect` did.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct RetagResult {
+    /// The identity of the plan that was carried out.
+    plan_id: String,
+    #[serde(flatten)]
+    apply: Apply,
+    /// Hosts that were named and cannot be adopted, with the reasons.
+    refused: Vec<Finding>,
 }
 
 /// What `infra unlock` found and did.
@@ -161,6 +201,30 @@ pub(crate) struct Apply {
     failed: Vec<HostFailure>,
     /// The names of hosts for which nothing was sent.
     not_tried: Vec<String>,
+    /// Hosts that were resized and run again.
+    resized: Vec<HostRef>,
+    /// Hosts that have other tags now.
+    retagged: Vec<HostRef>,
+    /// Hosts that were powered on.
+    powered_on: Vec<HostRef>,
+    /// What deleted hosts have left behind in the cloud and costs money.
+    leftovers: Vec<Leftover>,
+}
+
+/// Something that outlives a deleted host and costs money.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Leftover {
+    /// The name of the host that it belonged to.
+    host: String,
+    /// What it is, in the cloud's own word: `volume`, `snapshot`, `reserved_ip`.
+    kind: String,
+    /// Its id in the cloud.
+    id: String,
+    /// Its name, if it has one.
+    name: Option<String>,
+    /// Its price of a month, if the cloud tells.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly: Option<i64>,
 }
 
 /// A host that could not be made or removed.
@@ -199,17 +263,19 @@ impl From<engine::Outcome> for Outcome {
 
 impl From<&engine::UpReport> for UpResult {
     fn from(report: &engine::UpReport) -> Self {
-        Self::new(&report.plan, &report.apply, &report.hosts)
+        Self::new(&report.run, &report.plan, &report.apply, &report.hosts)
     }
 }
 
 impl UpResult {
     pub(super) fn new(
+        run: &str,
         plan: &core::InfraPlan,
         apply: &core::ApplyReport,
         hosts: &[infra_bootstrap::HostReport],
     ) -> Self {
         Self {
+            run: run.to_owned(),
             plan_id: plan.id(),
             apply: apply.into(),
             hosts: hosts.iter().map(HostReport::from).collect(),
@@ -217,29 +283,105 @@ impl UpResult {
     }
 }
 
-impl From<&engine::DownReport> for DownResult {
-    fn from(report: &engine::DownReport) -> Self {
-        Self::new(&report.plan, &report.apply, &report.forgotten)
-    }
-}
-
 impl DownResult {
-    /// What became of a plan. One with nothing to delete has empty reports.
+    /// What became of a plan, and the host that ends next. A plan with nothing to delete has
+    /// empty reports.
     pub(crate) fn new(
         plan: &core::InfraPlan,
         apply: &core::ApplyReport,
         forgotten: &[engine::Forgotten],
+        next: Option<&core::HostRef>,
     ) -> Self {
-        let network = forgotten.iter().map(|entry| Forgotten {
-            host: entry.host.to_string(),
-            outcome: (&entry.outcome).into(),
-        });
         Self {
             plan_id: plan.id(),
             apply: apply.into(),
-            network: network.collect(),
+            network: forgotten.iter().map(Forgotten::from).collect(),
             unmanaged: plan.unmanaged.iter().map(HostRef::from).collect(),
+            next: next.map(|host| host.name.clone()),
+            next_expires_at: next.and_then(|host| host.expires_at),
         }
+    }
+
+    /// What a report tells, and the host that ends next.
+    pub(crate) fn of(report: &engine::DownReport, next: Option<&core::HostRef>) -> Self {
+        Self::new(&report.plan, &report.apply, &report.forgotten, next)
+    }
+}
+
+impl From<&engine::ReplaceReport> for ReplaceResult {
+    fn from(report: &engine::ReplaceReport) -> Self {
+        let down = report.down.as_ref().map(|down| Apply::from(&down.apply));
+        let up = report.up.as_ref().map(|up| Apply::from(&up.apply));
+        let forgotten = report.down.iter().flat_map(|down| &down.forgotten);
+        let hosts = report.up.iter().flat_map(|up| &up.hosts);
+        Self {
+            plan_id: report.plan.id(),
+            run: report.up.as_ref().map(|up| up.run.clone()),
+            apply: down
+                .into_iter()
+                .chain(up)
+                .fold(Apply::from(&core::ApplyReport::default()), Apply::and),
+            network: forgotten.map(Forgotten::from).collect(),
+            hosts: hosts.map(HostReport::from).collect(),
+            not_begun: report.error.as_ref().map(Error::from),
+        }
+    }
+}
+
+impl From<&engine::RetagReport> for RetagResult {
+    fn from(report: &engine::RetagReport) -> Self {
+        Self::new(&report.plan, &report.apply, &report.refused)
+    }
+}
+
+impl RetagResult {
+    /// What became of a plan. One with nothing to do has an empty report.
+    pub(crate) fn new(
+        plan: &core::InfraPlan,
+        apply: &core::ApplyReport,
+        refused: &[core::Finding],
+    ) -> Self {
+        Self {
+            plan_id: plan.id(),
+            apply: apply.into(),
+            refused: refused.iter().map(Finding::from).collect(),
+        }
+    }
+}
+
+impl From<&engine::Forgotten> for Forgotten {
+    fn from(entry: &engine::Forgotten) -> Self {
+        Self {
+            host: entry.host.to_string(),
+            outcome: (&entry.outcome).into(),
+        }
+    }
+}
+
+impl From<&core::Leftover> for Leftover {
+    fn from(left: &core::Leftover) -> Self {
+        Self {
+            host: left.host.to_string(),
+            kind: left.kind.to_owned(),
+            id: left.id.clone(),
+            name: left.name.clone(),
+            monthly: left.monthly.map(|amount| amount.0),
+        }
+    }
+}
+
+impl Apply {
+    /// What was done in two steps.
+    fn and(mut self, other: Self) -> Self {
+        self.created.extend(other.created);
+        self.deleted.extend(other.deleted);
+        self.failed.extend(other.failed);
+        self.not_tried.extend(other.not_tried);
+        self.resized.extend(other.resized);
+        self.retagged.extend(other.retagged);
+        self.powered_on.extend(other.powered_on);
+        self.leftovers.extend(other.leftovers);
+        self
     }
 }
 
@@ -264,15 +406,24 @@ impl From<&core::ApplyReport> for Apply {
         });
         let mut created: Vec<&core::Host> = report.created.iter().collect();
         created.sort_by_key(|host| (&host.name, &host.id));
-        let mut deleted: Vec<&core::HostRef> = report.deleted.iter().collect();
-        deleted.sort();
+        let refs = |hosts: &[core::HostRef]| {
+            let mut hosts: Vec<&core::HostRef> = hosts.iter().collect();
+            hosts.sort();
+            hosts.into_iter().map(HostRef::from).collect()
+        };
+        let mut leftovers: Vec<&core::Leftover> = report.leftovers.iter().collect();
+        leftovers.sort_by_key(|left| (&left.host, left.kind, &left.id));
         let mut not_tried: Vec<String> = report.not_tried.iter().map(ToString::to_string).collect();
         not_tried.sort();
         Self {
             created: created.into_iter().map(Host::from).collect(),
-            deleted: deleted.into_iter().map(HostRef::from).collect(),
+            deleted: refs(&report.deleted),
             failed: failed.collect(),
             not_tried,
+            resized: refs(&report.resized),
+            retagged: refs(&report.retagged),
+            powered_on: refs(&report.powered_on),
+            leftovers: leftovers.into_iter().map(Leftover::from).collect(),
         }
     }
 }

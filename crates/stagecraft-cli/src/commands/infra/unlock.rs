@@ -8,7 +8,7 @@ use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{load, wire};
+use crate::{load, render, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
@@ -41,7 +41,12 @@ pub(super) async fn run(
                     // Refused before anybody is asked.
                     engine.break_lease(&run, state, false).await?;
                 }
-                confirm(args, &environment, output, &progress, &run).await?;
+                let account = loaded.cloud.account(&run, &environment).await?;
+                let text = format!(
+                    "Break the lease in account {}?",
+                    render::account_text(&account)
+                );
+                confirm(text, args, &environment, output, &progress, &run).await?;
                 engine.break_lease(&run, state, args.force).await?;
                 tell(output, "unlocked\n");
                 wire::Outcome::Done
@@ -57,6 +62,7 @@ pub(super) async fn run(
 }
 
 async fn confirm(
+    text: String,
     args: &UnlockArgs,
     environment: &EnvironmentName,
     output: Output,
@@ -64,11 +70,17 @@ async fn confirm(
     run: &Run,
 ) -> anyhow::Result<Confirmation> {
     let question = Question {
-        text: "Break the lease?".to_owned(),
+        text,
         about: "whether to break the lease",
     };
     question
-        .confirm(args.confirm.as_deref(), environment, output, progress, run)
+        .confirm(
+            args.confirm.confirm.as_deref(),
+            environment,
+            output,
+            progress,
+            run,
+        )
         .await
 }
 

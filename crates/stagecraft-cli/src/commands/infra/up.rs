@@ -1,10 +1,12 @@
 //! `stagecraft infra up`.
 
-use stagecraft_core::{Error, ErrorKind, PlanMode, PlanRequest, Run, SavedPlan};
+use stagecraft_core::{
+    Error, ErrorKind, InfraPlan, PlanMode, PlanRequest, Run, SavedPlan, shell_quote,
+};
 use stagecraft_engine::{Engine, Outcome, Planned, UpOptions, UpReport};
 
 use super::saved;
-use crate::args::{GlobalArgs, UpArgs};
+use crate::args::{DEFAULT_CONFIG, GlobalArgs, UpArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -23,10 +25,13 @@ pub(super) async fn run(
     };
     let request = match &saved {
         Some(saved) => saved.request().clone(),
-        None => PlanRequest::new(
-            loaded.declared_environment(global.env.as_ref())?,
-            PlanMode::Reconcile,
-        ),
+        None => {
+            let environment = loaded.declared_environment(global.env.as_ref())?;
+            let mut request = PlanRequest::new(environment, PlanMode::Reconcile);
+            request.resize = args.resize.mode();
+            args.selection.select(&mut request);
+            request
+        }
     };
     if !args.no_bootstrap {
         loaded.tell_login_keys()?;
@@ -54,12 +59,14 @@ pub(super) async fn run(
         if !planned.plan.create.is_empty() && !args.no_bootstrap {
             loaded.check_login_key()?;
         }
-        if !planned.plan.create.is_empty() && !args.yes && saved.is_none() {
-            approve(&planned, output, &progress, &run).await?;
-        }
         let options = UpOptions {
             allow_differ: args.allow_differ,
         };
+        // Nobody is asked about what is refused anyway.
+        planned.check(options)?;
+        if !planned.plan.is_empty() && !args.yes && saved.is_none() {
+            approve(&planned, output, &progress, &run).await?;
+        }
         Ok(engine.up(&run, planned, options).await?)
     };
     let report = engine
@@ -71,9 +78,22 @@ pub(super) async fn run(
         let result = wire::UpResult::from(&report);
         progress.result(outcome.into(), outcome, wire::Body::Up(result));
     } else {
-        output.text(&render::up_text(&report));
+        output.text(&render::up_text(&report, &undo_command(global, &report)));
     }
     Ok(outcome.into())
+}
+
+/// The command that deletes exactly what a run made.
+fn undo_command(global: &GlobalArgs, report: &UpReport) -> String {
+    let config = global.config.to_string_lossy();
+    let config = if config == DEFAULT_CONFIG {
+        String::new()
+    } else {
+        format!(" --config {}", shell_quote(&config))
+    };
+    let environment = &report.plan.environment;
+    let run = &report.run;
+    format!("stagecraft infra down --env {environment} --made-by {run}{config}")
 }
 
 async fn dry_run(
@@ -100,6 +120,17 @@ async fn dry_run(
     outcome.into()
 }
 
+/// What `up` would do first of all, for whom nobody can be asked.
+fn purpose(plan: &InfraPlan) -> &'static str {
+    if !plan.create.is_empty() {
+        "create hosts"
+    } else if !plan.resize.is_empty() {
+        "resize hosts"
+    } else {
+        "change hosts"
+    }
+}
+
 async fn approve(
     planned: &Planned,
     output: Output,
@@ -110,17 +141,15 @@ async fn approve(
     if !output.can_ask() {
         return Err(Error::new(
             ErrorKind::Guard,
-            "nobody can be asked here whether to create hosts",
+            format!("nobody can be asked here whether to {}", purpose(plan)),
         )
         .with_hint("add --yes to go on without asking")
         .into());
     }
-    let count = plan.create.len();
     let question = format!(
-        "Create {count} host{} in account {} ({})? [y/N]",
-        if count == 1 { "" } else { "s" },
-        plan.account.name,
-        plan.endpoint
+        "{} {}? [y/N]",
+        render::work_text(plan),
+        render::where_text(plan)
     );
     let answer = progress.ask(&question, run).await;
     run.check()?;

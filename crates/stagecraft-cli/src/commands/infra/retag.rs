@@ -1,0 +1,137 @@
+//! `stagecraft infra adopt` and `unprotect`.
+
+use stagecraft_core::{ApplyReport, PlanMode, PlanRequest, Run};
+use stagecraft_engine::{Planned, RetagReport};
+
+use super::confirm::Question;
+use crate::args::{GlobalArgs, NamedArgs};
+use crate::commands::start_run;
+use crate::exit::Exit;
+use crate::output::{Output, RESET, YELLOW};
+use crate::progress::Progress;
+use crate::{load, render, wire};
+
+pub(super) async fn adopt(
+    global: &GlobalArgs,
+    args: &NamedArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    run(global, args, PlanMode::Adopt, output).await
+}
+
+pub(super) async fn unprotect(
+    global: &GlobalArgs,
+    args: &NamedArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    run(global, args, PlanMode::Unprotect, output).await
+}
+
+async fn run(
+    global: &GlobalArgs,
+    args: &NamedArgs,
+    mode: PlanMode,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let is_adopt = mode == PlanMode::Adopt;
+    let loaded = load::load(global)?;
+    let environment = if is_adopt {
+        loaded.declared_environment(global.env.as_ref())?
+    } else {
+        loaded.environment(global.env.as_ref())?
+    };
+    let engine = loaded.engine(false)?;
+    let progress = Progress::new(output);
+    let run = start_run(progress.sink(), &loaded);
+    let mut request = PlanRequest::new(environment, mode);
+    request.hosts.extend(args.hosts.iter().cloned());
+    let declared = loaded.cloud.declared(&request.environment);
+    let declared = declared.unwrap_or_default();
+    let plan = async |run: &Run| {
+        let planned = engine.plan(run, &request).await?;
+        progress.planned(&planned);
+        if !output.is_json() {
+            output.text(&render::as_wanted_text(&planned));
+        }
+        let again = planned.plan.retag.iter().filter(|entry| {
+            let name = &entry.host.name;
+            let spec = declared.iter().find(|spec| spec.name.as_str() == name);
+            !is_adopt && spec.is_some_and(|spec| spec.options.protect)
+        });
+        for entry in again {
+            output.message(&format!(
+                "{YELLOW}warning:{RESET} the file still declares protect: true for {}, so the next `up` protects it again",
+                entry.host.name
+            ));
+        }
+        anyhow::Ok(planned)
+    };
+    if global.dry_run {
+        let planned = plan(&run).await?;
+        progress.finish();
+        if output.is_json() {
+            let result = wire::DryRunResult::new(&planned.plan, &[]);
+            let body = wire::Body::DryRun(result);
+            progress.result(Exit::Done, wire::Outcome::DryRun, body);
+        } else {
+            output.text("Dry run: nothing was changed.\n");
+        }
+        return Ok(Exit::Done);
+    }
+    let work = async |run: Run| -> anyhow::Result<Ended> {
+        let planned = plan(&run).await?;
+        planned.check_adoption()?;
+        let plan = &planned.plan;
+        if plan.is_empty() {
+            return Ok(Ended::NothingToDo(planned));
+        }
+        let count = render::plural(plan.retag.len(), "host");
+        let place = render::where_text(plan);
+        let question = Question {
+            text: if is_adopt {
+                format!("Make {count} yours {place}, so that `up` and `down` work on them?")
+            } else {
+                format!("Take the protection of {count} away {place}?")
+            },
+            about: if is_adopt {
+                "whether to adopt hosts"
+            } else {
+                "whether to take protection away"
+            },
+        };
+        let given = args.confirm.confirm.as_deref();
+        let confirmation = question
+            .confirm(given, &plan.environment, output, &progress, &run)
+            .await?;
+        let report = engine.retag(&run, planned, &confirmation).await?;
+        Ok(Ended::Retagged(report))
+    };
+    let verb = if is_adopt { "adopt" } else { "unprotect" };
+    let ended = engine
+        .with_lease(&run, &request.environment, verb, work)
+        .await?;
+    progress.finish();
+    let (outcome, exit, result) = match &ended {
+        Ended::NothingToDo(planned) => {
+            let result = wire::RetagResult::new(&planned.plan, &ApplyReport::default(), &[]);
+            (wire::Outcome::Done, Exit::Done, result)
+        }
+        Ended::Retagged(report) => {
+            let outcome = report.outcome();
+            let result = wire::RetagResult::from(report);
+            (outcome.into(), outcome.into(), result)
+        }
+    };
+    if output.is_json() {
+        progress.result(exit, outcome, wire::Body::Retag(result));
+    } else if let Ended::Retagged(report) = &ended {
+        output.text(&render::retag_text(report));
+    }
+    Ok(exit)
+}
+
+/// What it came to.
+enum Ended {
+    NothingToDo(Planned),
+    Retagged(RetagReport),
+}

@@ -1,0 +1,54 @@
+//! Lists of hosts.
+
+use stagecraft_core::{Host, tags};
+
+use super::table;
+
+/// The environment's hosts for people. What few hosts have is a column only where one has it.
+pub(crate) fn hosts_text(hosts: &[Host]) -> String {
+    let dash = || "-".to_owned();
+    let mut head = vec![
+        "NAME", "ROLE", "STATUS", "PUBLIC", "PRIVATE", "SIZE", "REGION", "ID",
+    ];
+    let has_protected = hosts.iter().any(|host| host.has_tag(tags::PROTECT_TAG));
+    let has_end = hosts
+        .iter()
+        .any(|host| tags::expires_at(&host.tags).is_some());
+    let further = [(has_protected, "PROTECTED"), (has_end, "EXPIRES")];
+    head.extend(
+        further
+            .iter()
+            .filter(|(is_there, _)| *is_there)
+            .map(|own| own.1),
+    );
+    let rows: Vec<Vec<String>> = hosts
+        .iter()
+        .map(|host| {
+            let mut row = vec![
+                host.shown_name(),
+                host.role.as_ref().map_or_else(dash, ToString::to_string),
+                format!("{:?}", host.status).to_lowercase(),
+                host.public_ipv4.map_or_else(dash, |ip| ip.to_string()),
+                host.private_ipv4.map_or_else(dash, |ip| ip.to_string()),
+                host.size.clone(),
+                host.region.clone(),
+                host.id.to_string(),
+            ];
+            if has_protected {
+                let is_protected = host.has_tag(tags::PROTECT_TAG);
+                row.push(if is_protected {
+                    "yes".to_owned()
+                } else {
+                    dash()
+                });
+            }
+            if has_end {
+                let at = tags::expires_at(&host.tags);
+                let at = at.and_then(|at| jiff::Timestamp::from_second(at).ok());
+                row.push(at.map_or_else(dash, |at| at.to_string()));
+            }
+            row
+        })
+        .collect();
+    table(&head, &rows)
+}

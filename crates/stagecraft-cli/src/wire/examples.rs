@@ -22,7 +22,8 @@ use super::event::Event;
 use super::line::Lines;
 use super::plan::Planned;
 use super::result::{
-    Body, DownResult, DryRunResult, Outcome, Result, RetagResult, UnlockResult, UpResult,
+    Body, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult, UnlockResult,
+    UpResult,
 };
 use super::setting::{Setting, ShowDocument, WhyDocument};
 
@@ -120,7 +121,7 @@ fn internal() -> Vec<core::Event> {
     ]
 }
 
-fn results() -> [Result; 6] {
+fn results() -> [Result; 7] {
     let plan = plan();
     let created = core::ApplyReport {
         created: vec![host()],
@@ -167,6 +168,14 @@ fn results() -> [Result; 6] {
             outcome: Outcome::Done,
             exit_code: 0,
             body: Body::Down(DownResult::new(&plan, &deleted, &[], None)),
+        },
+        Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Replace(
+                ReplaceResult::new(&plan, [Some(&deleted), Some(&created)], &[])
+                    .with_new("9f86d081884c7d65", &[report(changed())]),
+            ),
         },
         Result {
             outcome: Outcome::Partial,

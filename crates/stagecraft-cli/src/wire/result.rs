@@ -310,21 +310,43 @@ impl DownResult {
 
 impl From<&engine::ReplaceReport> for ReplaceResult {
     fn from(report: &engine::ReplaceReport) -> Self {
-        let down = report.down.as_ref().map(|down| Apply::from(&down.apply));
-        let up = report.up.as_ref().map(|up| Apply::from(&up.apply));
-        let forgotten = report.down.iter().flat_map(|down| &down.forgotten);
-        let hosts = report.up.iter().flat_map(|up| &up.hosts);
-        Self {
-            plan_id: report.plan.id(),
-            run: report.up.as_ref().map(|up| up.run.clone()),
-            apply: down
-                .into_iter()
-                .chain(up)
-                .fold(Apply::from(&core::ApplyReport::default()), Apply::and),
-            network: forgotten.map(Forgotten::from).collect(),
-            hosts: hosts.map(HostReport::from).collect(),
-            not_begun: report.error.as_ref().map(Error::from),
+        let down = report.down.as_ref();
+        let up = report.up.as_ref();
+        let halves = [down.map(|down| &down.apply), up.map(|up| &up.apply)];
+        let forgotten = down.map_or(&[][..], |down| &down.forgotten);
+        let mut result = Self::new(&report.plan, halves, forgotten);
+        if let Some(up) = up {
+            result = result.with_new(&up.run, &up.hosts);
         }
+        result.not_begun = report.error.as_ref().map(Error::from);
+        result
+    }
+}
+
+impl ReplaceResult {
+    /// What became of both halves in the cloud, as far as they were begun.
+    pub(super) fn new(
+        plan: &core::InfraPlan,
+        halves: [Option<&core::ApplyReport>; 2],
+        forgotten: &[engine::Forgotten],
+    ) -> Self {
+        let none = Apply::from(&core::ApplyReport::default());
+        let halves = halves.into_iter().flatten().map(Apply::from);
+        Self {
+            plan_id: plan.id(),
+            run: None,
+            apply: halves.fold(none, Apply::and),
+            network: forgotten.iter().map(Forgotten::from).collect(),
+            hosts: Vec::new(),
+            not_begun: None,
+        }
+    }
+
+    /// With the new host, and the run that made it.
+    pub(super) fn with_new(mut self, run: &str, hosts: &[infra_bootstrap::HostReport]) -> Self {
+        self.run = Some(run.to_owned());
+        self.hosts = hosts.iter().map(HostReport::from).collect();
+        self
     }
 }
 

@@ -60,6 +60,7 @@ const RULES: &[Rule] = &[
         direct: &[
             "stagecraft-core",
             "async-trait",
+            "data-encoding",
             "futures-util",
             "jiff",
             "md5",
@@ -69,6 +70,7 @@ const RULES: &[Rule] = &[
             "secrecy",
             "serde",
             "serde_json",
+            "sha2",
             "thiserror",
             "tokio",
             "tracing",

@@ -2,9 +2,15 @@
 
 mod create;
 mod delete;
+mod leftover;
+mod project;
+mod resize;
 mod stock;
+mod tag;
+mod target;
 mod wait;
 
+use std::collections::BTreeSet;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
@@ -15,10 +21,12 @@ use stagecraft_core::{
 
 use tokio::time::Instant;
 
+use self::target::Target;
 use crate::client::Client;
 use crate::config::PollConfig;
 use crate::error::provider_error;
 use crate::facts::list_hosts;
+use crate::provider::Making;
 
 /// What every part of an apply needs.
 #[derive(Debug, Clone, Copy)]
@@ -32,6 +40,7 @@ pub(crate) struct Apply<'a> {
     pub(crate) tag: &'a str,
     /// Whether GPU droplets are among what the plan creates, awaits or deletes.
     pub(crate) has_gpus: bool,
+    pub(crate) making: &'a Making,
     /// When this operation first spoke to the API.
     pub(crate) since: Instant,
     /// When the last create ended, with whatever answer.
@@ -75,6 +84,14 @@ impl Apply<'_> {
         }
         for host in &plan.delete {
             let failure = delete_failure(&plan.environment, host, error.duplicate());
+            fail(run, failure, &mut report);
+        }
+        let retagged = plan.retag.iter().map(|entry| &entry.host);
+        let resized = plan.resize.iter().map(|entry| &entry.host);
+        let changed: BTreeSet<&HostRef> = retagged.chain(resized).chain(&plan.power_on).collect();
+        let targets = changed.into_iter();
+        for target in targets.filter_map(|host| Target::of(host, &plan.environment)) {
+            let failure = target.failure("was not changed", error.duplicate());
             fail(run, failure, &mut report);
         }
         report

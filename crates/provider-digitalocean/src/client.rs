@@ -198,6 +198,21 @@ impl Client {
         .await
     }
 
+    /// Changes something whose answer says nothing. Repeated on failures that may pass.
+    pub(crate) async fn write(
+        &self,
+        run: &Run,
+        method: Method,
+        path: &str,
+        body: &impl Serialize,
+    ) -> Result<(), ApiError> {
+        self.repeat(run, &format!("{method} {path}"), |turn| async {
+            let request = self.request(method.clone(), path).json(body);
+            self.send(turn, request).await.map(drop)
+        })
+        .await
+    }
+
     /// Deletes something. What is already gone counts as deleted, so this may be repeated.
     pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
         self.repeat(run, &format!("DELETE {path}"), |turn| {

@@ -1,16 +1,18 @@
 //! The `cloud.providers.digitalocean` block.
 
+mod host;
+
 use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stagecraft_core::config::{ConfigDuration, UniqueMap, unsupported};
+use stagecraft_core::config::{ConfigDuration, UniqueMap};
 use stagecraft_core::{
-    EnvironmentName, HostName, HostOptions, HostSpec, NodeName, RoleName, SecretKeyError,
-    SecretKeys, SecretSource,
+    EnvironmentName, HostName, HostSpec, NodeName, SecretKeyError, SecretKeys, SecretSource,
 };
 
+pub use self::host::HostConfig;
 use crate::window::{MOST_REQUESTS, RateConfig};
 
 /// The image of hosts that name none.
@@ -64,46 +66,6 @@ pub struct DigitalOceanConfig {
     /// How many requests are sent in a time.
     #[serde(default)]
     pub rate: RateConfig,
-}
-
-/// One entry under `hosts.<environment>`.
-#[derive(Debug, Clone, Deserialize, Serialize)]
-#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
-#[serde(deny_unknown_fields)]
-#[non_exhaustive]
-pub struct HostConfig {
-    /// The role, for example `app`. It becomes a tag.
-    pub role: RoleName,
-    /// The size; `default_size` if absent.
-    #[serde(default)]
-    pub size: Option<String>,
-    /// The region; `default_region` if absent.
-    #[serde(default)]
-    pub region: Option<String>,
-    /// The image, as a slug; `ubuntu-22-04-x64` if absent.
-    #[serde(default)]
-    pub image: Option<String>,
-    /// Makes this many hosts, named `<name>-1`, `<name>-2` and so on, instead of one.
-    #[serde(default)]
-    pub count: Option<u32>,
-    /// Not supported yet.
-    #[serde(default, deserialize_with = "unsupported", skip_serializing)]
-    #[expect(dead_code, reason = "the key exists to be refused by name")]
-    protect: Option<()>,
-}
-
-impl HostConfig {
-    /// A host of the default size, in the default region, of the default image.
-    pub fn new(role: RoleName) -> Self {
-        Self {
-            role,
-            size: None,
-            region: None,
-            image: None,
-            count: None,
-            protect: None,
-        }
-    }
 }
 
 /// How long things may take. Durations have a unit: `500ms`, `5s`, `10m`.
@@ -245,6 +207,25 @@ impl DigitalOceanConfig {
             lease: LeaseConfig::default(),
             rate: RateConfig::default(),
         }
+    }
+
+    /// The entry that makes a host, by itself or as one of several.
+    pub(crate) fn entry(
+        &self,
+        environment: &EnvironmentName,
+        host: &HostName,
+    ) -> Option<&HostConfig> {
+        let hosts = self.hosts.get(environment)?;
+        if let Some(entry) = hosts.get(host).filter(|entry| entry.count.is_none()) {
+            return Some(entry);
+        }
+        let (name, number) = host.as_str().rsplit_once('-')?;
+        let number: u32 = number.parse().ok()?;
+        let entry = hosts.get(&HostName::new(name.to_owned()).ok()?)?;
+        entry
+            .count
+            .is_some_and(|count| (1..=count).contains(&number))
+            .then_some(entry)
     }
 
     /// Declares a host. One of the same name in the same environment is replaced.
@@ -414,13 +395,16 @@ impl DigitalOceanConfig {
             .image
             .clone()
             .unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
+        let options = host
+            .options()
+            .map_err(|(key, message)| Problem::new(&at(key), message))?;
         let spec = |name| HostSpec {
             name,
             role: host.role.clone(),
             size: size.clone(),
             region: region.clone(),
             image: image.clone(),
-            options: HostOptions::default(),
+            options: options.clone(),
         };
         match host.count {
             None => Ok(vec![spec(name.clone())]),

@@ -3,21 +3,22 @@
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
 
+use reqwest::Method;
 use stagecraft_core::{
     Account, CloudFacts, EnvironmentName, Error, ErrorKind, Host, HostFeatures, HostId, HostStatus,
     MicroUsd, NodeName, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
 use crate::address;
-use crate::client::Client;
+use crate::client::{Client, Dated};
 use crate::error::{provider_error, scopes};
 use crate::wire::{
-    self, AccountEnvelope, Droplet, DropletsPage, RegionsPage, Size, SizesPage, TagsPage,
+    self, AccountEnvelope, Droplet, DropletsPage, RegionsPage, Size, SizesPage, Tag, TagsPage,
 };
 
 const TAG_HINT: &str = "give the token the scope tag:read";
 
-/// What was read beside the facts, for the checks before the first write.
+/// What was read beside the facts, for what comes after the plan.
 #[derive(Debug, Clone)]
 pub(crate) struct Beside {
     /// The environment's tag as the account spells it, if the account has it.
@@ -26,10 +27,15 @@ pub(crate) struct Beside {
     pub(crate) status: (String, String),
     /// All GPU droplets of the account.
     pub(crate) gpus: Vec<Host>,
+    /// The API's time, in seconds since 1970.
+    pub(crate) time: Option<i64>,
 }
 
 /// Reads everything that a plan rests on, side by side. What the token may not read is told at
 /// once, all of it.
+///
+/// A plan that adopts rests on every host of the account, since those that it is about bear no
+/// tag.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
@@ -47,12 +53,13 @@ pub(crate) async fn observe(
     };
     let tagged = async {
         let tag = spelled_tag(client, run, environment).await?;
-        let hosts = match &tag {
-            Some(tag) => list_hosts(client, run, environment, tag, false).await?,
+        let hosts = match (&tag, request.mode) {
+            (_, PlanMode::Adopt) => list_all_hosts(client, run, environment, false).await?,
+            (Some(tag), _) => list_hosts(client, run, environment, tag, false).await?,
             // Nothing can bear a tag that the account has not seen. A create of a moment ago is
             // waited for before the first new one, and who deletes looks in any case.
-            None if request.mode == PlanMode::Reconcile => Vec::new(),
-            None => {
+            (None, PlanMode::Reconcile) => Vec::new(),
+            (None, _) => {
                 let tag = tags::environment_tag(environment);
                 list_hosts(client, run, environment, &tag, false).await?
             }
@@ -74,8 +81,10 @@ pub(crate) async fn observe(
         return Err(error);
     }
     let (account, sizes, key, (tag, mut hosts), gpus) = (account?, sizes?, key?, tagged?, gpus?);
+    let (account, time) = account;
     let own = tags::environment_tag(environment);
-    hosts.extend(gpus.iter().filter(|host| host.has_tag(&own)).cloned());
+    let is_meant = |host: &&Host| request.mode == PlanMode::Adopt || host.has_tag(&own);
+    hosts.extend(gpus.iter().filter(is_meant).cloned());
     let status = (account.status.clone(), account.status_message.clone());
     if status.0 == "warning" {
         tracing::warn!(message = %status.1, "the DigitalOcean account has a warning");
@@ -87,9 +96,23 @@ pub(crate) async fn observe(
         operator_key: key,
         hosts: each_once(hosts),
         sizes,
-        time: None,
+        time: time.filter(|_| request.mode == PlanMode::Reap),
     };
-    Ok((facts, Beside { tag, status, gpus }))
+    let beside = Beside {
+        tag,
+        status,
+        gpus,
+        time,
+    };
+    Ok((facts, beside))
+}
+
+/// All tags of the account.
+pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<Vec<Tag>> {
+    client
+        .list::<TagsPage>(run, "/v2/tags", &[])
+        .await
+        .map_err(|error| error.into_error("list_tags"))
 }
 
 /// One error for all that the token may not read, if that is more than one thing.
@@ -131,17 +154,19 @@ pub(crate) async fn list_regions(client: &Client, run: &Run) -> Result<BTreeMap<
         .collect())
 }
 
-async fn read_account(client: &Client, run: &Run) -> Result<wire::Account> {
-    let envelope: AccountEnvelope = client
-        .get(run, "/v2/account", &[])
+/// Gives the API's time too.
+async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Option<i64>)> {
+    let answer: Dated<AccountEnvelope> = client
+        .dated(run, Method::GET, "/v2/account", None::<&()>)
         .await
         .map_err(|error| error.into_error("read_account"))?;
-    Ok(envelope.account)
+    Ok((answer.body.account, answer.date))
 }
 
 /// The account to which the token belongs.
 pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
-    Ok(account_of(read_account(client, run).await?))
+    let (account, _) = read_account(client, run).await?;
+    Ok(account_of(account))
 }
 
 /// The environment's tag as the account spells it, if the account has it.
@@ -154,10 +179,7 @@ pub(crate) async fn spelled_tag(
     environment: &EnvironmentName,
 ) -> Result<Option<String>> {
     let own = tags::environment_tag(environment);
-    let known = client
-        .list::<TagsPage>(run, "/v2/tags", &[])
-        .await
-        .map_err(|error| error.into_error("list_tags"))?;
+    let known = list_tags(client, run).await?;
     Ok(known
         .into_iter()
         .map(|tag| tag.name)
@@ -203,6 +225,16 @@ pub(crate) async fn list_all_hosts(
     environment: &EnvironmentName,
     with_gpus: bool,
 ) -> Result<Vec<Host>> {
+    let droplets = list_all_droplets(client, run, with_gpus).await?;
+    hosts_once(droplets, environment)
+}
+
+/// As [`list_all_hosts`], in the API's own shape. One may stand there twice.
+pub(crate) async fn list_all_droplets(
+    client: &Client,
+    run: &Run,
+    with_gpus: bool,
+) -> Result<Vec<Droplet>> {
     let usual = async {
         client
             .list::<DropletsPage>(run, "/v2/droplets", &[])
@@ -211,6 +243,15 @@ pub(crate) async fn list_all_hosts(
     };
     let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
     droplets.extend(gpus);
+    Ok(droplets)
+}
+
+/// The hosts that droplets are, each once. Which public address is a host's own is not looked
+/// into.
+pub(crate) fn hosts_once(
+    droplets: Vec<Droplet>,
+    environment: &EnvironmentName,
+) -> Result<Vec<Host>> {
     let none = BTreeSet::new();
     let hosts = droplets.into_iter();
     let hosts = hosts.map(|droplet| host_of(droplet, environment, &none));
@@ -285,7 +326,7 @@ fn host_of(
             _ => HostStatus::New,
         },
         disk_gb: droplet.disk,
-        vpc: None,
+        vpc: droplet.vpc_uuid,
         features: droplet.features.as_deref().map(features),
         tags: own_tags,
     })

@@ -2,12 +2,14 @@
 
 mod address;
 mod apply;
+mod around;
 mod client;
 mod config;
 #[cfg(feature = "yaml")]
 mod descriptor;
 mod error;
 mod facts;
+mod findings;
 mod key;
 mod lease;
 mod preflight;

@@ -1,6 +1,9 @@
 //! The provider: configuration bound, secrets read at first use.
 
+mod prepare;
+
 use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
@@ -18,7 +21,10 @@ use crate::error::{ID, provider_error};
 use crate::facts::{Beside, is_gpu};
 use crate::lease::Own;
 use crate::window::{Lane, Window};
+use crate::wire::{CloudProject, Vpc};
 use crate::{facts, preflight};
+
+pub(crate) use self::prepare::{Clock, Making};
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]
@@ -42,6 +48,14 @@ struct Seen {
     beside: BTreeMap<EnvironmentName, Beside>,
     /// When the last `observe` of an environment began. An `apply` takes it.
     since: BTreeMap<EnvironmentName, Instant>,
+    /// The API's clock.
+    clock: Option<Clock>,
+    /// The account's VPCs, if any host names one.
+    vpcs: Option<Vec<Vpc>>,
+    /// The account's projects, if any host names one. An `apply` takes them.
+    projects: Option<Vec<CloudProject>>,
+    /// What the files with user data hold.
+    files: BTreeMap<PathBuf, String>,
 }
 
 impl DigitalOcean {
@@ -98,6 +112,19 @@ impl DigitalOcean {
         self.seen.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    fn declared_specs(&self, environment: &EnvironmentName) -> Result<Vec<HostSpec>> {
+        self.declared.get(environment).cloned().ok_or_else(|| {
+            let known: Vec<&str> = self.declared.keys().map(EnvironmentName::as_str).collect();
+            provider_error(
+                ErrorKind::Config,
+                format!(
+                    "environment `{environment}` is not declared, known: {}",
+                    known.join(", ")
+                ),
+            )
+        })
+    }
+
     async fn tag(
         &self,
         client: &Client,
@@ -125,16 +152,7 @@ impl CloudProvider for DigitalOcean {
     }
 
     fn declared(&self, environment: &EnvironmentName) -> Result<Vec<HostSpec>> {
-        self.declared.get(environment).cloned().ok_or_else(|| {
-            let known: Vec<&str> = self.declared.keys().map(EnvironmentName::as_str).collect();
-            provider_error(
-                ErrorKind::Config,
-                format!(
-                    "environment `{environment}` is not declared, known: {}",
-                    known.join(", ")
-                ),
-            )
-        })
+        self.declared_specs(environment)
     }
 
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts> {
@@ -149,19 +167,43 @@ impl CloudProvider for DigitalOcean {
             // A create that was in flight a moment ago must not be missed by who deletes.
             settle(run, &self.config.poll, self.config.poll.list_lag.get()).await?;
         }
+        if request.mode == PlanMode::Reconcile {
+            self.read_files(run, environment).await?;
+        }
         let key = &self.config.ssh_key_name;
-        let (facts, beside) = facts::observe(&client, run, request, key).await?;
-        let mut seen = self.seen();
+        let (mut facts, beside) = facts::observe(&client, run, request, key).await?;
         let own = || tags::environment_tag(environment);
         let tag = beside.tag.clone().unwrap_or_else(own);
-        seen.tags.insert(environment.clone(), tag);
-        seen.beside.insert(environment.clone(), beside);
+        {
+            let mut seen = self.seen();
+            seen.clock = Some(Clock::new(beside.time));
+            seen.tags.insert(environment.clone(), tag.clone());
+            seen.beside.insert(environment.clone(), beside);
+        }
+        match request.mode {
+            PlanMode::Reconcile => {
+                self.spell_vpcs(&client, run, environment, &mut facts)
+                    .await?;
+            }
+            PlanMode::Adopt => {
+                let declared = self.declared_specs(environment)?;
+                facts.hosts.retain(|host| {
+                    let name = host.name.as_ref();
+                    let is_meant = name.is_some_and(|name| {
+                        request.hosts.contains(name)
+                            || declared.iter().any(|spec| spec.name == *name)
+                    });
+                    is_meant || host.has_tag(&tag)
+                });
+            }
+            PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap | PlanMode::Unprotect => {}
+        }
         Ok(facts)
     }
 
     /// In [`PlanMode::Destroy`] the environment may have left the file.
     fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan> {
-        let declared = match (self.declared(&request.environment), request.mode) {
+        let declared = match (self.declared_with_files(&request.environment), request.mode) {
             (Ok(declared), _) => declared,
             (Err(_), PlanMode::Destroy | PlanMode::Reap | PlanMode::Unprotect) => Vec::new(),
             (Err(error), _) => return Err(error),
@@ -175,12 +217,14 @@ impl CloudProvider for DigitalOcean {
         facts: &CloudFacts,
         plan: &InfraPlan,
     ) -> Result<Vec<Finding>> {
-        if plan.create.is_empty() {
-            return Ok(Vec::new());
-        }
         let client = self.client(run).await?;
-        let beside = self.seen().beside.get(&plan.environment).cloned();
-        preflight::check(&client, run, facts, plan, beside).await
+        let mut findings = Vec::new();
+        if !plan.create.is_empty() {
+            let beside = self.seen().beside.get(&plan.environment).cloned();
+            findings = preflight::check(&client, run, facts, plan, beside).await?;
+        }
+        findings.extend(self.check_options(&client, run, facts, plan).await?);
+        Ok(findings)
     }
 
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport {
@@ -189,9 +233,10 @@ impl CloudProvider for DigitalOcean {
         let prepared = async {
             let client = self.client(run).await?;
             let tag = self.tag(&client, run, environment).await?;
-            Ok::<_, Error>((client, tag))
+            let making = self.prepare(&client, run, plan).await?;
+            Ok::<_, Error>((client, tag, making))
         };
-        let (client, tag) = match prepared.await {
+        let (client, tag, making) = match prepared.await {
             Ok(prepared) => prepared,
             Err(error) => return Apply::nothing_done(run, plan, &error),
         };
@@ -205,13 +250,17 @@ impl CloudProvider for DigitalOcean {
             environment,
             tag: &tag,
             has_gpus: has_gpus(plan),
+            making: &making,
             since: since.unwrap_or_else(Instant::now),
             last_create: &last_create,
         };
         let mut report = ApplyReport::default();
         match plan.mode {
             PlanMode::Reconcile => apply.reconcile(plan, ready, &mut report).await,
-            _ => apply.delete(&plan.delete, &mut report).await,
+            PlanMode::Adopt | PlanMode::Unprotect => apply.retag(plan, &mut report).await,
+            PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap => {
+                apply.delete(&plan.delete, &mut report).await;
+            }
         }
         if !report.is_complete() {
             apply.let_show().await;
@@ -241,7 +290,9 @@ impl CloudProvider for DigitalOcean {
 /// Whether a plan is about a GPU droplet.
 fn has_gpus(plan: &InfraPlan) -> bool {
     let differing = plan.differ.iter().map(|entry| &entry.host);
-    let mut existing = plan.unchanged.iter().chain(differing).chain(&plan.delete);
+    let retagged = plan.retag.iter().map(|entry| &entry.host);
+    let existing = plan.unchanged.iter().chain(differing).chain(retagged);
+    let mut existing = existing.chain(&plan.delete);
     plan.create.iter().any(|entry| is_gpu(&entry.spec.size))
         || existing.any(|host| is_gpu(&host.size))
 }

@@ -87,6 +87,15 @@ macro_rules! page {
     };
 }
 
+mod around;
+mod change;
+
+pub(crate) use around::{
+    Assigned, Assignment, Associated, AssociatedResource, CloudProject, ProjectsPage,
+    ResourcesPage, Vpc, VpcsPage,
+};
+pub(crate) use change::{DropletAction, NamedTag, NewTag, StartedAction, Tagged, TaggedResource};
+
 page!(DropletsPage, droplets, Droplet, id);
 page!(SizesPage, sizes, Size, slug);
 page!(RegionsPage, regions, RegionOffer, slug);
@@ -156,8 +165,7 @@ pub(crate) struct Image {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct DropletEnvelope {
-    #[serde(rename = "droplet")]
-    pub(crate) _droplet: Droplet,
+    pub(crate) droplet: Droplet,
 }
 
 #[derive(Debug, Deserialize)]
@@ -175,6 +183,14 @@ pub(crate) struct Droplet {
     pub(crate) networks: Networks,
     /// Left out, not empty, if the token may not read tags.
     pub(crate) tags: Option<Vec<String>>,
+    pub(crate) vpc_uuid: Option<String>,
+    /// Whether an action runs on it.
+    #[serde(default)]
+    pub(crate) locked: bool,
+    #[serde(default)]
+    pub(crate) volume_ids: Vec<String>,
+    #[serde(default)]
+    pub(crate) snapshot_ids: Vec<u64>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -205,6 +221,19 @@ pub(crate) struct CreateDroplets<'a> {
     pub(crate) ssh_keys: Vec<&'a str>,
     pub(crate) tags: Vec<&'a str>,
     pub(crate) user_data: &'a str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) vpc_uuid: Option<&'a str>,
+    #[serde(skip_serializing_if = "is_off")]
+    pub(crate) monitoring: bool,
+    #[serde(skip_serializing_if = "is_off")]
+    pub(crate) backups: bool,
+    #[serde(skip_serializing_if = "is_off")]
+    pub(crate) ipv6: bool,
+}
+
+#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
+fn is_off(switch: &bool) -> bool {
+    !switch
 }
 
 /// The answer to a create of several names: also used for one, so that there is one shape.

@@ -106,6 +106,33 @@ async fn dry_run_creates_nothing_and_tells_what_would_be_changed_on_hosts() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn users_own_user_data_and_the_host_key_both_reach_the_host() {
+    let lab = Lab::with_hosts(quick()).await;
+    let data = "#cloud-config\nwrite_files:\n- path: /root/greeting\n  content: gr\u{fc}ezi\n";
+    std::fs::write(lab.directory.path().join("data.yml"), data).unwrap();
+    lab.edit(
+        "app: { role: app, count: 2 }",
+        "app: { role: app, count: 2, user_data_file: data.yml }",
+    );
+    lab.edit(
+        "db-1: { role: db, size: s-4vcpu-8gb }",
+        "db-1: { role: db, size: s-4vcpu-8gb, user_data: \"#!/bin/sh\\ntrue\" }",
+    );
+    // That the hosts can be logged in to proves that they show the keys that are pinned.
+    lab.run(&["infra", "up", "--yes"]).await.expect_code(0);
+    let written = lab
+        .control()
+        .run("staging-app-2", "cat /root/greeting")
+        .await
+        .unwrap();
+    assert_eq!(written, "gr\u{fc}ezi");
+    lab.run(&["infra", "down", "--confirm", "staging"])
+        .await
+        .expect_code(0);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn foreign_hosts_and_undeclared_hosts_are_never_touched() {
     use stagecraft_sandbox::ForeignDroplet;
     let lab = Lab::api_only(quick()).await;

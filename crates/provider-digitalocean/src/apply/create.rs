@@ -1,6 +1,6 @@
 //! Creating: the fewest calls, and never a second host of one name.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use secrecy::ExposeSecret;
@@ -10,6 +10,7 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
+use super::resize::is_resizing;
 use super::wait::Pending;
 use super::{Apply, create_failure, fail, settle};
 use crate::client::LONGEST_PAUSE;
@@ -26,7 +27,8 @@ const REQUESTS: usize = 5;
 const ROUNDS: u32 = 4;
 
 impl Apply<'_> {
-    /// Hands over the hosts that exist, creates what is missing and waits until it is ready.
+    /// Hands over the hosts that exist, gives them their tags, creates what is missing and waits
+    /// until it is ready; then resizes, one host at a time.
     pub(crate) async fn reconcile(
         &self,
         plan: &InfraPlan,
@@ -34,17 +36,27 @@ impl Apply<'_> {
         report: &mut ApplyReport,
     ) {
         let differing = plan.differ.iter().map(|entry| &entry.host);
+        let resizing = plan.retag.iter().filter(|entry| is_resizing(entry));
+        let broken_off: BTreeSet<&HostId> = resizing
+            .map(|entry| &entry.host.id)
+            .chain(plan.power_on.iter().map(|host| &host.id))
+            .collect();
         let existing: Vec<Pending> = plan
             .unchanged
             .iter()
             .chain(differing)
+            .filter(|host| !broken_off.contains(&host.id))
             .filter_map(|host| Pending::existing(host, self.environment))
             .collect();
         let mut pending = self.hand_over_ready(existing, ready, report).await;
+        self.retag(plan, report).await;
+        self.bring_all_back(plan, ready, report).await;
         if !plan.create.is_empty() {
             self.create(&plan.create, &mut pending, report).await;
         }
         self.wait_until_ready(pending, ready, report).await;
+        self.resize(&plan.resize, ready, report).await;
+        self.put_into_projects(plan, report).await;
     }
 
     /// Creates what is missing.
@@ -243,10 +255,16 @@ impl Apply<'_> {
     async fn send_create(&self, entries: &[&CreateEntry]) -> Result<CreatedDroplets, SendError> {
         let key = HostKey::generate().map_err(SendError::Before)?;
         let first = entries[0];
-        let host_key_tag = key.fingerprint().tag();
-        let user_data = user_data(&key);
-        let mut tags: Vec<&str> = first.tags.iter().map(String::as_str).collect();
-        tags.push(&host_key_tag);
+        let options = &first.spec.options;
+        let mut made = vec![
+            key.fingerprint().tag(),
+            tags::run_tag(self.run.id().map_err(SendError::Before)?),
+        ];
+        made.extend(options.ttl_seconds.map(|ttl| self.expires_tag(ttl)));
+        let own = options.user_data_sha256.as_ref();
+        let own = own.map(|digest| self.making.user_data.get(digest).ok_or_else(changed));
+        let user_data = user_data(&key, own.transpose()?.map(String::as_str));
+        let vpc = options.vpc.as_ref();
         let body = CreateDroplets {
             names: entries.iter().map(|entry| entry.node.as_str()).collect(),
             region: &first.spec.region,
@@ -257,8 +275,14 @@ impl Apply<'_> {
                 .iter()
                 .map(String::as_str)
                 .collect(),
-            tags,
+            tags: first.tags.iter().chain(&made).map(String::as_str).collect(),
             user_data: user_data.expose_secret(),
+            vpc_uuid: vpc
+                .and_then(|vpc| self.making.vpcs.get(vpc))
+                .map(String::as_str),
+            monitoring: options.monitoring,
+            backups: options.backups,
+            ipv6: options.ipv6,
         };
         // First: the wait may be long, and the lease be gone at its end.
         let turn = self.client.turn(self.run).await.map_err(SendError::Api)?;
@@ -325,6 +349,11 @@ enum SendError {
     Api(ApiError),
 }
 
+fn changed() -> SendError {
+    let message = "its user data has changed since the plan was made";
+    SendError::Before(provider_error(ErrorKind::Guard, message).with_hint("make a new plan"))
+}
+
 /// Groups identical hosts, at most [`BATCH`] in a group, in the order of their names.
 fn batches(entries: Vec<&CreateEntry>) -> Vec<Vec<&CreateEntry>> {
     let mut groups: Vec<Vec<&CreateEntry>> = Vec::new();
@@ -336,11 +365,13 @@ fn batches(entries: Vec<&CreateEntry>) -> Vec<Vec<&CreateEntry>> {
                     &first.spec.size,
                     &first.spec.region,
                     &first.spec.image,
+                    &first.spec.options,
                     &first.tags,
                 ) == (
                     &entry.spec.size,
                     &entry.spec.region,
                     &entry.spec.image,
+                    &entry.spec.options,
                     &entry.tags,
                 )
         };

@@ -4,14 +4,17 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Retry, seconds, tags,
+    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Leftover, Result, Retry,
+    seconds, tags,
 };
 use tokio::time::Instant;
 
+use super::leftover::leaves_behind;
+use super::target::Target;
 use super::{Apply, delete_failure, fail, timeout};
 use crate::client::{ATTEMPTS, Patience};
 use crate::error::{ApiError, provider_error};
-use crate::facts::list_all_hosts;
+use crate::facts::{hosts_once, list_all_droplets, list_all_hosts};
 use crate::side_by_side::side_by_side;
 
 /// How old the tags may be on which a delete rests.
@@ -28,11 +31,13 @@ struct Leaving<'p> {
     is_accepted: bool,
     /// How often its delete ended without an answer that can be relied on.
     attempts: u32,
+    /// What it leaves behind, once that was asked for.
+    leftovers: Option<Vec<Leftover>>,
 }
 
-/// The tags with fingerprints of host keys. One create request has one for all its hosts.
+/// The tags of single hosts and runs: fingerprints of host keys, ids of runs, times.
 #[derive(Debug, Default)]
-struct Pins {
+struct Passing {
     /// Of hosts that are on their way out.
     left: BTreeSet<String>,
     /// Of hosts that stay.
@@ -56,29 +61,30 @@ impl Apply<'_> {
         let started = Instant::now();
         let patience = self.client.patience();
         let mut looks = FIRST_LOOKS.into_iter();
-        let mut pins = Pins::default();
+        let mut passing = Passing::default();
         let mut leaving: Vec<Leaving<'_>> = entries
             .iter()
             .map(|entry| Leaving {
                 entry,
                 is_accepted: false,
                 attempts: 0,
+                leftovers: None,
             })
             .collect();
-        // Once in any case: a pin is dropped only if nobody bears it, whatever kind of droplet.
+        // Once in any case: a tag is dropped only if nobody bears it, whatever kind of droplet.
         let mut with_gpus = true;
         while !leaving.is_empty() {
             let elapsed = started.elapsed();
             let has_time = elapsed < self.poll.deadline.get();
             // Every host of the account, so that one which lost its tags is not taken for gone.
-            let listed = list_all_hosts(self.client, self.run, self.environment, with_gpus).await;
+            let listed = self.all_hosts(&mut leaving, with_gpus).await;
             match listed {
                 Ok(hosts) => {
                     self.drop_gone(&mut leaving, &hosts, report);
-                    pins.kept.extend(pins_of_others(&leaving, &hosts));
+                    passing.kept.extend(passing_of_others(&leaving, &hosts));
                     with_gpus = self.has_gpus;
                     let before = leaving.iter().filter(|host| host.is_accepted).count();
-                    self.send_deletes(&mut leaving, &hosts, &patience, &mut pins, report)
+                    self.send_deletes(&mut leaving, &hosts, &patience, &mut passing, report)
                         .await;
                     if leaving.iter().filter(|host| host.is_accepted).count() > before {
                         looks = FIRST_LOOKS.into_iter();
@@ -117,12 +123,39 @@ impl Apply<'_> {
                 return self.interrupted(leaving, report);
             }
         }
-        self.drop_pins(pins).await;
+        self.drop_tags(passing).await;
+    }
+
+    /// Lists every host of the account. Asks once for each host that is about to be deleted
+    /// what it leaves behind, if it shows anything that does, and lists again then: deletes
+    /// rest on fresh tags.
+    async fn all_hosts(&self, leaving: &mut [Leaving<'_>], with_gpus: bool) -> Result<Vec<Host>> {
+        let droplets = list_all_droplets(self.client, self.run, with_gpus).await?;
+        let rich: BTreeSet<String> = droplets
+            .iter()
+            .filter(|droplet| leaves_behind(droplet))
+            .map(|droplet| droplet.id.to_string())
+            .collect();
+        let asked = leaving.iter_mut().filter(|host| {
+            let is_rich = rich.contains(host.entry.id.as_str());
+            is_rich && !host.is_accepted && host.leftovers.is_none()
+        });
+        let tasks: Vec<_> = asked
+            .filter_map(|host| {
+                let target = Target::of(host.entry, self.environment)?;
+                Some(async move { host.leftovers = Some(self.leftovers(&target).await) })
+            })
+            .collect();
+        if tasks.is_empty() {
+            return hosts_once(droplets, self.environment);
+        }
+        side_by_side(DELETES, tasks).await;
+        list_all_hosts(self.client, self.run, self.environment, with_gpus).await
     }
 
     fn drop_gone(&self, leaving: &mut Vec<Leaving<'_>>, hosts: &[Host], report: &mut ApplyReport) {
         let left: BTreeSet<&HostId> = hosts.iter().map(|host| &host.id).collect();
-        leaving.retain(|host| {
+        leaving.retain_mut(|host| {
             let entry = host.entry;
             if left.contains(&entry.id) {
                 return true;
@@ -134,6 +167,9 @@ impl Apply<'_> {
                 });
             }
             report.deleted.push(entry.clone());
+            report
+                .leftovers
+                .extend(host.leftovers.take().unwrap_or_default());
             false
         });
     }
@@ -144,7 +180,7 @@ impl Apply<'_> {
         leaving: &mut Vec<Leaving<'_>>,
         hosts: &[Host],
         patience: &Patience<'_>,
-        pins: &mut Pins,
+        passing: &mut Passing,
         report: &mut ApplyReport,
     ) {
         let read = Instant::now();
@@ -167,7 +203,7 @@ impl Apply<'_> {
             let error = match result {
                 Sent::Accepted => {
                     host.is_accepted = true;
-                    pins.left.extend(pins_of(found));
+                    passing.left.extend(passing_of(found));
                     kept.push(host);
                     continue;
                 }
@@ -186,7 +222,7 @@ impl Apply<'_> {
                 }
                 Sent::Refused(error) => error,
             };
-            pins.kept.extend(pins_of(found));
+            passing.kept.extend(passing_of(found));
             let failure = delete_failure(self.environment, host.entry, error);
             fail(self.run, failure, report);
         }
@@ -208,6 +244,13 @@ impl Apply<'_> {
                 ErrorKind::Guard,
                 "it no longer bears the tags of this environment",
             ));
+        }
+        if host.has_tag(tags::PROTECT_TAG) {
+            let error =
+                provider_error(ErrorKind::Guard, "it was protected since the plan was made");
+            return Sent::Refused(
+                error.with_hint("take the protection away first: `stagecraft infra unprotect`"),
+            );
         }
         if self.run.check().is_err() {
             return Sent::Later;
@@ -268,13 +311,13 @@ impl Apply<'_> {
         }
     }
 
-    /// Removes pins that no droplet bears any more. The environment's own tag stays:
-    /// deleting a tag takes it from droplets too, also from one that no list shows yet; a pin is
-    /// on the droplets of one create only. A tag that is left behind costs nothing, so a failure
+    /// Removes tags of single hosts and runs that no droplet bears any more. The environment's
+    /// own tag stays: deleting a tag takes it from droplets too, also from one that no list
+    /// shows yet; these are on the droplets of one create, one run or one second only. A tag that is left behind costs nothing, so a failure
     /// here is no failure.
-    async fn drop_pins(&self, pins: Pins) {
-        let Pins { left, kept } = pins;
-        let unused = left.into_iter().filter(|pin| !kept.contains(pin));
+    async fn drop_tags(&self, passing: Passing) {
+        let Passing { left, kept } = passing;
+        let unused = left.into_iter().filter(|tag| !kept.contains(tag));
         let tasks = unused.map(|tag| async move {
             let path = format!("/v2/tags/{tag}");
             if let Err(error) = self.client.delete(self.run, &path).await {
@@ -285,15 +328,14 @@ impl Apply<'_> {
     }
 }
 
-fn pins_of(host: &Host) -> Vec<String> {
-    let tags = host.tags.iter();
-    let pins = tags.filter(|tag| stagecraft_core::Fingerprint::from_tag(tag).is_some());
-    pins.cloned().collect()
+fn passing_of(host: &Host) -> Vec<String> {
+    let own = host.tags.iter();
+    own.filter(|tag| tags::is_passing(tag)).cloned().collect()
 }
 
-/// The pins of all hosts that stay.
-fn pins_of_others(leaving: &[Leaving<'_>], hosts: &[Host]) -> Vec<String> {
+/// The passing tags of all hosts that stay.
+fn passing_of_others(leaving: &[Leaving<'_>], hosts: &[Host]) -> Vec<String> {
     let leaving: BTreeSet<&HostId> = leaving.iter().map(|host| &host.entry.id).collect();
     let staying = hosts.iter().filter(|host| !leaving.contains(&host.id));
-    staying.flat_map(pins_of).collect()
+    staying.flat_map(passing_of).collect()
 }

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use stagecraft_core::RoleName;
 use stagecraft_core::config::{ConfigBlock, ConfigError, Document};
 
 use super::*;
@@ -124,11 +125,6 @@ fn missing_wrong_and_unknown_keys_have_a_place() {
     ))
     .unwrap_err();
     assert!(error.message.contains("invalid host name"), "{error}");
-    let error = parse(&format!(
-        "{BASE}hosts:\n  prod:\n    a: {{ role: app, protect: true }}\n"
-    ))
-    .unwrap_err();
-    assert_eq!(error.message, "not supported yet");
 }
 
 #[test]
@@ -180,4 +176,99 @@ fn lease_expires_no_sooner_than_after_two_intervals() {
         lease("{ interval: 0s }"),
         ["lease.interval: must be longer than zero"]
     );
+}
+
+/// The problems of a host with these keys.
+fn host_problems(keys: &str) -> Vec<String> {
+    problems(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, {keys} }}\n"
+    ))
+}
+
+#[test]
+fn options_of_hosts_are_declared() {
+    let config = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, count: 2, tags: [web, \"backup:daily\"], ttl: 8h, vpc: inner, monitoring: true, backups: true, ipv6: true, userData: '#!/bin/sh', project: Shop }}\n    b: {{ role: app, protect: true, userDataFile: b.yml }}\n"
+    ))
+    .unwrap();
+    let declared = config.declared().unwrap();
+    let specs = &declared[&EnvironmentName::new("prod").unwrap()];
+    let options = &specs[1].options;
+    assert_eq!(options, &specs[0].options);
+    assert_eq!(options.own_tags, ["backup:daily", "web"]);
+    assert_eq!(options.ttl_seconds, Some(8 * 3600));
+    assert_eq!(options.vpc.as_deref(), Some("inner"));
+    assert_eq!(options.cloud_project.as_deref(), Some("Shop"));
+    assert!(options.monitoring && options.backups && options.ipv6 && !options.protect);
+    assert_eq!(options.user_data_sha256.as_ref().map(String::len), Some(64));
+    let protected = &specs[2].options;
+    assert!(protected.protect && protected.user_data_sha256.is_none());
+}
+
+#[test]
+fn entry_of_a_counted_host_is_found() {
+    let config = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, count: 2, user_data: '#!/bin/sh' }}\n    a-b: {{ role: db }}\n"
+    ))
+    .unwrap();
+    let prod = EnvironmentName::new("prod").unwrap();
+    let entry = |name: &str| config.entry(&prod, &HostName::new(name).unwrap());
+    assert!(entry("a-2").is_some_and(|host| host.user_data.is_some()));
+    assert!(entry("a-b").is_some_and(|host| host.user_data.is_none()));
+    for name in ["a", "a-0", "a-3", "a-b-1", "x"] {
+        assert!(entry(name).is_none(), "{name}");
+    }
+}
+
+#[test]
+fn tags_that_the_api_or_stagecraft_would_misread_are_refused() {
+    for (tag, why) in [
+        ("a b", "1 to 255 letters"),
+        ("k=v", "1 to 255 letters"),
+        ("''", "1 to 255 letters"),
+        ("Web", "lower case"),
+        ("stagecraft-role-db", "Stagecraft's own"),
+        ("stagecraft", "Stagecraft's own"),
+        (&"x".repeat(256), "1 to 255 letters"),
+        ("web, web", "stands twice"),
+    ] {
+        let problems = host_problems(&format!("tags: [{tag}]"));
+        assert!(
+            problems[0].starts_with("hosts.prod.a.tags: tag `"),
+            "{problems:?}"
+        );
+        assert!(problems[0].contains(why), "{problems:?}");
+    }
+}
+
+#[test]
+fn options_that_contradict_or_say_nothing_are_refused() {
+    for (keys, problem) in [
+        ("ttl: 59s", "ttl: must be at least 1m"),
+        (
+            "ttl: 1h, protect: true",
+            "ttl: a protected host has no ttl: give one of protect and ttl",
+        ),
+        ("vpc: ' '", "vpc: vpc must not be empty"),
+        ("project: ''", "project: project must not be empty"),
+        (
+            "user_data: '#!/bin/sh', user_data_file: x",
+            "user_data_file: only one of user_data and user_data_file may be given",
+        ),
+        (
+            "user_data_file: ''",
+            "user_data_file: user_data_file must be the path of a file",
+        ),
+        (
+            "user_data: echo hi",
+            "user_data: user data must begin with `#cloud-config`, `#!`, `#include` or `## template: jinja`",
+        ),
+    ] {
+        assert_eq!(host_problems(keys), [format!("hosts.prod.a.{problem}")]);
+    }
+    let error = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, ttl: 8 }}\n"
+    ))
+    .unwrap_err();
+    assert!(error.message.contains("invalid duration"), "{error}");
 }

@@ -1,0 +1,194 @@
+//! Resizing: one host at a time, and none stays switched off.
+
+use std::time::Duration;
+
+use stagecraft_core::{
+    ApplyReport, ErrorKind, Host, HostName, HostSink, HostStatus, InfraPlan, ResizeEntry, Result,
+    Run, tags,
+};
+
+use super::target::Target;
+use super::{Apply, fail};
+use crate::error::provider_error;
+use crate::wire::{Droplet, DropletAction};
+
+/// How long a host may take to shut down before its power is cut.
+const SHUTDOWN_TIME: Duration = Duration::from_mins(1);
+
+impl Apply<'_> {
+    /// Resizes hosts one after the other. After a failure the rest is not tried: what failed
+    /// on one would have others switched off too.
+    pub(super) async fn resize(
+        &self,
+        entries: &[ResizeEntry],
+        ready: &dyn HostSink,
+        report: &mut ApplyReport,
+    ) {
+        let mut entries = entries.iter();
+        for entry in entries.by_ref() {
+            let Some(target) = Target::of(&entry.host, self.environment) else {
+                continue;
+            };
+            if self.run.check().is_err() {
+                report.not_tried.push(target.name);
+                break;
+            }
+            match self.resize_one(&target, entry).await {
+                Ok(Some(host)) => {
+                    report.resized.push(entry.host.clone());
+                    ready.ready(host);
+                }
+                Ok(None) => {
+                    report.not_tried.push(target.name);
+                    break;
+                }
+                Err(error) => {
+                    fail(self.run, target.failure("resize failed", error), report);
+                    break;
+                }
+            }
+        }
+        let rest = entries.map(|entry| HostName::new(entry.host.name.clone()));
+        report.not_tried.extend(rest.flatten());
+    }
+
+    /// Once begun it is not broken off: a run that is cancelled meanwhile powers the host on
+    /// again. `None`: it was cancelled before the size was changed.
+    async fn resize_one(&self, target: &Target, entry: &ResizeEntry) -> Result<Option<Host>> {
+        let shielded = self.run.shielded();
+        let calm = Apply {
+            run: &shielded,
+            ..*self
+        };
+        let host = calm.read_host(target).await?;
+        if !tags::is_owned(&host, self.project, self.environment) {
+            return Err(provider_error(
+                ErrorKind::Guard,
+                "it no longer bears the tags of this environment",
+            ));
+        }
+        // First: whoever finds the host switched off knows by it what to do.
+        calm.put_tag(tags::RESIZING_TAG, &[&target.id]).await?;
+        let changed = calm.change_size(self.run, target, entry).await;
+        let back = calm.bring_back(target).await;
+        match (changed, back) {
+            (Ok(true), Ok(host)) => Ok(Some(host)),
+            (Ok(false), Ok(_)) => Ok(None),
+            (Err(error), Ok(_)) | (Ok(_), Err(error)) => Err(error),
+            (Err(error), Err(back)) => Err(provider_error(
+                back.kind(),
+                format!("it could not be powered on again: {back}"),
+            )
+            .with_hint("run the command again: it powers the host on")
+            .with_source(error)),
+        }
+    }
+
+    /// `false`: the run `outer` was cancelled before the size was changed.
+    async fn change_size(&self, outer: &Run, target: &Target, entry: &ResizeEntry) -> Result<bool> {
+        let deadline = self.poll.deadline.get();
+        let is_off = |droplet: &Droplet| droplet.status == "off";
+        if outer.check().is_err() {
+            return Ok(false);
+        }
+        let shutdown = DropletAction::plain("shutdown");
+        let time = SHUTDOWN_TIME.min(deadline);
+        match self
+            .reach(target, shutdown, "shut down", time, is_off)
+            .await
+        {
+            Ok(()) => {}
+            // It may fail, says the API's documentation, or the host does not listen.
+            Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Rejected) => {
+                let cut = DropletAction::plain("power_off");
+                self.reach(target, cut, "off", deadline, is_off).await?;
+            }
+            Err(error) => return Err(error),
+        }
+        if outer.check().is_err() {
+            return Ok(false);
+        }
+        let resize = DropletAction {
+            kind: "resize",
+            size: Some(&entry.to),
+            disk: Some(entry.grow_disk),
+        };
+        let what = format!("of size {}", entry.to);
+        let is_resized = |droplet: &Droplet| droplet.size_slug == entry.to;
+        self.reach(target, resize, &what, deadline, is_resized)
+            .await?;
+        Ok(true)
+    }
+
+    /// Sees to it that a host runs, whatever was begun on it, and that nothing says any more
+    /// that it is being resized.
+    async fn bring_back(&self, target: &Target) -> Result<Host> {
+        let power_on = DropletAction::plain("power_on");
+        let deadline = self.poll.deadline.get();
+        let has_address = |droplet: &Droplet| {
+            let mut networks = droplet.networks.v4.iter();
+            droplet.status == "active" && networks.any(|network| network.kind == "public")
+        };
+        self.reach(target, power_on, "active again", deadline, has_address)
+            .await?;
+        let host = self.read_host(target).await?;
+        for tag in &host.tags {
+            if tag.eq_ignore_ascii_case(tags::RESIZING_TAG)
+                && let Err(error) = self.take_tag(tag, &[&target.id]).await
+            {
+                tracing::warn!(%tag, %error, "the tag stays until the next run");
+            }
+        }
+        Ok(host)
+    }
+
+    /// Takes up the hosts of a resize that was broken off: those that are off, and those that
+    /// may be about to be switched off, since the order for it was in flight.
+    pub(super) async fn bring_all_back(
+        &self,
+        plan: &InfraPlan,
+        ready: &dyn HostSink,
+        report: &mut ApplyReport,
+    ) {
+        let retagged = plan.retag.iter().filter(|entry| is_resizing(entry));
+        let targets = plan
+            .power_on
+            .iter()
+            .chain(retagged.map(|entry| &entry.host));
+        for own in targets.filter(|own| !is_to_be_resized(plan, own)) {
+            let Some(target) = Target::of(own, self.environment) else {
+                continue;
+            };
+            if self.run.check().is_err() {
+                report.not_tried.push(target.name);
+                continue;
+            }
+            let was_off = match self.read_host(&target).await {
+                Ok(host) => host.status == HostStatus::Off,
+                Err(error) => {
+                    fail(self.run, target.failure("is not usable", error), report);
+                    continue;
+                }
+            };
+            match self.bring_back(&target).await {
+                Ok(host) => {
+                    if was_off {
+                        report.powered_on.push(own.clone());
+                    }
+                    ready.ready(host);
+                }
+                Err(error) => fail(self.run, target.failure("is not usable", error), report),
+            }
+        }
+    }
+}
+
+/// Whether the plan takes up a broken-off resize of the host, which is active.
+pub(super) fn is_resizing(entry: &stagecraft_core::RetagEntry) -> bool {
+    let mut gone = entry.remove.iter();
+    gone.any(|tag| tag.eq_ignore_ascii_case(tags::RESIZING_TAG))
+}
+
+fn is_to_be_resized(plan: &InfraPlan, host: &stagecraft_core::HostRef) -> bool {
+    plan.resize.iter().any(|entry| entry.host.id == host.id)
+}

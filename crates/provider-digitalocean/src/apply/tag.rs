@@ -1,0 +1,215 @@
+//! Giving hosts other tags: one call for each tag, for many hosts.
+
+use std::collections::BTreeMap;
+
+use reqwest::Method;
+use stagecraft_core::{
+    ApplyReport, Error, ErrorKind, Host, HostId, InfraPlan, PlanMode, Result, RetagEntry, tags,
+};
+
+use super::target::Target;
+use super::{Apply, fail};
+use crate::error::provider_error;
+use crate::facts::{list_all_hosts, list_tags};
+use crate::wire::{NamedTag, NewTag, Tagged, TaggedResource};
+
+/// The most hosts in one call.
+const BATCH: usize = 100;
+const FAILED: &str = "was not given its tags";
+
+/// What hosts get and lose, by tag.
+#[derive(Debug, Default)]
+struct Changes<'p> {
+    put: BTreeMap<String, Vec<&'p HostId>>,
+    take: BTreeMap<String, Vec<&'p HostId>>,
+}
+
+impl Apply<'_> {
+    /// Gives the hosts of a plan their tags. Safe to repeat: what is there already stays.
+    ///
+    /// The hosts are read again right before: one that has become somebody else's, or has
+    /// another name now, is left alone.
+    pub(crate) async fn retag(&self, plan: &InfraPlan, report: &mut ApplyReport) {
+        let all: Vec<(&RetagEntry, Target)> = plan
+            .retag
+            .iter()
+            .filter_map(|entry| Some((entry, Target::of(&entry.host, self.environment)?)))
+            .collect();
+        if all.is_empty() {
+            return;
+        }
+        let hosts = match plan.mode {
+            PlanMode::Adopt => list_all_hosts(self.client, self.run, self.environment, true).await,
+            _ => self.hosts().await,
+        };
+        let hosts = match hosts {
+            Ok(hosts) => hosts,
+            Err(error) => {
+                for (_, target) in &all {
+                    fail(self.run, target.failure(FAILED, error.duplicate()), report);
+                }
+                return;
+            }
+        };
+        let mut left = Vec::new();
+        for (entry, target) in all {
+            match self.check_retag(plan.mode, &target, &hosts) {
+                Ok(host) => left.push((entry, target, host)),
+                Err(error) => fail(self.run, target.failure(FAILED, error), report),
+            }
+        }
+        let changes = self.changes(&left);
+        let failed = self.send_tags(&changes).await;
+        for (entry, target, _) in left {
+            match failed.get(&target.id) {
+                Some(error) if error.kind() == ErrorKind::Cancelled => {
+                    report.not_tried.push(target.name);
+                }
+                Some(error) => fail(self.run, target.failure(FAILED, error.duplicate()), report),
+                None => report.retagged.push(entry.host.clone()),
+            }
+        }
+    }
+
+    fn check_retag<'h>(
+        &self,
+        mode: PlanMode,
+        target: &Target,
+        hosts: &'h [Host],
+    ) -> Result<&'h Host> {
+        let host = hosts.iter().find(|host| host.id == target.id);
+        let host = host.ok_or_else(|| {
+            provider_error(
+                ErrorKind::NotFound,
+                format!("droplet '{}' not found", target.node),
+            )
+        })?;
+        let is_meant = match mode {
+            PlanMode::Adopt => {
+                host.name.as_ref() == Some(&target.name)
+                    && !tags::is_foreign(host, self.project, self.environment)
+            }
+            _ => tags::is_owned(host, self.project, self.environment),
+        };
+        if is_meant {
+            return Ok(host);
+        }
+        let message = "its name or its tags have changed since the plan was made";
+        Err(provider_error(ErrorKind::Guard, message))
+    }
+
+    fn changes<'p>(&self, entries: &'p [(&RetagEntry, Target, &Host)]) -> Changes<'p> {
+        let mut changes = Changes::default();
+        for (entry, target, host) in entries {
+            let mut put: Vec<String> = entry.add.clone();
+            // A time that somebody has set meanwhile stays.
+            let ttl = entry.ttl_seconds;
+            let ttl = ttl.filter(|_| tags::expires_at(&host.tags).is_none());
+            put.extend(ttl.map(|ttl| self.expires_tag(ttl)));
+            for tag in put {
+                changes.put.entry(tag).or_default().push(&target.id);
+            }
+            // The tag of a resize goes when the host is known to run.
+            let take = entry.remove.iter();
+            let take = take.filter(|tag| !tag.eq_ignore_ascii_case(tags::RESIZING_TAG));
+            for tag in take {
+                changes
+                    .take
+                    .entry(tag.clone())
+                    .or_default()
+                    .push(&target.id);
+            }
+        }
+        changes
+    }
+
+    /// The tag of hosts that are made, or get their time, now.
+    pub(super) fn expires_tag(&self, ttl_seconds: u64) -> String {
+        let ttl = i64::try_from(ttl_seconds).unwrap_or(i64::MAX);
+        tags::expires_tag(self.making.clock.now().saturating_add(ttl))
+    }
+
+    /// Sends all changes. Gives why those hosts failed that did.
+    async fn send_tags(&self, changes: &Changes<'_>) -> BTreeMap<HostId, Error> {
+        let mut failed: BTreeMap<HostId, Error> = BTreeMap::new();
+        let known = if changes.put.is_empty() {
+            Ok(Vec::new())
+        } else {
+            list_tags(self.client, self.run).await
+        };
+        let protect = changes.put.get_key_value(tags::PROTECT_TAG);
+        let others = changes.put.iter();
+        let others = others.filter(|(tag, _)| *tag != tags::PROTECT_TAG);
+        // First: no host must be ours and lack the protection that it is declared to have.
+        for (tag, ids) in protect.into_iter().chain(others) {
+            for ids in ids.chunks(BATCH) {
+                let sent = match &known {
+                    Err(error) => Err(error.duplicate()),
+                    Ok(known) => {
+                        let own = known.iter().find(|own| own.name.eq_ignore_ascii_case(tag));
+                        match own {
+                            Some(own) => self.send_tag(Method::POST, &own.name, ids).await,
+                            None => self.put_tag(tag, ids).await,
+                        }
+                    }
+                };
+                note(&mut failed, ids, sent);
+            }
+        }
+        for (tag, ids) in &changes.take {
+            for ids in ids.chunks(BATCH) {
+                let sent = self.take_tag(tag, ids).await;
+                note(&mut failed, ids, sent);
+            }
+        }
+        failed
+    }
+
+    /// Makes a tag, if there is none of its name, and puts it on hosts.
+    pub(super) async fn put_tag(&self, tag: &str, ids: &[&HostId]) -> Result<()> {
+        self.run.before_write().await?;
+        let made = self
+            .client
+            .dated::<NamedTag>(
+                self.run,
+                Method::POST,
+                "/v2/tags",
+                Some(&NewTag { name: tag }),
+            )
+            .await
+            .map_err(|error| error.into_error("make_tag"))?;
+        // The answer has the account's spelling, by which alone a tag is found.
+        self.send_tag(Method::POST, &made.body.tag.name, ids).await
+    }
+
+    /// Takes a tag, as the account spells it, off hosts.
+    pub(super) async fn take_tag(&self, tag: &str, ids: &[&HostId]) -> Result<()> {
+        self.send_tag(Method::DELETE, tag, ids).await
+    }
+
+    async fn send_tag(&self, method: Method, tag: &str, ids: &[&HostId]) -> Result<()> {
+        self.run.before_write().await?;
+        let resources = ids.iter().map(|id| TaggedResource {
+            resource_id: id.as_str(),
+            resource_type: "droplet",
+        });
+        let body = Tagged {
+            resources: resources.collect(),
+        };
+        let path = format!("/v2/tags/{tag}/resources");
+        self.client
+            .write(self.run, method, &path, &body)
+            .await
+            .map_err(|error| error.into_error("change_tags"))
+    }
+}
+
+fn note(failed: &mut BTreeMap<HostId, Error>, ids: &[&HostId], sent: Result<()>) {
+    if let Err(error) = sent {
+        for id in ids {
+            failed
+                .entry((*id).clone())
+                .or_insert_with(|| error.duplicate());
+        }
+    }
+}

@@ -1,0 +1,123 @@
+//! What hosts are put into: VPCs and projects, which are declared by name or id.
+
+use std::collections::{BTreeMap, BTreeSet};
+
+use stagecraft_core::{CreateEntry, Finding, Host, HostName, HostSpec, Result, Run};
+
+use crate::client::Client;
+use crate::wire::{CloudProject, ProjectsPage, Vpc, VpcsPage};
+
+pub(crate) async fn list_vpcs(client: &Client, run: &Run) -> Result<Vec<Vpc>> {
+    client
+        .list::<VpcsPage>(run, "/v2/vpcs", &[])
+        .await
+        .map_err(|error| error.into_error("list_vpcs"))
+}
+
+pub(crate) async fn list_projects(client: &Client, run: &Run) -> Result<Vec<CloudProject>> {
+    client
+        .list::<ProjectsPage>(run, "/v2/projects", &[])
+        .await
+        .map_err(|error| error.into_error("list_projects"))
+}
+
+/// The VPC that a declaration means.
+pub(crate) fn find_vpc<'v>(vpcs: &'v [Vpc], declared: &str) -> Option<&'v Vpc> {
+    vpcs.iter()
+        .find(|vpc| is_meant(declared, &vpc.id, &vpc.name))
+}
+
+/// The project that a declaration means.
+pub(crate) fn find_project<'p>(
+    projects: &'p [CloudProject],
+    declared: &str,
+) -> Option<&'p CloudProject> {
+    projects
+        .iter()
+        .find(|project| is_meant(declared, &project.id, &project.name))
+}
+
+fn is_meant(declared: &str, id: &str, name: &str) -> bool {
+    declared == name || declared.eq_ignore_ascii_case(id)
+}
+
+/// Spells the VPCs of hosts as their declarations do, those of others by name.
+pub(crate) fn spell_vpcs(hosts: &mut [Host], declared: &[HostSpec], vpcs: &[Vpc]) {
+    let declared: BTreeMap<&HostName, &str> = declared
+        .iter()
+        .filter_map(|spec| Some((&spec.name, spec.options.vpc.as_deref()?)))
+        .collect();
+    for host in hosts {
+        let Some(own) = host.vpc.as_mut() else {
+            continue;
+        };
+        let wanted = host.name.as_ref().and_then(|name| declared.get(name));
+        let spelled = wanted.filter(|wanted| {
+            find_vpc(vpcs, wanted).is_some_and(|vpc| vpc.id.eq_ignore_ascii_case(own))
+        });
+        if let Some(spelled) = spelled {
+            *own = (*spelled).to_owned();
+        } else if let Some(vpc) = find_vpc(vpcs, own) {
+            own.clone_from(&vpc.name);
+        }
+    }
+}
+
+/// VPCs that do not exist, or not where the host is to be.
+pub(crate) fn check_vpcs(create: &[CreateEntry], vpcs: &[Vpc]) -> Vec<Finding> {
+    let check = |entry: &CreateEntry| {
+        let (declared, region) = (entry.spec.options.vpc.as_ref()?, &entry.spec.region);
+        let message = match find_vpc(vpcs, declared) {
+            Some(vpc) if vpc.region == *region => return None,
+            Some(vpc) => format!(
+                "VPC `{declared}` is in region `{}`, not in `{region}`",
+                vpc.region
+            ),
+            None => format!("VPC `{declared}` does not exist"),
+        };
+        let here = vpcs.iter().filter(|vpc| vpc.region == *region);
+        let known = known(here.map(|vpc| vpc.name.as_str()));
+        Some(Finding {
+            host: Some(entry.spec.name.clone()),
+            message,
+            hint: Some(format!("VPCs in {region}: {known}")),
+            is_guard: false,
+        })
+    };
+    create.iter().filter_map(check).collect()
+}
+
+/// Projects that do not exist.
+pub(crate) fn check_projects<'s>(
+    specs: impl Iterator<Item = &'s HostSpec>,
+    projects: &[CloudProject],
+) -> Vec<Finding> {
+    let check = |spec: &HostSpec| {
+        let declared = spec.options.cloud_project.as_ref()?;
+        if find_project(projects, declared).is_some() {
+            return None;
+        }
+        let known = known(projects.iter().map(|project| project.name.as_str()));
+        Some(Finding {
+            host: Some(spec.name.clone()),
+            message: format!("project `{declared}` does not exist in the account"),
+            hint: Some(format!("projects: {known}")),
+            is_guard: false,
+        })
+    };
+    specs.filter_map(check).collect()
+}
+
+/// The names, sorted, and not more of them than anybody reads.
+fn known<'n>(names: impl Iterator<Item = &'n str>) -> String {
+    const MOST: usize = 20;
+    let names: BTreeSet<&str> = names.collect();
+    let mut shown: Vec<&str> = names.iter().copied().take(MOST).collect();
+    if names.is_empty() {
+        return "none".to_owned();
+    }
+    if names.len() > MOST {
+        shown.push("...");
+    }
+    shown.join(", ")
+}

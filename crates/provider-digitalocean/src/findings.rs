@@ -1,0 +1,73 @@
+//! What can be known to be wrong with resizes and user data before the first write.
+
+use std::collections::BTreeMap;
+
+use stagecraft_core::{CloudFacts, CreateEntry, Finding, HostName, InfraPlan, ResizeEntry};
+
+use crate::facts::is_gpu;
+use crate::user_data;
+
+/// Resizes that the API would refuse, which it would do with the host switched off.
+pub(crate) fn check_resizes(facts: &CloudFacts, plan: &InfraPlan) -> Vec<Finding> {
+    let findings = plan.resize.iter().flat_map(|entry| {
+        let messages = check_resize(facts, entry);
+        messages.into_iter().map(|(message, hint)| Finding {
+            host: HostName::new(entry.host.name.clone()).ok(),
+            message,
+            hint,
+            is_guard: false,
+        })
+    });
+    findings.collect()
+}
+
+fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Option<String>)> {
+    let (from, to, region) = (&entry.host.size, &entry.to, &entry.host.region);
+    if is_gpu(from) || is_gpu(to) {
+        let message = format!("size `{from}` cannot become `{to}`: GPU droplets are not resized");
+        return Some((message, None));
+    }
+    let Some(offer) = facts.sizes.get(to) else {
+        return Some((format!("size `{to}` does not exist"), None));
+    };
+    if !offer.regions.contains(region) {
+        let hint = if offer.regions.is_empty() {
+            "it is available nowhere at the moment".to_owned()
+        } else {
+            format!("it is available in {}", offer.regions.join(", "))
+        };
+        let message = format!("size `{to}` is not available in region `{region}`");
+        return Some((message, Some(hint)));
+    }
+    let host = facts.hosts.iter().find(|host| host.id == entry.host.id);
+    let disk = host.and_then(|host| host.disk_gb)?;
+    (offer.disk_gb < disk).then(|| {
+        let message = format!(
+            "size `{to}` has a disk of {} GB, the host one of {disk} GB; Size can not decrease size of Droplet's disk image",
+            offer.disk_gb
+        );
+        let hint = "a disk never becomes smaller: choose a larger size, or replace the host";
+        (message, Some(hint.to_owned()))
+    })
+}
+
+/// User data of files that the API or cloud-init would refuse. `texts` are by digest.
+pub(crate) fn check_user_data(
+    create: &[CreateEntry],
+    texts: &BTreeMap<String, String>,
+) -> Vec<Finding> {
+    let check = |entry: &CreateEntry| {
+        let digest = entry.spec.options.user_data_sha256.as_ref()?;
+        let message = match texts.get(digest) {
+            Some(text) => user_data::check(text).err()?,
+            None => "its user data has changed since the plan was made".to_owned(),
+        };
+        Some(Finding {
+            host: Some(entry.spec.name.clone()),
+            message,
+            hint: None,
+            is_guard: false,
+        })
+    };
+    create.iter().filter_map(check).collect()
+}

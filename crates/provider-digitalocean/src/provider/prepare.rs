@@ -1,0 +1,242 @@
+//! What observing finds beside the hosts, and what an apply needs beside its plan.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::PathBuf;
+
+use secrecy::ExposeSecret as _;
+use stagecraft_core::{
+    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan,
+    PlanMode, Result, Run, SecretSource,
+};
+use tokio::time::Instant;
+
+use super::DigitalOcean;
+use crate::client::Client;
+use crate::error::provider_error;
+use crate::wire::Vpc;
+use crate::{around, findings, user_data};
+
+/// The API's clock.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Clock {
+    /// Seconds since 1970, at `read`.
+    at: i64,
+    read: Instant,
+}
+
+impl Clock {
+    /// The API's time of just now; this machine's own if it tells none.
+    pub(crate) fn new(at: Option<i64>) -> Self {
+        Self {
+            at: at.unwrap_or_else(|| jiff::Timestamp::now().as_second()),
+            read: Instant::now(),
+        }
+    }
+
+    /// Seconds since 1970, now.
+    pub(crate) fn now(&self) -> i64 {
+        let elapsed = i64::try_from(self.read.elapsed().as_secs()).unwrap_or(i64::MAX);
+        self.at.saturating_add(elapsed)
+    }
+}
+
+/// What making hosts takes beside the plan.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) clock: Clock,
+    /// The ids of VPCs, by what the declarations call them.
+    pub(crate) vpcs: BTreeMap<String, String>,
+    /// User data, by its digest.
+    pub(crate) user_data: BTreeMap<String, String>,
+    /// The ids of the projects that hosts are declared to be in.
+    pub(crate) projects: BTreeMap<HostName, String>,
+}
+
+impl DigitalOcean {
+    /// What the configuration declares, with the digests of the files that were read.
+    pub(super) fn declared_with_files(
+        &self,
+        environment: &EnvironmentName,
+    ) -> Result<Vec<HostSpec>> {
+        let mut declared = self.declared_specs(environment)?;
+        let files = &self.seen().files;
+        for spec in &mut declared {
+            let path = self.user_data_file(environment, &spec.name);
+            let text = path.and_then(|path| files.get(path));
+            if let Some(text) = text {
+                spec.options.user_data_sha256 = Some(user_data::digest(text));
+            }
+        }
+        Ok(declared)
+    }
+
+    /// Reads the files with user data that an environment's hosts have.
+    pub(super) async fn read_files(&self, run: &Run, environment: &EnvironmentName) -> Result<()> {
+        let mut files = BTreeMap::new();
+        for spec in self.declared_specs(environment)? {
+            let Some(path) = self.user_data_file(environment, &spec.name) else {
+                continue;
+            };
+            if files.contains_key(path) {
+                continue;
+            }
+            // As a secret: user data often holds some.
+            let source = SecretSource::File(path.clone());
+            let text = run.secret(&source).await.map_err(|error| {
+                let message = format!("cannot read the user data of host '{}'", spec.name);
+                provider_error(error.kind(), message).with_source(error)
+            })?;
+            let text = text.map_or(String::new(), |text| text.expose_secret().to_owned());
+            files.insert(path.clone(), text);
+        }
+        self.seen().files.extend(files);
+        Ok(())
+    }
+
+    fn user_data_file(&self, environment: &EnvironmentName, host: &HostName) -> Option<&PathBuf> {
+        let entry = self.config.entry(environment, host)?;
+        entry.user_data_file.as_ref()
+    }
+
+    /// All user data of an environment by its digest, of files that were read.
+    fn texts(&self, environment: &EnvironmentName) -> BTreeMap<String, String> {
+        let seen = self.seen();
+        let hosts = self.config.hosts.get(environment).into_iter().flatten();
+        let texts = hosts.filter_map(|(_, host)| {
+            let file = host.user_data_file.as_ref();
+            let text = file.and_then(|path| seen.files.get(path));
+            text.or(host.user_data.as_ref())
+        });
+        texts
+            .map(|text| (user_data::digest(text), text.clone()))
+            .collect()
+    }
+
+    /// Names the VPCs of hosts as the declarations do. One call, and only if any names one.
+    pub(super) async fn spell_vpcs(
+        &self,
+        client: &Client,
+        run: &Run,
+        environment: &EnvironmentName,
+        facts: &mut CloudFacts,
+    ) -> Result<()> {
+        let declared = self.declared_specs(environment).unwrap_or_default();
+        if declared.iter().any(|spec| spec.options.vpc.is_some()) {
+            let vpcs = around::list_vpcs(client, run).await?;
+            around::spell_vpcs(&mut facts.hosts, &declared, &vpcs);
+            self.seen().vpcs = Some(vpcs);
+        }
+        Ok(())
+    }
+
+    async fn vpcs(&self, client: &Client, run: &Run) -> Result<Vec<Vpc>> {
+        let known = self.seen().vpcs.clone();
+        match known {
+            Some(vpcs) => Ok(vpcs),
+            None => around::list_vpcs(client, run).await,
+        }
+    }
+
+    /// The declarations of the hosts that a plan is about, as far as they name a project.
+    fn in_projects(&self, plan: &InfraPlan) -> Vec<HostSpec> {
+        let existing = plan.unchanged.iter();
+        let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
+        let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
+        let new = plan.create.iter().map(|entry| entry.spec.name.as_str());
+        let names: BTreeSet<&str> = existing.map(|host| host.name.as_str()).chain(new).collect();
+        let mut declared = match plan.mode {
+            PlanMode::Reconcile => self.declared_specs(&plan.environment).unwrap_or_default(),
+            _ => Vec::new(),
+        };
+        declared.retain(|spec| {
+            spec.options.cloud_project.is_some() && names.contains(spec.name.as_str())
+        });
+        declared
+    }
+
+    /// What is wrong with the options of hosts.
+    pub(super) async fn check_options(
+        &self,
+        client: &Client,
+        run: &Run,
+        facts: &CloudFacts,
+        plan: &InfraPlan,
+    ) -> Result<Vec<Finding>> {
+        let mut all = findings::check_resizes(facts, plan);
+        all.extend(findings::check_user_data(
+            &plan.create,
+            &self.texts(&plan.environment),
+        ));
+        if plan
+            .create
+            .iter()
+            .any(|entry| entry.spec.options.vpc.is_some())
+        {
+            let vpcs = self.vpcs(client, run).await?;
+            all.extend(around::check_vpcs(&plan.create, &vpcs));
+        }
+        let in_projects = self.in_projects(plan);
+        if !in_projects.is_empty() {
+            let projects = around::list_projects(client, run).await?;
+            all.extend(around::check_projects(in_projects.iter(), &projects));
+            self.seen().projects = Some(projects);
+        }
+        Ok(all)
+    }
+
+    /// Resolves what a plan names. Reads only what was not read before.
+    pub(super) async fn prepare(
+        &self,
+        client: &Client,
+        run: &Run,
+        plan: &InfraPlan,
+    ) -> Result<Making> {
+        let environment = &plan.environment;
+        let clock = self.seen().clock;
+        let options = || plan.create.iter().map(|entry| &entry.spec.options);
+        let wanted: BTreeSet<&String> = options().filter_map(|own| own.vpc.as_ref()).collect();
+        let mut vpcs = BTreeMap::new();
+        if !wanted.is_empty() {
+            let known = self.vpcs(client, run).await?;
+            for name in wanted {
+                let vpc = around::find_vpc(&known, name).ok_or_else(|| missing("VPC", name))?;
+                vpcs.insert(name.clone(), vpc.id.clone());
+            }
+        }
+        let mut user_data = self.texts(environment);
+        let is_known = |digest: &String| user_data.contains_key(digest);
+        if !options()
+            .filter_map(|own| own.user_data_sha256.as_ref())
+            .all(is_known)
+        {
+            self.read_files(run, environment).await?;
+            user_data = self.texts(environment);
+        }
+        let in_projects = self.in_projects(plan);
+        let mut projects = BTreeMap::new();
+        if !in_projects.is_empty() {
+            let seen = self.seen().projects.take();
+            let known = match seen {
+                Some(known) => known,
+                None => around::list_projects(client, run).await?,
+            };
+            for spec in in_projects {
+                let name = spec.options.cloud_project.unwrap_or_default();
+                let project = around::find_project(&known, &name);
+                let project = project.ok_or_else(|| missing("project", &name))?;
+                projects.insert(spec.name, project.id.clone());
+            }
+        }
+        Ok(Making {
+            clock: clock.unwrap_or_else(|| Clock::new(None)),
+            vpcs,
+            user_data,
+            projects,
+        })
+    }
+}
+
+fn missing(what: &str, name: &str) -> Error {
+    let message = format!("{what} `{name}` does not exist in the account");
+    provider_error(ErrorKind::NotFound, message)
+}

@@ -1,0 +1,68 @@
+//! Changes of droplets in place: tags and actions.
+
+use serde::{Deserialize, Serialize};
+
+#[derive(Debug, Serialize)]
+pub(crate) struct NewTag<'a> {
+    pub(crate) name: &'a str,
+}
+
+/// The droplets that get or lose a tag.
+#[derive(Debug, Serialize)]
+pub(crate) struct Tagged<'a> {
+    pub(crate) resources: Vec<TaggedResource<'a>>,
+}
+
+#[derive(Debug, Serialize)]
+pub(crate) struct TaggedResource<'a> {
+    /// The number as a text, as the API wants it.
+    pub(crate) resource_id: &'a str,
+    pub(crate) resource_type: &'static str,
+}
+
+/// What is to be done with a droplet.
+#[derive(Debug, Clone, Copy, Serialize)]
+pub(crate) struct DropletAction<'a> {
+    #[serde(rename = "type")]
+    pub(crate) kind: &'static str,
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) size: Option<&'a str>,
+    /// Whether the disk grows too, for good.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    pub(crate) disk: Option<bool>,
+}
+
+impl DropletAction<'_> {
+    /// An action that needs nothing else.
+    pub(crate) fn plain(kind: &'static str) -> Self {
+        Self {
+            kind,
+            size: None,
+            disk: None,
+        }
+    }
+
+    /// The status that a droplet must have for it.
+    pub(crate) fn needs(&self) -> &'static str {
+        match self.kind {
+            "shutdown" | "power_off" => "active",
+            _ => "off",
+        }
+    }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct StartedAction {
+    pub(crate) action: StartedActionId,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct StartedActionId {
+    pub(crate) id: u64,
+}
+
+/// The answer to making a tag.
+#[derive(Debug, Deserialize)]
+pub(crate) struct NamedTag {
+    pub(crate) tag: super::Tag,
+}

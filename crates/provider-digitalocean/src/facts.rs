@@ -18,7 +18,7 @@ use crate::wire::{
 
 const TAG_HINT: &str = "give the token the scope tag:read";
 
-/// What was read beside the facts, for what comes after the plan.
+/// What was read beside the facts, for the checks before the first write.
 #[derive(Debug, Clone)]
 pub(crate) struct Beside {
     /// The environment's tag as the account spells it, if the account has it.
@@ -27,15 +27,14 @@ pub(crate) struct Beside {
     pub(crate) status: (String, String),
     /// All GPU droplets of the account.
     pub(crate) gpus: Vec<Host>,
-    /// The API's time, in seconds since 1970.
+    /// The API's time in seconds since 1970, if it tells.
     pub(crate) time: Option<i64>,
 }
 
 /// Reads everything that a plan rests on, side by side. What the token may not read is told at
 /// once, all of it.
 ///
-/// A plan that adopts rests on every host of the account, since those that it is about bear no
-/// tag.
+/// A plan that adopts rests on every host of the account: those that it is about bear no tag.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
@@ -43,6 +42,7 @@ pub(crate) async fn observe(
     ssh_key_name: &str,
 ) -> Result<(CloudFacts, Beside)> {
     let environment = &request.environment;
+    let adopts = request.mode == PlanMode::Adopt;
     let account = read_account(client, run);
     let sizes = list_sizes(client, run);
     let key = async {
@@ -53,13 +53,13 @@ pub(crate) async fn observe(
     };
     let tagged = async {
         let tag = spelled_tag(client, run, environment).await?;
-        let hosts = match (&tag, request.mode) {
-            (_, PlanMode::Adopt) => list_all_hosts(client, run, environment, false).await?,
-            (Some(tag), _) => list_hosts(client, run, environment, tag, false).await?,
+        let hosts = match &tag {
+            _ if adopts => list_all_hosts(client, run, environment, false).await?,
+            Some(tag) => list_hosts(client, run, environment, tag, false).await?,
             // Nothing can bear a tag that the account has not seen. A create of a moment ago is
             // waited for before the first new one, and who deletes looks in any case.
-            (None, PlanMode::Reconcile) => Vec::new(),
-            (None, _) => {
+            None if request.mode == PlanMode::Reconcile => Vec::new(),
+            None => {
                 let tag = tags::environment_tag(environment);
                 list_hosts(client, run, environment, &tag, false).await?
             }
@@ -80,10 +80,10 @@ pub(crate) async fn observe(
     ]) {
         return Err(error);
     }
-    let (account, sizes, key, (tag, mut hosts), gpus) = (account?, sizes?, key?, tagged?, gpus?);
-    let (account, time) = account;
+    let ((account, time), sizes, key, (tag, mut hosts), gpus) =
+        (account?, sizes?, key?, tagged?, gpus?);
     let own = tags::environment_tag(environment);
-    let is_meant = |host: &&Host| request.mode == PlanMode::Adopt || host.has_tag(&own);
+    let is_meant = |host: &&Host| adopts || host.has_tag(&own);
     hosts.extend(gpus.iter().filter(is_meant).cloned());
     let status = (account.status.clone(), account.status_message.clone());
     if status.0 == "warning" {
@@ -105,14 +105,6 @@ pub(crate) async fn observe(
         time,
     };
     Ok((facts, beside))
-}
-
-/// All tags of the account.
-pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<Vec<Tag>> {
-    client
-        .list::<TagsPage>(run, "/v2/tags", &[])
-        .await
-        .map_err(|error| error.into_error("list_tags"))
 }
 
 /// One error for all that the token may not read, if that is more than one thing.
@@ -154,7 +146,7 @@ pub(crate) async fn list_regions(client: &Client, run: &Run) -> Result<BTreeMap<
         .collect())
 }
 
-/// Gives the API's time too.
+/// The account, and the API's time.
 async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Option<i64>)> {
     let answer: Dated<AccountEnvelope> = client
         .dated(run, Method::GET, "/v2/account", None::<&()>)
@@ -167,6 +159,14 @@ async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Opti
 pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
     let (account, _) = read_account(client, run).await?;
     Ok(account_of(account))
+}
+
+/// All tags of the account.
+pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<Vec<Tag>> {
+    client
+        .list::<TagsPage>(run, "/v2/tags", &[])
+        .await
+        .map_err(|error| error.into_error("list_tags"))
 }
 
 /// The environment's tag as the account spells it, if the account has it.
@@ -246,8 +246,7 @@ pub(crate) async fn list_all_droplets(
     Ok(droplets)
 }
 
-/// The hosts that droplets are, each once. Which public address is a host's own is not looked
-/// into.
+/// The hosts that droplets are, each once, as [`list_all_hosts`] has them.
 pub(crate) fn hosts_once(
     droplets: Vec<Droplet>,
     environment: &EnvironmentName,

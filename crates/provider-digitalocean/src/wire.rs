@@ -87,6 +87,13 @@ macro_rules! page {
     };
 }
 
+page!(DropletsPage, droplets, Droplet, id);
+page!(SizesPage, sizes, Size, slug);
+page!(RegionsPage, regions, RegionOffer, slug);
+page!(KeysPage, ssh_keys, SshKey, id);
+page!(TagsPage, tags, Tag, name);
+page!(ReservedPage, reserved_ips, ReservedIp, ip);
+page!(FirewallsPage, firewalls, Firewall, id);
 mod around;
 mod change;
 
@@ -95,14 +102,6 @@ pub(crate) use around::{
     ResourcesPage, Vpc, VpcsPage,
 };
 pub(crate) use change::{DropletAction, NamedTag, NewTag, StartedAction, Tagged, TaggedResource};
-
-page!(DropletsPage, droplets, Droplet, id);
-page!(SizesPage, sizes, Size, slug);
-page!(RegionsPage, regions, RegionOffer, slug);
-page!(KeysPage, ssh_keys, SshKey, id);
-page!(TagsPage, tags, Tag, name);
-page!(ReservedPage, reserved_ips, ReservedIp, ip);
-page!(FirewallsPage, firewalls, Firewall, id);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tag {

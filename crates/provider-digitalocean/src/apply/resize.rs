@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, ErrorKind, Host, HostName, HostSink, HostStatus, InfraPlan, ResizeEntry, Result,
-    Run, tags,
+    ApplyReport, ErrorKind, Host, HostName, HostSink, HostStatus, InfraPlan, PollPolicy,
+    ResizeEntry, Result, Run, tags,
 };
 
 use super::target::Target;
@@ -125,13 +125,17 @@ impl Apply<'_> {
     async fn bring_back(&self, target: &Target) -> Result<Host> {
         let power_on = DropletAction::plain("power_on");
         let deadline = self.poll.deadline.get();
-        let has_address = |droplet: &Droplet| {
-            let mut networks = droplet.networks.v4.iter();
-            droplet.status == "active" && networks.any(|network| network.kind == "public")
-        };
-        self.reach(target, power_on, "active again", deadline, has_address)
+        let is_active = |droplet: &Droplet| droplet.status == "active";
+        self.reach(target, power_on, "active again", deadline, is_active)
             .await?;
-        let host = self.read_host(target).await?;
+        let policy = PollPolicy {
+            interval: self.poll.interval.get(),
+            deadline,
+        };
+        let what = format!("droplet '{}' to have a public address", target.node);
+        let look = || async { Ok(Some(self.read_host(target).await?).filter(Host::is_ready)) };
+        let host = self.run.poll(policy, Some(&target.name), &what, look);
+        let host = host.await?;
         for tag in &host.tags {
             if tag.eq_ignore_ascii_case(tags::RESIZING_TAG)
                 && let Err(error) = self.take_tag(tag, &[&target.id]).await

@@ -40,8 +40,9 @@ impl Apply<'_> {
     /// Reads one host as it is now.
     pub(super) async fn read_host(&self, target: &Target) -> Result<Host> {
         let droplet = self.read_droplet(target).await?;
-        let hosts = hosts_of(self.client, self.run, vec![droplet], self.environment).await?;
-        Ok(hosts.into_iter().next().expect("one droplet is one host"))
+        let hosts = hosts_of(self.client, self.run, vec![droplet], self.environment);
+        let host = hosts.await?.pop();
+        Ok(host.expect("one droplet is one host"))
     }
 
     async fn read_droplet(&self, target: &Target) -> Result<Droplet> {

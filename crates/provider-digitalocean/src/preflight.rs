@@ -7,7 +7,9 @@ use stagecraft_core::{
     tags,
 };
 
+use crate::apply::settle;
 use crate::client::Client;
+use crate::config::PollConfig;
 use crate::error::ApiError;
 use crate::facts::{Beside, hosts_of, list_all_hosts, list_gpus, list_regions};
 use crate::key;
@@ -40,20 +42,16 @@ pub(crate) async fn check(
     facts: &CloudFacts,
     plan: &InfraPlan,
     beside: Option<Beside>,
+    poll: &PollConfig,
 ) -> Result<Vec<Finding>> {
-    let all = async {
-        let mut all = list_all_hosts(client, run, &plan.environment, false).await?;
-        let gpus = if let Some(beside) = &beside {
-            beside.gpus.clone()
-        } else {
-            let gpus = list_gpus(client, run, true).await?;
-            hosts_of(client, run, gpus, &plan.environment).await?
-        };
-        let known: BTreeSet<_> = all.iter().map(|host| host.id.clone()).collect();
-        all.extend(gpus.into_iter().filter(|host| !known.contains(&host.id)));
-        Ok(all)
-    };
-    let (all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
+    let all = read_all(client, run, plan, beside.as_ref());
+    let (mut all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
+    if !run.follows_cleanly() && all.iter().any(|host| may_become_ours(plan, host)) {
+        // Tags are put on a droplet after it is made: a run that was killed may have left some
+        // whose tags do not show yet.
+        settle(run, poll, poll.list_lag.get()).await?;
+        all = read_all(client, run, plan, None).await?;
+    }
     let mut findings = Vec::new();
     if let Some(Beside { status, .. }) = &beside
         && status.0 == "locked"
@@ -79,8 +77,37 @@ pub(crate) async fn check(
         check_name(plan, &all, entry, &mut flaws);
     }
     findings.extend(flaws.into_findings());
-    findings.extend(check_limit(facts, plan, all.len()));
+    findings.extend(check_limit(facts, plan, &all));
     Ok(findings)
+}
+
+/// Every host of the account, each once.
+async fn read_all(
+    client: &Client,
+    run: &Run,
+    plan: &InfraPlan,
+    beside: Option<&Beside>,
+) -> Result<Vec<Host>> {
+    let mut all = list_all_hosts(client, run, &plan.environment, false).await?;
+    let gpus = if let Some(beside) = beside {
+        beside.gpus.clone()
+    } else {
+        let gpus = list_gpus(client, run, true).await?;
+        hosts_of(client, run, gpus, &plan.environment).await?
+    };
+    let known: BTreeSet<_> = all.iter().map(|host| host.id.clone()).collect();
+    all.extend(gpus.into_iter().filter(|host| !known.contains(&host.id)));
+    Ok(all)
+}
+
+/// Whether a host has the name of one that is to be created, and bears no tag by which it would
+/// belong to somebody else.
+fn may_become_ours(plan: &InfraPlan, host: &Host) -> bool {
+    let project = plan.project.as_ref();
+    let has_name = |entry: &CreateEntry| host.node.eq_ignore_ascii_case(entry.node.as_str());
+    !tags::is_owned(host, project, &plan.environment)
+        && !tags::is_foreign(host, project, &plan.environment)
+        && plan.create.iter().any(has_name)
 }
 
 async fn read_offer(client: &Client, run: &Run, plan: &InfraPlan) -> Result<Offer> {
@@ -238,14 +265,21 @@ fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut F
     }
 }
 
-fn check_limit(facts: &CloudFacts, plan: &InfraPlan, existing: usize) -> Option<Finding> {
+fn check_limit(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Option<Finding> {
     let limit = facts.host_limit?;
-    let needed = existing + plan.create.len();
-    (needed as u64 > limit).then(|| {
+    // One of ours that has come into view since is adopted, not created.
+    let is_there = |entry: &&CreateEntry| {
+        all.iter().any(|host| {
+            host.node.eq_ignore_ascii_case(entry.node.as_str())
+                && tags::is_owned(host, plan.project.as_ref(), &plan.environment)
+        })
+    };
+    let existing = all.len();
+    let added = plan.create.iter().filter(|entry| !is_there(entry)).count();
+    ((existing + added) as u64 > limit).then(|| {
         finding(
             format!(
-                "the account may have {limit} droplets; it has {existing} and the plan adds {}",
-                plan.create.len()
+                "the account may have {limit} droplets; it has {existing} and the plan adds {added}"
             ),
             Some("ask DigitalOcean for a higher limit".to_owned()),
         )

@@ -221,7 +221,8 @@ impl CloudProvider for DigitalOcean {
         let mut findings = Vec::new();
         if !plan.create.is_empty() {
             let beside = self.seen().beside.get(&plan.environment).cloned();
-            findings = preflight::check(&client, run, facts, plan, beside).await?;
+            let poll = &self.config.poll;
+            findings = preflight::check(&client, run, facts, plan, beside, poll).await?;
         }
         findings.extend(self.check_options(&client, run, facts, plan).await?);
         Ok(findings)

@@ -193,7 +193,7 @@ impl Project {
             (&["env_file"], text(env_file.as_deref())),
             (
                 &["project", "name"],
-                text(self.name().map(|own| own.as_str())),
+                text(self.name().map(ProjectName::as_str)),
             ),
             (&["cloud", "provider"], text(self.cloud().ok())),
             (&["cloud", "expect_account"], text(self.expect_account())),

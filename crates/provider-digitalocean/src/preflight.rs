@@ -267,7 +267,7 @@ fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut F
 
 fn check_limit(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Option<Finding> {
     let limit = facts.host_limit?;
-    // One of ours that has come into view since is adopted, not created.
+    // One of ours that has come into view since is adopted, or is about to be replaced.
     let is_there = |entry: &&CreateEntry| {
         all.iter().any(|host| {
             host.node.eq_ignore_ascii_case(entry.node.as_str())

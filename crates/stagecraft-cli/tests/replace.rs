@@ -4,7 +4,7 @@ mod support;
 
 use serde_json::Value;
 use stagecraft_core::tags::PROTECT_TAG;
-use stagecraft_sandbox::ForeignDroplet;
+use stagecraft_sandbox::{ForeignDroplet, Knobs};
 use support::contract::Contract;
 use support::{DECLARED, Finished, Lab, quick};
 
@@ -104,6 +104,19 @@ async fn host_that_could_not_be_made_again_is_not_deleted() {
     let droplets = lab.droplets();
     let new = droplets.iter().find(|droplet| droplet.id == id);
     assert_eq!(new.expect("it").size, "s-8vcpu-16gb");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_account_has_room_for_the_new_host_of_an_old_one() {
+    let knobs = Knobs {
+        droplet_limit: 3,
+        ..quick()
+    };
+    let lab = Lab::api_only(knobs).await;
+    lab.run(&UP).await.expect_code(0);
+    lab.run(&REPLACE).await.expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
     lab.shutdown().await;
 }
 

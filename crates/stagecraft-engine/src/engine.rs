@@ -138,9 +138,9 @@ impl Engine {
         Ok(self.limits.check(&self.whole(facts, plan)?, plan))
     }
 
-    /// The plan for all hosts of a declared environment, whichever another plan is for. Pure.
+    /// The same plan for all hosts of the environment. Pure.
     pub(crate) fn whole(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<InfraPlan> {
-        let request = PlanRequest::new(plan.environment.clone(), PlanMode::Reconcile);
+        let request = PlanRequest::new(plan.environment.clone(), plan.mode);
         self.cloud.plan(facts, &request)
     }
 

@@ -63,8 +63,9 @@ Exits 0 if no host's time is over, and tells when the next one ends.")]
   stagecraft infra adopt app-1 db-1 --env staging --confirm staging   for scripts
 
 A host is adopted by its tags. It must be declared, and have the name in the cloud that
-the file gives it, such as staging-app-1. Exit code 7: none of the hosts can be adopted;
-10: some of them cannot.")]
+the file gives it, such as staging-app-1. Its host key does not become known by that, so
+`up` does nothing on it until its fingerprint is a tag of it.
+Exit code 7: none of the hosts can be adopted; 10: some of them cannot.")]
     Adopt(NamedArgs),
     /// Take the protection of hosts away, so that they can be deleted
     #[command(after_help = "Examples:

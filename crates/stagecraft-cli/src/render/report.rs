@@ -164,16 +164,20 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
             &format!("{RED}refused{RESET}{host}: {}", finding.message),
         );
     }
-    let (done, next) = match report.plan.mode {
-        PlanMode::Adopt => ("adopted", "; next: stagecraft infra up"),
-        _ => ("unprotected", ""),
+    let done = match report.plan.mode {
+        PlanMode::Adopt => "adopted",
+        _ => "unprotected",
     };
-    let count = plural(report.apply.retagged.len(), "host");
-    let next = match report.outcome() {
-        Outcome::Done => next,
-        _ => "",
+    let parts = [format!(
+        "{} {done}",
+        plural(report.apply.retagged.len(), "host")
+    )];
+    let outcome = match report.outcome() {
+        // What was refused is refused again.
+        Outcome::Partial if report.apply.is_complete() => Outcome::Done,
+        outcome => outcome,
     };
-    line(&mut text, &format!("{count} {done}{next}"));
+    finish(&mut text, outcome, &parts);
     text
 }
 

@@ -180,7 +180,7 @@ fn results() -> [Result; 7] {
         Result {
             outcome: Outcome::Partial,
             exit_code: 10,
-            body: Body::Retag(RetagResult::new(&plan, &adopted, &[missing])),
+            body: Body::Retag(RetagResult::new(&plan, &adopted, &[missing], &[])),
         },
         Result {
             outcome: Outcome::DryRun,

@@ -117,6 +117,8 @@ pub(crate) struct RetagResult {
     apply: Apply,
     /// Hosts that were named and cannot be adopted, with the reasons.
     refused: Vec<Finding>,
+    /// The names of unprotected hosts that the file still protects: so does the next `infra up`.
+    protected_by_file: Vec<String>,
 }
 
 /// What `infra unlock` found and did.
@@ -350,23 +352,19 @@ impl ReplaceResult {
     }
 }
 
-impl From<&engine::RetagReport> for RetagResult {
-    fn from(report: &engine::RetagReport) -> Self {
-        Self::new(&report.plan, &report.apply, &report.refused)
-    }
-}
-
 impl RetagResult {
     /// What became of a plan. One with nothing to do has an empty report.
     pub(crate) fn new(
         plan: &core::InfraPlan,
         apply: &core::ApplyReport,
         refused: &[core::Finding],
+        protected_by_file: &[String],
     ) -> Self {
         Self {
             plan_id: plan.id(),
             apply: apply.into(),
             refused: refused.iter().map(Finding::from).collect(),
+            protected_by_file: protected_by_file.to_vec(),
         }
     }
 }

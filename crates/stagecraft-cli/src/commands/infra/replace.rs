@@ -18,6 +18,9 @@ pub(super) async fn run(
 ) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = loaded.declared_environment(global.env.as_ref())?;
+    if !args.no_bootstrap {
+        loaded.tell_login_keys()?;
+    }
     let engine = loaded.engine(!args.no_bootstrap)?;
     let progress = Progress::new(output);
     let run = start_run(progress.sink(), &loaded);

@@ -7,6 +7,7 @@ use super::confirm::Question;
 use crate::args::{GlobalArgs, NamedArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
+use crate::load::Loaded;
 use crate::output::{Output, RESET, YELLOW};
 use crate::progress::Progress;
 use crate::{load, render, wire};
@@ -45,24 +46,16 @@ async fn run(
     let run = start_run(progress.sink(), &loaded);
     let mut request = PlanRequest::new(environment, mode);
     request.hosts.extend(args.hosts.iter().cloned());
-    let declared = loaded.cloud.declared(&request.environment);
-    let declared = declared.unwrap_or_default();
     let plan = async |run: &Run| {
         let planned = engine.plan(run, &request).await?;
         progress.planned(&planned);
         if !output.is_json() {
             output.text(&render::as_wanted_text(&planned));
-        }
-        let again = planned.plan.retag.iter().filter(|entry| {
-            let name = &entry.host.name;
-            let spec = declared.iter().find(|spec| spec.name.as_str() == name);
-            !is_adopt && spec.is_some_and(|spec| spec.options.protect)
-        });
-        for entry in again {
-            output.message(&format!(
-                "{YELLOW}warning:{RESET} the file still declares protect: true for {}, so the next `up` protects it again",
-                entry.host.name
-            ));
+            for host in protected_by_file(&loaded, &planned) {
+                output.message(&format!(
+                    "{YELLOW}warning:{RESET} the file still declares protect: true for {host}, so the next `up` protects it again"
+                ));
+            }
         }
         anyhow::Ok(planned)
     };
@@ -103,8 +96,12 @@ async fn run(
         let confirmation = question
             .confirm(given, &plan.environment, output, &progress, &run)
             .await?;
+        let protected_by_file = protected_by_file(&loaded, &planned);
         let report = engine.retag(&run, planned, &confirmation).await?;
-        Ok(Ended::Retagged(report))
+        Ok(Ended::Retagged {
+            report,
+            protected_by_file,
+        })
     };
     let verb = if is_adopt { "adopt" } else { "unprotect" };
     let ended = engine
@@ -113,18 +110,23 @@ async fn run(
     progress.finish();
     let (outcome, exit, result) = match &ended {
         Ended::NothingToDo(planned) => {
-            let result = wire::RetagResult::new(&planned.plan, &ApplyReport::default(), &[]);
+            let none = ApplyReport::default();
+            let result = wire::RetagResult::new(&planned.plan, &none, &[], &[]);
             (wire::Outcome::Done, Exit::Done, result)
         }
-        Ended::Retagged(report) => {
+        Ended::Retagged {
+            report,
+            protected_by_file,
+        } => {
             let outcome = report.outcome();
-            let result = wire::RetagResult::from(report);
+            let (plan, apply) = (&report.plan, &report.apply);
+            let result = wire::RetagResult::new(plan, apply, &report.refused, protected_by_file);
             (outcome.into(), outcome.into(), result)
         }
     };
     if output.is_json() {
         progress.result(exit, outcome, wire::Body::Retag(result));
-    } else if let Ended::Retagged(report) = &ended {
+    } else if let Ended::Retagged { report, .. } = &ended {
         output.text(&render::retag_text(report));
     }
     Ok(exit)
@@ -133,5 +135,25 @@ async fn run(
 /// What it came to.
 enum Ended {
     NothingToDo(Planned),
-    Retagged(RetagReport),
+    Retagged {
+        report: RetagReport,
+        /// Hosts that the next `up` protects again.
+        protected_by_file: Vec<String>,
+    },
+}
+
+/// The hosts of a plan to take protection away that the file still protects.
+fn protected_by_file(loaded: &Loaded, planned: &Planned) -> Vec<String> {
+    let plan = &planned.plan;
+    if plan.mode != PlanMode::Unprotect {
+        return Vec::new();
+    }
+    let declared = loaded.cloud.declared(&plan.environment);
+    let declared = declared.unwrap_or_default();
+    let names = plan.retag.iter().map(|entry| &entry.host.name);
+    let names = names.filter(|name| {
+        let mut specs = declared.iter().filter(|spec| spec.options.protect);
+        specs.any(|spec| spec.name.as_str() == name.as_str())
+    });
+    names.cloned().collect()
 }

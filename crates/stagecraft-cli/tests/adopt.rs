@@ -11,7 +11,7 @@ const ADOPT: [&str; 6] = ["infra", "adopt", "--confirm", "staging", "-o", "json"
 
 fn foreign(lab: &Lab, name: &str, tags: &[&str]) -> u64 {
     let mut droplet = ForeignDroplet::new(name, tags);
-    droplet.size = "s-2vcpu-4gb".to_owned();
+    "s-2vcpu-4gb".clone_into(&mut droplet.size);
     lab.control().create_droplet(droplet).expect("a droplet")
 }
 

@@ -14,7 +14,7 @@ use crate::selection;
 use crate::up::{UpOptions, UpReport, refuse_doubles, refuse_findings};
 
 /// How long a list may show a host that is proven gone.
-const LIST_LAG: Duration = Duration::from_secs(60);
+const LIST_LAG: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_secs(1);
 
 /// What it takes to replace a host.
@@ -67,7 +67,7 @@ impl Engine {
         host: &HostName,
     ) -> Result<Replacement> {
         let declared = self.cloud.declared(environment)?;
-        selection::declares(&declared, environment, host)?;
+        selection::check_declared(&declared, environment, host)?;
         let request = |mode| {
             let mut request = PlanRequest::new(environment.clone(), mode);
             request.hosts.insert(host.clone());

@@ -2,6 +2,7 @@
 //!
 //! Source: DigitalOcean's `OpenAPI` description of the public API, version 2.
 
+use serde::de::IgnoredAny;
 use serde::{Deserialize, Serialize};
 
 #[derive(Debug, Deserialize)]
@@ -186,10 +187,9 @@ pub(crate) struct Droplet {
     /// Whether an action runs on it.
     #[serde(default)]
     pub(crate) locked: bool,
-    #[serde(default)]
-    pub(crate) volume_ids: Vec<String>,
-    #[serde(default)]
-    pub(crate) snapshot_ids: Vec<u64>,
+    /// Of these and the next it matters only whether there are any.
+    pub(crate) volume_ids: Option<Vec<IgnoredAny>>,
+    pub(crate) snapshot_ids: Option<Vec<IgnoredAny>>,
 }
 
 #[derive(Debug, Deserialize)]

@@ -11,7 +11,8 @@ pub(super) fn leaves_behind(droplet: &Droplet) -> bool {
     // A reserved address shows as a second public one.
     let public = droplet.networks.v4.iter();
     let public = public.filter(|network| network.kind == "public").count();
-    !droplet.volume_ids.is_empty() || !droplet.snapshot_ids.is_empty() || public > 1
+    let has = |ids: &Option<Vec<_>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
+    has(&droplet.volume_ids) || has(&droplet.snapshot_ids) || public > 1
 }
 
 impl Apply<'_> {

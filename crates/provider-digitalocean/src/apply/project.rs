@@ -3,7 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
-use stagecraft_core::{ApplyReport, ErrorKind, InfraPlan, Result};
+use stagecraft_core::{ApplyReport, ErrorKind, HostId, InfraPlan, Result};
 
 use super::target::Target;
 use super::{Apply, fail};
@@ -39,6 +39,12 @@ impl Apply<'_> {
         }
         for (project, mut targets) in by_project {
             if let Err(error) = self.leave_missing(project, &mut targets).await {
+                if error.kind() == ErrorKind::Cancelled {
+                    // Of the others it is likely that they are there.
+                    let new: BTreeSet<&HostId> =
+                        report.created.iter().map(|host| &host.id).collect();
+                    targets.retain(|target| new.contains(&target.id));
+                }
                 for target in &targets {
                     fail(self.run, target.failure(FAILED, error.duplicate()), report);
                 }

@@ -179,6 +179,9 @@ impl Apply<'_> {
                     if was_off {
                         report.powered_on.push(own.clone());
                     }
+                    if !plan.power_on.contains(own) {
+                        report.retagged.push(own.clone());
+                    }
                     ready.ready(host);
                 }
                 Err(error) => fail(self.run, target.failure("is not usable", error), report),

@@ -7,6 +7,7 @@ use stagecraft_core::{
     ApplyReport, Error, ErrorKind, Host, HostId, InfraPlan, PlanMode, Result, RetagEntry, tags,
 };
 
+use super::resize::is_resizing;
 use super::target::Target;
 use super::{Apply, fail};
 use crate::error::provider_error;
@@ -66,6 +67,8 @@ impl Apply<'_> {
                     report.not_tried.push(target.name);
                 }
                 Some(error) => fail(self.run, target.failure(FAILED, error.duplicate()), report),
+                // Done when the host is known to run.
+                None if is_resizing(entry) => {}
                 None => report.retagged.push(entry.host.clone()),
             }
         }

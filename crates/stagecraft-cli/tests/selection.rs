@@ -15,7 +15,7 @@ async fn run(lab: &Lab, arguments: &[&str], more: &[&str]) -> support::Finished 
 /// The names in one list of the plan that `infra plan` prints.
 async fn planned(lab: &Lab, list: &str, arguments: &[&str]) -> Vec<String> {
     let plan = run(lab, &["infra", "plan", "-o", "json"], arguments).await;
-    let document: Value = serde_json::from_str(&plan.expect_code(0).stdout).unwrap();
+    let document: Value = serde_json::from_str(&plan.expect_code(0).stdout).expect("JSON");
     names(&document["plan"][list], "name")
 }
 

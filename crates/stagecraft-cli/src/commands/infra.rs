@@ -29,7 +29,7 @@ pub(super) async fn run(
         InfraCommand::Reap(args) => delete::reap(global, args, output).await,
         InfraCommand::Adopt(args) => retag::adopt(global, args, output).await,
         InfraCommand::Unprotect(args) => retag::unprotect(global, args, output).await,
-        InfraCommand::Replace(args) => replace::run(global, args, output).await,
+        InfraCommand::Replace(args) => Box::pin(replace::run(global, args, output)).await,
         InfraCommand::Unlock(args) => unlock::run(global, args, output).await,
         InfraCommand::Hosts => hosts(global, output).await,
     }

@@ -92,6 +92,10 @@ struct Account {
 
 /// A host to be created.
 #[derive(Debug, Serialize, JsonSchema)]
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is a field of its own, and any of them may be true"
+)]
 struct CreateEntry {
     /// Its name within the environment.
     name: String,

@@ -23,15 +23,14 @@ pub(super) async fn run(
         Some(path) => Some(saved::read(path, global.env.as_ref())?),
         None => None,
     };
-    let request = match &saved {
-        Some(saved) => saved.request().clone(),
-        None => {
-            let environment = loaded.declared_environment(global.env.as_ref())?;
-            let mut request = PlanRequest::new(environment, PlanMode::Reconcile);
-            request.resize = args.resize.mode();
-            args.selection.select(&mut request);
-            request
-        }
+    let request = if let Some(saved) = &saved {
+        saved.request().clone()
+    } else {
+        let environment = loaded.declared_environment(global.env.as_ref())?;
+        let mut request = PlanRequest::new(environment, PlanMode::Reconcile);
+        request.resize = args.resize.mode();
+        args.selection.select(&mut request);
+        request
     };
     if !args.no_bootstrap {
         loaded.tell_login_keys()?;

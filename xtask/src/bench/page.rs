@@ -26,12 +26,14 @@ pub(super) fn machine() -> Result<String> {
         .find_map(|line| line.strip_prefix("PRETTY_NAME="))
         .map_or("Linux", |name| name.trim_matches('"'));
     let cores = std::thread::available_parallelism()?;
+    let kernel = line_of("uname", &["-r"])?;
+    let kernel: Vec<&str> = kernel.splitn(3, '.').take(2).collect();
     Ok(format!(
         "Measured on {} with `{COMMAND}` on a machine with {cores} cores, {} GiB of memory, {system} and Linux {}.\n\
          The machine did other work at the same time.\n",
         line_of("date", &["+%Y-%m-%d"])?,
         kib.div_ceil(1024 * 1024),
-        line_of("uname", &["-r"])?,
+        kernel.join("."),
     ))
 }
 

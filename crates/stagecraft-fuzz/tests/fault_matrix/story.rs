@@ -64,7 +64,9 @@ pub(crate) fn play_suspended(schedule: &Schedule) -> Result<Played, String> {
 
 /// Two runs at once, of which the second begins `later`, and tries again while it is locked out.
 pub(crate) fn play_two(schedule: &Schedule, later: Duration) -> Result<Played, String> {
-    on_own_clock(schedule, async |lab| two(lab, schedule, later).await)
+    on_own_clock(schedule, async |lab| {
+        Box::pin(two(lab, schedule, later)).await
+    })
 }
 
 fn on_own_clock(

@@ -10,8 +10,8 @@ use crate::process::{cargo, metadata, output};
 
 /// What a crate may not bring along: the feature that is on, and the packages.
 const LEFT_OUT: &[(&str, &[&str])] = &[
-    ("", &["inventory", "schemars", "strsim", "yaml_serde"]),
-    ("schema", &["inventory", "strsim", "yaml_serde"]),
+    ("", &["inventory", "schemars", "yaml_serde"]),
+    ("schema", &["inventory", "yaml_serde"]),
     ("yaml", &["inventory"]),
 ];
 

@@ -29,9 +29,8 @@ pub fn plan_hosts(
     facts: &CloudFacts,
     request: &PlanRequest,
 ) -> Result<InfraPlan> {
-    let mut declared: BTreeMap<&HostName, &HostSpec> =
+    let declared: BTreeMap<&HostName, &HostSpec> =
         declared.iter().map(|spec| (&spec.name, spec)).collect();
-    let known_role = |name: &HostName| declared.get(name).map(|spec| spec.role.clone());
 
     let mut plan = InfraPlan::new(provider, project, facts, request);
     let mut owned: BTreeMap<HostName, Vec<&Host>> = BTreeMap::new();
@@ -39,10 +38,7 @@ pub fn plan_hosts(
     for host in &facts.hosts {
         match &host.name {
             Some(name) if tags::is_owned(host, project, &request.environment) => {
-                let role = host.role.clone().or_else(|| known_role(name));
-                if selects(request, name, role.as_ref()) && is_of_run(request, host) {
-                    owned.entry(name.clone()).or_default().push(host);
-                }
+                owned.entry(name.clone()).or_default().push(host);
             }
             name => {
                 plan.unmanaged.push(reference(facts, host));
@@ -52,21 +48,22 @@ pub fn plan_hosts(
             }
         }
     }
-    declared.retain(|name, spec| selects(request, name, Some(&spec.role)));
 
     for (name, hosts) in &owned {
-        place(
-            &mut plan,
-            project,
-            facts,
-            request,
-            declared.get(name),
-            hosts,
-        );
+        let spec = declared.get(name);
+        if !selects(request, name, spec, hosts) {
+            continue;
+        }
+        let hosts: Vec<&Host> = hosts
+            .iter()
+            .copied()
+            .filter(|host| is_of_run(request, host))
+            .collect();
+        place(&mut plan, project, facts, request, spec, &hosts);
     }
     for (name, spec) in &declared {
         match (request.mode, strangers.get(*name).map(Vec::as_slice)) {
-            _ if owned.contains_key(*name) => {}
+            _ if owned.contains_key(*name) || !selects(request, name, Some(spec), &[]) => {}
             (PlanMode::Reconcile, _) => {
                 let entry = create_entry(project, facts, request, spec)?;
                 plan.create.push(entry);
@@ -235,14 +232,26 @@ fn is_over(host: &Host, now: Option<i64>) -> bool {
     expires_at.zip(now).is_some_and(|(at, now)| at <= now)
 }
 
+/// Who made a host counts only where hosts go: one that another run made exists all the same.
 fn is_of_run(request: &PlanRequest, host: &Host) -> bool {
-    let run = request.made_by.as_ref();
+    let run = request.made_by.as_ref().filter(|_| request.mode.deletes());
     run.is_none_or(|run| host.has_tag(&tags::run_tag(run)))
 }
 
-fn selects(request: &PlanRequest, name: &HostName, role: Option<&RoleName>) -> bool {
+/// Whether the hosts of a name and its declaration are meant: all of them, or none. A role is
+/// that of the declaration or of any of the hosts, which may still bear an earlier one.
+fn selects(
+    request: &PlanRequest,
+    name: &HostName,
+    spec: Option<&&HostSpec>,
+    hosts: &[&Host],
+) -> bool {
+    let mut roles = hosts
+        .iter()
+        .filter_map(|host| host.role.as_ref())
+        .chain(spec.map(|spec| &spec.role));
     (request.hosts.is_empty() || request.hosts.contains(name))
-        && (request.roles.is_empty() || role.is_some_and(|role| request.roles.contains(role)))
+        && (request.roles.is_empty() || roles.any(|role| request.roles.contains(role)))
 }
 
 fn create_entry(

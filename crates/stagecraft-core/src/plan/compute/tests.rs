@@ -267,6 +267,42 @@ proptest! {
     }
 
     #[test]
+    fn selection_never_does_more_than_the_whole_plan_would(
+        hosts in prop::collection::vec(any_host(), 0..12),
+        declared in any_declared(),
+        mode in any_mode(),
+        project in prop_oneof![Just(None), Just(Some("shop"))],
+        names in prop::collection::btree_set("(app|db)-[1-4]", 0..3),
+        roles in prop::collection::btree_set("app|db|cache", 0..3),
+    ) {
+        let mut hosts = hosts;
+        hosts.sort_by(|a, b| a.id.cmp(&b.id));
+        hosts.dedup_by(|a, b| a.id == b.id);
+        for host in &mut hosts {
+            host.role = tags::role_of(&host.tags);
+        }
+        let facts = facts(hosts);
+        let whole = plan(project, &declared, &facts, mode);
+        let project = project.map(|name| ProjectName::new(name).unwrap());
+        let mut request = PlanRequest::new(EnvironmentName::new("staging").unwrap(), mode);
+        request.hosts = names.iter().map(|name| HostName::new(name).unwrap()).collect();
+        request.roles = roles.iter().map(|role| RoleName::new(role).unwrap()).collect();
+        let part = plan_hosts("cloud", project.as_ref(), &declared, &facts, &request).unwrap();
+        for (part, whole) in [
+            (&part.delete, &whole.delete),
+            (&part.protected, &whole.protected),
+            (&part.undeclared, &whole.undeclared),
+            (&part.unchanged, &whole.unchanged),
+            (&part.duplicates, &whole.duplicates),
+        ] {
+            prop_assert!(part.iter().all(|host| whole.contains(host)));
+        }
+        prop_assert!(part.create.iter().all(|entry| whole.create.contains(entry)));
+        prop_assert!(part.retag.iter().all(|entry| whole.retag.contains(entry)));
+        prop_assert!(part.differ.iter().all(|entry| whole.differ.contains(entry)));
+    }
+
+    #[test]
     fn plan_after_its_own_creates_is_empty(declared in any_declared()) {
         let first = plan(Some("shop"), &declared, &facts(Vec::new()), PlanMode::Reconcile);
         prop_assert_eq!(first.create.len(), declared.len());

@@ -234,3 +234,28 @@ fn declared_options_that_a_host_lacks_differ() {
         ]
     );
 }
+
+#[test]
+fn host_whose_role_changed_is_selected_by_either_role_and_stays_declared() {
+    let facts = facts(vec![Host {
+        role: RoleName::new("db").ok(),
+        ..host(1, "db-1", OURS_IN_SHOP)
+    }]);
+    let mut declared = spec("db-1", "small");
+    declared.role = RoleName::new("database").unwrap();
+    for role in ["db", "database"] {
+        let plan_of = |mode| {
+            let mut request = request(mode);
+            request.roles.insert(RoleName::new(role).unwrap());
+            asked(
+                Some("shop"),
+                std::slice::from_ref(&declared),
+                &facts,
+                &request,
+            )
+        };
+        assert!(plan_of(PlanMode::Prune).delete.is_empty(), "{role}");
+        assert!(plan_of(PlanMode::Reconcile).create.is_empty(), "{role}");
+        assert_eq!(names(&plan_of(PlanMode::Destroy).delete), ["db-1"]);
+    }
+}

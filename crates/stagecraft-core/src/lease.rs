@@ -69,11 +69,6 @@ pub trait WriteGuard: Send + Sync + std::fmt::Debug {
 
     /// The random id of the run that holds the lease, which no other holder has.
     fn run_id(&self) -> &str;
-
-    /// Whether the run before this one gave its lease back, which it does only once all that it
-    /// wrote shows in lists. If it was taken over, or there is none, what a list lacks may come
-    /// into view yet.
-    fn follows_cleanly(&self) -> bool;
 }
 
 /// How often the holder of a lease shows that it lives, and when it counts as gone.

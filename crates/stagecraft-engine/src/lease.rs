@@ -21,6 +21,8 @@ const RELEASE: Duration = Duration::from_secs(15);
 /// Who has the lease of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseState {
+    /// The environment.
+    pub environment: EnvironmentName,
     /// The marker.
     pub marker: Marker,
     /// How it is known that its holder is gone; `None` if it may well be alive.
@@ -86,17 +88,20 @@ impl Engine {
         self.check_account(run, environment).await?;
         let marker = self.leases()?.read(run, environment).await?;
         Ok(marker.map(|marker| LeaseState {
+            environment: environment.clone(),
             gone: gone(&marker),
             marker,
         }))
     }
 
     /// Breaks exactly this lease. Its holder, if it lives, writes nothing any more: it looks
-    /// before its next write. Ends once all that it wrote shows in lists.
+    /// before its next write. Ends once all that it wrote shows in lists; until then nobody
+    /// else gets the lease.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if the holder may be alive and `force` is not set; the provider's
+    /// [`ErrorKind::Guard`] if the holder may be alive and `force` is not set;
+    /// [`ErrorKind::Locked`] if yet another run took the lease at that moment; the provider's
     /// own, by kind; [`ErrorKind::Unsupported`] if it has no leases.
     pub async fn break_lease(&self, run: &Run, state: &LeaseState, force: bool) -> Result<()> {
         if state.gone.is_none() && !force {
@@ -107,16 +112,18 @@ impl Engine {
             .with_hint("wait for its end, or break the lease all the same by --force"));
         }
         let provider = self.leases()?;
-        let timing = provider.timing();
+        let lag = provider.timing().list_lag;
+        if state.gone.is_some() {
+            let_show(run, lag).await?;
+            return provider.remove(run, &state.marker).await;
+        }
+        // The holder lives: only without its marker it stops. It may write until its next beat
+        // is due, so nobody else begins before that.
         provider.remove(run, &state.marker).await?;
-        // Who comes next finds no marker, and takes what lists show for the truth. A holder that
-        // lives may write until its next beat is due.
-        let still_writes = if state.gone.is_none() {
-            timing.interval
-        } else {
-            Duration::ZERO
-        };
-        run.sleep(still_writes + timing.list_lag).await
+        let environment = &state.environment;
+        let own = take(provider, run, environment, "unlock").await?;
+        let_show(run, state.marker.expiry / 2 + lag).await?;
+        provider.remove(run, &own.marker).await
     }
 
     fn leases(&self) -> Result<&dyn LeaseProvider> {
@@ -135,8 +142,6 @@ struct Taken {
     marker: Marker,
     /// The random id of the run that has it now.
     run: String,
-    /// Whether nobody had to be removed for it.
-    cleanly: bool,
 }
 
 async fn take(
@@ -156,7 +161,6 @@ async fn take(
                 return Ok(Taken {
                     marker,
                     run: holder.run,
-                    cleanly: round == 1,
                 });
             }
             Take::Held(held) => held,
@@ -169,9 +173,23 @@ async fn take(
             holder: held.to_string(),
             reason,
         });
+        // While its marker is there nobody else begins: who takes the lease after it may take
+        // what lists show for the truth.
+        let_show(run, provider.timing().list_lag).await?;
         provider.remove(run, &held).await?;
     }
     unreachable!("the loop ends at the last round")
+}
+
+/// Waits until lists show what another run wrote.
+async fn let_show(run: &Run, time: Duration) -> Result<()> {
+    run.emit(Event::Waiting {
+        host: None,
+        what: "what the run before has written to show in lists".to_owned(),
+        elapsed: Duration::ZERO,
+        deadline: time,
+    });
+    run.sleep(time).await
 }
 
 /// How it is known that a marker's holder is gone.

@@ -209,6 +209,7 @@ fn results() -> [Result; 7] {
 
 fn lease() -> LeaseState {
     LeaseState {
+        environment: environment(),
         marker: core::Marker {
             id: "bb4b2611-3d72-467b-8602-280330ecd65c".to_owned(),
             holder: Some(core::Holder {

@@ -9,7 +9,7 @@ use super::{
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
 use crate::money::MicroUsd;
-use crate::name::{HostName, NodeName, ProjectName, RoleName};
+use crate::name::{HostName, NodeName, ProjectName};
 use crate::tags;
 
 /// Computes a plan. The order of `declared` and of the facts does not matter.

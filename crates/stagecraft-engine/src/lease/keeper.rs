@@ -178,10 +178,6 @@ impl WriteGuard for Keeper {
     fn run_id(&self) -> &str {
         &self.taken.run
     }
-
-    fn follows_cleanly(&self) -> bool {
-        self.taken.cleanly
-    }
 }
 
 #[cfg(test)]

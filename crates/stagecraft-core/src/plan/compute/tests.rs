@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::{HostOptions, HostStatus};
-use crate::name::{EnvironmentName, HostId};
+use crate::name::{EnvironmentName, HostId, RoleName};
 use crate::plan::{Account, OperatorKey, SizeOffer};
 
 fn spec(name: &str, size: &str) -> HostSpec {

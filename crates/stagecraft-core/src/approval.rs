@@ -3,6 +3,7 @@
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{EnvironmentName, HostName};
 use crate::plan::{Account, InfraPlan, PlanMode};
+use crate::tags;
 
 /// A plan that may be carried out. Dry runs never have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -56,11 +57,12 @@ impl InfraPlan {
     ///
     /// [`ErrorKind::Guard`] if there are any.
     pub fn check_protection(&self) -> Result<()> {
-        if self.protected.is_empty() {
+        let doomed = self.delete.iter().filter(|host| host.is_protected);
+        let names = self.protected.iter().chain(doomed);
+        let names: Vec<&str> = names.map(|host| host.name.as_str()).collect();
+        if names.is_empty() {
             return Ok(());
         }
-        let names = self.protected.iter().map(|host| host.name.as_str());
-        let names: Vec<&str> = names.collect();
         let message = format!("hosts are protected: {}", names.join(", "));
         Err(Error::new(ErrorKind::Guard, message).with_hint(format!(
             "nothing was deleted; to take the protection away: stagecraft infra unprotect {} --env {}",
@@ -83,6 +85,7 @@ impl ApprovedPlan {
                 "this plan deletes hosts, which needs a confirmation",
             ));
         }
+        check_removals(&plan)?;
         Self::for_account(plan, account, endpoint)
     }
 
@@ -147,12 +150,14 @@ impl ApprovedPlan {
                 "this plan does more than giving other tags",
             ));
         }
+        check_removals(&plan)?;
         confirmation.check(&plan)?;
         Self::for_account(plan, account, endpoint)
     }
 
     fn for_account(plan: InfraPlan, account: &Account, endpoint: &str) -> Result<Self> {
-        if plan.account != *account || plan.endpoint != endpoint {
+        // Several people may have tokens of one account.
+        if plan.account.id != account.id || plan.endpoint != endpoint {
             return Err(Error::new(
                 ErrorKind::Guard,
                 format!(
@@ -167,6 +172,23 @@ impl ApprovedPlan {
     /// The plan.
     pub fn plan(&self) -> &InfraPlan {
         &self.plan
+    }
+}
+
+/// Refuses a plan that takes away other tags than those that tell something false: by them hosts
+/// are known, and protected.
+fn check_removals(plan: &InfraPlan) -> Result<()> {
+    let may_go = |tag: &&String| match plan.mode {
+        PlanMode::Unprotect => tag.eq_ignore_ascii_case(tags::PROTECT_TAG),
+        _ => tags::is_role(tag) || tag.eq_ignore_ascii_case(tags::RESIZING_TAG),
+    };
+    let mut removed = plan.retag.iter().flat_map(|entry| &entry.remove);
+    match removed.find(|tag| !may_go(tag)) {
+        None => Ok(()),
+        Some(tag) => Err(Error::new(
+            ErrorKind::Guard,
+            format!("this plan takes the tag `{tag}` away, by which hosts are known or protected"),
+        )),
     }
 }
 
@@ -211,7 +233,15 @@ mod tests {
     #[test]
     fn reconcile_refuses_deletes_whatever_the_mode_says() {
         let mut deleting = plan(PlanMode::Reconcile);
-        deleting.delete.push(HostRef {
+        deleting.delete.push(reference());
+        for plan in [deleting, plan(PlanMode::Destroy), plan(PlanMode::Prune)] {
+            let error = ApprovedPlan::reconcile(plan, &account("a"), "https://x").unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Guard);
+        }
+    }
+
+    fn reference() -> HostRef {
+        HostRef {
             name: "db-1".into(),
             id: HostId::new("7"),
             size: String::new(),
@@ -220,11 +250,52 @@ mod tests {
             hourly: None,
             is_protected: false,
             expires_at: None,
-        });
-        for plan in [deleting, plan(PlanMode::Destroy), plan(PlanMode::Prune)] {
-            let error = ApprovedPlan::reconcile(plan, &account("a"), "https://x").unwrap_err();
-            assert_eq!(error.kind(), ErrorKind::Guard);
         }
+    }
+
+    #[test]
+    fn no_plan_takes_away_by_what_hosts_are_known_or_protected() {
+        let prod = EnvironmentName::new("prod").unwrap();
+        let confirmation = Confirmation::typed("prod", &prod).unwrap();
+        let approve = |mode, tag: &str| {
+            let mut plan = plan(mode);
+            plan.retag.push(crate::plan::RetagEntry {
+                host: reference(),
+                add: Vec::new(),
+                remove: vec![tag.to_owned()],
+                ttl_seconds: None,
+            });
+            match mode {
+                PlanMode::Reconcile => ApprovedPlan::reconcile(plan, &account("a"), "https://x"),
+                _ => ApprovedPlan::retag(plan, &account("a"), "https://x", &confirmation),
+            }
+        };
+        for tag in [
+            "Stagecraft",
+            "stagecraft-env-prod",
+            "stagecraft-project-shop",
+            "stagecraft-protect",
+        ] {
+            for mode in [PlanMode::Reconcile, PlanMode::Adopt] {
+                assert!(approve(mode, tag).is_err(), "{mode:?} {tag}");
+            }
+        }
+        assert!(approve(PlanMode::Reconcile, "stagecraft-Role-db").is_ok());
+        assert!(approve(PlanMode::Reconcile, "stagecraft-resizing").is_ok());
+        assert!(approve(PlanMode::Unprotect, "Stagecraft-Protect").is_ok());
+        assert!(approve(PlanMode::Unprotect, "stagecraft-role-db").is_err());
+    }
+
+    #[test]
+    fn protected_host_among_those_to_be_deleted_stops_the_plan() {
+        let mut plan = plan(PlanMode::Destroy);
+        plan.delete.push(HostRef {
+            is_protected: true,
+            ..reference()
+        });
+        let error = plan.check_protection().unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Guard);
+        assert!(error.to_string().contains("db-1"), "{error}");
     }
 
     #[test]

@@ -364,22 +364,6 @@ impl InfraPlan {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
     }
 
-    /// How many hosts of ours there are once the plan is carried out.
-    pub fn hosts_after(&self) -> usize {
-        self.create.len()
-            + self.resize.len()
-            + self.differ.len()
-            + [
-                &self.protected,
-                &self.undeclared,
-                &self.unchanged,
-                &self.duplicates,
-            ]
-            .into_iter()
-            .map(Vec::len)
-            .sum::<usize>()
-    }
-
     /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.
     ///
     /// The fields are written in the order of their declaration, so equal plans have equal

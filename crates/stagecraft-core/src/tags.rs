@@ -71,9 +71,12 @@ pub fn is_foreign(
 
 /// The tags of roles that a host bears, as it spells them.
 pub(crate) fn role_tags(host: &Host) -> impl Iterator<Item = &String> {
-    host.tags
-        .iter()
-        .filter(|tag| strip_prefix(tag, ROLE_PREFIX).is_some())
+    host.tags.iter().filter(|tag| is_role(tag))
+}
+
+/// Whether a tag tells a role.
+pub(crate) fn is_role(tag: &str) -> bool {
+    strip_prefix(tag, ROLE_PREFIX).is_some()
 }
 
 /// The tag of an environment: what a provider lists by.

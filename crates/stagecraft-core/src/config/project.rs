@@ -82,8 +82,8 @@ pub(super) struct ProjectSection {
 pub(super) struct CloudSection {
     /// The id of the provider.
     provider: String,
-    /// The only account to work in: its id, its e-mail address or the name of its team. Whatever
-    /// plans or writes in another one is refused.
+    /// The only account to work in: its id, the name of its team, or an e-mail address, which does
+    /// not tell that person's teams apart. Whatever plans or writes in another one is refused.
     #[serde(default, alias = "expectAccount")]
     expect_account: Option<String>,
     /// Each provider's own configuration.

@@ -21,7 +21,8 @@ use crate::tags;
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if environment and host name together are too long.
+/// [`ErrorKind::Config`] if environment and host name together are too long,
+/// [`ErrorKind::Protocol`] if the cloud's time is not known in [`PlanMode::Reap`].
 pub fn plan_hosts(
     provider: &str,
     project: Option<&ProjectName>,
@@ -32,6 +33,12 @@ pub fn plan_hosts(
     let declared: BTreeMap<&HostName, &HostSpec> =
         declared.iter().map(|spec| (&spec.name, spec)).collect();
 
+    if request.mode == PlanMode::Reap && facts.time.is_none() {
+        return Err(Error::new(
+            ErrorKind::Protocol,
+            format!("{provider} provider: the cloud does not tell its time, by which hosts end"),
+        ));
+    }
     let mut plan = InfraPlan::new(provider, project, facts, request);
     let mut owned: BTreeMap<HostName, Vec<&Host>> = BTreeMap::new();
     let mut strangers: BTreeMap<&HostName, Vec<&Host>> = BTreeMap::new();

@@ -78,7 +78,7 @@ fn facts(hosts: Vec<Host>) -> CloudFacts {
                 regions: vec!["nyc1".into()],
             },
         )]),
-        time: None,
+        time: Some(1),
     }
 }
 

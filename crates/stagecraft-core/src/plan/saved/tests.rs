@@ -205,6 +205,16 @@ fn foreign_account_is_told_before_all_else() {
 }
 
 #[test]
+fn another_member_of_the_same_account_may_carry_a_plan_out() {
+    let made = World::new().saved();
+    let mut now = made.clone();
+    now.plan.account.name = "colleague@example.com".into();
+    assert!(made.check(&now).is_ok());
+    now.plan.account.id = "b".into();
+    assert!(made.check(&now).is_err());
+}
+
+#[test]
 fn what_moves_without_consequence_is_no_change() {
     let told = told(|world| {
         world.hosts.reverse();

@@ -2,6 +2,7 @@
 
 mod again;
 mod answer;
+mod http;
 mod list;
 
 use std::collections::BTreeSet;
@@ -18,6 +19,7 @@ use serde::de::DeserializeOwned;
 use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
 
 pub(crate) use self::again::Patience;
+pub(crate) use self::http::Http;
 use tokio::sync::OnceCell;
 
 use self::answer::{excerpt, number, read, refusal, transport};
@@ -29,8 +31,6 @@ use crate::wire::ErrorBody;
 const API_URL: &str = "https://api.digitalocean.com";
 /// The variable that doctl and the Terraform provider read too.
 const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
-const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
-const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 /// How often a call that may be repeated is sent in all.
 pub(crate) const ATTEMPTS: u32 = 5;
 /// The longest pause that is made because an answer's `Retry-After` asks for it: nobody wants to
@@ -65,6 +65,7 @@ impl Client {
         run: &Run,
         source: &SecretSource,
         config: &DigitalOceanConfig,
+        http: &Http,
         window: Arc<Window>,
         lane: Lane,
     ) -> Result<Self> {
@@ -94,25 +95,7 @@ impl Client {
         }
         let base = run.variable(API_URL_VARIABLE);
         let base = parse_base(base.as_deref().unwrap_or(API_URL))?;
-        if rustls::crypto::CryptoProvider::get_default().is_none() {
-            // Fails only if another thread was faster, which is as good.
-            rustls::crypto::ring::default_provider()
-                .install_default()
-                .ok();
-        }
-        let mut http = reqwest::Client::builder()
-            .user_agent(concat!("stagecraft/", env!("CARGO_PKG_VERSION")))
-            .connect_timeout(CONNECT_TIMEOUT)
-            .timeout(REQUEST_TIMEOUT)
-            // A redirect would carry the token to another place.
-            .redirect(reqwest::redirect::Policy::none());
-        if base.scheme() == "http" {
-            // A proxy would be handed the token in the clear, for a server on this machine.
-            http = http.no_proxy();
-        }
-        let http = http.build().map_err(|error| {
-            provider_error(ErrorKind::Unavailable, "cannot set up TLS").with_source(error)
-        })?;
+        let http = http.connections(lane, base.scheme() == "http")?;
         Ok(Self {
             http,
             base,

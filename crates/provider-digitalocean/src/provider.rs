@@ -15,7 +15,7 @@ use stagecraft_core::{
 use tokio::time::Instant;
 
 use crate::apply::{Apply, settle};
-use crate::client::Client;
+use crate::client::{Client, Http};
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
 use crate::facts::{Beside, is_gpu};
@@ -34,6 +34,8 @@ pub struct DigitalOcean {
     token: SecretSource,
     pub(crate) project: Option<ProjectName>,
     pub(crate) own: Own,
+    /// Shared by all runs, as the window is.
+    http: Http,
     /// Shared by all runs: the limit is the token's.
     window: Arc<Window>,
     seen: Mutex<Seen>,
@@ -89,6 +91,7 @@ impl DigitalOcean {
             config,
             project,
             own: Own::default(),
+            http: Http::default(),
             seen: Mutex::default(),
         })
     }
@@ -105,7 +108,7 @@ impl DigitalOcean {
 
     async fn client_in(&self, lane: Lane, run: &Run) -> Result<Client> {
         let window = Arc::clone(&self.window);
-        Client::new(run, &self.token, &self.config, window, lane).await
+        Client::new(run, &self.token, &self.config, &self.http, window, lane).await
     }
 
     fn seen(&self) -> MutexGuard<'_, Seen> {

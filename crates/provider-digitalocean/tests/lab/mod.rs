@@ -225,6 +225,10 @@ impl Lab {
     /// Sends what the account's owner may send by hand.
     async fn by_hand(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
         let url = format!("{}{path}", self.sandbox.url());
+        // The provider does so too, but may not have been used yet.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let request = reqwest::Client::new().request(method, url);
         let request = request.bearer_auth(self.sandbox.token());
         let answer = request.json(&body).send().await.expect("an answer");

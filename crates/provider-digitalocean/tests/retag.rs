@@ -121,6 +121,27 @@ async fn host_of_a_declared_name_is_adopted_with_its_own_tags_kept() {
 }
 
 #[tokio::test]
+async fn host_is_ours_only_once_it_bears_all_its_other_tags() {
+    let lab = Lab::new("    db-1: { role: db, protect: true }\n").await;
+    let control = lab.sandbox.control();
+    let foreign = ForeignDroplet::new("staging-db-1", &[]);
+    control.create_droplet(foreign).expect("a droplet");
+    for refused in ["stagecraft-protect", "stagecraft-role-db"] {
+        let path = format!("/v2/tags/{refused}/resources");
+        control.add_fault(Fault::status("POST", &path, 403));
+        let plan = lab.plan(&Lab::request(PlanMode::Adopt)).await;
+        assert!(!lab.carry_out(plan).await.is_complete());
+        let tags = lab.tags("staging-db-1");
+        assert!(!tags.contains(&"stagecraft".to_owned()), "{tags:?}");
+    }
+    let plan = lab.plan(&Lab::request(PlanMode::Adopt)).await;
+    assert!(lab.carry_out(plan).await.is_complete());
+    let mut tags = lab.lasting_tags("staging-db-1");
+    tags.retain(|tag| ["stagecraft", "stagecraft-role-db"].contains(&tag.as_str()));
+    assert_eq!(tags.len(), 2);
+}
+
+#[tokio::test]
 async fn host_that_somebody_took_since_the_plan_is_not_adopted() {
     let lab = Lab::new("    db-1: { role: db }\n").await;
     let control = lab.sandbox.control();

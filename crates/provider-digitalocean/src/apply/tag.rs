@@ -140,11 +140,16 @@ impl Apply<'_> {
         } else {
             list_tags(self.client, self.run).await
         };
-        let protect = changes.put.get_key_value(tags::PROTECT_TAG);
-        let others = changes.put.iter();
-        let others = others.filter(|(tag, _)| *tag != tags::PROTECT_TAG);
-        // First: no host must be ours and lack the protection that it is declared to have.
-        for (tag, ids) in protect.into_iter().chain(others) {
+        let mut put: Vec<_> = changes.put.iter().collect();
+        // No host must be ours and lack the protection that it is declared to have; and one that
+        // is not wholly ours yet is taken up by the next adoption.
+        put.sort_by_key(|(tag, _)| (*tag != tags::PROTECT_TAG, *tag == tags::STAGECRAFT_TAG));
+        for (tag, ids) in put {
+            let ids: Vec<&HostId> = ids
+                .iter()
+                .copied()
+                .filter(|id| !failed.contains_key(*id))
+                .collect();
             for ids in ids.chunks(BATCH) {
                 let sent = match &known {
                     Err(error) => Err(error.duplicate()),

@@ -1,12 +1,11 @@
 //! An account with a fleet of ours in it and with droplets of others.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::sync::{Arc, OnceLock};
+use std::sync::Arc;
 use std::time::Duration;
 
-use provider_digitalocean::{DigitalOcean, DigitalOceanConfig, HostConfig};
 use serde_json::Value;
-use stagecraft_core::{EnvironmentName, Fingerprint, HostKey, LeaseProvider as _, NoEvents, Run};
+use stagecraft_core::{LeaseProvider as _, NoEvents, Run, tags};
 use stagecraft_engine::Engine;
 use stagecraft_sandbox::{
     Breakage, Control, DropletState, DropletView, ForeignDroplet, Sandbox, SandboxConfig,
@@ -14,15 +13,9 @@ use stagecraft_sandbox::{
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 
+use crate::fleet::{self, Piece, environment, key, provider};
 use crate::schedule::{Operation, Weather};
 
-/// Two groups, of which the first needs two creates.
-const GROUPS: [(&str, &str, u32, &str); 2] = [
-    ("app", "app", 12, "s-1vcpu-1gb"),
-    ("db", "db", 3, "s-4vcpu-8gb"),
-];
-/// Which hosts exist where a part of the fleet does.
-const EXISTING: [&str; 5] = ["app-1", "app-2", "app-7", "app-12", "db-2"];
 /// More than a page of the list holds, with the others.
 const CROWD: usize = 205;
 /// How often the lab looks whether its droplets have booted.
@@ -30,55 +23,39 @@ const GLANCE: Duration = Duration::from_secs(5);
 /// No process has this id: it is above the kernel's limit of 2^22.
 const ENDED: u32 = 1 << 30;
 
-/// The host key that stands for those of earlier runs.
-fn key() -> &'static HostKey {
-    static KEY: OnceLock<HostKey> = OnceLock::new();
-    KEY.get_or_init(|| HostKey::generate().expect("randomness"))
-}
-
-pub(crate) fn environment() -> EnvironmentName {
-    "staging".parse().expect("a name")
-}
-
-fn configuration() -> DigitalOceanConfig {
-    let mut config = DigitalOceanConfig::new("DO_TOKEN", "ops");
-    config.default_region = Some("nyc3".to_owned());
-    for (name, role, count, size) in GROUPS {
-        let mut host = HostConfig::new(role.parse().expect("a role"));
-        host.count = Some(count);
-        host.size = Some(size.to_owned());
-        config = config.with_host(environment(), name.parse().expect("a name"), host);
-    }
-    config
-}
-
-fn provider() -> DigitalOcean {
-    let project = "shop".parse().expect("a name");
-    DigitalOcean::new(configuration(), Some(project)).expect("a sound configuration")
-}
-
-/// The names that the configuration declares, as the cloud knows them, sorted.
-pub(crate) fn declared() -> Vec<String> {
-    let mut names: Vec<String> = GROUPS
-        .into_iter()
-        .flat_map(|(name, _, count, _)| (1..=count).map(move |at| format!("staging-{name}-{at}")))
-        .collect();
-    names.sort();
-    names
-}
-
 pub(crate) struct Lab {
     sandbox: Sandbox,
     variables: Arc<BTreeMap<String, String>>,
     run: Run,
     foreign: Vec<DropletView>,
     foreign_marker: String,
+    /// What must not go, by id.
+    kept: BTreeSet<u64>,
+}
+
+/// How a second run comes from the first.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Kin {
+    /// It is another process's.
+    Stranger,
+    /// Its engine and run are clones.
+    Clone,
+    /// Its run is a child.
+    Child,
 }
 
 /// What one process of the program would have of its own.
 pub(crate) struct Process {
     pub(crate) engine: Engine,
     pub(crate) run: Run,
+}
+
+fn of_the_crowd(name: &str) -> Piece {
+    Piece {
+        name: format!("crowd-{name}"),
+        size: "s-1vcpu-1gb".to_owned(),
+        tags: Vec::new(),
+    }
 }
 
 fn is_booting(droplet: &DropletView) -> bool {
@@ -106,11 +83,19 @@ impl Lab {
             run,
             foreign: Vec::new(),
             foreign_marker: String::new(),
+            kept: BTreeSet::new(),
         };
-        lab.foreign_droplets(weather);
+        for piece in fleet::foreign(operation, weather) {
+            lab.create(&piece);
+        }
         lab.foreign_marker = lab.take_foreign_lease().await;
         lab.foreign = lab.living();
-        lab.own_droplets(operation);
+        for piece in fleet::before(operation) {
+            lab.create(&piece);
+        }
+        let wanted = fleet::wanted(operation);
+        let stays = |one: &&DropletView| wanted.iter().any(|piece| piece.name == one.name);
+        lab.kept = lab.own().iter().filter(stays).map(|one| one.id).collect();
         // Whoever reads the list knows nothing of how they came.
         let mut glances = tokio::time::interval(GLANCE);
         while lab.living().iter().any(is_booting) {
@@ -118,7 +103,7 @@ impl Lab {
         }
         if weather.crowd {
             for number in 0..CROWD {
-                lab.create(&format!("crowd-{number}"), &[]);
+                lab.create(&of_the_crowd(&number.to_string()));
             }
         }
         let droplets = lab.living().len();
@@ -127,67 +112,14 @@ impl Lab {
         lab
     }
 
-    fn create(&self, name: &str, tags: &[&str]) {
+    fn create(&self, piece: &Piece) {
+        let tags: Vec<&str> = piece.tags.iter().map(String::as_str).collect();
         let droplet = ForeignDroplet {
-            size: if name.contains("-db-") {
-                "s-4vcpu-8gb".to_owned()
-            } else {
-                "s-1vcpu-1gb".to_owned()
-            },
+            size: piece.size.clone(),
             image: "ubuntu-22-04-x64".to_owned(),
-            ..ForeignDroplet::new(name, tags)
+            ..ForeignDroplet::new(&piece.name, &tags)
         };
         self.control().create_droplet(droplet).expect("a droplet");
-    }
-
-    /// Droplets that a careless rule would take for ours.
-    fn foreign_droplets(&self, weather: Weather) {
-        if weather.capitals {
-            // The account keeps the spelling that it saw first.
-            let shouted = ["Stagecraft", "STAGECRAFT-ENV-STAGING"];
-            self.create("staging-shouting-1", &shouted);
-        }
-        for (name, tags) in [
-            ("web", &[][..]),
-            ("staging-app-13", &[]),
-            ("staging-app", &[]),
-            ("Staging-Cache-1", &["stagecraft"]),
-            (
-                "staging-app-99",
-                &[
-                    "stagecraft",
-                    "stagecraft-env-staging",
-                    "stagecraft-project-other",
-                    "stagecraft-role-app",
-                ],
-            ),
-            (
-                "staging-db-99",
-                &["stagecraft", "stagecraft-env-staging", "stagecraft-role-db"],
-            ),
-            (
-                "prod-app-1",
-                &[
-                    "stagecraft",
-                    "stagecraft-env-prod",
-                    "stagecraft-project-shop",
-                ],
-            ),
-            (
-                "staging-app-98",
-                &["stagecraft-env-staging", "stagecraft-project-shop"],
-            ),
-            (
-                "staging-2-app-1",
-                &[
-                    "stagecraft",
-                    "stagecraft-env-staging-2",
-                    "stagecraft-project-shop",
-                ],
-            ),
-        ] {
-            self.create(name, tags);
-        }
     }
 
     /// Another environment's run is under way.
@@ -205,30 +137,6 @@ impl Lab {
         marker.id
     }
 
-    fn own_droplets(&self, operation: Operation) {
-        let existing = |host: &str| match operation {
-            Operation::Up => false,
-            Operation::Down => true,
-            Operation::Plan | Operation::UpTheRest => EXISTING.contains(&host),
-        };
-        let pin = key().fingerprint().tag();
-        for (name, role, count, _) in GROUPS {
-            let role = format!("stagecraft-role-{role}");
-            for host in (1..=count).map(|at| format!("{name}-{at}")) {
-                if existing(&host) {
-                    let tags = [
-                        "stagecraft",
-                        "stagecraft-env-staging",
-                        "stagecraft-project-shop",
-                        &role,
-                        &pin,
-                    ];
-                    self.create(&format!("staging-{host}"), &tags);
-                }
-            }
-        }
-    }
-
     pub(crate) fn control(&self) -> &Control {
         self.sandbox.control()
     }
@@ -237,8 +145,20 @@ impl Lab {
     pub(crate) fn process(&self) -> Process {
         Process {
             engine: Engine::new(Arc::new(provider())),
-            // Not a child of the lab's: runs of one kin count as one holder of a lease.
             run: Run::new(Arc::new(NoEvents), Arc::clone(&self.variables) as _),
+        }
+    }
+
+    /// Another one beside it.
+    pub(crate) fn other(&self, process: &Process, kin: Kin) -> Process {
+        let run = match kin {
+            Kin::Stranger => return self.process(),
+            Kin::Clone => process.run.clone(),
+            Kin::Child => process.run.child(),
+        };
+        Process {
+            engine: process.engine.clone(),
+            run,
         }
     }
 
@@ -278,7 +198,7 @@ impl Lab {
             let gone = self.control().break_droplet(*id, Breakage::Vanish);
             gone.expect("it is there");
             if round.is_multiple_of(2) {
-                self.create(&format!("crowd-new-{round}"), &[]);
+                self.create(&of_the_crowd(&format!("new-{round}")));
             }
         }
     }
@@ -292,8 +212,9 @@ impl Lab {
         own
     }
 
-    /// What must hold at all times: nobody else's things were touched.
-    pub(crate) async fn check_foreign(&self) -> Result<(), String> {
+    /// What must hold at all times: nobody else's things were touched, and nothing of ours is
+    /// gone that was not to be deleted.
+    pub(crate) async fn check_untouched(&self) -> Result<(), String> {
         let now: BTreeMap<u64, DropletView> =
             self.living().into_iter().map(|one| (one.id, one)).collect();
         for before in &self.foreign {
@@ -308,6 +229,13 @@ impl Lab {
                     "a foreign droplet was touched: {before:?}, {after:?}"
                 ));
             }
+        }
+        let is_there = |id: &&u64| {
+            let one = now.get(*id);
+            one.is_some_and(|one| one.state != DropletState::Leaving)
+        };
+        if let Some(lost) = self.kept.iter().find(|id| !is_there(id)) {
+            return Err(format!("a host was deleted: {lost}"));
         }
         if self.leases().await.get("stagecraft-lease.shop.prod") == Some(&self.foreign_marker) {
             Ok(())
@@ -331,20 +259,15 @@ impl Lab {
             .collect()
     }
 
-    /// Tags of host keys that no droplet bears.
-    pub(crate) async fn loose_pins(&self) -> Vec<String> {
+    /// Tags of single hosts and runs that no droplet bears.
+    pub(crate) async fn loose_tags(&self) -> Vec<String> {
         let borne: BTreeSet<String> = self.living().into_iter().flat_map(|one| one.tags).collect();
-        let mut names = Vec::new();
-        for tag in self.get("/v2/tags?per_page=200").await["tags"]
-            .as_array()
-            .expect("tags")
-        {
-            let name = tag["name"].as_str().expect("a name").to_owned();
-            if Fingerprint::from_tag(&name).is_some() && !borne.contains(&name) {
-                names.push(name);
-            }
-        }
+        let answer = self.get("/v2/tags?per_page=200").await;
+        let all = answer["tags"].as_array().expect("tags").iter();
+        let names = all.map(|tag| tag["name"].as_str().expect("a name").to_owned());
         names
+            .filter(|name| tags::is_passing(name) && !borne.contains(name))
+            .collect()
     }
 
     async fn get(&self, path: &str) -> Value {

@@ -4,99 +4,24 @@
 //! Each story runs on a clock of its own that stands still while anything is under way, so
 //! minutes of waiting cost nothing.
 
+mod fleet;
+mod judge;
 mod lab;
 mod schedule;
 mod story;
+mod sweep;
 
-use std::sync::Mutex;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 use proptest::test_runner::TestRunner;
-use stagecraft_fuzz::{cases, is_long};
+use stagecraft_fuzz::cases;
 
-use crate::schedule::{Mishap, Operation, Schedule, Strike, Trouble, Weather};
-use crate::story::{Played, play, play_suspended, play_two};
-
-/// No run has more requests.
-const MOST_REQUESTS: u32 = 200;
-const MOST_TOLD: usize = 20;
-/// Of how many ways to go wrong a short run tries one at each request, besides being killed.
-const SHARE: usize = 4;
-
-/// Every way in which a request can go wrong.
-fn ways() -> Vec<(Mishap, bool)> {
-    let all = Mishap::ALL.into_iter();
-    all.flat_map(|mishap| [(mishap, false), (mishap, true)])
-        // 429 says that a request was not let in, and is taken at its word.
-        .filter(|(mishap, is_after)| !(matches!(mishap, Mishap::Status(429, _)) && *is_after))
-        .collect()
-}
-
-/// Strikes each request of an operation once in each of these ways.
-///
-/// A short run leaves some out, so that each request still meets several ways, and each way
-/// several requests.
-#[expect(
-    clippy::print_stderr,
-    reason = "how much was tried belongs to the result"
-)]
-fn sweep(
-    operation: Operation,
-    ways: &[(Mishap, bool)],
-    play: fn(&Schedule) -> Result<Played, String>,
-) {
-    let (next, played) = (AtomicUsize::new(0), AtomicUsize::new(0));
-    let problems = Mutex::new(Vec::new());
-    let share = if is_long() { 1 } else { SHARE };
-    let work = || {
-        loop {
-            let number = next.fetch_add(1, Ordering::Relaxed);
-            let Some((mishap, is_after)) = ways.get(number).copied() else {
-                return;
-            };
-            for at in 0..MOST_REQUESTS {
-                if mishap != Mishap::Kill && !(number + at as usize).is_multiple_of(share) {
-                    continue;
-                }
-                let strike = Strike {
-                    mishap,
-                    at,
-                    is_after,
-                };
-                let schedule = Schedule {
-                    operation,
-                    weather: Weather {
-                        capitals: at % 2 == 1,
-                        ..Weather::usual()
-                    },
-                    strikes: vec![strike],
-                };
-                played.fetch_add(1, Ordering::Relaxed);
-                match play(&schedule) {
-                    Ok(played) if played.all_struck => {}
-                    Ok(_) => break,
-                    Err(problem) => problems.lock().expect("no panic").push(problem),
-                }
-            }
-        }
-    };
-    std::thread::scope(|scope| {
-        scope.spawn(work);
-        scope.spawn(work);
-    });
-    let problems = problems.into_inner().expect("no panic");
-    let count = played.into_inner();
-    eprintln!("fault matrix: {operation:?}: {count} schedules");
-    assert!(
-        problems.is_empty(),
-        "{} of {count} schedules went wrong:\n{}",
-        problems.len(),
-        problems[..problems.len().min(MOST_TOLD)].join("\n\n")
-    );
-}
+use crate::lab::Kin;
+use crate::schedule::{Mishap, Operation, SCOPES, Schedule, Strike, Trouble, Weather};
+use crate::story::{play, play_interrupted, play_suspended, play_two};
+use crate::sweep::{Scene, Tally, both, sweep, ways};
 
 fn weather() -> impl Strategy<Value = Weather> {
     let lags = (
@@ -105,6 +30,7 @@ fn weather() -> impl Strategy<Value = Weather> {
         select(&[0_u16, 0, 1000][..]),
         select(&[0_u16, 300, 12_000][..]),
         select(&[0_u16, 500, 2000, 7000][..]),
+        select(&[0_u16, 0, 1000][..]),
     );
     let trouble = proptest::option::weighted(
         0.4,
@@ -114,6 +40,9 @@ fn weather() -> impl Strategy<Value = Weather> {
                 Trouble::DropletLimit,
                 Trouble::SoldOut,
                 Trouble::BurstLimit,
+                Trouble::NoAddress,
+                Trouble::Scope("tag:read"),
+                Trouble::Scope("droplet:delete"),
             ][..],
         ),
     );
@@ -124,7 +53,7 @@ fn weather() -> impl Strategy<Value = Weather> {
             list_lag_ms: lags.1,
             read_lag_ms: lags.2,
             address_delay_ms: lags.3,
-            tag_lag_ms: 0,
+            tag_lag_ms: lags.5,
             delete_ms: lags.4,
             capitals: quirks.0,
             filter_ignores_case: quirks.1,
@@ -154,54 +83,189 @@ fn schedules(operations: &'static [Operation]) -> impl Strategy<Value = Schedule
 
 #[test]
 fn plan_never_writes_and_is_right_after_any_single_fault() {
-    sweep(Operation::Plan, &ways(), play);
+    sweep(Scene::new(Operation::Plan), &ways(), play);
 }
 
 #[test]
 fn up_ends_with_exactly_the_declared_hosts_after_any_single_fault() {
-    sweep(Operation::Up, &ways(), play);
+    sweep(Scene::new(Operation::Up), &ways(), play);
+}
+
+#[test]
+fn up_that_goes_on_ends_with_exactly_the_declared_hosts_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::UpTheRest)
+    };
+    sweep(scene, &ways(), play);
+}
+
+#[test]
+fn up_makes_anew_what_ended_as_an_error_after_any_single_fault() {
+    let scene = Scene {
+        weather: Weather {
+            trouble: Some(Trouble::ErroredCreates),
+            ..Weather::usual()
+        },
+        share: 16,
+        ..Scene::new(Operation::Up)
+    };
+    sweep(scene, &ways(), play);
 }
 
 #[test]
 fn down_leaves_no_host_of_ours_after_any_single_fault() {
-    sweep(Operation::Down, &ways(), play);
+    sweep(Scene::new(Operation::Down), &ways(), play);
+}
+
+#[test]
+fn prune_deletes_what_is_not_declared_and_nothing_else_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::Prune)
+    };
+    sweep(scene, &ways(), play);
+}
+
+#[test]
+fn resize_leaves_no_host_off_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::Resize)
+    };
+    sweep(scene, &ways(), play);
+}
+
+#[test]
+fn up_without_resize_leaves_no_host_off_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::ResizeThenUp)
+    };
+    sweep(scene, &ways(), play);
+}
+
+#[test]
+fn hosts_have_the_tags_of_their_roles_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::Retag)
+    };
+    sweep(scene, &ways(), play);
+}
+
+#[test]
+fn adoption_takes_nobody_elses_host_after_any_single_fault() {
+    let scene = Scene {
+        share: 8,
+        ..Scene::new(Operation::Adopt)
+    };
+    sweep(scene, &ways(), play);
 }
 
 #[test]
 fn suspended_run_writes_nothing_once_another_has_taken_over() {
-    let ways = [(Mishap::Kill, false), (Mishap::Kill, true)];
-    sweep(Operation::Up, &ways, play_suspended);
+    let scene = Scene::new(Operation::Up);
+    sweep(scene, &both(Mishap::Kill), play_suspended);
+}
+
+/// The lists lag for as long as they may: who follows at once trusts that the run before it has
+/// waited for them.
+#[test]
+fn run_that_follows_an_interrupted_one_at_once_makes_no_host_twice() {
+    let scene = Scene {
+        weather: Weather {
+            list_lag_ms: 3900,
+            ..Weather::usual()
+        },
+        share: 1,
+        ..Scene::new(Operation::Up)
+    };
+    sweep(scene, &both(Mishap::Interrupt), play_interrupted);
 }
 
 #[test]
 fn any_faults_in_any_weather_end_well_after_one_more_run() {
-    const ALL: &[Operation] = &[
-        Operation::Plan,
-        Operation::Up,
-        Operation::Up,
-        Operation::UpTheRest,
-        Operation::Down,
-        Operation::Down,
-    ];
-    let mut runner = TestRunner::new(cases(2));
+    const ALL: &[Operation] = &Operation::ALL;
+    let mut runner = TestRunner::new(cases(1));
+    let tally = Tally::new();
     let result = runner.run(&schedules(ALL), |schedule| {
-        play(&schedule).map(drop).map_err(TestCaseError::fail)
+        let played = play(&schedule).map_err(TestCaseError::fail)?;
+        tally.add(Ok(played));
+        Ok(())
     });
+    tally.tell("any faults in any weather");
     result.unwrap();
 }
 
 #[test]
 fn two_runs_at_once_make_no_host_twice_whatever_goes_wrong() {
     let later = select(&[1_u64, 5, 700, 5000, 11_000][..]);
-    let both = (schedules(&[Operation::Up, Operation::UpTheRest]), later);
-    let mut runner = TestRunner::new(cases(4));
-    let result = runner.run(&both, |(mut schedule, later)| {
+    let kin = select(&[Kin::Stranger, Kin::Clone, Kin::Child][..]);
+    let both = (
+        schedules(&[Operation::Up, Operation::UpTheRest]),
+        kin,
+        later,
+    );
+    let mut runner = TestRunner::new(cases(2));
+    let tally = Tally::new();
+    let result = runner.run(&both, |(mut schedule, kin, later)| {
         schedule.weather.trouble = None;
         let later = Duration::from_millis(later);
-        let played = play_two(&schedule, later);
-        played.map(drop).map_err(TestCaseError::fail)
+        let played = play_two(&schedule, kin, later).map_err(TestCaseError::fail)?;
+        tally.add(Ok(played));
+        Ok(())
     });
+    tally.tell("two runs at once");
     result.unwrap();
+}
+
+#[test]
+fn calm_runs_of_one_program_are_kept_apart() {
+    for operation in [Operation::Up, Operation::Down, Operation::Resize] {
+        for kin in [Kin::Stranger, Kin::Clone, Kin::Child] {
+            let schedule = Schedule {
+                operation,
+                weather: Weather::usual(),
+                strikes: Vec::new(),
+            };
+            play_two(&schedule, kin, Duration::from_millis(1)).unwrap();
+        }
+    }
+}
+
+#[test]
+fn token_that_lacks_a_scope_does_no_harm() {
+    let tally = Tally::new();
+    for operation in Operation::ALL {
+        for scope in SCOPES {
+            let schedule = Schedule {
+                operation,
+                weather: Weather {
+                    trouble: Some(Trouble::Scope(scope)),
+                    ..Weather::usual()
+                },
+                strikes: Vec::new(),
+            };
+            tally.add(play(&schedule));
+        }
+    }
+    tally.tell("scopes");
+}
+
+#[test]
+fn host_that_never_gets_an_address_is_told_by_each_run_and_never_doubled() {
+    for operation in [Operation::Up, Operation::UpTheRest] {
+        let schedule = Schedule {
+            operation,
+            weather: Weather {
+                trouble: Some(Trouble::NoAddress),
+                ..Weather::usual()
+            },
+            strikes: Vec::new(),
+        };
+        play(&schedule).unwrap();
+    }
 }
 
 /// Which request of an up is its first create.
@@ -215,45 +279,41 @@ fn first_create(weather: Weather) -> u32 {
     first.expect("a create")
 }
 
-/// The one fault that makes doubles: 429 says that a request was not let in. The run does not
-/// call that a success, and the next one writes nothing.
-#[test]
-fn executed_create_that_is_answered_429_is_told_and_stops_the_next_run() {
+fn strike_at_first_create(weather: Weather, mishap: Mishap) {
+    let strike = Strike {
+        mishap,
+        at: first_create(weather),
+        is_after: true,
+    };
     let schedule = Schedule {
         operation: Operation::Up,
-        weather: Weather::usual(),
-        strikes: vec![Strike {
-            mishap: Mishap::Status(429, None),
-            at: first_create(Weather::usual()),
-            is_after: true,
-        }],
+        weather,
+        strikes: vec![strike],
     };
-    let problem = play(&schedule).unwrap_err();
-    for told in [
-        "another run created it",
-        "more than one host has the same name",
-    ] {
-        assert!(problem.contains(told), "{problem}");
+    play(&schedule).expect("exactly the declared hosts");
+}
+
+#[test]
+fn executed_create_that_is_answered_429_is_not_repeated() {
+    for list_lag_ms in [0, 2000] {
+        for retry_after in [None, Some(1), Some(3600)] {
+            let weather = Weather {
+                list_lag_ms,
+                ..Weather::usual()
+            };
+            strike_at_first_create(weather, Mishap::Status(429, retry_after));
+        }
     }
 }
 
 #[test]
 fn killed_create_whose_tags_lag_is_not_repeated() {
-    for list_lag_ms in [500, 2000] {
+    for list_lag_ms in [0, 500, 2000] {
         let weather = Weather {
             list_lag_ms,
             tag_lag_ms: 1000,
             ..Weather::usual()
         };
-        let schedule = Schedule {
-            operation: Operation::Up,
-            weather,
-            strikes: vec![Strike {
-                mishap: Mishap::Kill,
-                at: first_create(weather),
-                is_after: true,
-            }],
-        };
-        play(&schedule).unwrap();
+        strike_at_first_create(weather, Mishap::Kill);
     }
 }

@@ -25,6 +25,30 @@ pub(crate) enum Operation {
     UpTheRest,
     /// A down of the whole fleet.
     Down,
+    /// A prune of three hosts that are not declared any more.
+    Prune,
+    /// An up that resizes one host.
+    Resize,
+    /// As `Resize`, but the next run is an up that does not resize.
+    ResizeThenUp,
+    /// An up that gives hosts the tags of their roles.
+    Retag,
+    /// Most of the fleet was made by hand.
+    Adopt,
+}
+
+impl Operation {
+    pub(crate) const ALL: [Self; 9] = [
+        Self::Plan,
+        Self::Up,
+        Self::UpTheRest,
+        Self::Down,
+        Self::Prune,
+        Self::Resize,
+        Self::ResizeThenUp,
+        Self::Retag,
+        Self::Adopt,
+    ];
 }
 
 /// What happens to one request.
@@ -97,13 +121,20 @@ pub(crate) struct Strike {
 }
 
 impl Strike {
-    pub(crate) fn fault(self) -> Fault {
+    /// To say that a tag was changed which was not is no fault but a lie, which no client sees
+    /// through without reading all that it wrote.
+    fn is_lie(self, operation: Operation) -> bool {
+        let only_tags = matches!(operation, Operation::Retag | Operation::Adopt);
+        only_tags && self.mishap == Mishap::Truncated
+    }
+
+    pub(crate) fn fault(self, operation: Operation) -> Fault {
         Fault {
             method: None,
             path: "/v2/".to_owned(),
             skip: self.at,
             times: 1,
-            before: !self.is_after,
+            before: !(self.is_after || self.is_lie(operation)),
             kind: self.mishap.kind(),
         }
     }
@@ -151,7 +182,33 @@ pub(crate) enum Trouble {
     SoldOut,
     /// Few requests in a minute are let through.
     BurstLimit,
+    /// A host becomes active, but never shows an address. It stays so.
+    NoAddress,
+    /// The token lacks a scope.
+    Scope(&'static str),
 }
+
+/// The scopes of all requests that are sent.
+pub(crate) const SCOPES: [&str; 18] = [
+    "account:read",
+    "actions:read",
+    "droplet:create",
+    "droplet:delete",
+    "droplet:read",
+    "droplet:update",
+    "firewall:create",
+    "firewall:delete",
+    "firewall:read",
+    "firewall:update",
+    "image:read",
+    "project:read",
+    "regions:read",
+    "sizes:read",
+    "ssh_key:read",
+    "tag:create",
+    "tag:delete",
+    "tag:read",
+];
 
 impl Weather {
     /// What is usual: lists lag, addresses come late, deletes take their time.
@@ -187,6 +244,8 @@ impl Weather {
                 knobs.droplet_limit = u32::try_from(droplets + 5).expect("few droplets");
             }
             Some(Trouble::SoldOut) => knobs.sold_out = vec!["s-4vcpu-8gb@nyc3".to_owned()],
+            Some(Trouble::NoAddress) => knobs.no_address = vec!["staging-app-5".to_owned()],
+            Some(Trouble::Scope(scope)) => knobs.missing_scopes = vec![scope.to_owned()],
             Some(Trouble::BurstLimit) => knobs.burst_limit = Some(12),
         }
         knobs

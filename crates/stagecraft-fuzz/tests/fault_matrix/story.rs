@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    Confirmation, ErrorKind, InfraPlan, PlanMode, PlanRequest, Result as RunResult, Run,
+    Confirmation, ErrorKind, PlanMode, PlanRequest, ResizeMode, Result as RunResult, Run,
 };
-use stagecraft_engine::{Outcome, UpOptions};
+use stagecraft_engine::{Outcome, PruneOptions, UpOptions};
 use stagecraft_sandbox::{Fault, RecordedRequest};
 use tokio::time::Instant;
 
-use crate::lab::{Lab, Process, declared, environment};
-use crate::schedule::{Operation, Schedule, Trouble, Weather, is_interrupt, is_kill};
+use crate::fleet::environment;
+use crate::judge::{End, check_only_reads, is_aftermath, is_good, judge, may_not_leave_tags};
+use crate::lab::{Kin, Lab, Process};
+use crate::schedule::{Operation, Schedule, Weather, is_interrupt, is_kill};
 
 /// How often the story looks whether a run is to be killed.
 const GLANCE: Duration = Duration::from_millis(20);
@@ -21,18 +23,6 @@ const TRY_AGAIN: Duration = Duration::from_secs(2);
 /// Longer than a lease holds without a beat.
 const SUSPENDED: Duration = Duration::from_secs(100);
 
-/// How a run ended.
-#[derive(Debug)]
-#[expect(dead_code, reason = "the text is for whoever reads a failure")]
-enum End {
-    /// It said that everything was done. The plan that it made, if it was to make one.
-    Done(Option<Box<InfraPlan>>),
-    /// It said that something was not.
-    Failed(String),
-    /// It was dropped.
-    Killed,
-}
-
 /// What a schedule came to.
 #[derive(Debug)]
 pub(crate) struct Played {
@@ -40,6 +30,8 @@ pub(crate) struct Played {
     pub(crate) all_struck: bool,
     /// Which request of the first run was its first create, counted from 0.
     pub(crate) first_create: Option<u32>,
+    /// How many tags of single hosts and runs were left that nobody bears.
+    pub(crate) loose_tags: usize,
 }
 
 impl Played {
@@ -47,6 +39,7 @@ impl Played {
         Self {
             all_struck,
             first_create: None,
+            loose_tags: 0,
         }
     }
 }
@@ -63,9 +56,20 @@ pub(crate) fn play_suspended(schedule: &Schedule) -> Result<Played, String> {
 }
 
 /// Two runs at once, of which the second begins `later`, and tries again while it is locked out.
-pub(crate) fn play_two(schedule: &Schedule, later: Duration) -> Result<Played, String> {
+pub(crate) fn play_two(schedule: &Schedule, kin: Kin, later: Duration) -> Result<Played, String> {
     on_own_clock(schedule, async |lab| {
-        Box::pin(two(lab, schedule, later)).await
+        Box::pin(two(lab, schedule, kin, later)).await
+    })
+}
+
+/// A run is interrupted, gives its lease back, and is followed at once by another one.
+pub(crate) fn play_interrupted(schedule: &Schedule) -> Result<Played, String> {
+    on_own_clock(schedule, async |lab| {
+        let first = first(lab, schedule).await;
+        if lab.has_lease().await {
+            return Err(format!("the lease was left after {:?}", first.0));
+        }
+        rest(lab, schedule, first).await
     })
 }
 
@@ -100,66 +104,89 @@ fn on_own_clock(
 }
 
 async fn story(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
+    let first = first(lab, schedule).await;
+    rest(lab, schedule, first).await
+}
+
+/// The run that meets the faults.
+async fn first(lab: &Lab, schedule: &Schedule) -> (End, Played) {
     for strike in &schedule.strikes {
-        lab.control().add_fault(strike.fault());
+        lab.control().add_fault(strike.fault(schedule.operation));
     }
-    let first = run(lab, schedule.operation, schedule.weather).await;
-    let all_struck = lab.control().faults().is_empty();
+    let process = lab.process();
+    let end = run(lab, &process, schedule, false).await;
+    let mut played = Played::new(lab.control().faults().is_empty());
     let requests = lab.control().requests();
     let is_create = |one: &RecordedRequest| one.kind == "POST /v2/droplets";
     let first_create = requests.iter().position(is_create);
-    let first_create = first_create.and_then(|at| u32::try_from(at).ok());
+    played.first_create = first_create.and_then(|at| u32::try_from(at).ok());
     lab.control().clear_faults();
+    lab.control().set_knobs(after(schedule).weather.knobs(0));
+    (end, played)
+}
+
+/// How the cloud behaves once the trouble is over.
+fn after(schedule: &Schedule) -> Schedule {
+    Schedule {
+        weather: Weather {
+            trouble: None,
+            ..schedule.weather
+        },
+        ..schedule.clone()
+    }
+}
+
+/// The run after it, if there must be one, and what is wrong in the end.
+async fn rest(
+    lab: &Lab,
+    schedule: &Schedule,
+    (first, mut played): (End, Played),
+) -> Result<Played, String> {
     if schedule.operation == Operation::Plan {
         check_only_reads(lab)?;
     }
-    let weather = Weather {
-        trouble: None,
-        ..schedule.weather
-    };
-    lab.control().set_knobs(weather.knobs(0));
     lab.bury().await;
-    lab.check_foreign().await?;
+    lab.check_untouched().await?;
     let is_over = match &first {
         End::Done(_) => !lab.has_lease().await,
         End::Failed(_) | End::Killed => false,
     };
     if is_over {
-        judge(lab, schedule.operation, &first)
+        judge(lab, schedule, &first, false)
             .map_err(|problem| format!("{problem}, though the first run called itself done"))?;
     } else {
         lab.control().clear_requests();
-        let second = run(lab, schedule.operation, weather).await;
-        if !matches!(second, End::Done(_)) {
+        let process = lab.process();
+        let mut second = run(lab, &process, &after(schedule), true).await;
+        if is_aftermath(schedule, &second) {
+            second = run(lab, &lab.process(), &after(schedule), true).await;
+        }
+        if !is_good(schedule, &second) {
             return Err(format!(
                 "the second run ended as {second:?} after {first:?}"
             ));
         }
-        judge(lab, schedule.operation, &second)
+        judge(lab, schedule, &second, true)
             .map_err(|problem| format!("{problem}, after {first:?} and {second:?}"))?;
     }
-    lab.check_foreign().await?;
+    lab.check_untouched().await?;
     if lab.has_lease().await {
         return Err("a lease was left".to_owned());
     }
-    let pins = lab.loose_pins().await;
-    if !pins.is_empty() && may_not_leave_pins(schedule) {
-        return Err(format!(
-            "tags of host keys were left: {pins:?}, after {first:?}"
-        ));
+    let loose = lab.loose_tags().await;
+    if !loose.is_empty() && may_not_leave_tags(schedule) {
+        return Err(format!("tags were left: {loose:?}, after {first:?}"));
     }
-    Ok(Played {
-        all_struck,
-        first_create,
-    })
+    played.loose_tags = loose.len();
+    Ok(played)
 }
 
 async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
     for strike in &schedule.strikes {
-        lab.control().add_fault(strike.fault());
+        lab.control().add_fault(strike.fault(schedule.operation));
     }
     let process = lab.process();
-    let mut first = Box::pin(operate(&process, schedule.operation));
+    let mut first = Box::pin(operate(&process, schedule.operation, false));
     tokio::select! {
         _ = &mut first => return Ok(Played::new(false)),
         () = struck(lab, is_kill) => {}
@@ -168,30 +195,31 @@ async fn suspended(lab: &Lab, schedule: &Schedule) -> Result<Played, String> {
     // Nobody polls the first run meanwhile.
     tokio::time::advance(SUSPENDED).await;
     lab.bury().await;
-    let second = run(lab, schedule.operation, schedule.weather).await;
+    let second = run(lab, &lab.process(), schedule, true).await;
     if !matches!(second, End::Done(_)) {
         return Err(format!("the second run ended as {second:?}"));
     }
     let first = first.await;
-    judge(lab, schedule.operation, &second)
+    judge(lab, schedule, &second, true)
         .map_err(|problem| format!("{problem}, after the first went on to {first:?}"))?;
-    lab.check_foreign().await?;
+    lab.check_untouched().await?;
     if lab.has_lease().await {
         return Err("a lease was left".to_owned());
     }
     Ok(Played::new(true))
 }
 
-async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, String> {
+async fn two(lab: &Lab, schedule: &Schedule, kin: Kin, later: Duration) -> Result<Played, String> {
     for strike in &schedule.strikes {
-        lab.control().add_fault(strike.fault());
+        lab.control().add_fault(strike.fault(schedule.operation));
     }
+    let process = lab.process();
     let second = async {
         let mut tries = tokio::time::interval_at(Instant::now() + later, TRY_AGAIN);
         for _ in 0..1000 {
             tries.tick().await;
-            let process = lab.process();
-            match operate(&process, schedule.operation).await {
+            let other = lab.other(&process, kin);
+            match operate(&other, schedule.operation, false).await {
                 Err(error) if error.kind() == ErrorKind::Locked => {}
                 other => return format!("{other:?}"),
             }
@@ -199,7 +227,7 @@ async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, 
         "locked out".to_owned()
     };
     let both = async {
-        let first = run(lab, schedule.operation, schedule.weather);
+        let first = run(lab, &process, schedule, false);
         tokio::join!(first, second)
     };
     // A power cut hits both.
@@ -214,26 +242,20 @@ async fn two(lab: &Lab, schedule: &Schedule, later: Duration) -> Result<Played, 
         return Err(format!("hosts twice: {names:?}, after {ends}"));
     }
     lab.bury().await;
-    let last = run(lab, schedule.operation, schedule.weather).await;
+    let last = run(lab, &lab.process(), schedule, true).await;
     if !matches!(last, End::Done(_)) {
         return Err(format!("the last run ended as {last:?}, after {ends}"));
     }
-    judge(lab, schedule.operation, &last).map_err(|problem| format!("{problem}, after {ends}"))?;
-    lab.check_foreign().await?;
+    judge(lab, schedule, &last, true).map_err(|problem| format!("{problem}, after {ends}"))?;
+    lab.check_untouched().await?;
     Ok(Played::new(all_struck))
 }
 
-/// A run that comes to its end by itself leaves no tag behind. One that is stopped may.
-fn may_not_leave_pins(schedule: &Schedule) -> bool {
-    schedule.strikes.is_empty() && schedule.weather.trouble != Some(Trouble::ErroredCreates)
-}
-
 /// Runs one operation as the program does, in a process of its own, until it ends or is killed.
-async fn run(lab: &Lab, operation: Operation, weather: Weather) -> End {
-    let process = lab.process();
+async fn run(lab: &Lab, process: &Process, schedule: &Schedule, is_again: bool) -> End {
     let token = process.run.cancellation().clone();
     tokio::select! {
-        result = operate(&process, operation) => match result {
+        result = operate(process, schedule.operation, is_again) => match result {
             Ok(end) => end,
             Err(error) => End::Failed(error.chain().join(": ")),
         },
@@ -243,7 +265,7 @@ async fn run(lab: &Lab, operation: Operation, weather: Weather) -> End {
             token.cancel();
             std::future::pending::<()>().await;
         } => unreachable!("it goes on until the run ends"),
-        () = stir(lab, weather) => unreachable!("it goes on until the run ends"),
+        () = stir(lab, schedule.weather) => unreachable!("it goes on until the run ends"),
     }
 }
 
@@ -272,40 +294,49 @@ async fn stir(lab: &Lab, weather: Weather) {
     std::future::pending::<()>().await;
 }
 
-/// What the program does for `infra plan`, `infra up` and `infra down`.
-async fn operate(process: &Process, operation: Operation) -> RunResult<End> {
+/// What the program does for `infra plan`, `infra up` and so on.
+async fn operate(process: &Process, operation: Operation, is_again: bool) -> RunResult<End> {
     let Process { engine, run } = process;
     let mode = match operation {
-        Operation::Plan | Operation::Up | Operation::UpTheRest => PlanMode::Reconcile,
         Operation::Down => PlanMode::Destroy,
+        Operation::Prune => PlanMode::Prune,
+        Operation::Adopt => PlanMode::Adopt,
+        _ => PlanMode::Reconcile,
     };
-    let request = PlanRequest::new(environment(), mode);
-    match operation {
-        Operation::Plan => {
-            let planned = engine.plan(run, &request).await?;
-            Ok(End::Done(Some(Box::new(planned.plan))))
-        }
-        Operation::Up | Operation::UpTheRest => {
-            let work = async |run: Run| -> RunResult<End> {
-                let planned = engine.plan(&run, &request).await?;
-                let report = engine.up(&run, planned, UpOptions::default()).await?;
-                Ok(ended(report.outcome(), &report.apply.failed))
-            };
-            engine.with_lease(run, &environment(), "up", work).await
-        }
-        Operation::Down => {
-            let work = async |run: Run| -> RunResult<End> {
-                let planned = engine.plan(&run, &request).await?;
-                if planned.plan.is_empty() {
-                    return Ok(End::Done(None));
-                }
-                let confirmation = Confirmation::typed("staging", &environment())?;
-                let report = engine.down(&run, planned, &confirmation).await?;
-                Ok(ended(report.outcome(), &report.apply.failed))
-            };
-            engine.with_lease(run, &environment(), "down", work).await
-        }
+    let mut request = PlanRequest::new(environment(), mode);
+    let is_left = operation == Operation::ResizeThenUp && is_again;
+    if operation == Operation::Resize || (operation == Operation::ResizeThenUp && !is_again) {
+        request.resize = ResizeMode::KeepDisk;
     }
+    if operation == Operation::Plan {
+        let planned = engine.plan(run, &request).await?;
+        return Ok(End::Done(Some(Box::new(planned))));
+    }
+    let work = async |run: Run| -> RunResult<End> {
+        let planned = engine.plan(&run, &request).await?;
+        if mode == PlanMode::Reconcile {
+            let options = UpOptions {
+                allow_differ: is_left,
+            };
+            let report = engine.up(&run, planned, options).await?;
+            return Ok(ended(report.outcome(), &report.apply.failed));
+        }
+        if mode == PlanMode::Adopt {
+            planned.check_adoption()?;
+        }
+        if planned.plan.is_empty() {
+            return Ok(End::Done(None));
+        }
+        let confirmation = Confirmation::typed("staging", &environment())?;
+        if mode == PlanMode::Adopt {
+            let report = engine.retag(&run, planned, &confirmation).await?;
+            return Ok(ended(report.outcome(), &report.apply.failed));
+        }
+        let options = PruneOptions::default();
+        let report = engine.prune(&run, planned, &confirmation, options).await?;
+        Ok(ended(report.outcome(), &report.apply.failed))
+    };
+    engine.with_lease(run, &environment(), "up", work).await
 }
 
 fn ended(outcome: Outcome, failed: &[stagecraft_core::HostFailure]) -> End {
@@ -316,60 +347,4 @@ fn ended(outcome: Outcome, failed: &[stagecraft_core::HostFailure]) -> End {
         .first()
         .map(|failure| failure.error.chain().join(": "));
     End::Failed(format!("{outcome:?}, {} failed: {why:?}", failed.len()))
-}
-
-fn check_only_reads(lab: &Lab) -> Result<(), String> {
-    match lab
-        .control()
-        .requests()
-        .iter()
-        .find(|one| one.method != "GET")
-    {
-        Some(write) => Err(format!("a plan wrote: {} {}", write.method, write.target)),
-        None => Ok(()),
-    }
-}
-
-/// Whether a run that called itself done has done it.
-fn judge(lab: &Lab, operation: Operation, end: &End) -> Result<(), String> {
-    let own = lab.own();
-    let names: Vec<&str> = own.iter().map(|droplet| droplet.name.as_str()).collect();
-    match operation {
-        Operation::Plan => {
-            let End::Done(Some(plan)) = end else {
-                return Err("no plan".to_owned());
-            };
-            let counts = (
-                plan.create.len(),
-                plan.unchanged.len(),
-                plan.duplicates.len(),
-            );
-            if counts == (10, 5, 0) {
-                Ok(())
-            } else {
-                Err(format!("a wrong plan: {counts:?}"))
-            }
-        }
-        Operation::Up | Operation::UpTheRest => {
-            if names != declared() {
-                return Err(format!("not the declared hosts: {names:?}"));
-            }
-            let wanted = [
-                "stagecraft",
-                "stagecraft-env-staging",
-                "stagecraft-project-shop",
-            ];
-            let bare = own.iter().find(|droplet| {
-                let bears =
-                    |tag: &str| droplet.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
-                !wanted.into_iter().all(bears) || droplet.address.is_none()
-            });
-            match bare {
-                Some(bare) => Err(format!("a host lacks a tag or its address: {bare:?}")),
-                None => Ok(()),
-            }
-        }
-        Operation::Down if names.is_empty() => Ok(()),
-        Operation::Down => Err(format!("hosts are left: {names:?}")),
-    }
 }

@@ -124,8 +124,11 @@ impl Strike {
     /// To say that a tag was changed which was not is no fault but a lie, which no client sees
     /// through without reading all that it wrote.
     fn is_lie(self, operation: Operation) -> bool {
-        let only_tags = matches!(operation, Operation::Retag | Operation::Adopt);
-        only_tags && self.mishap == Mishap::Truncated
+        let changes_tags = matches!(
+            operation,
+            Operation::Retag | Operation::Adopt | Operation::Resize | Operation::ResizeThenUp
+        );
+        changes_tags && self.mishap == Mishap::Truncated
     }
 
     pub(crate) fn fault(self, operation: Operation) -> Fault {

@@ -20,6 +20,7 @@ use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
 
 pub(crate) use self::again::Patience;
 pub(crate) use self::http::Http;
+pub(crate) use self::list::Shown;
 use tokio::sync::OnceCell;
 
 use self::answer::{excerpt, number, read, refusal, transport};

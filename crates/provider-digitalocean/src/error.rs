@@ -85,12 +85,11 @@ impl ApiError {
                 408 | 429 | 500..=599 => Retry::After(*retry_after),
                 _ => Retry::Never,
             },
-            Self::Limited { .. } => Retry::Exhausted,
-            Self::NotUnderstood { .. }
-            | Self::BadPage(_)
-            | Self::TooLong
-            | Self::Shifting
-            | Self::Cancelled => Retry::Never,
+            // It was read again and again. Others who work in the account come to an end.
+            Self::Limited { .. } | Self::Shifting => Retry::Exhausted,
+            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::TooLong | Self::Cancelled => {
+                Retry::Never
+            }
         }
     }
 

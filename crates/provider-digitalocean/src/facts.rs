@@ -10,7 +10,7 @@ use stagecraft_core::{
 };
 
 use crate::address;
-use crate::client::{Client, Dated};
+use crate::client::{Client, Dated, Shown};
 use crate::error::{provider_error, scopes};
 use crate::wire::{
     self, AccountEnvelope, Droplet, DropletsPage, RegionsPage, Size, SizesPage, Tag, TagsPage,
@@ -225,16 +225,6 @@ pub(crate) async fn list_all_hosts(
     environment: &EnvironmentName,
     with_gpus: bool,
 ) -> Result<Vec<Host>> {
-    let droplets = list_all_droplets(client, run, with_gpus).await?;
-    hosts_once(droplets, environment)
-}
-
-/// As [`list_all_hosts`], in the API's own shape. One may stand there twice.
-pub(crate) async fn list_all_droplets(
-    client: &Client,
-    run: &Run,
-    with_gpus: bool,
-) -> Result<Vec<Droplet>> {
     let usual = async {
         client
             .list::<DropletsPage>(run, "/v2/droplets", &[])
@@ -243,7 +233,34 @@ pub(crate) async fn list_all_droplets(
     };
     let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
     droplets.extend(gpus);
-    Ok(droplets)
+    hosts_once(droplets, environment)
+}
+
+/// Every droplet of the account that shows, in the API's own shape, also while the list shifts.
+/// One may stand there twice. `with_gpus` as in [`list_hosts`].
+pub(crate) async fn shown_droplets(
+    client: &Client,
+    run: &Run,
+    with_gpus: bool,
+) -> Result<Shown<Droplet>> {
+    let read = async |query: &[(&str, &str)]| {
+        client
+            .list_shown::<DropletsPage>(run, "/v2/droplets", query)
+            .await
+            .map_err(|error| error.into_error("list_hosts"))
+    };
+    let gpus = async {
+        if !with_gpus {
+            return Ok(None);
+        }
+        read(&[("type", "gpus")]).await.map(Some)
+    };
+    let (mut shown, gpus) = tokio::try_join!(read(&[]), gpus)?;
+    if let Some(gpus) = gpus {
+        shown.items.extend(gpus.items);
+        shown.is_whole &= gpus.is_whole;
+    }
+    Ok(shown)
 }
 
 /// The hosts that droplets are, each once, as [`list_all_hosts`] has them.

@@ -8,8 +8,8 @@ use std::time::{Duration, Instant};
 
 use provider_digitalocean::core::{ErrorKind, HostKey, PlanMode};
 use serde_json::{Value, json};
-use support::{Api, CONFIG, droplet, only_failure, refused};
-use wiremock::matchers::{method, path_regex};
+use support::{Api, CONFIG, droplet, list, only_failure, refused};
+use wiremock::matchers::{method, path, path_regex, query_param_is_missing};
 use wiremock::{Mock, Request, ResponseTemplate};
 
 const LATENCY: Duration = Duration::from_millis(100);
@@ -125,4 +125,82 @@ async fn refused_for_the_rate_a_delete_is_sent_again_on_tags_that_were_read_agai
         .await;
     let (report, _) = api.apply(&plan).await;
     assert_eq!(only_failure(&report).0, ErrorKind::Guard);
+}
+
+/// Shows the account's droplets on pages of seven, between strangers who come with every look.
+async fn shift(api: &Api) {
+    let droplets = Arc::clone(&api.droplets);
+    let strangers = AtomicUsize::new(8);
+    Mock::given(method("GET"))
+        .and(path("/v2/droplets"))
+        .and(query_param_is_missing("tag_name"))
+        .and(query_param_is_missing("type"))
+        .respond_with(move |request: &Request| {
+            let count = strangers.fetch_add(1, Ordering::Relaxed) as u64;
+            let mut pairs = request.url.query_pairs();
+            let number = pairs.find(|(key, _)| key == "page").expect("a page").1;
+            let number: usize = number.parse().expect("a number");
+            let own = droplets.lock().expect("no panic").clone();
+            let strange = (0..=count).map(|one| {
+                let mut stranger = droplet(1000 + count - one, "active");
+                stranger["tags"] = json!([]);
+                stranger
+            });
+            let all: Vec<Value> = strange.chain(own).collect();
+            let pages: Vec<&[Value]> = all.chunks(7).collect();
+            let mut answer = list("droplets", pages.get(number - 1).unwrap_or(&&[][..]));
+            answer["meta"]["total"] = json!(all.len());
+            if number < pages.len() {
+                let next = format!("http://x/?page={}", number + 1);
+                answer["links"] = json!({"pages": {"next": next}});
+            }
+            ResponseTemplate::new(200).set_body_json(answer)
+        })
+        .with_priority(1)
+        .mount(&api.server)
+        .await;
+    let droplets = Arc::clone(&api.droplets);
+    Mock::given(method("GET"))
+        .and(path_regex("^/v2/droplets/[0-9]+$"))
+        .respond_with(move |request: &Request| {
+            let droplets = droplets.lock().expect("no panic");
+            let path = request.url.path();
+            let is_meant = |one: &&Value| path.ends_with(&format!("/{}", one["id"]));
+            match droplets.iter().find(is_meant) {
+                Some(found) => ResponseTemplate::new(200).set_body_json(json!({"droplet": found})),
+                None => refused(404),
+            }
+        })
+        .mount(&api.server)
+        .await;
+}
+
+#[tokio::test]
+async fn hosts_of_an_account_whose_list_never_holds_still_are_deleted_and_proven_gone() {
+    let pins = [pin(), pin()];
+    let hosts = (1..=20).map(|id| host(id, &pins[usize::from(id > 10)]));
+    let api = account(hosts.collect(), "window: 1ms").await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    let mut other = host(21, &pins[1]);
+    other["name"] = json!("other");
+    api.droplets.lock().expect("no panic").push(other);
+    obey(&api).await;
+    shift(&api).await;
+    let (report, _) = api.apply(&plan).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(report.deleted.len(), 20);
+    assert_eq!(api.droplets.lock().expect("no panic").len(), 1);
+    assert!(!deleted_tags(&api).await.contains(&pins[1]), "it is in use");
+}
+
+#[tokio::test]
+async fn passing_tags_go_also_where_the_list_never_holds_still() {
+    let own = pin();
+    let api = account(vec![host(1, &own)], "window: 1ms").await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    obey(&api).await;
+    shift(&api).await;
+    let (report, _) = api.apply(&plan).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(deleted_tags(&api).await, [own]);
 }

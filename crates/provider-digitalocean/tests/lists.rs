@@ -2,6 +2,7 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 
 use provider_digitalocean::core::CloudProvider as _;
@@ -225,4 +226,39 @@ async fn reserved_address_is_not_taken_for_the_hosts_own() {
         0,
         "nobody has two addresses"
     );
+}
+
+/// An `up` whose create has lost its answer if told so, and whose list shifts for a while then.
+async fn up_beside_others(create: ResponseTemplate) -> (usize, usize) {
+    let api = Api::start(Vec::new()).await;
+    let plan = api.approve(PlanMode::Reconcile).await;
+    api.on("POST", "/v2/droplets", create, 1).await;
+    let lists = AtomicUsize::new(0);
+    Mock::given(method("GET"))
+        .and(path("/v2/droplets"))
+        .and(query_param("tag_name", "stagecraft-env-staging"))
+        .respond_with(move |_: &Request| {
+            let number = lists.fetch_add(1, Ordering::Relaxed);
+            let shown = (number > 0).then(|| droplet(7, "active"));
+            let mut answer = list("droplets", shown.as_slice());
+            if (1..12).contains(&number) {
+                answer["meta"]["total"] = json!(2);
+            }
+            ResponseTemplate::new(200).set_body_json(answer)
+        })
+        .with_priority(1)
+        .mount(&api.server)
+        .await;
+    let (report, ready) = api.apply(&plan).await;
+    assert!(report.is_complete(), "{report:?}");
+    (ready.len(), api.sent("POST").await)
+}
+
+#[tokio::test]
+async fn created_host_is_awaited_over_a_list_that_shifts() {
+    let created = json!({"droplets": [droplet(7, "new")]});
+    let created = ResponseTemplate::new(202).set_body_json(created);
+    assert_eq!(up_beside_others(created).await, (1, 1));
+    let unreadable = ResponseTemplate::new(202).set_body_string("{");
+    assert_eq!(up_beside_others(unreadable).await, (1, 1));
 }

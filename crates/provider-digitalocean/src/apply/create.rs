@@ -318,16 +318,22 @@ impl Apply<'_> {
         let started = Instant::now();
         let deadline = started + time;
         loop {
-            let hosts = self.hosts().await?;
-            missing.retain(|entry| match self.own_host(&hosts, &entry.spec.name) {
-                Some(host) => {
-                    pending.push(self.adopted(entry, host));
-                    false
+            match self.hosts().await {
+                Ok(hosts) => {
+                    missing.retain(|entry| match self.own_host(&hosts, &entry.spec.name) {
+                        Some(host) => {
+                            pending.push(self.adopted(entry, host));
+                            false
+                        }
+                        None => true,
+                    });
+                    if missing.is_empty() || Instant::now() >= deadline {
+                        return Ok(());
+                    }
                 }
-                None => true,
-            });
-            if missing.is_empty() || Instant::now() >= deadline {
-                return Ok(());
+                // What may pass is looked over, but absence counts only in a list.
+                Err(error) if error.retry() == Retry::Exhausted && Instant::now() < deadline => {}
+                Err(error) => return Err(error),
             }
             // Other batches may look too, and the API's limit is that of all of them.
             let is_late = started.elapsed() > lag * 2;

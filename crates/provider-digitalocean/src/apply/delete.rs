@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use super::leftover::leaves_behind;
 use super::target::Target;
 use super::{Apply, delete_failure, fail, timeout};
-use crate::client::{ATTEMPTS, Patience};
+use crate::client::{ATTEMPTS, Patience, Shown};
 use crate::error::{ApiError, provider_error};
-use crate::facts::{hosts_once, list_all_droplets, list_all_hosts};
+use crate::facts::{hosts_once, list_hosts, shown_droplets};
 use crate::side_by_side::side_by_side;
+use crate::wire::{Droplet, DropletEnvelope};
 
 /// How old the tags may be on which a delete rests.
 const FRESH: Duration = Duration::from_secs(2);
@@ -42,6 +43,8 @@ struct Passing {
     left: BTreeSet<String>,
     /// Of hosts that stay.
     kept: BTreeSet<String>,
+    /// Whether a list that held still has shown who bears which.
+    is_proven: bool,
 }
 
 /// What became of one delete.
@@ -79,8 +82,13 @@ impl Apply<'_> {
             // Every host of the account, so that one which lost its tags is not taken for gone.
             let listed = self.all_hosts(&mut leaving, with_gpus).await;
             match listed {
-                Ok(hosts) => {
-                    self.drop_gone(&mut leaving, &hosts, report);
+                Ok(shown) => {
+                    let hosts = shown.items;
+                    passing.is_proven |= shown.is_whole;
+                    if shown.is_whole {
+                        let left = hosts.iter().map(|host| &host.id).collect();
+                        self.drop_gone(&mut leaving, &left, report);
+                    }
                     passing.kept.extend(passing_of_others(&leaving, &hosts));
                     with_gpus = self.has_gpus;
                     let before = leaving.iter().filter(|host| host.is_accepted).count();
@@ -88,6 +96,9 @@ impl Apply<'_> {
                         .await;
                     if leaving.iter().filter(|host| host.is_accepted).count() > before {
                         looks = FIRST_LOOKS.into_iter();
+                    }
+                    if !shown.is_whole {
+                        self.ask_for_absent(&mut leaving, &hosts, report).await;
                     }
                 }
                 Err(error) => {
@@ -129,9 +140,10 @@ impl Apply<'_> {
     /// Lists every host of the account. Asks once for each host that is about to be deleted
     /// what it leaves behind, if it shows anything that does, and lists again then: deletes
     /// rest on fresh tags.
-    async fn all_hosts(&self, leaving: &mut [Leaving<'_>], with_gpus: bool) -> Result<Vec<Host>> {
-        let droplets = list_all_droplets(self.client, self.run, with_gpus).await?;
+    async fn all_hosts(&self, leaving: &mut [Leaving<'_>], with_gpus: bool) -> Result<Shown<Host>> {
+        let droplets = shown_droplets(self.client, self.run, with_gpus).await?;
         let rich: BTreeSet<String> = droplets
+            .items
             .iter()
             .filter(|droplet| leaves_behind(droplet))
             .map(|droplet| droplet.id.to_string())
@@ -147,14 +159,51 @@ impl Apply<'_> {
             })
             .collect();
         if tasks.is_empty() {
-            return hosts_once(droplets, self.environment);
+            return self.hosts_of_shown(droplets);
         }
         side_by_side(DELETES, tasks).await;
-        list_all_hosts(self.client, self.run, self.environment, with_gpus).await
+        let droplets = shown_droplets(self.client, self.run, with_gpus).await?;
+        self.hosts_of_shown(droplets)
     }
 
-    fn drop_gone(&self, leaving: &mut Vec<Leaving<'_>>, hosts: &[Host], report: &mut ApplyReport) {
-        let left: BTreeSet<&HostId> = hosts.iter().map(|host| &host.id).collect();
+    fn hosts_of_shown(&self, droplets: Shown<Droplet>) -> Result<Shown<Host>> {
+        Ok(Shown {
+            items: hosts_once(droplets.items, self.environment)?,
+            is_whole: droplets.is_whole,
+        })
+    }
+
+    /// Asks for each host that a list which shifts did not show: who is not there is gone.
+    async fn ask_for_absent(
+        &self,
+        leaving: &mut Vec<Leaving<'_>>,
+        hosts: &[Host],
+        report: &mut ApplyReport,
+    ) {
+        let shown: BTreeSet<&HostId> = hosts.iter().map(|host| &host.id).collect();
+        let absent = leaving.iter().map(|host| &host.entry.id);
+        let tasks = absent
+            .filter(|id| !shown.contains(id))
+            .map(|id| async move {
+                let path = format!("/v2/droplets/{id}");
+                let answer = self.client.get::<DropletEnvelope>(self.run, &path, &[]);
+                // Of what cannot be asked now nothing is known, until the next look.
+                let is_gone = matches!(answer.await, Err(ApiError::Refused { status: 404, .. }));
+                is_gone.then_some(id)
+            });
+        let gone = side_by_side(DELETES, tasks.collect()).await;
+        let gone: BTreeSet<&HostId> = gone.into_iter().flatten().collect();
+        let left = leaving.iter().map(|host| &host.entry.id);
+        let left = left.filter(|id| !gone.contains(id)).collect();
+        self.drop_gone(leaving, &left, report);
+    }
+
+    fn drop_gone(
+        &self,
+        leaving: &mut Vec<Leaving<'_>>,
+        left: &BTreeSet<&HostId>,
+        report: &mut ApplyReport,
+    ) {
         leaving.retain_mut(|host| {
             let entry = host.entry;
             if left.contains(&entry.id) {
@@ -316,15 +365,27 @@ impl Apply<'_> {
     /// shows yet; these are on the droplets of one create, one run or one second only. A tag that is left behind costs nothing, so a failure
     /// here is no failure.
     async fn drop_tags(&self, passing: Passing) {
-        let Passing { left, kept } = passing;
+        let Passing {
+            left,
+            kept,
+            is_proven,
+        } = passing;
         let unused = left.into_iter().filter(|tag| !kept.contains(tag));
         let tasks = unused.map(|tag| async move {
+            if !is_proven && !self.is_borne_by_nobody(&tag).await {
+                return;
+            }
             let path = format!("/v2/tags/{tag}");
             if let Err(error) = self.client.delete(self.run, &path).await {
                 tracing::warn!(%tag, %error, "a tag was left behind");
             }
         });
         side_by_side(DELETES, tasks.collect()).await;
+    }
+
+    async fn is_borne_by_nobody(&self, tag: &str) -> bool {
+        let hosts = list_hosts(self.client, self.run, self.environment, tag, true).await;
+        hosts.is_ok_and(|hosts| hosts.is_empty())
     }
 }
 

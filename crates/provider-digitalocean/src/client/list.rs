@@ -23,7 +23,7 @@ impl Client {
         query: &[(&str, &str)],
     ) -> Result<Vec<P::Item>, ApiError> {
         for _ in 0..ATTEMPTS {
-            if let Some(items) = self.list_once::<P>(run, path, query).await? {
+            if let Some(items) = self.list_once::<P>(run, path, query, None).await? {
                 return Ok(items);
             }
             run.sleep(self.first_pause)
@@ -33,12 +33,43 @@ impl Client {
         Err(ApiError::Shifting)
     }
 
+    /// Reads a list once, or twice if it shifts. Then it gives each item that any page had: what
+    /// is there was there just now, what is not may still be there.
+    pub(crate) async fn list_shown<P: Page>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+    ) -> Result<Shown<P::Item>, ApiError> {
+        let mut seen = Vec::new();
+        for _ in 0..2 {
+            let read = self.list_once::<P>(run, path, query, Some(&mut seen));
+            if let Some(items) = read.await? {
+                return Ok(Shown {
+                    items,
+                    is_whole: true,
+                });
+            }
+        }
+        // The latest that was read of each.
+        let mut known = BTreeSet::new();
+        let latest = seen.into_iter().rev();
+        let items = latest.filter(|item| known.insert(P::key(item))).collect();
+        Ok(Shown {
+            items,
+            is_whole: false,
+        })
+    }
+
+    /// `None`: it shifted. All that was read of it is in `seen` then.
     async fn list_once<P: Page>(
         &self,
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
+        mut seen: Option<&mut Vec<P::Item>>,
     ) -> Result<Option<Vec<P::Item>>, ApiError> {
+        let mut is_shifting = false;
         let mut items = Vec::new();
         let mut pages = Vec::new();
         let mut total = None;
@@ -53,7 +84,11 @@ impl Client {
             if number == 1 {
                 total = page.total;
             } else if page.total != total {
-                return Ok(None);
+                is_shifting = true;
+                // What its other pages have is of use only to who takes what shows.
+                if seen.is_none() {
+                    return Ok(None);
+                }
             }
             let Some(next) = page.next else {
                 break;
@@ -69,17 +104,25 @@ impl Client {
         }
         let is_whole = total.is_none_or(|meta| meta.total == items.len() as u64);
         let distinct: BTreeSet<&String> = pages.iter().flatten().collect();
-        if !is_whole || distinct.len() != items.len() {
-            return Ok(None);
-        }
+        is_shifting |= !is_whole || distinct.len() != items.len();
         pages.pop();
         for (number, keys_before) in (1..).zip(pages) {
+            if is_shifting {
+                break;
+            }
             let page = self.page::<P>(run, path, query, number).await?;
-            if page.total != total || keys::<P>(&page.items) != keys_before {
-                return Ok(None);
+            is_shifting = page.total != total || keys::<P>(&page.items) != keys_before;
+            if let Some(seen) = seen.as_mut().filter(|_| is_shifting) {
+                seen.extend(page.items);
             }
         }
-        Ok(Some(items))
+        if !is_shifting {
+            return Ok(Some(items));
+        }
+        if let Some(seen) = seen {
+            seen.extend(items);
+        }
+        Ok(None)
     }
 
     async fn page<P: Page>(
@@ -101,6 +144,14 @@ impl Client {
             length,
         })
     }
+}
+
+/// What a list showed.
+#[derive(Debug)]
+pub(crate) struct Shown<T> {
+    pub(crate) items: Vec<T>,
+    /// Whether it held still, so that what is not in it is not there.
+    pub(crate) is_whole: bool,
 }
 
 /// One page.

@@ -13,7 +13,7 @@ use stagecraft_core::{
 };
 
 pub use self::host::HostConfig;
-use crate::window::{MOST_REQUESTS, RateConfig};
+use crate::window::{FEWEST_REQUESTS, MOST_REQUESTS, RateConfig};
 
 /// The image of hosts that name none.
 const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
@@ -337,8 +337,8 @@ impl DigitalOceanConfig {
                 problems.push(Problem::new(&[block, key], "must be longer than zero"));
             }
         }
-        if !(1..=MOST_REQUESTS).contains(&self.rate.requests) {
-            let message = format!("must be from 1 to {MOST_REQUESTS}");
+        if !(FEWEST_REQUESTS..=MOST_REQUESTS).contains(&self.rate.requests) {
+            let message = format!("must be from {FEWEST_REQUESTS} to {MOST_REQUESTS}");
             problems.push(Problem::new(&["rate", "requests"], message));
         }
         if self.lease.expiry.get() < self.lease.interval.get() * 2 {

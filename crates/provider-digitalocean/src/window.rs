@@ -24,6 +24,8 @@ use crate::error::ApiError;
 
 /// The most requests in a window. The API's own limit is 250.
 pub(crate) const MOST_REQUESTS: u32 = 240;
+/// The fewest requests in a window: one for the work, one for the lease.
+pub(crate) const FEWEST_REQUESTS: u32 = 2;
 /// Waits that are shorter than this part of the window are not told.
 const UNTOLD: u32 = 40;
 
@@ -32,8 +34,8 @@ const UNTOLD: u32 = 40;
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(default, deny_unknown_fields)]
 pub struct RateConfig {
-    /// The most requests in a window, 1 to 240. Less leaves more to other programs that use the
-    /// same token. Default: 240.
+    /// The most requests in a window, 2 to 240. Less leaves more to other programs that use the
+    /// same token. One of 24, and at least one, is kept for the lease. Default: 240.
     pub requests: u32,
     /// The length of the window. Default: 60 s.
     pub window: ConfigDuration,
@@ -95,11 +97,12 @@ struct State {
 
 impl Window {
     pub(crate) fn new(config: RateConfig) -> Arc<Self> {
-        let requests = config.requests.max(1) as usize;
+        let requests = config.requests.max(FEWEST_REQUESTS) as usize;
         Arc::new(Self {
             length: config.window.get(),
             requests,
-            reserve: requests / 24,
+            // Without any the work would hold all turns while it waits for a beat.
+            reserve: (requests / 24).max(1),
             state: Mutex::new(State {
                 in_flight: 0,
                 ended: VecDeque::new(),

@@ -2,12 +2,16 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
-use provider_digitalocean::core::{ApplyReport, ErrorKind, Event, Host, PlanMode, Retry};
+use async_trait::async_trait;
+use provider_digitalocean::core::{
+    ApplyReport, CloudProvider as _, Error, ErrorKind, Event, Host, PlanMode, Retry, WriteGuard,
+};
 use serde_json::json;
-use support::{Api, CONFIG, droplet, list, only_failure};
+use support::{Api, CONFIG, Ready, droplet, list, only_failure};
 use wiremock::matchers::{method, path};
 use wiremock::{Mock, ResponseTemplate};
 
@@ -105,7 +109,7 @@ async fn poll_outlives_the_limit_of_the_hour_until_its_deadline() {
 
 #[tokio::test]
 async fn full_window_is_waited_for_and_told_once_and_cancelling_ends_the_wait() {
-    let config = CONFIG.replace("window: 1ms", "requests: 3, window: 600ms");
+    let config = CONFIG.replace("window: 1ms", "requests: 4, window: 600ms");
     let api = Api::with(Vec::new(), &config, "t0ken").await;
     let started = Instant::now();
     api.hosts().await.unwrap();
@@ -122,4 +126,51 @@ async fn full_window_is_waited_for_and_told_once_and_cancelling_ends_the_wait() 
     let error = api.hosts().await.unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Cancelled);
     assert_eq!(api.sent("GET").await, sent);
+}
+
+/// A lease that is sure only after it was asked for four times.
+#[derive(Debug, Default)]
+struct Doubtful {
+    checks: AtomicUsize,
+}
+
+#[async_trait]
+impl WriteGuard for Doubtful {
+    async fn check(&self) -> Result<(), Error> {
+        self.checks.fetch_add(1, Ordering::Relaxed);
+        Ok(())
+    }
+
+    fn is_fresh(&self) -> bool {
+        self.checks.load(Ordering::Relaxed) >= 4
+    }
+
+    fn lost(&self) -> Option<Error> {
+        None
+    }
+
+    fn run_id(&self) -> &'static str {
+        "0000000000000000"
+    }
+
+    fn follows_cleanly(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn turn_is_given_back_if_the_lease_is_not_sure_any_more() {
+    let api = Api::start(Vec::new()).await;
+    api.create_shows(Some(droplet(7, "active"))).await;
+    let plan = api.approve(PlanMode::Reconcile).await;
+    let guard = Arc::new(Doubtful::default());
+    let run = api.run.guarded(Arc::clone(&guard) as _);
+    let report = api.provider.apply(&run, &plan, &Ready::default()).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(api.sent("POST").await, 1);
+    let checks = guard.checks.load(Ordering::Relaxed);
+    assert!(
+        checks.is_multiple_of(2),
+        "{checks}: sent while it was not sure"
+    );
 }

@@ -112,7 +112,7 @@ const ROWS: &[Row] = &[
     ),
     row(
         "cloud.providers.digitalocean.rate.requests",
-        ("poll:", "rate: { requests: 2, window: 700ms }\n      poll:"),
+        ("poll:", "rate: { requests: 3, window: 700ms }\n      poll:"),
         PLAN,
         "at most 2 requests in ",
     ),

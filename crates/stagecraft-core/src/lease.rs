@@ -64,6 +64,9 @@ pub trait WriteGuard: Send + Sync + std::fmt::Debug {
     /// it cannot be known.
     async fn check(&self) -> Result<()>;
 
+    /// Whether [`check`](Self::check) would ask nobody now.
+    fn is_fresh(&self) -> bool;
+
     /// Why no write may be sent any more, once that is so.
     fn lost(&self) -> Option<Error>;
 

@@ -161,17 +161,28 @@ impl Run {
     }
 
     /// Fails if the next write must not be sent. Called before every batch of writes; asks the
-    /// cloud only if the lease might be gone, for example after the machine was suspended.
+    /// cloud only if the lease might be gone, for example after the machine was suspended. Ends
+    /// at once when the run is cancelled.
     ///
     /// # Errors
     ///
     /// As [`check`](Self::check), and what the guard of the run fails with.
     pub async fn before_write(&self) -> Result<()> {
         self.check()?;
-        match &self.guard {
-            Some(guard) => guard.check().await,
-            None => Ok(()),
+        let Some(guard) = &self.guard else {
+            return Ok(());
+        };
+        tokio::select! {
+            checked = guard.check() => checked,
+            () = self.cancel.cancelled() => Err(self.lost().unwrap_or_else(Error::cancelled)),
         }
+    }
+
+    /// Whether the next write may be sent without asking anybody: what was awaited after
+    /// [`before_write`](Self::before_write) may have taken too long.
+    pub fn may_write(&self) -> bool {
+        let is_fresh = self.guard.as_ref().is_none_or(|guard| guard.is_fresh());
+        is_fresh && self.check().is_ok()
     }
 
     /// Why the run may write no more, if another one has taken its lease.
@@ -440,6 +451,44 @@ mod tests {
         let cancel = async { run.cancellation().cancel() };
         let (read, ()) = tokio::join!(run.secret(&file), cancel);
         assert_eq!(read.unwrap_err().kind(), ErrorKind::Cancelled);
+    }
+
+    /// A lease whose beat never comes back.
+    #[derive(Debug)]
+    struct Stuck;
+
+    #[async_trait]
+    impl WriteGuard for Stuck {
+        async fn check(&self) -> Result<()> {
+            std::future::pending().await
+        }
+
+        fn is_fresh(&self) -> bool {
+            false
+        }
+
+        fn lost(&self) -> Option<Error> {
+            None
+        }
+
+        fn run_id(&self) -> &'static str {
+            "0000000000000000"
+        }
+
+        fn follows_cleanly(&self) -> bool {
+            true
+        }
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn write_that_waits_for_the_lease_ends_when_the_run_is_cancelled() {
+        let run = Run::default().guarded(Arc::new(Stuck));
+        assert!(!run.may_write());
+        let cancel = async { run.cancellation().cancel() };
+        let both = async { tokio::join!(run.before_write(), cancel).0 };
+        let ended = tokio::time::timeout(Duration::from_mins(1), both).await;
+        let error = ended.expect("it ends at once").unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Cancelled);
     }
 
     #[tokio::test]

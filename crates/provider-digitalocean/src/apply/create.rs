@@ -284,9 +284,8 @@ impl Apply<'_> {
             backups: options.backups,
             ipv6: options.ipv6,
         };
-        // First: the wait may be long, and the lease be gone at its end.
-        let turn = self.client.turn(self.run).await.map_err(SendError::Api)?;
-        self.run.before_write().await.map_err(SendError::Before)?;
+        let turn = self.client.turn_to_write(self.run).await;
+        let turn = turn.map_err(SendError::Before)?;
         self.run.emit(Event::HostsRequested {
             hosts: entries
                 .iter()

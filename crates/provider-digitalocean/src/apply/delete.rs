@@ -304,15 +304,14 @@ impl Apply<'_> {
         if self.run.check().is_err() {
             return Sent::Later;
         }
-        let Ok(turn) = self.client.turn(self.run).await else {
-            return Sent::Later;
+        let turn = match self.client.turn_to_write(self.run).await {
+            Ok(turn) => turn,
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Sent::Later,
+            Err(error) => return Sent::Refused(error),
         };
-        // The turn may have been long in coming.
+        // The turn, or the beat before it, may have been long in coming.
         if read.elapsed() > FRESH {
             return Sent::Later;
-        }
-        if let Err(error) = self.run.before_write().await {
-            return Sent::Refused(error);
         }
         let path = format!("/v2/droplets/{}", host.id);
         let error = match self.client.delete_once(turn, &path).await {

@@ -16,6 +16,26 @@ impl Client {
         self.window.turn(run, self.lane).await
     }
 
+    /// Waits until a write may be sent.
+    ///
+    /// The lease is made sure of without holding a turn, since a beat needs one of its own. The
+    /// turn may be long in coming: if the lease is not sure any more then, it begins anew.
+    ///
+    /// # Errors
+    ///
+    /// As [`Run::before_write`].
+    pub(crate) async fn turn_to_write(&self, run: &Run) -> stagecraft_core::Result<Turn> {
+        loop {
+            run.before_write().await?;
+            let turn = self.turn(run).await;
+            let turn =
+                turn.map_err(|error| run.lost().unwrap_or_else(|| error.into_error("wait")))?;
+            if run.may_write() {
+                return Ok(turn);
+            }
+        }
+    }
+
     /// For one call that may be refused for its rate.
     pub(crate) fn patience(&self) -> Patience<'_> {
         Patience {

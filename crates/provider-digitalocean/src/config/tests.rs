@@ -272,3 +272,14 @@ fn options_that_contradict_or_say_nothing_are_refused() {
     .unwrap_err();
     assert!(error.message.contains("invalid duration"), "{error}");
 }
+
+#[test]
+fn window_has_room_for_the_lease_beside_the_work() {
+    let rate = |requests: u32| {
+        format!(
+            "{BASE}rate: {{ requests: {requests} }}\nhosts:\n  staging:\n    db-1: {{ role: db }}\n"
+        )
+    };
+    assert_eq!(problems(&rate(1)), ["rate.requests: must be from 2 to 240"]);
+    assert!(parse(&rate(2)).unwrap().declared().is_ok());
+}

@@ -158,7 +158,7 @@ async fn lease_passes_the_work_that_waits_and_both_together_keep_the_limit() {
 
 #[tokio::test(start_paused = true)]
 async fn turn_that_was_not_used_does_not_count() {
-    let window = small(1);
+    let window = small(2);
     let run = Run::default();
     let started = Instant::now();
     for _ in 0..10 {
@@ -289,9 +289,10 @@ async fn one_event_tells_all_who_wait_when_it_ends() {
 
 #[tokio::test(start_paused = true)]
 async fn cancelling_ends_the_wait_of_the_first_and_of_those_behind() {
-    let window = small(1);
+    let window = small(2);
     let run = Run::default();
     window.turn(&run, Lane::Work).await.unwrap().begin();
+    window.turn(&run, Lane::Lease).await.unwrap().begin();
     let started = Instant::now();
     let cancel = async {
         run.sleep(Duration::from_secs(5)).await.unwrap();
@@ -307,4 +308,19 @@ async fn cancelling_ends_the_wait_of_the_first_and_of_those_behind() {
         assert!(matches!(turn, Err(ApiError::Cancelled)));
     }
     assert_eq!(started.elapsed(), Duration::from_secs(5));
+}
+
+#[tokio::test(start_paused = true)]
+async fn lease_has_its_turn_while_work_holds_all_of_a_small_window() {
+    for requests in 2..24 {
+        let window = small(requests);
+        let run = Run::default();
+        let mut held = Vec::new();
+        for _ in 1..requests {
+            held.push(window.turn(&run, Lane::Work).await.unwrap());
+        }
+        let beat = window.turn(&run, Lane::Lease);
+        let beat = tokio::time::timeout(LENGTH, beat).await;
+        assert!(beat.is_ok_and(|turn| turn.is_ok()), "of {requests}");
+    }
 }

@@ -79,7 +79,7 @@ impl Keeper {
         self.lost.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    fn is_fresh(&self, interval: Duration) -> bool {
+    fn beat_within(&self, interval: Duration) -> bool {
         let last = *self.last.lock().unwrap_or_else(PoisonError::into_inner);
         last.is_younger_than(interval)
     }
@@ -95,7 +95,7 @@ impl Keeper {
             if run.sleep(pause).await.is_err() || self.is_lost() {
                 return std::future::pending().await;
             }
-            if self.is_fresh(pause) {
+            if self.beat_within(pause) {
                 continue;
             }
             // What may pass does: the next beat comes, and a write asks for itself before.
@@ -112,7 +112,7 @@ impl Keeper {
         if let Some(error) = self.lost() {
             return Err(error);
         }
-        if self.is_fresh(interval) {
+        if self.beat_within(interval) {
             return Ok(());
         }
         let run = self.stop.shielded();
@@ -165,10 +165,15 @@ impl WriteGuard for Keeper {
             return Ok(());
         };
         let interval = provider.timing().interval;
-        if self.is_fresh(interval) {
+        if self.beat_within(interval) {
             return Ok(());
         }
         self.beat(interval).await
+    }
+
+    fn is_fresh(&self) -> bool {
+        let provider = self.cloud.lease();
+        provider.is_none_or(|provider| self.beat_within(provider.timing().interval))
     }
 
     fn lost(&self) -> Option<Error> {

@@ -102,3 +102,56 @@ async fn host_in_another_region_is_refused_with_replace_as_the_cure() {
         .expect_code(0);
     lab.shutdown().await;
 }
+
+/// Leaves the host off and of its old size: killed while it shuts down.
+async fn killed_in_the_shutdown(lab: &Lab) {
+    let up = [&UP[..], &["--resize", "-o", "json"]].concat();
+    let is_shutdown = |line: &Value| {
+        let what = line["what"].as_str().unwrap_or_default();
+        line["event"] == "waiting" && what.contains("shut down")
+    };
+    let killed = lab.kill_at(&up, is_shutdown).await;
+    assert!(killed.is_some(), "it was never shut down");
+    let mut often = tokio::time::interval(std::time::Duration::from_millis(50));
+    while !db(lab).powered_off {
+        often.tick().await;
+    }
+    assert_eq!(db(lab).size, "s-4vcpu-8gb");
+}
+
+fn db(lab: &Lab) -> stagecraft_sandbox::DropletView {
+    let mut all = lab.droplets().into_iter();
+    let found = all.find(|droplet| droplet.name == "staging-db-1");
+    found.expect("the droplet")
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_a_killed_resize_left_off_is_powered_on_by_a_refused_up() {
+    let lab = larger().await;
+    killed_in_the_shutdown(&lab).await;
+    // Nobody said yes.
+    let asked = lab.run(&["infra", "up", "--no-bootstrap"]).await;
+    asked.expect_code(7);
+    assert!(db(&lab).powered_off);
+    let refused = lab.run(&UP).await;
+    let stderr = &refused.expect_code(7).stderr;
+    assert!(stderr.contains("not as declared: db-1"), "{stderr}");
+    assert_eq!(size_of(&lab, "staging-db-1"), "s-4vcpu-8gb");
+    assert!(!db(&lab).tags.contains(&"stagecraft-resizing".to_owned()));
+    lab.run(&[&UP[..], &["--resize"]].concat())
+        .await
+        .expect_code(0);
+    assert_eq!(size_of(&lab, "staging-db-1"), "s-8vcpu-16gb");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_a_killed_resize_left_off_is_powered_on_although_a_limit_is_exceeded() {
+    let lab = larger().await;
+    killed_in_the_shutdown(&lab).await;
+    lab.edit("project:", "limits: { max_monthly: 100 }\nproject:");
+    let limited = lab.run(&[&UP[..], &["--resize"]].concat()).await;
+    assert!(limited.expect_code(7).stderr.contains("limits.max_monthly"));
+    assert_eq!(size_of(&lab, "staging-db-1"), "s-4vcpu-8gb");
+    lab.shutdown().await;
+}

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod broken_off;
 mod down;
 mod engine;
 mod lease;

@@ -43,10 +43,18 @@ impl Engine {
     ///
     /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
     /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`];
-    /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written.
+    /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written, but for
+    /// hosts of a broken-off resize: these run again all the same ([`Planned::broken_off`]).
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
-        planned.check(options)?;
-        self.check_secrets(run, &planned).await?;
+        let checked = match planned.check(options) {
+            Ok(()) => self.check_secrets(run, &planned).await,
+            refused => refused,
+        };
+        if let Err(refusal) = checked {
+            // Nobody else would: the host is off since a run of ours switched it off.
+            self.bring_back(run, &planned).await?;
+            return Err(refusal);
+        }
         let id = run.id()?.to_owned();
         run.before_write().await?;
         let Planned { plan, facts, .. } = planned;

@@ -55,16 +55,28 @@ pub(super) async fn run(
         let planned = engine.plan(&run, &request).await?;
         check(&planned)?;
         progress.planned(&planned);
-        if !planned.plan.create.is_empty() && !args.no_bootstrap {
-            loaded.check_login_key()?;
-        }
         let options = UpOptions {
             allow_differ: args.allow_differ,
         };
+        let has_key = if planned.plan.create.is_empty() || args.no_bootstrap {
+            Ok(())
+        } else {
+            loaded.check_login_key()
+        };
+        let asks = !args.yes && saved.is_none();
         // Nobody is asked about what is refused anyway.
-        planned.check(options)?;
-        if !planned.plan.is_empty() && !args.yes && saved.is_none() {
-            approve(&planned, output, &progress, &run).await?;
+        if let Err(refusal) = has_key.and_then(|()| Ok(planned.check(options)?)) {
+            let Some(left) = planned.broken_off() else {
+                return Err(refusal);
+            };
+            if asks && approve(&left, output, &progress, &run).await.is_err() {
+                return Err(refusal);
+            }
+            engine.bring_back(&run, &planned).await?;
+            return Err(refusal);
+        }
+        if asks && !planned.plan.is_empty() {
+            approve(&planned.plan, output, &progress, &run).await?;
         }
         Ok(engine.up(&run, planned, options).await?)
     };
@@ -131,12 +143,11 @@ fn purpose(plan: &InfraPlan) -> &'static str {
 }
 
 async fn approve(
-    planned: &Planned,
+    plan: &InfraPlan,
     output: Output,
     progress: &Progress,
     run: &Run,
 ) -> anyhow::Result<()> {
-    let plan = &planned.plan;
     if !output.can_ask() {
         return Err(Error::new(
             ErrorKind::Guard,

@@ -474,10 +474,6 @@ mod tests {
         fn run_id(&self) -> &'static str {
             "0000000000000000"
         }
-
-        fn follows_cleanly(&self) -> bool {
-            true
-        }
     }
 
     #[tokio::test(start_paused = true)]

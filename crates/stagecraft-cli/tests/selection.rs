@@ -143,7 +143,11 @@ async fn plan_shows_and_saves_what_down_and_prune_would_delete() {
 
     let saved = ["infra", "plan", "--prune", "--out", "prune.plan"];
     let pending = run(&lab, &saved, &["--detailed-exitcode"]).await;
-    pending.expect_code(20);
+    let told = &pending.expect_code(20).stderr;
+    assert!(
+        told.contains("for review") && !told.contains("next:"),
+        "{told}"
+    );
     let refused = lab.run(&["infra", "up", "--plan", "prune.plan"]).await;
     assert!(refused.expect_code(7).stderr.contains("deletes hosts"));
     for both in [["--destroy", "--prune"], ["--destroy", "--resize"]] {

@@ -40,9 +40,12 @@ pub(super) fn write(
     file.persist(path)
         .map_err(|error| error.error)
         .with_context(cannot)?;
-    output.message(&format!(
-        "{GREEN}wrote{RESET} plan {id} to {shown}\nnext: stagecraft infra up --plan {shown}"
-    ));
+    let next = if saved.plan().mode == PlanMode::Reconcile {
+        format!("\nnext: stagecraft infra up --plan {shown}")
+    } else {
+        ", for review".to_owned()
+    };
+    output.message(&format!("{GREEN}wrote{RESET} plan {id} to {shown}{next}"));
     Ok(())
 }
 

@@ -3,7 +3,7 @@
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use indicatif::{ProgressBar, ProgressDrawTarget, ProgressStyle};
+use indicatif::{ProgressBar, ProgressStyle};
 use stagecraft_core::{Event, EventSink, Run, seconds};
 use stagecraft_engine::Planned;
 
@@ -47,16 +47,9 @@ impl Progress {
     }
 
     fn start(output: Output, as_json: bool) -> Self {
-        let bar = output.can_draw().then(|| {
-            let bar = ProgressBar::new_spinner();
-            bar.set_style(
-                ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
-                    .unwrap_or_else(|_| ProgressStyle::default_spinner()),
-            );
-            bar.set_message("reading the cloud");
-            bar.enable_steady_tick(TICK);
-            bar
-        });
+        let bar = output
+            .can_draw()
+            .then(|| spinner("reading the cloud".to_owned(), Duration::ZERO));
         Self {
             sink: Arc::new(Sink {
                 output,
@@ -103,26 +96,37 @@ impl Progress {
 
     /// Asks a question while the bar is away.
     pub(crate) async fn ask(&self, question: &str, run: &Run) -> Option<String> {
-        let bar = self.sink.lock().bar.clone();
+        // Hiding the bar would leave its last line before the question.
+        let bar = self.sink.lock().bar.take();
         if let Some(bar) = &bar {
-            bar.disable_steady_tick();
-            bar.set_draw_target(ProgressDrawTarget::hidden());
+            bar.finish_and_clear();
         }
         let answer = self.sink.output.ask(question, run.cancellation()).await;
-        if let Some(bar) = &bar {
-            bar.set_draw_target(ProgressDrawTarget::stderr());
-            bar.enable_steady_tick(TICK);
+        if let Some(bar) = bar {
+            self.sink.lock().bar = Some(spinner(bar.message(), bar.elapsed()));
         }
         answer
     }
 
-    fn pause(&self, show: impl FnOnce()) {
+    /// Shows something else while the bar is away.
+    pub(crate) fn pause(&self, show: impl FnOnce()) {
         let bar = self.sink.lock().bar.clone();
         match bar {
             Some(bar) => bar.suspend(show),
             None => show(),
         }
     }
+}
+
+/// A line that moves as long as nothing else happens.
+fn spinner(message: String, elapsed: Duration) -> ProgressBar {
+    let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
+        .unwrap_or_else(|_| ProgressStyle::default_spinner());
+    let bar = ProgressBar::new_spinner().with_elapsed(elapsed);
+    bar.set_style(style);
+    bar.set_message(message);
+    bar.enable_steady_tick(TICK);
+    bar
 }
 
 impl Drop for Progress {

@@ -6,6 +6,7 @@ mod support;
 use serde_json::Value;
 use stagecraft_sandbox::{Fault, FaultKind};
 use support::{DECLARED, Finished, Lab, quick};
+use tokio::io::AsyncWriteExt as _;
 
 const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
 
@@ -305,6 +306,42 @@ async fn host_of_another_size_is_refused_by_a_guard_and_left_alone_on_request() 
     allowed.push("--allow-differ");
     lab.run(&allowed).await.expect_code(0);
     assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn question_stands_alone_in_its_line() {
+    let lab = Lab::api_only(quick()).await;
+    let own = lab.command(&["infra", "up", "--no-bootstrap"]);
+    let own = own.as_std();
+    let words = std::iter::once(own.get_program()).chain(own.get_args());
+    let words: Vec<&str> = words.map(|word| word.to_str().expect("UTF-8")).collect();
+    // `script` gives the program a terminal.
+    let mut terminal = tokio::process::Command::new("script");
+    terminal
+        .args(["-qec", &words.join(" "), "/dev/null"])
+        .env_clear()
+        .env("TERM", "xterm")
+        .envs(
+            own.get_envs()
+                .filter_map(|(name, value)| Some((name, value?))),
+        )
+        .current_dir(own.get_current_dir().expect("a directory"))
+        .stdin(std::process::Stdio::piped())
+        .stdout(std::process::Stdio::piped())
+        .kill_on_drop(true);
+    let mut child = terminal.spawn().expect("script is part of every Linux");
+    let mut input = child.stdin.take().expect("piped");
+    input.write_all(b"n\n").await.expect("an answer");
+    let shown = child.wait_with_output().await.expect("an end").stdout;
+    let shown = String::from_utf8_lossy(&shown);
+    let (before, _) = shown.split_once("Create 3 hosts").expect("a question");
+    let (_, since) = before.rsplit_once("reading the cloud").expect("a bar");
+    assert!(
+        since.contains("\u{1b}[2K"),
+        "the bar is still there: {shown:?}"
+    );
+    assert!(lab.names().is_empty());
     lab.shutdown().await;
 }
 

@@ -50,11 +50,12 @@ async fn run(
         let planned = engine.plan(run, &request).await?;
         progress.planned(&planned);
         if !output.is_json() {
-            output.text(&render::as_wanted_text(&planned));
+            progress.pause(|| output.text(&render::as_wanted_text(&planned)));
             for host in protected_by_file(&loaded, &planned) {
-                output.message(&format!(
+                let text = format!(
                     "{YELLOW}warning:{RESET} the file still declares protect: true for {host}, so the next `up` protects it again"
-                ));
+                );
+                progress.pause(|| output.message(&text));
             }
         }
         anyhow::Ok(planned)

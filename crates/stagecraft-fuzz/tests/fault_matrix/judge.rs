@@ -78,8 +78,11 @@ pub(crate) fn judge(
     if !names.iter().eq(wanted.iter().map(|piece| &piece.name)) {
         return Err(format!("not the declared hosts: {names:?}"));
     }
-    // A run that may not take the tag away leaves it to the next one.
-    let may_go = is_again || schedule.weather.trouble != Some(Trouble::Scope("tag:delete"));
+    // A run that may not take the tag away, or does not see it yet on a host that runs, leaves
+    // it to the next one.
+    let is_hidden = operation == Operation::ResizeThenUp && schedule.weather.tag_lag_ms > 0;
+    let is_kept = !is_again && schedule.weather.trouble == Some(Trouble::Scope("tag:delete"));
+    let may_go = !is_hidden && !is_kept;
     for (droplet, piece) in own.iter().zip(&wanted) {
         let bears = |tag: &str| droplet.tags.iter().any(|own| own.eq_ignore_ascii_case(tag));
         let roles = droplet.tags.iter().filter(|tag| tag.contains("-role-"));

@@ -2,6 +2,8 @@
 
 mod lab;
 
+use std::time::Duration;
+
 use lab::{Lab, chain};
 use provider_digitalocean::core::{CloudProvider as _, PlanMode, tags};
 use stagecraft_sandbox::{Fault, ForeignDroplet};
@@ -198,4 +200,38 @@ async fn reaping_goes_by_the_clouds_clock() {
     assert_eq!(gone, ["db-1"]);
     let report = lab.carry_out(plan).await;
     assert_eq!(report.deleted.len(), 1, "{report:?}");
+}
+
+#[tokio::test]
+async fn hosts_are_handed_over_with_the_role_that_they_get() {
+    let mut lab = Lab::new("    db-1: { role: db }\n").await;
+    assert!(lab.up().await.report.is_complete());
+    let half = [
+        "stagecraft",
+        "stagecraft-env-staging",
+        "stagecraft-project-shop",
+    ];
+    let half = ForeignDroplet::new("staging-db-2", &half);
+    let control = lab.sandbox.control();
+    control.create_droplet(half).expect("a droplet");
+    // New tags do not show at once.
+    control.update_knobs(|knobs| knobs.tag_lag = Duration::from_secs(1));
+    lab.declare("    db-1: { role: cache }\n    db-2: { role: cache }\n");
+    let up = lab.up().await;
+    assert!(up.report.is_complete(), "{:?}", up.failures());
+    assert_eq!(up.ready, ["db-1", "db-2"]);
+    let cache = Some("cache".to_owned());
+    assert_eq!(up.roles, [cache.clone(), cache]);
+}
+
+#[tokio::test]
+async fn host_that_was_not_given_its_role_is_not_handed_over() {
+    let mut lab = Lab::new("    db-1: { role: db }\n    db-2: { role: db }\n").await;
+    assert!(lab.up().await.report.is_complete());
+    lab.declare("    db-1: { role: cache }\n    db-2: { role: db }\n");
+    let fault = Fault::status("POST", "/v2/tags/stagecraft-role-cache/resources", 403);
+    lab.sandbox.control().add_fault(fault);
+    let up = lab.up().await;
+    assert_eq!(up.failures().len(), 1, "{up:?}");
+    assert_eq!(up.ready, ["db-2"]);
 }

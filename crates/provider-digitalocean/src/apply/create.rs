@@ -6,7 +6,7 @@ use std::time::Duration;
 use secrecy::ExposeSecret;
 use stagecraft_core::{
     ApplyReport, CreateEntry, Error, ErrorKind, Event, Host, HostId, HostKey, HostName, HostSink,
-    InfraPlan, Result, Retry, Run, tags,
+    InfraPlan, Result, Retry, RoleName, Run, tags,
 };
 use tokio::time::Instant;
 
@@ -27,7 +27,7 @@ const REQUESTS: usize = 5;
 const ROUNDS: u32 = 4;
 
 impl Apply<'_> {
-    /// Hands over the hosts that exist, gives them their tags, creates what is missing and waits
+    /// Gives hosts that exist their tags and hands them over, creates what is missing and waits
     /// until it is ready; then resizes, one host at a time.
     pub(crate) async fn reconcile(
         &self,
@@ -35,6 +35,13 @@ impl Apply<'_> {
         ready: &dyn HostSink,
         report: &mut ApplyReport,
     ) {
+        let ready: &dyn HostSink = &WithRoles { plan, ready };
+        self.retag(plan, report).await;
+        let mut roleless: BTreeSet<HostId> = BTreeSet::new();
+        for failure in &report.failed {
+            let id = failure.id.clone();
+            roleless.extend(id.filter(|id| role_to_come(plan, id).is_some()));
+        }
         let differing = plan.differ.iter().map(|entry| &entry.host);
         let resizing = plan.retag.iter().filter(|entry| is_resizing(entry));
         let broken_off: BTreeSet<&HostId> = resizing
@@ -46,10 +53,11 @@ impl Apply<'_> {
             .iter()
             .chain(differing)
             .filter(|host| !broken_off.contains(&host.id))
+            // Nobody is to find it with a role that its tags do not tell.
+            .filter(|host| !roleless.contains(&host.id))
             .filter_map(|host| Pending::existing(host, self.environment))
             .collect();
         let mut pending = self.hand_over_ready(existing, ready, report).await;
-        self.retag(plan, report).await;
         self.bring_all_back(plan, ready, report).await;
         if !plan.create.is_empty() {
             self.create(&plan.create, &mut pending, report).await;
@@ -344,6 +352,28 @@ impl Apply<'_> {
             self.run.sleep(pause).await?;
         }
     }
+}
+
+/// Hands hosts over with the roles that the plan gives them, whatever a list shows yet.
+#[derive(Debug)]
+struct WithRoles<'p> {
+    plan: &'p InfraPlan,
+    ready: &'p dyn HostSink,
+}
+
+impl HostSink for WithRoles<'_> {
+    fn ready(&self, mut host: Host) {
+        if let Some(role) = role_to_come(self.plan, &host.id) {
+            host.role = Some(role);
+        }
+        self.ready.ready(host);
+    }
+}
+
+/// The role that the plan gives a host that has another one, or none.
+fn role_to_come(plan: &InfraPlan, id: &HostId) -> Option<RoleName> {
+    let entry = plan.retag.iter().find(|entry| entry.host.id == *id)?;
+    tags::role_of(&entry.add)
 }
 
 /// Why a create could not be sent, or what came back.

@@ -100,6 +100,8 @@ pub struct Up {
     pub findings: Vec<Finding>,
     pub report: ApplyReport,
     pub ready: Vec<String>,
+    /// The roles of the ready ones, in the same order.
+    pub roles: Vec<Option<String>>,
 }
 
 impl Up {
@@ -210,6 +212,10 @@ impl Lab {
             findings,
             report,
             ready: ready.iter().map(Host::shown_name).collect(),
+            roles: ready
+                .iter()
+                .map(|host| host.role.as_ref().map(ToString::to_string))
+                .collect(),
         }
     }
 

@@ -4,7 +4,7 @@ mod create;
 mod delete;
 mod leftover;
 mod project;
-mod resize;
+pub(crate) mod resize;
 mod stock;
 mod tag;
 mod target;

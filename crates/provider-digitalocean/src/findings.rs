@@ -2,8 +2,11 @@
 
 use std::collections::BTreeMap;
 
-use stagecraft_core::{CloudFacts, CreateEntry, Finding, HostName, InfraPlan, ResizeEntry};
+use stagecraft_core::{
+    CloudFacts, CreateEntry, Finding, HostName, HostStatus, InfraPlan, ResizeEntry, tags,
+};
 
+use crate::apply::resize::{POWER_ON, SWITCHED_OFF};
 use crate::facts::is_gpu;
 use crate::user_data;
 
@@ -11,14 +14,26 @@ use crate::user_data;
 pub(crate) fn check_resizes(facts: &CloudFacts, plan: &InfraPlan) -> Vec<Finding> {
     let findings = plan.resize.iter().flat_map(|entry| {
         let messages = check_resize(facts, entry);
-        messages.into_iter().map(|(message, hint)| Finding {
+        let told = messages.into_iter().map(|(message, hint)| Finding {
             host: HostName::new(entry.host.name.clone()).ok(),
             message,
             hint,
             is_guard: false,
-        })
+        });
+        told.chain(is_switched_off(facts, entry).then(|| Finding {
+            host: HostName::new(entry.host.name.clone()).ok(),
+            message: SWITCHED_OFF.to_owned(),
+            hint: Some(POWER_ON.to_owned()),
+            is_guard: true,
+        }))
     });
     findings.collect()
+}
+
+/// Whether somebody switched the host off, and no resize did.
+fn is_switched_off(facts: &CloudFacts, entry: &ResizeEntry) -> bool {
+    let host = facts.hosts.iter().find(|host| host.id == entry.host.id);
+    host.is_some_and(|host| host.status == HostStatus::Off && !host.has_tag(tags::RESIZING_TAG))
 }
 
 fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Option<String>)> {

@@ -317,3 +317,41 @@ async fn host_that_is_not_ours_any_more_is_not_switched_off() {
     assert!(failure.contains("no longer bears the tags"), "{failure}");
     assert!(!lab.droplet("staging-db-1").powered_off);
 }
+
+#[tokio::test]
+async fn host_that_somebody_switched_off_is_not_resized() {
+    let lab = small_hosts(knobs()).await;
+    let id = lab.droplet("staging-db-1").id;
+    let mut request = Lab::request(PlanMode::Reconcile);
+    request.resize = ResizeMode::KeepDisk;
+    let plan = lab.plan(&request).await;
+    assert_eq!(lab.act(id, "power_off").await, 201);
+    let mut interval = tokio::time::interval(Duration::from_millis(1));
+    while !lab.droplet("staging-db-1").powered_off {
+        interval.tick().await;
+    }
+    let up = lab.up_with(&lab.run(), ResizeMode::KeepDisk).await;
+    let [finding] = up.findings.as_slice() else {
+        panic!("{:?}", up.findings)
+    };
+    assert!(finding.is_guard, "{finding:?}");
+    assert!(finding.message.contains("switched off"), "{finding:?}");
+    // Switched off after the plan was made.
+    let report = lab.apply(plan).await;
+    let failures: Vec<String> = report
+        .failed
+        .iter()
+        .map(|own| lab::chain(&own.error))
+        .collect();
+    assert!(
+        failures
+            .iter()
+            .any(|told| told.contains("a resize would power it on")),
+        "{failures:?}"
+    );
+    let droplet = lab.droplet("staging-db-1");
+    assert!(
+        droplet.powered_off && droplet.size == "s-1vcpu-1gb",
+        "{droplet:?}"
+    );
+}

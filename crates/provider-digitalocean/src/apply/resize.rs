@@ -15,6 +15,10 @@ use crate::wire::{Droplet, DropletAction};
 /// How long a host may take to shut down before its power is cut.
 const SHUTDOWN_TIME: Duration = Duration::from_mins(1);
 
+/// Why a host is not resized that somebody switched off, and what to do.
+pub(crate) const SWITCHED_OFF: &str = "it is switched off, and a resize would power it on";
+pub(crate) const POWER_ON: &str = "power it on, then run the command again";
+
 impl Apply<'_> {
     /// Resizes hosts one after the other. After a failure the rest is not tried: what failed
     /// on one would have others switched off too.
@@ -66,6 +70,10 @@ impl Apply<'_> {
                 ErrorKind::Guard,
                 "it no longer bears the tags of this environment",
             ));
+        }
+        if host.status == HostStatus::Off && !host.has_tag(tags::RESIZING_TAG) {
+            // It would be powered on afterwards, as one that this run switched off.
+            return Err(provider_error(ErrorKind::Guard, SWITCHED_OFF).with_hint(POWER_ON));
         }
         // First: whoever finds the host switched off knows by it what to do.
         calm.put_tag(tags::RESIZING_TAG, &[&target.id]).await?;

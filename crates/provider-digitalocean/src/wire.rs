@@ -95,6 +95,7 @@ page!(KeysPage, ssh_keys, SshKey, id);
 page!(TagsPage, tags, Tag, name);
 page!(ReservedPage, reserved_ips, ReservedIp, ip);
 page!(FirewallsPage, firewalls, Firewall, id);
+page!(ActionsPage, actions, Action, id);
 mod around;
 mod change;
 
@@ -250,6 +251,8 @@ pub(crate) struct ActionEnvelope {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Action {
+    pub(crate) id: u64,
+    /// `in-progress`, `completed` or `errored`.
     pub(crate) status: String,
     pub(crate) resource_id: Option<u64>,
 }

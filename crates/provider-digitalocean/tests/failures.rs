@@ -3,6 +3,7 @@
 mod support;
 
 use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::Duration;
 
 use provider_digitalocean::core::{
@@ -11,7 +12,7 @@ use provider_digitalocean::core::{
 use serde_json::json;
 use support::{Api, CONFIG, droplet, list, only_failure, refused};
 use wiremock::matchers::{method, path, path_regex};
-use wiremock::{Mock, ResponseTemplate};
+use wiremock::{Mock, Request, ResponseTemplate};
 
 #[tokio::test]
 async fn every_refusal_reaches_the_caller_with_its_kind_and_request_id() {
@@ -158,7 +159,7 @@ async fn droplet_that_no_list_shows_is_given_up_although_it_can_be_read() {
 
 #[tokio::test]
 async fn droplet_that_vanishes_after_its_create_is_told_with_the_cause_if_there_is_one() {
-    let errored = json!({"action": {"status": "errored", "resource_id": 7}});
+    let errored = json!({"action": {"id": 70, "status": "errored", "resource_id": 7}});
     for (action, kind, text) in [
         (refused(404), ErrorKind::NotFound, "not found"),
         (
@@ -412,4 +413,59 @@ async fn beat_of_a_marker_that_is_gone_tells_that_another_run_works() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::Locked);
     assert!(error.to_string().contains("'staging'"), "{error}");
+}
+
+#[tokio::test]
+async fn mark_of_a_resize_goes_only_after_what_a_killed_run_sent_has_landed() {
+    let shown = |status: &str| {
+        let mut host = droplet(7, status);
+        let tags = host["tags"].as_array_mut().expect("tags");
+        tags.push(json!("stagecraft-resizing"));
+        host
+    };
+    let api = Api::start(vec![shown("active")]).await;
+    // The order to shut down was in flight: it is carried out a moment later.
+    let looks = AtomicUsize::new(0);
+    let droplets = Arc::clone(&api.droplets);
+    let off = shown("off");
+    Mock::given(method("GET"))
+        .and(path("/v2/droplets/7/actions"))
+        .respond_with(move |_: &Request| {
+            let is_done = looks.fetch_add(1, Ordering::Relaxed) > 3;
+            if is_done {
+                *droplets.lock().expect("no panic") = vec![off.clone()];
+            }
+            let status = if is_done { "completed" } else { "in-progress" };
+            let action = json!({"id": 1, "status": status, "type": "shutdown", "resource_id": 7});
+            ResponseTemplate::new(200).set_body_json(list("actions", &[action]))
+        })
+        .mount(&api.server)
+        .await;
+    let droplets = Arc::clone(&api.droplets);
+    Mock::given(method("GET"))
+        .and(path("/v2/droplets/7"))
+        .respond_with(move |_: &Request| {
+            let droplets = droplets.lock().expect("no panic");
+            ResponseTemplate::new(200).set_body_json(json!({"droplet": droplets[0]}))
+        })
+        .mount(&api.server)
+        .await;
+    let droplets = Arc::clone(&api.droplets);
+    let on = shown("active");
+    Mock::given(method("POST"))
+        .and(path("/v2/droplets/7/actions"))
+        .respond_with(move |_: &Request| {
+            *droplets.lock().expect("no panic") = vec![on.clone()];
+            ResponseTemplate::new(201).set_body_json(json!({"action": {"id": 2}}))
+        })
+        .expect(1)
+        .mount(&api.server)
+        .await;
+    let untagged = ResponseTemplate::new(204);
+    let tag = "/v2/tags/stagecraft-resizing/resources";
+    api.on("DELETE", tag, untagged, 1).await;
+    let (report, ready) = api.up().await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!((ready.len(), report.powered_on.len()), (1, 1));
+    assert_eq!(api.sent("DELETE").await, 1);
 }

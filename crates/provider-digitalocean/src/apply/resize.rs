@@ -3,14 +3,16 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, ErrorKind, Host, HostName, HostSink, HostStatus, InfraPlan, PollPolicy,
+    ApplyReport, ErrorKind, Event, Host, HostName, HostSink, HostStatus, InfraPlan, PollPolicy,
     ResizeEntry, Result, Run, tags,
 };
+
+use tokio::time::Instant;
 
 use super::target::Target;
 use super::{Apply, fail};
 use crate::error::provider_error;
-use crate::wire::{Droplet, DropletAction};
+use crate::wire::{ActionsPage, Droplet, DropletAction};
 
 /// How long a host may take to shut down before its power is cut.
 const SHUTDOWN_TIME: Duration = Duration::from_mins(1);
@@ -74,6 +76,9 @@ impl Apply<'_> {
         if host.status == HostStatus::Off && !host.has_tag(tags::RESIZING_TAG) {
             // It would be powered on afterwards, as one that this run switched off.
             return Err(provider_error(ErrorKind::Guard, SWITCHED_OFF).with_hint(POWER_ON));
+        }
+        if host.has_tag(tags::RESIZING_TAG) {
+            calm.let_land(target).await?;
         }
         // First: whoever finds the host switched off knows by it what to do.
         calm.put_tag(tags::RESIZING_TAG, &[&target.id]).await?;
@@ -154,6 +159,38 @@ impl Apply<'_> {
         Ok(host)
     }
 
+    /// Waits until nothing is under way any more that a run which was killed had begun on a host:
+    /// an order to switch it off that was in flight would be carried out after the mark is gone.
+    async fn let_land(&self, target: &Target) -> Result<()> {
+        if self.run.follows_cleanly() {
+            return Ok(());
+        }
+        let lag = self.poll.list_lag.get();
+        let remaining = (self.since + lag).saturating_duration_since(Instant::now());
+        if !remaining.is_zero() {
+            self.run.emit(Event::Waiting {
+                host: Some(target.name.clone()),
+                what: "what an earlier run has sent to arrive".to_owned(),
+                elapsed: lag.saturating_sub(remaining),
+                deadline: lag,
+            });
+            self.run.sleep(remaining).await?;
+        }
+        let policy = PollPolicy {
+            interval: self.poll.interval.get(),
+            deadline: self.poll.deadline.get(),
+        };
+        let what = format!("the actions on droplet '{}' to end", target.node);
+        let path = format!("/v2/droplets/{}/actions", target.id);
+        let look = || async {
+            let actions = self.client.list::<ActionsPage>(self.run, &path, &[]).await;
+            let actions = actions.map_err(|error| error.into_error("read_host"))?;
+            let is_done = actions.iter().all(|action| action.status != "in-progress");
+            Ok(is_done.then_some(()))
+        };
+        self.run.poll(policy, Some(&target.name), &what, look).await
+    }
+
     /// Takes up the hosts of a resize that was broken off: those that are off, and those that
     /// may be about to be switched off, since the order for it was in flight.
     pub(super) async fn bring_all_back(
@@ -175,8 +212,16 @@ impl Apply<'_> {
                 report.not_tried.push(target.name);
                 continue;
             }
-            let was_off = match self.read_host(&target).await {
+            let landed = async {
+                self.let_land(&target).await?;
+                self.read_host(&target).await
+            };
+            let was_off = match landed.await {
                 Ok(host) => host.status == HostStatus::Off,
+                Err(error) if error.kind() == ErrorKind::Cancelled => {
+                    report.not_tried.push(target.name);
+                    continue;
+                }
                 Err(error) => {
                     fail(self.run, target.failure("is not usable", error), report);
                     continue;

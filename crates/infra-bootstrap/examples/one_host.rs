@@ -151,6 +151,7 @@ async fn boot(
         status: HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         // The pin: no connection is made to a host that shows another key.
         tags: vec![host_key.fingerprint().tag()],

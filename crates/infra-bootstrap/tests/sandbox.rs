@@ -71,6 +71,7 @@ impl Lab {
             status: HostStatus::Active,
             disk_gb: None,
             vpc: None,
+            cloud_project: None,
             features: None,
             tags: vec![self.host_key.fingerprint().tag()],
         }

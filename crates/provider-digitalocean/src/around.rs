@@ -2,10 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stagecraft_core::{CreateEntry, Finding, Host, HostName, HostSpec, Result, Run};
+use stagecraft_core::{CreateEntry, Finding, Host, HostId, HostName, HostSpec, Result, Run};
 
 use crate::client::Client;
-use crate::wire::{CloudProject, ProjectsPage, Vpc, VpcsPage};
+use crate::wire::{CloudProject, ProjectsPage, ResourcesPage, Vpc, VpcsPage};
 
 pub(crate) async fn list_vpcs(client: &Client, run: &Run) -> Result<Vec<Vpc>> {
     client
@@ -87,25 +87,71 @@ pub(crate) fn check_vpcs(create: &[CreateEntry], vpcs: &[Vpc]) -> Vec<Finding> {
     create.iter().filter_map(check).collect()
 }
 
+/// Tells of the hosts that declare a project whether they are in it. One list for each project
+/// that is declared and exists.
+pub(crate) async fn spell_projects(
+    client: &Client,
+    run: &Run,
+    hosts: &mut [Host],
+    declared: &[HostSpec],
+    projects: &[CloudProject],
+) -> Result<()> {
+    let declared: BTreeMap<&HostName, &str> = declared
+        .iter()
+        .filter_map(|spec| Some((&spec.name, spec.options.cloud_project.as_deref()?)))
+        .collect();
+    let wanted = |host: &Host| declared.get(host.name.as_ref()?).copied();
+    let of_hosts: BTreeSet<&str> = hosts.iter().filter_map(wanted).collect();
+    let mut members = BTreeMap::new();
+    for name in of_hosts {
+        if let Some(project) = find_project(projects, name) {
+            members.insert(name, project_urns(client, run, &project.id).await?);
+        }
+    }
+    for host in hosts {
+        let Some(name) = wanted(host) else { continue };
+        let urns = members.get(name);
+        let is_there = urns.is_some_and(|urns| urns.contains(&droplet_urn(&host.id)));
+        host.cloud_project = Some(if is_there { name } else { "" }.to_owned());
+    }
+    Ok(())
+}
+
+/// What is in a project.
+pub(crate) async fn project_urns(
+    client: &Client,
+    run: &Run,
+    project: &str,
+) -> Result<BTreeSet<String>> {
+    let path = format!("/v2/projects/{project}/resources");
+    let there = client.list::<ResourcesPage>(run, &path, &[]).await;
+    let there = there.map_err(|error| error.into_error("list_project"))?;
+    Ok(there.into_iter().map(|resource| resource.urn).collect())
+}
+
+/// How projects call a droplet.
+pub(crate) fn droplet_urn(id: &HostId) -> String {
+    format!("do:droplet:{id}")
+}
+
 /// Projects that do not exist.
-pub(crate) fn check_projects<'s>(
-    specs: impl Iterator<Item = &'s HostSpec>,
+pub(crate) fn check_projects(
+    in_projects: &BTreeMap<HostName, String>,
     projects: &[CloudProject],
 ) -> Vec<Finding> {
-    let check = |spec: &HostSpec| {
-        let declared = spec.options.cloud_project.as_ref()?;
+    let check = |(host, declared): (&HostName, &String)| {
         if find_project(projects, declared).is_some() {
             return None;
         }
         let known = known(projects.iter().map(|project| project.name.as_str()));
         Some(Finding {
-            host: Some(spec.name.clone()),
+            host: Some(host.clone()),
             message: format!("project `{declared}` does not exist in the account"),
             hint: Some(format!("projects: {known}")),
             is_guard: false,
         })
     };
-    specs.filter_map(check).collect()
+    in_projects.iter().filter_map(check).collect()
 }
 
 /// The names, sorted, and not more of them than anybody reads.

@@ -343,6 +343,7 @@ fn host_of(
         },
         disk_gb: droplet.disk,
         vpc: droplet.vpc_uuid,
+        cloud_project: None,
         features: droplet.features.as_deref().map(features),
         tags: own_tags,
     })

@@ -187,6 +187,8 @@ impl CloudProvider for DigitalOcean {
             PlanMode::Reconcile => {
                 self.spell_vpcs(&client, run, environment, &mut facts)
                     .await?;
+                self.spell_projects(&client, run, environment, &mut facts)
+                    .await?;
             }
             PlanMode::Adopt => {
                 let declared = self.declared_specs(environment)?;

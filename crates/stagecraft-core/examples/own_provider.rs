@@ -143,6 +143,7 @@ impl CloudProvider for Shelf {
                 status: HostStatus::Active,
                 disk_gb: None,
                 vpc: None,
+                cloud_project: None,
                 features: None,
                 // By these the next plan knows the host as its own.
                 tags: entry.tags.clone(),

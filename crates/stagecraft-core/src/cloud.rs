@@ -127,7 +127,7 @@ pub struct ApplyReport {
     pub not_tried: Vec<HostName>,
     /// Hosts that were resized and run again.
     pub resized: Vec<HostRef>,
-    /// Hosts that have other tags now.
+    /// Hosts that have other tags now, or are in another of the provider's projects.
     pub retagged: Vec<HostRef>,
     /// Hosts that were powered on.
     pub powered_on: Vec<HostRef>,

@@ -95,6 +95,10 @@ pub struct Host {
     pub disk_gb: Option<u64>,
     /// The private network it is in, spelled as the declaration spells it, if the cloud tells.
     pub vpc: Option<String>,
+    /// The provider's project that it is in, spelled as the declaration spells it; empty if it
+    /// is in none that is declared for it. `None` if that was not read.
+    #[serde(default)]
+    pub cloud_project: Option<String>,
     /// What it was made with, of those options that the cloud tells; `None` if it tells none.
     pub features: Option<HostFeatures>,
     /// Its tags as the cloud spells them, sorted.

@@ -174,7 +174,7 @@ pub struct InfraPlan {
     pub protected: Vec<HostRef>,
     /// Hosts to be resized.
     pub resize: Vec<ResizeEntry>,
-    /// Hosts to be given other tags. Each stands in one of the other lists too.
+    /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
     pub retag: Vec<RetagEntry>,
     /// Hosts to be powered on, since a resize was broken off. Each stands in one of the other
     /// lists too.
@@ -228,7 +228,7 @@ pub struct ResizeEntry {
     pub to_hourly: Option<MicroUsd>,
 }
 
-/// A host to be given other tags.
+/// A host to be given other tags, or to be put into another of the provider's projects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetagEntry {
     /// The host.
@@ -240,6 +240,16 @@ pub struct RetagEntry {
     pub remove: Vec<String>,
     /// The time from now after which it may be reaped, in seconds, if it has none yet.
     pub ttl_seconds: Option<u64>,
+    /// The provider's project that it is put into, as declared, if it is not there.
+    #[serde(default)]
+    pub project: Option<String>,
+}
+
+impl RetagEntry {
+    /// Whether its tags change. If not, it is only put into a project.
+    pub fn changes_tags(&self) -> bool {
+        !(self.add.is_empty() && self.remove.is_empty() && self.ttl_seconds.is_none())
+    }
 }
 
 /// A host that exists.

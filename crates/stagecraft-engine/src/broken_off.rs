@@ -64,6 +64,7 @@ fn unmarked(own: &HostRef, host: &Host) -> RetagEntry {
         add: Vec::new(),
         remove: host.tags.iter().filter(is_mark).cloned().collect(),
         ttl_seconds: None,
+        project: None,
     }
 }
 

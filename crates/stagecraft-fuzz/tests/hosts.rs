@@ -214,6 +214,7 @@ fn bootstrap(script: Script) -> HostReport {
         status: HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         tags: vec![Fingerprint::of_wire(b"key").tag()],
     };

@@ -36,6 +36,7 @@ pub(crate) fn host(name: &str) -> Host {
         status: HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         tags: vec![host_key().tag()],
     }

@@ -3,27 +3,31 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use reqwest::Method;
-use stagecraft_core::{ApplyReport, ErrorKind, HostId, InfraPlan, Result};
+use stagecraft_core::{ApplyReport, ErrorKind, HostFailure, HostName, InfraPlan, Result};
 
 use super::target::Target;
 use super::{Apply, fail};
+use crate::around::{droplet_urn, project_urns};
 use crate::error::provider_error;
-use crate::wire::{Assigned, Assignment, ResourcesPage};
+use crate::wire::{Assigned, Assignment};
 
 /// The most hosts in one call.
 const BATCH: usize = 50;
 const FAILED: &str = "was not put into its project";
 
 impl Apply<'_> {
-    /// Puts those hosts that exist and are not there yet into their projects: what a run that
-    /// was killed has left to do is done by the next.
+    /// Puts new hosts into their projects, and of those that exist the ones that the plan
+    /// lists: what a run that was killed has left to do is planned by the next.
     ///
     /// A create cannot name a project, so a new host is in the account's default one till then.
     pub(super) async fn put_into_projects(&self, plan: &InfraPlan, report: &mut ApplyReport) {
-        let existing = plan.unchanged.iter();
-        let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
-        let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
-        let existing = existing.filter_map(|host| Target::of(host, self.environment));
+        // One that could not be given its tags may have become somebody else's.
+        let lost: BTreeSet<&HostName> = report.failed.iter().map(|failure| &failure.host).collect();
+        let listed = plan.retag.iter().filter(|entry| entry.project.is_some());
+        let existing = listed.filter_map(|entry| Target::of(&entry.host, self.environment));
+        let existing = existing.filter(|target| {
+            !lost.contains(&target.name) && !report.not_tried.contains(&target.name)
+        });
         let created = report.created.iter().filter_map(|host| {
             Some(Target {
                 name: host.name.clone()?,
@@ -38,13 +42,8 @@ impl Apply<'_> {
             }
         }
         for (project, mut targets) in by_project {
+            let all = targets.clone();
             if let Err(error) = self.leave_missing(project, &mut targets).await {
-                if error.kind() == ErrorKind::Cancelled {
-                    // Of the others it is likely that they are there.
-                    let new: BTreeSet<&HostId> =
-                        report.created.iter().map(|host| &host.id).collect();
-                    targets.retain(|target| new.contains(&target.id));
-                }
                 for target in &targets {
                     fail(self.run, target.failure(FAILED, error.duplicate()), report);
                 }
@@ -53,24 +52,19 @@ impl Apply<'_> {
             for targets in targets.chunks(BATCH) {
                 self.assign(project, targets, report).await;
             }
+            note_done(plan, &all, report);
         }
     }
 
     /// Leaves those that are not in the project yet.
     async fn leave_missing(&self, project: &str, targets: &mut Vec<Target>) -> Result<()> {
-        let path = format!("/v2/projects/{project}/resources");
-        let there = self
-            .client
-            .list::<ResourcesPage>(self.run, &path, &[])
-            .await
-            .map_err(|error| error.into_error("list_project"))?;
-        let there: BTreeSet<String> = there.into_iter().map(|resource| resource.urn).collect();
-        targets.retain(|target| !there.contains(&urn(target)));
+        let there = project_urns(self.client, self.run, project).await?;
+        targets.retain(|target| !there.contains(&droplet_urn(&target.id)));
         Ok(())
     }
 
     async fn assign(&self, project: &str, targets: &[Target], report: &mut ApplyReport) {
-        let urns: Vec<String> = targets.iter().map(urn).collect();
+        let urns: Vec<String> = targets.iter().map(|own| droplet_urn(&own.id)).collect();
         let path = format!("/v2/projects/{project}/resources");
         let sent = async {
             self.run.before_write().await?;
@@ -94,7 +88,7 @@ impl Apply<'_> {
             }
         };
         for target in targets {
-            let own = urn(target);
+            let own = droplet_urn(&target.id);
             let status = answer.resources.iter().find(|resource| resource.urn == own);
             let status = status.map_or("no status", |resource| &resource.status);
             if !matches!(status, "ok" | "assigned" | "already_assigned") {
@@ -109,6 +103,16 @@ impl Apply<'_> {
     }
 }
 
-fn urn(target: &Target) -> String {
-    format!("do:droplet:{}", target.id)
+/// Reports the hosts that exist and are where the plan puts them, each once.
+fn note_done(plan: &InfraPlan, targets: &[Target], report: &mut ApplyReport) {
+    for target in targets {
+        let mut entries = plan.retag.iter();
+        let Some(entry) = entries.find(|entry| entry.host.id == target.id) else {
+            continue;
+        };
+        let has_failed = |failure: &HostFailure| failure.id.as_ref() == Some(&target.id);
+        if !report.failed.iter().any(has_failed) && !report.retagged.contains(&entry.host) {
+            report.retagged.push(entry.host.clone());
+        }
+    }
 }

@@ -67,8 +67,8 @@ impl Apply<'_> {
                     report.not_tried.push(target.name);
                 }
                 Some(error) => fail(self.run, target.failure(FAILED, error.duplicate()), report),
-                // Done when the host is known to run.
-                None if is_resizing(entry) => {}
+                // Done when the host is known to run, or is in its project.
+                None if is_resizing(entry) || entry.project.is_some() => {}
                 None => report.retagged.push(entry.host.clone()),
             }
         }

@@ -5,8 +5,8 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 use stagecraft_core::{
-    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan,
-    PlanMode, Result, Run, SecretSource,
+    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan, Result,
+    Run, SecretSource,
 };
 use tokio::time::Instant;
 
@@ -48,7 +48,7 @@ pub(crate) struct Making {
     pub(crate) vpcs: BTreeMap<String, String>,
     /// User data, by its digest.
     pub(crate) user_data: BTreeMap<String, String>,
-    /// The ids of the projects that hosts are declared to be in.
+    /// The ids of the projects that the plan puts hosts into.
     pub(crate) projects: BTreeMap<HostName, String>,
 }
 
@@ -129,29 +129,36 @@ impl DigitalOcean {
         Ok(())
     }
 
+    /// Tells of hosts whether they are in their declared projects. No call if none declares one.
+    pub(super) async fn spell_projects(
+        &self,
+        client: &Client,
+        run: &Run,
+        environment: &EnvironmentName,
+        facts: &mut CloudFacts,
+    ) -> Result<()> {
+        self.seen().projects = None;
+        let mut declared = self.declared_specs(environment).unwrap_or_default();
+        declared.retain(|spec| spec.options.cloud_project.is_some());
+        let exists = |spec: &HostSpec| {
+            let mut hosts = facts.hosts.iter();
+            hosts.any(|host| host.name.as_ref() == Some(&spec.name))
+        };
+        if !declared.iter().any(exists) {
+            return Ok(());
+        }
+        let projects = around::list_projects(client, run).await?;
+        around::spell_projects(client, run, &mut facts.hosts, &declared, &projects).await?;
+        self.seen().projects = Some(projects);
+        Ok(())
+    }
+
     async fn vpcs(&self, client: &Client, run: &Run) -> Result<Vec<Vpc>> {
         let known = self.seen().vpcs.clone();
         match known {
             Some(vpcs) => Ok(vpcs),
             None => around::list_vpcs(client, run).await,
         }
-    }
-
-    /// The declarations of the hosts that a plan is about, as far as they name a project.
-    fn in_projects(&self, plan: &InfraPlan) -> Vec<HostSpec> {
-        let existing = plan.unchanged.iter();
-        let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
-        let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
-        let new = plan.create.iter().map(|entry| entry.spec.name.as_str());
-        let names: BTreeSet<&str> = existing.map(|host| host.name.as_str()).chain(new).collect();
-        let mut declared = match plan.mode {
-            PlanMode::Reconcile => self.declared_specs(&plan.environment).unwrap_or_default(),
-            _ => Vec::new(),
-        };
-        declared.retain(|spec| {
-            spec.options.cloud_project.is_some() && names.contains(spec.name.as_str())
-        });
-        declared
     }
 
     /// What is wrong with the options of hosts.
@@ -175,10 +182,14 @@ impl DigitalOcean {
             let vpcs = self.vpcs(client, run).await?;
             all.extend(around::check_vpcs(&plan.create, &vpcs));
         }
-        let in_projects = self.in_projects(plan);
+        let in_projects = in_projects(plan);
         if !in_projects.is_empty() {
-            let projects = around::list_projects(client, run).await?;
-            all.extend(around::check_projects(in_projects.iter(), &projects));
+            let seen = self.seen().projects.clone();
+            let projects = match seen {
+                Some(seen) => seen,
+                None => around::list_projects(client, run).await?,
+            };
+            all.extend(around::check_projects(&in_projects, &projects));
             self.seen().projects = Some(projects);
         }
         Ok(all)
@@ -212,7 +223,7 @@ impl DigitalOcean {
             self.read_files(run, environment).await?;
             user_data = self.texts(environment);
         }
-        let in_projects = self.in_projects(plan);
+        let in_projects = in_projects(plan);
         let mut projects = BTreeMap::new();
         if !in_projects.is_empty() {
             let seen = self.seen().projects.take();
@@ -220,11 +231,10 @@ impl DigitalOcean {
                 Some(known) => known,
                 None => around::list_projects(client, run).await?,
             };
-            for spec in in_projects {
-                let name = spec.options.cloud_project.unwrap_or_default();
+            for (host, name) in in_projects {
                 let project = around::find_project(&known, &name);
                 let project = project.ok_or_else(|| missing("project", &name))?;
-                projects.insert(spec.name, project.id.clone());
+                projects.insert(host, project.id.clone());
             }
         }
         Ok(Making {
@@ -234,6 +244,19 @@ impl DigitalOcean {
             projects,
         })
     }
+}
+
+/// The hosts that a plan puts into a project, which is named as declared.
+fn in_projects(plan: &InfraPlan) -> BTreeMap<HostName, String> {
+    let new = plan.create.iter().filter_map(|entry| {
+        let project = entry.spec.options.cloud_project.clone()?;
+        Some((entry.spec.name.clone(), project))
+    });
+    let existing = plan.retag.iter().filter_map(|entry| {
+        let name = HostName::new(entry.host.name.clone()).ok()?;
+        Some((name, entry.project.clone()?))
+    });
+    new.chain(existing).collect()
 }
 
 fn missing(what: &str, name: &str) -> Error {

@@ -72,7 +72,8 @@ pub(crate) fn work_text(plan: &InfraPlan) -> String {
     let work = [
         (plan.create.len(), "create", ""),
         (plan.resize.len(), "resize", pause),
-        (plan.retag.len(), "change the tags of", ""),
+        (tagged(plan), "change the tags of", ""),
+        (moved(plan), "put into a project", ""),
         (plan.power_on.len(), "power on", ""),
     ];
     let work = work.iter().filter(|(count, ..)| *count > 0);
@@ -83,6 +84,16 @@ pub(crate) fn work_text(plan: &InfraPlan) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
+}
+
+fn tagged(plan: &InfraPlan) -> usize {
+    let entries = plan.retag.iter();
+    entries.filter(|entry| entry.changes_tags()).count()
+}
+
+fn moved(plan: &InfraPlan) -> usize {
+    let entries = plan.retag.iter();
+    entries.filter(|entry| entry.project.is_some()).count()
 }
 
 fn summary(planned: &Planned) -> String {
@@ -98,7 +109,8 @@ fn summary(planned: &Planned) -> String {
         (plan.create.len(), "to create"),
         (plan.delete.len(), "to delete"),
         (plan.resize.len(), "to resize"),
-        (plan.retag.len(), "to tag"),
+        (tagged(plan), "to tag"),
+        (moved(plan), "to put into a project"),
         (plan.power_on.len(), "to power on"),
     ];
     let work: Vec<String> = work
@@ -260,8 +272,12 @@ fn lines(plan: &InfraPlan) -> Vec<Line> {
         let ttl = entry.ttl_seconds.map(|ttl| format!("ends in {ttl} s"));
         let added = entry.add.iter().map(|tag| format!("+{tag}"));
         let removed = entry.remove.iter().map(|tag| format!("-{tag}"));
-        let note: Vec<String> = added.chain(removed).chain(ttl).collect();
-        let note = format!("tags: {}", note.join(" "));
+        let tags: Vec<String> = added.chain(removed).chain(ttl).collect();
+        let tags = (!tags.is_empty()).then(|| format!("tags: {}", tags.join(" ")));
+        let project = entry.project.as_ref();
+        let project = project.map(|project| format!("put into project {project}"));
+        let note: Vec<String> = tags.into_iter().chain(project).collect();
+        let note = note.join(", ");
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
     list(

@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, PlanMode, StepFailure};
+use stagecraft_core::{ApplyReport, PlanMode, RetagEntry, StepFailure};
 use stagecraft_engine::{DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport};
 
 use super::event::outcome_text;
@@ -36,9 +36,15 @@ fn up_lines(text: &mut String, report: &UpReport) {
         format!("{} created", report.apply.created.len()),
         format!("{existing} existed"),
     ];
+    let done = |is_meant: &dyn Fn(&RetagEntry) -> bool| {
+        let entries = plan.retag.iter().filter(|entry| is_meant(entry));
+        let retagged = &report.apply.retagged;
+        entries.filter(|own| retagged.contains(&own.host)).count()
+    };
     let further = [
         (report.apply.resized.len(), "resized"),
-        (report.apply.retagged.len(), "tagged"),
+        (done(&|entry| entry.changes_tags()), "tagged"),
+        (done(&|entry| entry.project.is_some()), "put into a project"),
         (report.apply.powered_on.len(), "powered on"),
     ];
     for (count, what) in further.into_iter().filter(|(count, _)| *count > 0) {

@@ -368,6 +368,7 @@ fn host() -> core::Host {
         status: core::HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         tags: tags(),
     }

@@ -42,7 +42,7 @@ pub(crate) struct Plan {
     protected: Vec<HostRef>,
     /// Hosts to be resized.
     resize: Vec<ResizeEntry>,
-    /// Hosts to be given other tags. Each stands in one of the other lists too.
+    /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
     retag: Vec<RetagEntry>,
     /// Hosts to be powered on, since a resize was broken off. Each stands in one of the other
     /// lists too.
@@ -155,7 +155,7 @@ struct ResizeEntry {
     to_hourly: Option<i64>,
 }
 
-/// A host to be given other tags.
+/// A host to be given other tags, or to be put into another of the provider's projects.
 #[derive(Debug, Serialize, JsonSchema)]
 struct RetagEntry {
     #[serde(flatten)]
@@ -167,6 +167,8 @@ struct RetagEntry {
     /// The time from now after which it may be reaped, if it has none yet.
     #[schemars(extend("x-unit" = "seconds"))]
     ttl: Option<u64>,
+    /// The provider's project that it is put into, if it is not there.
+    cloud_project: Option<String>,
 }
 
 /// A host that is not as declared.
@@ -337,6 +339,7 @@ impl From<&core::RetagEntry> for RetagEntry {
             add: entry.add.clone(),
             remove: entry.remove.clone(),
             ttl: entry.ttl_seconds,
+            cloud_project: entry.project.clone(),
         }
     }
 }

@@ -205,7 +205,7 @@ pub(crate) struct Apply {
     not_tried: Vec<String>,
     /// Hosts that were resized and run again.
     resized: Vec<HostRef>,
-    /// Hosts that have other tags now.
+    /// Hosts that have other tags now, or are in another of the provider's projects.
     retagged: Vec<HostRef>,
     /// Hosts that were powered on.
     powered_on: Vec<HostRef>,

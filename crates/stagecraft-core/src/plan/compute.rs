@@ -120,6 +120,7 @@ fn place(
                 add: Vec::new(),
                 remove: spellings(host, &[tags::PROTECT_TAG]),
                 ttl_seconds: None,
+                project: None,
             });
         }
     }
@@ -194,7 +195,7 @@ fn wanted_tags(
     wanted
 }
 
-/// What it takes for a host to bear these tags. Of the tags that it has only those go that
+/// What it takes for a host to bear these tags and to be in its project. Of the tags that it has only those go that
 /// would tell something false: another role, a resize that has ended.
 fn retag(
     facts: &CloudFacts,
@@ -219,13 +220,19 @@ fn retag(
         .options
         .ttl_seconds
         .filter(|_| tags::expires_at(&host.tags).is_none());
-    let is_needed = !add.is_empty() || !remove.is_empty() || ttl_seconds.is_some();
-    is_needed.then(|| RetagEntry {
+    let project = spec.options.cloud_project.as_ref();
+    let is_elsewhere = |wanted: &&String| {
+        let actual = host.cloud_project.as_ref();
+        actual.is_some_and(|actual| actual != *wanted)
+    };
+    let entry = RetagEntry {
         host: reference(facts, host),
         add,
         remove,
         ttl_seconds,
-    })
+        project: project.filter(is_elsewhere).cloned(),
+    };
+    (entry.changes_tags() || entry.project.is_some()).then_some(entry)
 }
 
 /// Those of the tags that the host bears, as it spells them.

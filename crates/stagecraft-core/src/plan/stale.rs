@@ -71,6 +71,15 @@ pub enum PlanChange {
         /// What is declared now.
         now: String,
     },
+    /// A host that exists would be put into another of the provider's projects.
+    ProjectChanged {
+        /// Its name.
+        host: String,
+        /// The project that the plan puts it into; `None` if it leaves it where it is.
+        planned: Option<String>,
+        /// The project that it would be put into now; `None` if it would stay where it is.
+        now: Option<String>,
+    },
     /// A size has another price.
     PriceChanged {
         /// The size.
@@ -109,6 +118,7 @@ pub(super) fn changes(planned: &SavedPlan, now: &SavedPlan) -> Vec<PlanChange> {
     settings(&planned.plan, &now.plan, &mut changes);
     hosts(&planned.facts.hosts, &now.facts.hosts, &mut changes);
     declarations(&planned.plan, &now.plan, &mut changes);
+    projects(planned, now, &mut changes);
     prices(&planned.plan, &now.plan, &mut changes);
     if changes.is_empty() && planned != now {
         changes.push(PlanChange::Other);
@@ -194,6 +204,25 @@ fn hosts(planned: &[HostFact], now: &[HostFact], changes: &mut Vec<PlanChange>) 
             changes.push(PlanChange::HostNew {
                 host: host.name.clone(),
                 id: id.clone(),
+            });
+        }
+    }
+}
+
+fn projects(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
+    let of = |saved: &SavedPlan, id: &HostId| {
+        let mut entries = saved.plan.retag.iter();
+        let entry = entries.find(|entry| entry.host.id == *id);
+        entry.and_then(|entry| entry.project.clone())
+    };
+    let (was, is) = (by_id(&planned.facts.hosts), by_id(&now.facts.hosts));
+    for (id, host) in was {
+        let (planned, now) = (of(planned, id), of(now, id));
+        if planned != now && is.contains_key(id) {
+            changes.push(PlanChange::ProjectChanged {
+                host: host.name.clone(),
+                planned,
+                now,
             });
         }
     }
@@ -375,6 +404,21 @@ impl fmt::Display for PlanChange {
                 f,
                 "the configuration now declares {what} {now} for `{host}`, the plan has {planned}"
             ),
+            Self::ProjectChanged { host, planned, now } => match (planned, now) {
+                (Some(planned), Some(now)) => write!(
+                    f,
+                    "`{host}` would now be put into project {now}, the plan puts it into {planned}"
+                ),
+                (None, Some(now)) => write!(
+                    f,
+                    "`{host}` would now be put into project {now}, the plan leaves it where it is"
+                ),
+                (planned, None) => write!(
+                    f,
+                    "`{host}` would now stay in its project, the plan puts it into {}",
+                    planned.as_deref().unwrap_or("none")
+                ),
+            },
             Self::PriceChanged { size, planned, now } => {
                 let price = |amount: &Option<MicroUsd>| {
                     amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string())

@@ -56,6 +56,7 @@ fn host(name: &str) -> Host {
         status: HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         tags: Vec::new(),
     }

@@ -107,6 +107,7 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         status: HostStatus::Active,
         disk_gb: None,
         vpc: None,
+        cloud_project: None,
         features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }

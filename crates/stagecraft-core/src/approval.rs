@@ -264,6 +264,7 @@ mod tests {
                 add: Vec::new(),
                 remove: vec![tag.to_owned()],
                 ttl_seconds: None,
+                project: None,
             });
             match mode {
                 PlanMode::Reconcile => ApprovedPlan::reconcile(plan, &account("a"), "https://x"),

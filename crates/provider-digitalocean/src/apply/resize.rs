@@ -162,12 +162,10 @@ impl Apply<'_> {
     /// Waits until nothing is under way any more that a run which was killed had begun on a host:
     /// an order to switch it off that was in flight would be carried out after the mark is gone.
     async fn let_land(&self, target: &Target) -> Result<()> {
-        if self.run.follows_cleanly() {
-            return Ok(());
-        }
         let lag = self.poll.list_lag.get();
         let remaining = (self.since + lag).saturating_duration_since(Instant::now());
-        if !remaining.is_zero() {
+        // A lease was waited for until what had been sent has arrived.
+        if !remaining.is_zero() && !self.run.follows_cleanly() {
             self.run.emit(Event::Waiting {
                 host: Some(target.name.clone()),
                 what: "what an earlier run has sent to arrive".to_owned(),

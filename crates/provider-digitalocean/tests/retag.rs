@@ -235,3 +235,32 @@ async fn host_that_was_not_given_its_role_is_not_handed_over() {
     assert_eq!(up.failures().len(), 1, "{up:?}");
     assert_eq!(up.ready, ["db-2"]);
 }
+
+#[tokio::test]
+async fn what_makes_an_adopted_host_ours_is_put_last() {
+    let lab = Lab::new("    db-1: { role: db, protect: true, tags: [web] }\n").await;
+    let control = lab.sandbox.control();
+    let foreign = ForeignDroplet::new("staging-db-1", &[]);
+    control.create_droplet(foreign).expect("a droplet");
+    let plan = lab.plan(&Lab::request(PlanMode::Adopt)).await;
+    // The tag of the project is refused: without it the host is that of a run without one.
+    let at = "/v2/tags/stagecraft-project-shop/resources";
+    control.add_fault(Fault::status("POST", at, 403).times(1));
+    let report = lab.carry_out(plan).await;
+    assert_eq!(report.failed.len(), 1, "{report:?}");
+    assert_eq!(lab.lasting_tags("staging-db-1"), ["stagecraft-protect"]);
+    control.clear_requests();
+    let plan = lab.plan(&Lab::request(PlanMode::Adopt)).await;
+    let report = lab.carry_out(plan).await;
+    assert!(report.is_complete(), "{report:?}");
+    let made = lab.bodies("POST /v2/tags");
+    let made: Vec<&str> = made.iter().filter_map(|own| own["name"].as_str()).collect();
+    // Protection and project are made already.
+    let wanted = [
+        "stagecraft-role-db",
+        "web",
+        "stagecraft-env-staging",
+        "stagecraft",
+    ];
+    assert_eq!(made, wanted);
+}

@@ -125,6 +125,24 @@ fn strip_prefix<'a>(tag: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
+/// The place of a tag among those that a host gets one after the other, lowest first.
+///
+/// A host that gets only some of them, since the run is killed, must be nobody's yet: neither
+/// without the protection that it is declared to have, nor that of a run without a project. So
+/// what makes it owned comes last.
+pub fn order(tag: &str) -> u8 {
+    let tag = tag.to_ascii_lowercase();
+    match tag.as_str() {
+        PROTECT_TAG => 0,
+        STAGECRAFT_TAG => 6,
+        _ if tag.starts_with(PROJECT_PREFIX) => 1,
+        _ if tag.starts_with(ROLE_PREFIX) => 2,
+        _ if tag.starts_with(EXPIRES_PREFIX) => 3,
+        _ if tag.starts_with(ENVIRONMENT_PREFIX) => 5,
+        _ => 4,
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

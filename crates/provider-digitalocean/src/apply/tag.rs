@@ -140,16 +140,12 @@ impl Apply<'_> {
         } else {
             list_tags(self.client, self.run).await
         };
-        let mut put: Vec<_> = changes.put.iter().collect();
-        // No host must be ours and lack the protection that it is declared to have; and one that
-        // is not wholly ours yet is taken up by the next adoption.
-        put.sort_by_key(|(tag, _)| (*tag != tags::PROTECT_TAG, *tag == tags::STAGECRAFT_TAG));
+        let mut put: Vec<(&String, &Vec<&HostId>)> = changes.put.iter().collect();
+        put.sort_by_key(|(tag, _)| tags::order(tag));
         for (tag, ids) in put {
-            let ids: Vec<&HostId> = ids
-                .iter()
-                .copied()
-                .filter(|id| !failed.contains_key(*id))
-                .collect();
+            // Who lacks one that comes before must not become ours by those after it.
+            let mut ids = ids.clone();
+            ids.retain(|id| !failed.contains_key(*id));
             for ids in ids.chunks(BATCH) {
                 let sent = match &known {
                     Err(error) => Err(error.duplicate()),
@@ -165,6 +161,9 @@ impl Apply<'_> {
             }
         }
         for (tag, ids) in &changes.take {
+            // An old role stays until there is a new one.
+            let mut ids = ids.clone();
+            ids.retain(|id| !failed.contains_key(*id));
             for ids in ids.chunks(BATCH) {
                 let sent = self.take_tag(tag, ids).await;
                 note(&mut failed, ids, sent);

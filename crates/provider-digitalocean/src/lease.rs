@@ -19,6 +19,7 @@ use stagecraft_core::{
 
 use self::payload::Payload;
 use crate::client::{Client, Dated, LONGEST_PAUSE};
+use crate::clock::Clock;
 use crate::error::{ApiError, CreateEffect, provider_error};
 use crate::provider::DigitalOcean;
 use crate::wire::{Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets};
@@ -31,26 +32,6 @@ const GRAIN: i64 = 2;
 /// The markers that this process made, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Own(Mutex<BTreeMap<String, Clock>>);
-
-/// What must be added to this machine's clock to have the API's, in seconds.
-///
-/// The clock is the one that goes on while the machine sleeps.
-#[derive(Debug, Clone, Copy)]
-struct Clock {
-    offset: i64,
-}
-
-impl Clock {
-    fn new(api: i64) -> Self {
-        Self {
-            offset: api - Timestamp::now().as_second(),
-        }
-    }
-
-    fn now(self) -> i64 {
-        Timestamp::now().as_second() + self.offset
-    }
-}
 
 impl Own {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Clock>> {
@@ -146,7 +127,7 @@ impl LeaseProvider for DigitalOcean {
         // Twice if this machine's clock was set meanwhile: others go by what stands there.
         for _ in 0..2 {
             let clock = self.own.lock().get(&marker.id).copied();
-            let now = clock.unwrap_or(Clock { offset: 0 }).now();
+            let now = clock.unwrap_or_else(Clock::own).now();
             let payload = Payload::new(holder.clone(), now, self.expiry_ms());
             let wanted = self.wanted(environment, &payload);
             let sent = client.dated::<FirewallEnvelope>(run, Method::PUT, &path, Some(&wanted));

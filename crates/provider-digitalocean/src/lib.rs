@@ -4,6 +4,7 @@ mod address;
 mod apply;
 mod around;
 mod client;
+mod clock;
 mod config;
 #[cfg(feature = "yaml")]
 mod descriptor;

@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use crate::apply::{Apply, settle};
 use crate::client::{Client, Http};
+use crate::clock::Clock;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
 use crate::facts::{Beside, is_gpu};
@@ -24,7 +25,7 @@ use crate::window::{Lane, Window};
 use crate::wire::{CloudProject, Vpc};
 use crate::{facts, preflight};
 
-pub(crate) use self::prepare::{Clock, Making};
+pub(crate) use self::prepare::Making;
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]
@@ -179,7 +180,7 @@ impl CloudProvider for DigitalOcean {
         let tag = beside.tag.clone().unwrap_or_else(own);
         {
             let mut seen = self.seen();
-            seen.clock = Some(Clock::new(beside.time));
+            seen.clock = Some(beside.time.map_or_else(Clock::own, Clock::new));
             seen.tags.insert(environment.clone(), tag.clone());
             seen.beside.insert(environment.clone(), beside);
         }

@@ -2,13 +2,16 @@
 
 mod support;
 
-use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
-use provider_digitalocean::core::{ErrorKind, HostKey, PlanMode};
+use async_trait::async_trait;
+use provider_digitalocean::core::{
+    CloudProvider as _, Error, ErrorKind, HostKey, PlanMode, WriteGuard,
+};
 use serde_json::{Value, json};
-use support::{Api, CONFIG, droplet, list, only_failure, refused};
+use support::{Api, CONFIG, Ready, droplet, list, only_failure, refused};
 use wiremock::matchers::{method, path, path_regex, query_param_is_missing};
 use wiremock::{Mock, Request, ResponseTemplate};
 
@@ -203,4 +206,57 @@ async fn passing_tags_go_also_where_the_list_never_holds_still() {
     let (report, _) = api.apply(&plan).await;
     assert!(report.is_complete(), "{report:?}");
     assert_eq!(deleted_tags(&api).await, [own]);
+}
+
+/// A lease whose first beat is long in coming, while somebody else takes the hosts.
+#[derive(Debug)]
+struct Slow {
+    droplets: Arc<Mutex<Vec<Value>>>,
+    is_first: AtomicBool,
+}
+
+#[async_trait]
+impl WriteGuard for Slow {
+    async fn check(&self) -> Result<(), Error> {
+        if self.is_first.swap(false, Ordering::Relaxed) {
+            self.droplets.lock().expect("no panic")[0]["tags"] = json!(["elsewhere"]);
+            let started = Instant::now();
+            let mut interval = tokio::time::interval(Duration::from_millis(10));
+            while started.elapsed() < Duration::from_millis(2100) {
+                interval.tick().await;
+            }
+        }
+        Ok(())
+    }
+
+    fn is_fresh(&self) -> bool {
+        true
+    }
+
+    fn lost(&self) -> Option<Error> {
+        None
+    }
+
+    fn run_id(&self) -> &'static str {
+        "0000000000000000"
+    }
+
+    fn follows_cleanly(&self) -> bool {
+        true
+    }
+}
+
+#[tokio::test]
+async fn tags_that_grew_old_while_the_lease_was_made_sure_of_are_read_again() {
+    let api = account(vec![host(1, &pin())], "window: 1ms").await;
+    obey(&api).await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    let guard = Slow {
+        droplets: Arc::clone(&api.droplets),
+        is_first: AtomicBool::new(true),
+    };
+    let run = api.run.guarded(Arc::new(guard));
+    let report = api.provider.apply(&run, &plan, &Ready::default()).await;
+    assert_eq!(only_failure(&report).0, ErrorKind::Guard);
+    assert_eq!(api.sent("DELETE").await, 0);
 }

@@ -268,11 +268,14 @@ impl Apply<'_> {
             key.fingerprint().tag(),
             tags::run_tag(self.run.id().map_err(SendError::Before)?),
         ];
-        made.extend(options.ttl_seconds.map(|ttl| self.expires_tag(ttl)));
         let own = options.user_data_sha256.as_ref();
         let own = own.map(|digest| self.making.user_data.get(digest).ok_or_else(changed));
         let user_data = user_data(&key, own.transpose()?.map(String::as_str));
         let vpc = options.vpc.as_ref();
+        let turn = self.client.turn_to_write(self.run).await;
+        let turn = turn.map_err(SendError::Before)?;
+        // Not before: the wait may have been long, and its host would have the less of its time.
+        made.extend(options.ttl_seconds.map(|ttl| self.expires_tag(ttl)));
         let body = CreateDroplets {
             names: entries.iter().map(|entry| entry.node.as_str()).collect(),
             region: &first.spec.region,
@@ -292,8 +295,6 @@ impl Apply<'_> {
             backups: options.backups,
             ipv6: options.ipv6,
         };
-        let turn = self.client.turn_to_write(self.run).await;
-        let turn = turn.map_err(SendError::Before)?;
         self.run.emit(Event::HostsRequested {
             hosts: entries
                 .iter()

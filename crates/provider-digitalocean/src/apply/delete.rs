@@ -13,6 +13,7 @@ use super::leftover::leaves_behind;
 use super::target::Target;
 use super::{Apply, delete_failure, fail, timeout};
 use crate::client::{ATTEMPTS, Patience, Shown};
+use crate::clock::Moment;
 use crate::error::{ApiError, provider_error};
 use crate::facts::{hosts_once, list_hosts, shown_droplets};
 use crate::side_by_side::side_by_side;
@@ -232,7 +233,7 @@ impl Apply<'_> {
         passing: &mut Passing,
         report: &mut ApplyReport,
     ) {
-        let read = Instant::now();
+        let read = Moment::now();
         let by_id: BTreeMap<&HostId, &Host> = hosts.iter().map(|host| (&host.id, host)).collect();
         let mut unknown = None;
         let mut kept = Vec::new();
@@ -287,7 +288,7 @@ impl Apply<'_> {
     }
 
     /// Sends one delete, on tags that were read at `read`.
-    async fn send_delete(&self, host: &Host, read: Instant, patience: &Patience<'_>) -> Sent {
+    async fn send_delete(&self, host: &Host, read: Moment, patience: &Patience<'_>) -> Sent {
         if !tags::is_owned(host, self.project, self.environment) {
             return Sent::Refused(provider_error(
                 ErrorKind::Guard,
@@ -310,7 +311,7 @@ impl Apply<'_> {
             Err(error) => return Sent::Refused(error),
         };
         // The turn, or the beat before it, may have been long in coming.
-        if read.elapsed() > FRESH {
+        if !read.is_within(FRESH) {
             return Sent::Later;
         }
         let path = format!("/v2/droplets/{}", host.id);

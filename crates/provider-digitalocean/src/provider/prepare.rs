@@ -8,37 +8,13 @@ use stagecraft_core::{
     CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan, Result,
     Run, SecretSource,
 };
-use tokio::time::Instant;
 
 use super::DigitalOcean;
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::error::provider_error;
 use crate::wire::Vpc;
 use crate::{around, findings, user_data};
-
-/// The API's clock.
-#[derive(Debug, Clone, Copy)]
-pub(crate) struct Clock {
-    /// Seconds since 1970, at `read`.
-    at: i64,
-    read: Instant,
-}
-
-impl Clock {
-    /// The API's time of just now; this machine's own if it tells none.
-    pub(crate) fn new(at: Option<i64>) -> Self {
-        Self {
-            at: at.unwrap_or_else(|| jiff::Timestamp::now().as_second()),
-            read: Instant::now(),
-        }
-    }
-
-    /// Seconds since 1970, now.
-    pub(crate) fn now(&self) -> i64 {
-        let elapsed = i64::try_from(self.read.elapsed().as_secs()).unwrap_or(i64::MAX);
-        self.at.saturating_add(elapsed)
-    }
-}
 
 /// What making hosts takes beside the plan.
 #[derive(Debug)]
@@ -238,7 +214,7 @@ impl DigitalOcean {
             }
         }
         Ok(Making {
-            clock: clock.unwrap_or_else(|| Clock::new(None)),
+            clock: clock.unwrap_or_else(Clock::own),
             vpcs,
             user_data,
             projects,

@@ -230,6 +230,10 @@ impl Lab {
 
     /// Sends what the account's owner may send by hand.
     async fn by_hand(&self, method: Method, path: &str, body: Value) -> (u16, Value) {
+        // The provider does the same, but may not have been asked yet.
+        rustls::crypto::ring::default_provider()
+            .install_default()
+            .ok();
         let url = format!("{}{path}", self.sandbox.url());
         // The provider does so too, but may not have been used yet.
         rustls::crypto::ring::default_provider()

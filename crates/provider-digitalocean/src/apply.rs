@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use stagecraft_core::{
     ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
-    HostRef, InfraPlan, ProjectName, Result, Run,
+    HostRef, InfraPlan, PlanMode, ProjectName, Result, Run,
 };
 
 use tokio::time::Instant;
@@ -89,10 +89,15 @@ impl Apply<'_> {
         let retagged = plan.retag.iter().map(|entry| &entry.host);
         let resized = plan.resize.iter().map(|entry| &entry.host);
         let changed: BTreeSet<&HostRef> = retagged.chain(resized).chain(&plan.power_on).collect();
-        let targets = changed.into_iter();
-        for target in targets.filter_map(|host| Target::of(host, &plan.environment)) {
-            let failure = target.failure("was not changed", error.duplicate());
-            fail(run, failure, &mut report);
+        // They were to be handed over, which nobody does now.
+        let differing = plan.differ.iter().map(|entry| &entry.host);
+        let kept = plan.unchanged.iter().chain(differing);
+        let kept = kept.filter(|host| plan.mode == PlanMode::Reconcile && !changed.contains(host));
+        let changed = changed.iter().map(|host| ("was not changed", *host));
+        for (what, host) in changed.chain(kept.map(|host| ("is not usable", host))) {
+            if let Some(target) = Target::of(host, &plan.environment) {
+                fail(run, target.failure(what, error.duplicate()), &mut report);
+            }
         }
         report
     }

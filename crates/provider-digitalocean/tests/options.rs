@@ -266,3 +266,26 @@ async fn options_that_a_host_lacks_are_differences() {
     let fields: Vec<&str> = fields.map(|field| field.field.as_str()).collect();
     assert_eq!(fields, ["backups", "ipv6", "monitoring"]);
 }
+
+#[tokio::test]
+async fn hosts_that_need_nothing_fail_with_an_apply_that_cannot_begin() {
+    let hosts = "    db-1: { role: db }\n";
+    let mut lab = Lab::new(hosts).await;
+    assert!(lab.up().await.report.is_complete());
+    let plan = lab.plan(&Lab::request(PlanMode::Reconcile)).await;
+    assert!(plan.is_empty(), "{plan:?}");
+    // As a later run with a saved plan: the account's spelling of tags is read anew.
+    lab.declare(hosts);
+    lab.sandbox
+        .control()
+        .add_fault(Fault::status("GET", "/v2/tags", 403));
+    let report = lab.apply(plan).await;
+    let failures: Vec<String> = report.failed.iter().map(|own| chain(&own.error)).collect();
+    let [told] = failures.as_slice() else {
+        panic!("{report:?}")
+    };
+    assert!(
+        told.contains("droplet 'staging-db-1' is not usable"),
+        "{told}"
+    );
+}

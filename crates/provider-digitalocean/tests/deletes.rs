@@ -2,7 +2,7 @@
 
 mod support;
 
-use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::{Duration, Instant};
 
@@ -208,25 +208,45 @@ async fn passing_tags_go_also_where_the_list_never_holds_still() {
     assert_eq!(deleted_tags(&api).await, [own]);
 }
 
-/// A lease whose first beat is long in coming, while somebody else takes the hosts.
+/// What happens to a lease.
 #[derive(Debug)]
-struct Slow {
-    droplets: Arc<Mutex<Vec<Value>>>,
-    is_first: AtomicBool,
+enum Fate {
+    /// Its first beat is long in coming, while somebody else takes the hosts.
+    Slow(Arc<Mutex<Vec<Value>>>),
+    /// It is lost after the first write.
+    Lost,
+}
+
+#[derive(Debug)]
+struct Lease {
+    checks: AtomicUsize,
+    fate: Fate,
+}
+
+impl Lease {
+    fn new(fate: Fate) -> Arc<Self> {
+        let checks = AtomicUsize::new(0);
+        Arc::new(Self { checks, fate })
+    }
 }
 
 #[async_trait]
-impl WriteGuard for Slow {
+impl WriteGuard for Lease {
     async fn check(&self) -> Result<(), Error> {
-        if self.is_first.swap(false, Ordering::Relaxed) {
-            self.droplets.lock().expect("no panic")[0]["tags"] = json!(["elsewhere"]);
-            let started = Instant::now();
-            let mut interval = tokio::time::interval(Duration::from_millis(10));
-            while started.elapsed() < Duration::from_millis(2100) {
-                interval.tick().await;
+        let number = self.checks.fetch_add(1, Ordering::Relaxed);
+        match &self.fate {
+            Fate::Slow(droplets) if number == 0 => {
+                droplets.lock().expect("no panic")[0]["tags"] = json!(["elsewhere"]);
+                let started = Instant::now();
+                let mut interval = tokio::time::interval(Duration::from_millis(10));
+                while started.elapsed() < Duration::from_millis(2100) {
+                    interval.tick().await;
+                }
+                Ok(())
             }
+            Fate::Lost if number > 0 => Err(Error::new(ErrorKind::Locked, "it is lost")),
+            Fate::Slow(_) | Fate::Lost => Ok(()),
         }
-        Ok(())
     }
 
     fn is_fresh(&self) -> bool {
@@ -251,12 +271,34 @@ async fn tags_that_grew_old_while_the_lease_was_made_sure_of_are_read_again() {
     let api = account(vec![host(1, &pin())], "window: 1ms").await;
     obey(&api).await;
     let plan = api.approve(PlanMode::Destroy).await;
-    let guard = Slow {
-        droplets: Arc::clone(&api.droplets),
-        is_first: AtomicBool::new(true),
-    };
-    let run = api.run.guarded(Arc::new(guard));
+    let guard = Lease::new(Fate::Slow(Arc::clone(&api.droplets)));
+    let run = api.run.guarded(guard);
     let report = api.provider.apply(&run, &plan, &Ready::default()).await;
     assert_eq!(only_failure(&report).0, ErrorKind::Guard);
     assert_eq!(api.sent("DELETE").await, 0);
+}
+
+#[tokio::test]
+async fn tags_are_not_removed_by_who_has_lost_the_lease() {
+    let api = account(vec![host(1, &pin())], "window: 1ms").await;
+    obey(&api).await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    let run = api.run.guarded(Lease::new(Fate::Lost));
+    let report = api.provider.apply(&run, &plan, &Ready::default()).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(api.sent("DELETE").await, 1, "the droplet alone");
+}
+
+#[tokio::test]
+async fn tag_that_is_in_use_in_another_case_is_not_deleted() {
+    let own = pin();
+    let api = account(vec![host(1, &own)], "window: 1ms").await;
+    let plan = api.approve(PlanMode::Destroy).await;
+    let mut other = host(2, &own.to_ascii_uppercase());
+    other["name"] = json!("other");
+    api.droplets.lock().expect("no panic").push(other);
+    obey(&api).await;
+    let (report, _) = api.apply(&plan).await;
+    assert!(report.is_complete(), "{report:?}");
+    assert_eq!(deleted_tags(&api).await, Vec::<String>::new());
 }

@@ -370,9 +370,18 @@ impl Apply<'_> {
             kept,
             is_proven,
         } = passing;
-        let unused = left.into_iter().filter(|tag| !kept.contains(tag));
+        // The API's tags ignore case.
+        let kept: BTreeSet<String> = kept.iter().map(|tag| tag.to_ascii_lowercase()).collect();
+        let unused = left
+            .into_iter()
+            .filter(|tag| !kept.contains(&tag.to_ascii_lowercase()));
         let tasks = unused.map(|tag| async move {
             if !is_proven && !self.is_borne_by_nobody(&tag).await {
+                return;
+            }
+            // Who has lost the lease leaves them to its new holder.
+            if let Err(error) = self.run.before_write().await {
+                tracing::warn!(%tag, %error, "a tag was left behind");
                 return;
             }
             let path = format!("/v2/tags/{tag}");

@@ -260,10 +260,6 @@ impl WriteGuard for Lease {
     fn run_id(&self) -> &'static str {
         "0000000000000000"
     }
-
-    fn follows_cleanly(&self) -> bool {
-        true
-    }
 }
 
 #[tokio::test]

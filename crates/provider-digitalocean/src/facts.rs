@@ -155,6 +155,14 @@ async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Opti
     Ok((answer.body.account, answer.date))
 }
 
+/// Why the account is locked, in words that follow others; `None` if it is not.
+pub(crate) async fn lock(client: &Client, run: &Run) -> Result<Option<String>> {
+    let (account, _) = read_account(client, run).await?;
+    let why = Some(account.status_message).filter(|why| !why.is_empty());
+    let why = why.map(|why| format!(": {why}")).unwrap_or_default();
+    Ok((account.status == "locked").then_some(why))
+}
+
 /// The account to which the token belongs.
 pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
     let (account, _) = read_account(client, run).await?;

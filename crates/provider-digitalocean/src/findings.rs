@@ -10,6 +10,40 @@ use crate::apply::resize::{POWER_ON, SWITCHED_OFF};
 use crate::facts::is_gpu;
 use crate::user_data;
 
+/// How many hosts are named in a finding about several.
+const NAMED: usize = 5;
+
+/// Makes one finding of the same one about many hosts, where the first of them stood.
+pub(crate) fn grouped(findings: Vec<Finding>) -> Vec<Finding> {
+    let mut groups: Vec<(Finding, Vec<HostName>)> = Vec::new();
+    for finding in findings {
+        let hosts: Vec<HostName> = finding.host.iter().cloned().collect();
+        let same = |(first, names): &&mut (Finding, Vec<HostName>)| {
+            !names.is_empty() && !hosts.is_empty() && first.message == finding.message
+        };
+        match groups.iter_mut().find(same) {
+            Some((_, names)) => names.extend(hosts),
+            None => groups.push((finding, hosts)),
+        }
+    }
+    let groups = groups.into_iter().map(|(finding, hosts)| {
+        if hosts.len() < 2 {
+            return finding;
+        }
+        let mut names: Vec<&str> = hosts.iter().take(NAMED).map(HostName::as_str).collect();
+        let more = format!("{} more", hosts.len().saturating_sub(NAMED));
+        if hosts.len() > NAMED {
+            names.push(&more);
+        }
+        Finding {
+            host: None,
+            message: format!("{} ({})", finding.message, names.join(", ")),
+            ..finding
+        }
+    });
+    groups.collect()
+}
+
 /// Resizes that the API would refuse, which it would do with the host switched off.
 pub(crate) fn check_resizes(facts: &CloudFacts, plan: &InfraPlan) -> Vec<Finding> {
     let findings = plan.resize.iter().flat_map(|entry| {

@@ -21,6 +21,7 @@ use self::payload::Payload;
 use crate::client::{Client, Dated, LONGEST_PAUSE};
 use crate::clock::Clock;
 use crate::error::{ApiError, CreateEffect, provider_error};
+use crate::facts;
 use crate::provider::DigitalOcean;
 use crate::wire::{Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets};
 
@@ -36,6 +37,22 @@ pub(crate) struct Own(Mutex<BTreeMap<String, Clock>>);
 impl Own {
     fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Clock>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// A locked account refuses writes as if the token lacked a scope: that is told instead.
+async fn unless_locked(client: &Client, run: &Run, error: Error) -> Error {
+    if error.kind() != ErrorKind::Forbidden {
+        return error;
+    }
+    match facts::lock(client, run).await {
+        Ok(Some(why)) => {
+            provider_error(ErrorKind::Forbidden, format!("the account is locked{why}"))
+                .with_operation("take_lease")
+                .with_hint("nothing was done; only DigitalOcean's support can unlock it")
+                .with_source(error)
+        }
+        Ok(None) | Err(_) => error,
     }
 }
 
@@ -98,7 +115,9 @@ impl LeaseProvider for DigitalOcean {
                 {
                     pause
                 }
-                Retry::Never | Retry::Exhausted => return Err(error.into_error("take_lease")),
+                Retry::Never | Retry::Exhausted => {
+                    return Err(unless_locked(&client, run, error.into_error("take_lease")).await);
+                }
             };
             if round == ROUNDS || delay > LONGEST_PAUSE {
                 return Err(if is_taken {

@@ -3,8 +3,7 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use stagecraft_core::{
-    CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, InfraPlan, Result, Run, SizeOffer,
-    tags,
+    CloudFacts, CreateEntry, ErrorKind, Finding, Host, InfraPlan, Result, Run, SizeOffer, tags,
 };
 
 use crate::apply::settle;
@@ -18,8 +17,6 @@ use crate::wire::{Image, ImageEnvelope};
 
 /// How many images are read at a time.
 const IMAGES: usize = 5;
-/// How many hosts are named in a finding about several.
-const NAMED: usize = 5;
 
 /// What the account offers to new hosts.
 #[derive(Debug)]
@@ -76,7 +73,7 @@ pub(crate) async fn check(
         check_image(facts, &offer, entry, &mut flaws);
         check_name(plan, &all, entry, &mut flaws);
     }
-    findings.extend(flaws.into_findings());
+    findings.extend(flaws.0);
     findings.extend(check_limit(facts, plan, &all));
     Ok(findings)
 }
@@ -295,34 +292,15 @@ fn finding(message: impl Into<String>, hint: Option<String>) -> Finding {
     }
 }
 
-/// What is wrong with hosts. The same flaw of many hosts is one finding.
+/// What is wrong with hosts.
 #[derive(Debug, Default)]
-struct Flaws(Vec<(String, Option<String>, Vec<HostName>)>);
+struct Flaws(Vec<Finding>);
 
 impl Flaws {
     fn add(&mut self, entry: &CreateEntry, message: String, hint: Option<String>) {
-        let host = entry.spec.name.clone();
-        let same = |flaw: &&mut (String, _, Vec<HostName>)| flaw.0 == message;
-        match self.0.iter_mut().find(same) {
-            Some(flaw) => flaw.2.push(host),
-            None => self.0.push((message, hint, vec![host])),
-        }
-    }
-
-    fn into_findings(self) -> impl Iterator<Item = Finding> {
-        self.0.into_iter().map(|(message, hint, hosts)| {
-            if let [host] = hosts.as_slice() {
-                return Finding {
-                    host: Some(host.clone()),
-                    ..finding(message, hint)
-                };
-            }
-            let mut names: Vec<&str> = hosts.iter().take(NAMED).map(HostName::as_str).collect();
-            let more = format!("{} more", hosts.len().saturating_sub(NAMED));
-            if hosts.len() > NAMED {
-                names.push(&more);
-            }
-            finding(format!("{message} ({})", names.join(", ")), hint)
-        })
+        self.0.push(Finding {
+            host: Some(entry.spec.name.clone()),
+            ..finding(message, hint)
+        });
     }
 }

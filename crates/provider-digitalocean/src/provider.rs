@@ -20,6 +20,7 @@ use crate::clock::Clock;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
 use crate::facts::{Beside, is_gpu};
+use crate::findings::grouped;
 use crate::lease::Own;
 use crate::window::{Lane, Window};
 use crate::wire::{CloudProject, Vpc};
@@ -231,7 +232,7 @@ impl CloudProvider for DigitalOcean {
             findings = preflight::check(&client, run, facts, plan, beside, poll).await?;
         }
         findings.extend(self.check_options(&client, run, facts, plan).await?);
-        Ok(findings)
+        Ok(grouped(findings))
     }
 
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport {

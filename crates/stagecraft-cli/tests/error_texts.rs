@@ -127,3 +127,15 @@ async fn rate_limit() {
     );
     lab.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn locked_account_is_named_and_no_scope_is_blamed() {
+    let mut knobs = quick();
+    knobs.account_status = stagecraft_sandbox::AccountStatus::Locked;
+    knobs.account_status_message = "billing".to_owned();
+    let lab = Lab::api_only(knobs).await;
+    let text = "digitalocean provider: the account is locked: billing";
+    expect(&lab, 2, text).await;
+    assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}

@@ -12,7 +12,7 @@ use stagecraft_core::{
     EnvironmentName, HostName, HostSpec, NodeName, SecretKeyError, SecretKeys, SecretSource,
 };
 
-pub use self::host::HostConfig;
+pub use self::host::{HostConfig, UserData};
 use crate::window::{FEWEST_REQUESTS, MOST_REQUESTS, RateConfig};
 
 /// The image of hosts that name none.

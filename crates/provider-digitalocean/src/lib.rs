@@ -20,7 +20,7 @@ mod user_data;
 mod window;
 mod wire;
 
-pub use config::{DigitalOceanConfig, HostConfig, LeaseConfig, PollConfig};
+pub use config::{DigitalOceanConfig, HostConfig, LeaseConfig, PollConfig, UserData};
 #[cfg(feature = "yaml")]
 pub use descriptor::DESCRIPTOR;
 pub use provider::DigitalOcean;

@@ -27,6 +27,7 @@ use crate::wire::{CloudProject, Vpc};
 use crate::{facts, preflight};
 
 pub(crate) use self::prepare::Making;
+use self::prepare::Texts;
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]
@@ -59,7 +60,7 @@ struct Seen {
     /// The account's projects, if any host names one. An `apply` takes them.
     projects: Option<Vec<CloudProject>>,
     /// What the files with user data hold.
-    files: BTreeMap<PathBuf, String>,
+    files: Texts<PathBuf>,
 }
 
 impl DigitalOcean {

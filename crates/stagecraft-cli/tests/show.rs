@@ -146,6 +146,29 @@ fn secrets_within_lists_are_masked_and_null_is_not_a_value() {
 }
 
 #[test]
+fn user_data_is_withheld_with_all_that_was_put_into_it() {
+    let directory = TempDir::new().unwrap();
+    let data = "db, user_data: \"#cloud-config\\npassword: ${PW}\",";
+    let text = CONFIG.replace("role: db,", &format!("role: {data}"));
+    fs::write(directory.path().join("stagecraft.yml"), text).unwrap();
+    let key = "cloud.providers.digitalocean.hosts.staging.db.user_data";
+    for arguments in [&[][..], &["-o", "json"], &["--why", key]] {
+        let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+            .args(["config", "show"])
+            .args(arguments)
+            .current_dir(directory.path())
+            .env_clear()
+            .envs([("REGION", "ams3"), ("PW", "hunter2hunter2")])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let shown = String::from_utf8(output.stdout).unwrap();
+        assert!(!shown.contains("hunter2"), "{shown}");
+        assert!(shown.contains("*** (38 bytes, SHA-256 "), "{shown}");
+    }
+}
+
+#[test]
 fn unknown_key_suggests_the_nearest_or_what_lies_below() {
     for (key, hint) in [
         ("project.nmae", "did you mean `project.name`?"),

@@ -65,6 +65,9 @@ pub struct PollPolicy {
     pub deadline: Duration,
 }
 
+/// The shortest text, in bytes, that [`Run::conceal`] conceals.
+const SHORTEST_CONCEALED: usize = 16;
+
 /// The context of one run of an operation. Clones share it.
 #[derive(Debug, Clone)]
 pub struct Run {
@@ -285,6 +288,17 @@ impl Run {
         Ok(Some(secret))
     }
 
+    /// From now on the run blots this text out too. One that is too short to hold a secret, and
+    /// may well stand in other texts, is left alone. `what` names it; the same name replaces it.
+    pub fn conceal(&self, what: &str, text: &str) {
+        let text = text.trim();
+        if text.len() >= SHORTEST_CONCEALED {
+            // No source of a configuration is a command of this form.
+            let source = SecretSource::Command(vec![String::new(), what.to_owned()]);
+            self.secrets().insert(source, SecretString::from(text));
+        }
+    }
+
     /// The text with every secret of this run replaced by `***`.
     pub fn redact(&self, text: &str) -> String {
         self.secrets()
@@ -386,6 +400,15 @@ mod tests {
 
     fn token() -> SecretSource {
         SecretSource::Variable("TOKEN".to_owned())
+    }
+
+    #[test]
+    fn concealed_text_is_blotted_out_unless_it_is_too_short() {
+        let run = run_with("TOKEN", "x");
+        run.conceal("user data of db-1", "#!/bin/sh\nPASSWORD=hunter2\n");
+        run.conceal("user data of db-2", "#!/bin/sh");
+        let text = "sent: #!/bin/sh\nPASSWORD=hunter2, or #!/bin/sh";
+        assert_eq!(run.redact(text), "sent: ***, or #!/bin/sh");
     }
 
     #[tokio::test]

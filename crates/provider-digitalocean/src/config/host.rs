@@ -1,5 +1,6 @@
 //! One entry under `hosts.<environment>`, and what a host is made with.
 
+use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
@@ -68,7 +69,8 @@ pub struct HostConfig {
     /// `#!`, an `#include` or a `## template: jinja`. Together with what Stagecraft adds at most
     /// 64 KiB. It may not set `ssh_keys` or `ssh_deletekeys`.
     #[serde(default, alias = "userData")]
-    pub user_data: Option<String>,
+    #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
+    pub user_data: Option<UserData>,
     /// A file with the user data, relative to the configuration.
     #[serde(default, alias = "userDataFile")]
     pub user_data_file: Option<PathBuf>,
@@ -76,6 +78,30 @@ pub struct HostConfig {
     /// project if absent.
     #[serde(default)]
     pub project: Option<String>,
+}
+
+/// User data as it stands in the configuration. It may hold secrets, so `Debug` withholds it.
+#[derive(Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[serde(transparent)]
+pub struct UserData(String);
+
+impl UserData {
+    /// The text itself.
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl<T: Into<String>> From<T> for UserData {
+    fn from(text: T) -> Self {
+        Self(text.into())
+    }
+}
+
+impl fmt::Debug for UserData {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "UserData({} bytes)", self.0.len())
+    }
 }
 
 /// A key, and what is wrong with its value.
@@ -128,7 +154,7 @@ impl HostConfig {
             return Err(("user_data_file", message.to_owned()));
         }
         if let Some(text) = &self.user_data {
-            user_data::check(text).map_err(|message| ("user_data", message))?;
+            user_data::check(text.as_str()).map_err(|message| ("user_data", message))?;
         }
         Ok(HostOptions {
             own_tags: self.own_tags()?,
@@ -138,7 +164,10 @@ impl HostConfig {
             monitoring: self.monitoring,
             backups: self.backups,
             ipv6: self.ipv6,
-            user_data_sha256: self.user_data.as_deref().map(user_data::digest),
+            user_data_sha256: self
+                .user_data
+                .as_ref()
+                .map(|text| user_data::digest(text.as_str())),
             cloud_project: self.project.clone(),
         })
     }

@@ -206,6 +206,17 @@ fn options_of_hosts_are_declared() {
 }
 
 #[test]
+fn user_data_is_withheld_from_debug() {
+    let config = parse(&format!(
+        "{BASE}hosts:\n  prod:\n    a: {{ role: app, user_data: '#!/bin/hunter2' }}\n"
+    ))
+    .unwrap();
+    let shown = format!("{config:?}");
+    assert!(shown.contains("UserData(14 bytes)"), "{shown}");
+    assert!(!shown.contains("hunter2"), "{shown}");
+}
+
+#[test]
 fn entry_of_a_counted_host_is_found() {
     let config = parse(&format!(
         "{BASE}hosts:\n  prod:\n    a: {{ role: app, count: 2, user_data: '#!/bin/sh' }}\n    a-b: {{ role: db }}\n"

@@ -1,6 +1,8 @@
 //! What observing finds beside the hosts, and what an apply needs beside its plan.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::fmt;
+use std::ops::Deref;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
@@ -12,9 +14,33 @@ use stagecraft_core::{
 use super::DigitalOcean;
 use crate::client::Client;
 use crate::clock::Clock;
+use crate::config::UserData;
 use crate::error::provider_error;
 use crate::wire::Vpc;
 use crate::{around, findings, user_data};
+
+/// Texts that may hold secrets, so `Debug` tells their keys only.
+pub(crate) struct Texts<K>(BTreeMap<K, String>);
+
+impl<K> Default for Texts<K> {
+    fn default() -> Self {
+        Self(BTreeMap::new())
+    }
+}
+
+impl<K> Deref for Texts<K> {
+    type Target = BTreeMap<K, String>;
+
+    fn deref(&self) -> &Self::Target {
+        &self.0
+    }
+}
+
+impl<K: fmt::Debug> fmt::Debug for Texts<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
+}
 
 /// What making hosts takes beside the plan.
 #[derive(Debug)]
@@ -23,7 +49,7 @@ pub(crate) struct Making {
     /// The ids of VPCs, by what the declarations call them.
     pub(crate) vpcs: BTreeMap<String, String>,
     /// User data, by its digest.
-    pub(crate) user_data: BTreeMap<String, String>,
+    pub(crate) user_data: Texts<String>,
     /// The ids of the projects that the plan puts hosts into.
     pub(crate) projects: BTreeMap<HostName, String>,
 }
@@ -46,10 +72,15 @@ impl DigitalOcean {
         Ok(declared)
     }
 
-    /// Reads the files with user data that an environment's hosts have.
+    /// Reads the files with user data that an environment's hosts have, and has the run conceal
+    /// all user data.
     pub(super) async fn read_files(&self, run: &Run, environment: &EnvironmentName) -> Result<()> {
         let mut files = BTreeMap::new();
         for spec in self.declared_specs(environment)? {
+            let entry = self.config.entry(environment, &spec.name);
+            if let Some(text) = entry.and_then(|entry| entry.user_data.as_ref()) {
+                run.conceal(&format!("user data of {}", spec.name), text.as_str());
+            }
             let Some(path) = self.user_data_file(environment, &spec.name) else {
                 continue;
             };
@@ -65,7 +96,7 @@ impl DigitalOcean {
             let text = text.map_or(String::new(), |text| text.expose_secret().to_owned());
             files.insert(path.clone(), text);
         }
-        self.seen().files.extend(files);
+        self.seen().files.0.extend(files);
         Ok(())
     }
 
@@ -75,17 +106,17 @@ impl DigitalOcean {
     }
 
     /// All user data of an environment by its digest, of files that were read.
-    fn texts(&self, environment: &EnvironmentName) -> BTreeMap<String, String> {
+    fn texts(&self, environment: &EnvironmentName) -> Texts<String> {
         let seen = self.seen();
         let hosts = self.config.hosts.get(environment).into_iter().flatten();
         let texts = hosts.filter_map(|(_, host)| {
             let file = host.user_data_file.as_ref();
             let text = file.and_then(|path| seen.files.get(path));
-            text.or(host.user_data.as_ref())
+            let text = text.map(String::as_str);
+            text.or(host.user_data.as_ref().map(UserData::as_str))
         });
-        texts
-            .map(|text| (user_data::digest(text), text.clone()))
-            .collect()
+        let by_digest = texts.map(|text| (user_data::digest(text), text.to_owned()));
+        Texts(by_digest.collect())
     }
 
     /// Names the VPCs of hosts as the declarations do. One call, and only if any names one.

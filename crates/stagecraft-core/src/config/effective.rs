@@ -2,10 +2,12 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use data_encoding::HEXLOWER;
 use schemars::JsonSchema;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
+use sha2::{Digest, Sha256};
 
 use super::block::ConfigBlock;
 use super::error::{ConfigErrors, Location};
@@ -240,7 +242,7 @@ fn origin(
     }
 }
 
-/// Blots out what may be a secret: the values of variables that are named as the places of
+/// Blots out what may be a secret: user data, the values of variables that are named as the places of
 /// secrets, or that bear a telling name and were put into a value.
 fn mask(project: &Project, settings: &mut [Setting]) {
     let mut secrets = BTreeSet::new();
@@ -255,11 +257,22 @@ fn mask(project: &Project, settings: &mut [Setting]) {
             Origin::File { variables, .. } | Origin::Key { variables, .. } => variables.as_slice(),
             Origin::Default => &[],
         };
+        let key = setting.path.last().map(String::as_str);
         if variables.iter().any(|name| is_secret_name(name)) {
             setting.value = Value::from("***");
+        } else if let (Some("user_data"), Some(text)) = (key, setting.value.as_str()) {
+            // It often holds passwords, which nothing in it tells.
+            setting.value = Value::from(withheld(text));
         }
         blot(&mut setting.value, &secrets);
     }
+}
+
+/// What is shown instead of a long text: enough to tell it from another one, by the digest that
+/// plans have.
+fn withheld(text: &str) -> String {
+    let digest = HEXLOWER.encode(&Sha256::digest(text.trim()));
+    format!("*** ({} bytes, SHA-256 {digest})", text.trim().len())
 }
 
 fn blot(value: &mut Value, secrets: &BTreeSet<String>) {

@@ -69,6 +69,27 @@ async fn plan_beyond_max_monthly_is_refused_and_one_that_costs_as_much_is_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn price_with_backups_is_not_known_and_so_beyond_any_limit() {
+    let lab = limited("{ max_monthly: 500 }").await;
+    lab.edit("size: s-4vcpu-8gb", "size: s-4vcpu-8gb, backups: true");
+    let plan = lab.run(&["infra", "plan"]).await;
+    let text = &plan.expect_code(0).stdout;
+    assert!(text.contains("Cost without backups: $96.00"), "{text}");
+    let told = "limits.max_monthly is $500.00, and backups cost more than the price of a size, by an amount that the cloud does not tell: `db-1`";
+    assert_eq!(refused(&lab, &UP).await["message"], told);
+    assert_eq!(writes(&lab), 0);
+
+    lab.edit("{ max_monthly: 500 }", "{ max_hosts: 9 }");
+    lab.run(&UP).await.expect_code(0);
+    lab.edit("{ max_hosts: 9 }", "{ max_monthly: 500 }");
+    // What exists may stay, but nothing may be added beside it.
+    lab.run(&UP).await.expect_code(0);
+    lab.edit("count: 2", "count: 3");
+    assert_eq!(refused(&lab, &UP).await["message"], told);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn environment_that_is_over_its_limits_is_left_alone_and_may_shrink() {
     let lab = limited("{ max_hosts: 3, max_monthly: 96 }").await;
     lab.run(&UP).await.expect_code(0);

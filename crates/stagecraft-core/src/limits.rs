@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use crate::cloud::Finding;
 use crate::money::MicroUsd;
-use crate::plan::{HostRef, InfraPlan};
+use crate::plan::{CloudFacts, CreateEntry, HostRef, InfraPlan};
 
 /// What one environment may have at most.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
@@ -20,10 +20,11 @@ impl Limits {
     ///
     /// `whole` is the plan for the same facts and the whole environment: a plan for some of the
     /// hosts does not tell how many others there are. Only what the plan makes more counts, so
-    /// an environment that is over a limit can still shrink.
-    pub fn check(&self, whole: &InfraPlan, plan: &InfraPlan) -> Vec<Finding> {
+    /// an environment that is over a limit can still shrink. `facts` are those of both plans:
+    /// what backups cost is no part of a size's price, so a price with them is not known.
+    pub fn check(&self, facts: &CloudFacts, whole: &InfraPlan, plan: &InfraPlan) -> Vec<Finding> {
         let hosts = self.check_hosts(whole, plan);
-        let price = self.check_price(whole, plan);
+        let price = self.check_price(facts, whole, plan);
         hosts.into_iter().chain(price).collect()
     }
 
@@ -43,7 +44,12 @@ impl Limits {
         })
     }
 
-    fn check_price(&self, whole: &InfraPlan, plan: &InfraPlan) -> Option<Finding> {
+    fn check_price(
+        &self,
+        facts: &CloudFacts,
+        whole: &InfraPlan,
+        plan: &InfraPlan,
+    ) -> Option<Finding> {
         let limit = self.max_monthly?;
         let created = plan.create.iter();
         let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
@@ -67,6 +73,21 @@ impl Limits {
                     names.join(", ")
                 ),
                 "take other sizes, or take limits.max_monthly away",
+            ));
+        }
+        let mut backed_up = created_with_backups(facts, plan);
+        if delta > MicroUsd(0) {
+            let all = whole.existing().filter(|host| has_backups(facts, host));
+            backed_up.extend(all.map(|host| host.name.as_str()));
+        }
+        if !backed_up.is_empty() {
+            let names: Vec<String> = backed_up.iter().map(|name| format!("`{name}`")).collect();
+            return Some(finding(
+                format!(
+                    "limits.max_monthly is {limit}, and backups cost more than the price of a size, by an amount that the cloud does not tell: {}",
+                    names.join(", ")
+                ),
+                "switch the backups of these hosts off, or take limits.max_monthly away",
             ));
         }
         let now = whole.cost.monthly_before;
@@ -105,6 +126,36 @@ impl InfraPlan {
     }
 }
 
+impl InfraPlan {
+    /// Whether the plan's costs leave something out: what the backups of a host cost, of those
+    /// that it creates or that exist.
+    pub fn leaves_backups_out(&self, facts: &CloudFacts) -> bool {
+        self.create.iter().any(|entry| entry.spec.options.backups)
+            || self.existing().any(|host| has_backups(facts, host))
+    }
+}
+
+fn has_backups(facts: &CloudFacts, host: &HostRef) -> bool {
+    let own = facts.hosts.iter().find(|own| own.id == host.id);
+    own.and_then(|own| own.features)
+        .is_some_and(|own| own.backups)
+}
+
+/// Hosts to be created with backups, but for those that replace one of the same size that has
+/// them too: these cost what they did.
+fn created_with_backups<'p>(facts: &CloudFacts, plan: &'p InfraPlan) -> BTreeSet<&'p str> {
+    let is_replaced = |entry: &CreateEntry| {
+        plan.delete.iter().any(|old| {
+            old.name == entry.spec.name.as_str()
+                && old.size == entry.spec.size
+                && has_backups(facts, old)
+        })
+    };
+    let created = plan.create.iter();
+    let created = created.filter(|entry| entry.spec.options.backups && !is_replaced(entry));
+    created.map(|entry| entry.spec.name.as_str()).collect()
+}
+
 /// The sizes without a price.
 fn unknown<'a>(sizes: impl Iterator<Item = (&'a str, Option<MicroUsd>)>) -> BTreeSet<String> {
     sizes
@@ -127,7 +178,7 @@ mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
     use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
-    use crate::plan::{Account, CloudFacts, CreateEntry, PlanMode, PlanRequest, ResizeEntry};
+    use crate::plan::{Account, PlanMode, PlanRequest, ResizeEntry};
 
     const TWO: Limits = Limits {
         max_hosts: Some(2),
@@ -151,10 +202,8 @@ mod tests {
         }
     }
 
-    /// A plan for hosts of these prices that exist, and these to be created.
-    fn plan(existing: &[Option<i64>], created: &[Option<i64>]) -> InfraPlan {
-        let environment = EnvironmentName::new("staging").unwrap();
-        let facts = CloudFacts {
+    fn facts() -> CloudFacts {
+        CloudFacts {
             account: Account {
                 id: "a".into(),
                 name: "a".into(),
@@ -166,7 +215,13 @@ mod tests {
             hosts: Vec::new(),
             sizes: std::collections::BTreeMap::new(),
             time: None,
-        };
+        }
+    }
+
+    /// A plan for hosts of these prices that exist, and these to be created.
+    fn plan(existing: &[Option<i64>], created: &[Option<i64>]) -> InfraPlan {
+        let environment = EnvironmentName::new("staging").unwrap();
+        let facts = facts();
         let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
         let mut plan = InfraPlan::new("cloud", None, &facts, &request);
         let numbered = existing.iter().enumerate();
@@ -199,7 +254,7 @@ mod tests {
     }
 
     fn told(limits: Limits, whole: &InfraPlan, plan: &InfraPlan) -> Vec<String> {
-        let findings = limits.check(whole, plan);
+        let findings = limits.check(&facts(), whole, plan);
         assert!(findings.iter().all(|finding| finding.is_guard));
         findings
             .into_iter()

@@ -135,7 +135,7 @@ impl Engine {
         if self.limits == Limits::default() || !grows {
             return Ok(Vec::new());
         }
-        Ok(self.limits.check(&self.whole(facts, plan)?, plan))
+        Ok(self.limits.check(facts, &self.whole(facts, plan)?, plan))
     }
 
     /// The same plan for all hosts of the environment. Pure.

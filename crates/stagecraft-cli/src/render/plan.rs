@@ -149,8 +149,13 @@ fn cost_text(planned: &Planned) -> String {
     };
     let delta = cost.monthly_after - cost.monthly_before;
     let sign = if delta > MicroUsd(0) { "+" } else { "" };
+    let without = if planned.plan.leaves_backups_out(&planned.facts) {
+        " without backups"
+    } else {
+        ""
+    };
     format!(
-        "{whose}: {} a month ({sign}{delta}), {} an hour.",
+        "{whose}{without}: {} a month ({sign}{delta}), {} an hour.",
         cost.monthly_after,
         cost.hourly_after.with_fractions()
     )

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    Confirmation, EnvironmentName, Error, ErrorKind, Host, HostName, InfraPlan, PlanMode,
-    PlanRequest, Result, Run, seconds,
+    Confirmation, EnvironmentName, Error, ErrorKind, Host, HostName, HostRef, InfraPlan, PlanMode,
+    PlanRequest, PollPolicy, Result, Run,
 };
 
 use crate::down::DownReport;
@@ -172,26 +172,17 @@ impl Engine {
         request: &PlanRequest,
         plan: &InfraPlan,
     ) -> Result<Planned> {
-        let mut waited = Duration::ZERO;
-        let facts = loop {
-            let facts = self.cloud.observe(run, request).await?;
-            let is_old = |host: &Host| plan.delete.iter().any(|old| old.id == host.id);
-            if !facts.hosts.iter().any(is_old) {
-                break facts;
-            }
-            if waited >= LIST_LAG {
-                return Err(Error::new(
-                    ErrorKind::Timeout,
-                    format!(
-                        "the old host is gone, but is still listed after {}",
-                        seconds(waited)
-                    ),
-                )
-                .with_hint("make the new one by `stagecraft infra up`"));
-            }
-            run.sleep(INTERVAL).await?;
-            waited += INTERVAL;
+        let policy = PollPolicy {
+            interval: INTERVAL,
+            deadline: LIST_LAG,
         };
+        let hosts = || self.cloud.hosts(run, &request.environment);
+        let old = plan.delete.as_slice();
+        until_unlisted(run, policy, old, hosts).await?;
+        let facts = self.cloud.observe(run, request).await?;
+        if is_listed(old, &facts.hosts) {
+            return Err(still_listed("the old host is gone, but listed again"));
+        }
         Ok(Planned {
             plan: self.cloud.plan(&facts, request)?,
             request: request.clone(),
@@ -200,6 +191,37 @@ impl Engine {
             findings: Vec::new(),
         })
     }
+}
+
+/// Waits until a list, that of the environment's hosts alone, has none of these hosts.
+async fn until_unlisted<Fut>(
+    run: &Run,
+    policy: PollPolicy,
+    old: &[HostRef],
+    hosts: impl Fn() -> Fut,
+) -> Result<()>
+where
+    Fut: Future<Output = Result<Vec<Host>>>,
+{
+    let look = || async { Ok((!is_listed(old, &hosts().await?)).then_some(())) };
+    let host = old.first();
+    let host = host.and_then(|old| HostName::new(old.name.clone()).ok());
+    let what = "the old host, which is gone, to leave the list";
+    let waited = run.poll(policy, host.as_ref(), what, look).await;
+    waited.map_err(|error| match error.kind() {
+        ErrorKind::Timeout => still_listed(error.to_string()),
+        _ => error,
+    })
+}
+
+fn is_listed(old: &[HostRef], hosts: &[Host]) -> bool {
+    hosts
+        .iter()
+        .any(|host| old.iter().any(|old| old.id == host.id))
+}
+
+fn still_listed(message: impl Into<String>) -> Error {
+    Error::new(ErrorKind::Timeout, message).with_hint("make the new one by `stagecraft infra up`")
 }
 
 impl ReplaceReport {
@@ -215,5 +237,69 @@ impl ReplaceReport {
         let up = self.up.as_ref().map(UpReport::outcome);
         let down = self.down.as_ref().map(DownReport::outcome);
         up.or(down).unwrap_or(Outcome::Done)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeMap;
+    use std::sync::atomic::{AtomicUsize, Ordering};
+    use std::sync::{Arc, Mutex};
+
+    use stagecraft_core::{Event, EventSink};
+
+    use super::*;
+    use crate::up::tests::{host, plan};
+
+    #[derive(Debug, Default)]
+    struct Told(Mutex<Vec<String>>);
+
+    impl EventSink for Told {
+        fn emit(&self, event: Event) {
+            if let Event::Waiting { host, what, .. } = event {
+                let host = host.map(|host| host.to_string()).unwrap_or_default();
+                self.0.lock().unwrap().push(format!("{host}: {what}"));
+            }
+        }
+    }
+
+    /// Waits for a host that the first lists still have: how it ends, what is told, and how
+    /// many lists are read.
+    async fn wait(listed: usize, deadline: Duration) -> (Result<()>, Vec<String>, usize) {
+        let told = Arc::new(Told::default());
+        let lookup = Arc::new(BTreeMap::<String, String>::new());
+        let run = Run::new(Arc::clone(&told) as _, lookup);
+        let policy = PollPolicy {
+            interval: Duration::from_millis(1),
+            deadline,
+        };
+        let looks = AtomicUsize::new(0);
+        let hosts = || {
+            let is_there = looks.fetch_add(1, Ordering::Relaxed) < listed;
+            let there = if is_there { "old" } else { "other" };
+            std::future::ready(Ok(vec![host(there)]))
+        };
+        let old = plan(&["old"]).unchanged;
+        let ended = until_unlisted(&run, policy, &old, hosts).await;
+        let told = told.0.lock().unwrap().clone();
+        (ended, told, looks.into_inner())
+    }
+
+    #[tokio::test]
+    async fn wait_for_the_old_host_to_leave_the_list_is_told() {
+        let (ended, told, looks) = wait(2, LIST_LAG).await;
+        assert!(ended.is_ok(), "{ended:?}");
+        let what = "old: the old host, which is gone, to leave the list";
+        assert_eq!(told, [what, what]);
+        assert_eq!(looks, 3);
+    }
+
+    #[tokio::test]
+    async fn host_that_does_not_leave_the_list_is_given_up_by_the_clock() {
+        let (ended, _, looks) = wait(usize::MAX, Duration::ZERO).await;
+        let error = ended.unwrap_err();
+        assert_eq!(error.kind(), ErrorKind::Timeout);
+        assert!(error.hint().is_some_and(|hint| hint.contains("infra up")));
+        assert_eq!(looks, 1);
     }
 }

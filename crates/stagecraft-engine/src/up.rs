@@ -274,4 +274,4 @@ pub(crate) fn refuse_doubles(plan: &InfraPlan) -> Result<()> {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

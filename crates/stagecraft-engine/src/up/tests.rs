@@ -5,7 +5,7 @@ use stagecraft_core::{
 
 use super::*;
 
-fn plan(unchanged: &[&str]) -> InfraPlan {
+pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
     let reference = |name: &&str| HostRef {
         name: (*name).to_owned(),
         id: HostId::new(*name),
@@ -43,7 +43,7 @@ fn plan(unchanged: &[&str]) -> InfraPlan {
     }
 }
 
-fn host(name: &str) -> Host {
+pub(crate) fn host(name: &str) -> Host {
     Host {
         id: HostId::new(name),
         node: format!("staging-{name}"),

@@ -74,6 +74,7 @@ impl From<Outcome> for Exit {
             Outcome::NetworkFailed => Self::Network,
             Outcome::Interrupted => Self::Interrupted,
             Outcome::Locked => Self::Locked,
+            Outcome::Refused => Self::Guard,
             Outcome::Partial => Self::Partial,
         }
     }

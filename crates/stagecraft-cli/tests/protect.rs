@@ -2,9 +2,13 @@
 
 mod support;
 
+use std::time::Duration;
+
 use stagecraft_core::tags::PROTECT_TAG;
+use stagecraft_sandbox::Knobs;
 use support::contract::Contract;
 use support::{DECLARED, Lab, quick};
+use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader};
 
 const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
 const DB: &str = "db-1: { role: db, size: s-4vcpu-8gb }";
@@ -79,5 +83,65 @@ async fn unprotected_host_can_be_deleted_and_the_file_is_warned_of() {
     let down = ["infra", "down", "--confirm", "staging"];
     lab.run(&down).await.expect_code(0);
     assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}
+
+/// Runs a command that protects `db-1` by hand as soon as its plan is shown.
+async fn run_protecting(lab: &Lab, arguments: &[&str]) -> (Option<i32>, String) {
+    let mut child = lab.command(arguments).spawn().expect("the binary");
+    let mut stdout = BufReader::new(child.stdout.take().expect("a pipe"));
+    let mut text = String::new();
+    while !text.contains("Cost") {
+        let read = stdout.read_line(&mut text).await.expect("a line");
+        assert_ne!(read, 0, "the plan was never shown: {text}");
+    }
+    let droplets = lab.droplets().into_iter();
+    let mut own = droplets.filter(|droplet| droplet.name == "staging-db-1");
+    let mut own = own.next().expect("the droplet");
+    own.tags.push(PROTECT_TAG.to_owned());
+    let set = lab.control().set_tags(own.id, &own.tags);
+    set.expect("the droplet is there");
+    stdout.read_to_string(&mut text).await.expect("the rest");
+    (child.wait().await.expect("an end").code(), text)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn protection_that_came_after_the_plan_ends_as_a_guard() {
+    let lab = Lab::api_only(Knobs {
+        // Time to protect it between the plan and the delete.
+        latency: Duration::from_millis(200),
+        ..quick()
+    })
+    .await;
+    lab.run(&UP).await.expect_code(0);
+    let replace = [
+        "infra",
+        "replace",
+        "db-1",
+        "--confirm",
+        "staging",
+        "--no-bootstrap",
+    ];
+    let (code, text) = run_protecting(&lab, &replace).await;
+    assert_eq!(code, Some(7), "{text}");
+    assert!(text.contains("protected since the plan"), "{text}");
+    let end = "The old host stays, and no new one was made.\n";
+    assert!(text.ends_with(end), "{text}");
+    assert_eq!(lab.names(), DECLARED);
+
+    let unprotect = ["infra", "unprotect", "db-1", "--confirm", "staging"];
+    lab.run(&unprotect).await.expect_code(0);
+    let one = ["infra", "down", "--host", "db-1", "--confirm", "staging"];
+    let (code, text) = run_protecting(&lab, &one).await;
+    assert_eq!(code, Some(7), "{text}");
+    assert!(!text.contains("again"), "it would not help: {text}");
+    assert_eq!(lab.names(), DECLARED);
+
+    lab.run(&unprotect).await.expect_code(0);
+    let all = ["infra", "down", "--confirm", "staging"];
+    let (code, text) = run_protecting(&lab, &all).await;
+    assert_eq!(code, Some(10), "{text}");
+    assert!(!text.contains("again"), "it would not help: {text}");
+    assert_eq!(lab.names(), ["staging-db-1"]);
     lab.shutdown().await;
 }

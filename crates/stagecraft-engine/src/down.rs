@@ -7,7 +7,7 @@ use stagecraft_core::{
 };
 
 use crate::engine::{Engine, Planned};
-use crate::outcome::Outcome;
+use crate::outcome::{Outcome, is_refused};
 
 /// What `down` did.
 #[derive(Debug)]
@@ -146,12 +146,20 @@ impl Engine {
 }
 
 impl DownReport {
+    /// Whether guards alone kept hosts from being deleted, so that to run again does not help:
+    /// they were protected since the plan, or are no longer ours.
+    pub fn is_refused(&self) -> bool {
+        is_refused(&self.apply)
+    }
+
     /// How it ended as a whole.
     pub fn outcome(&self) -> Outcome {
         if self.apply.is_complete() {
             Outcome::Done
         } else if self.locked {
             Outcome::Locked
+        } else if self.is_refused() && self.apply.deleted.is_empty() {
+            Outcome::Refused
         } else if self.interrupted {
             Outcome::Interrupted
         } else if self.apply.deleted.is_empty() {

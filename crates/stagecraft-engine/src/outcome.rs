@@ -2,7 +2,7 @@
 
 use infra_bootstrap::HostReport;
 use serde::Serialize;
-use stagecraft_core::{FailureCode, StepFailure};
+use stagecraft_core::{ApplyReport, ErrorKind, FailureCode, StepFailure};
 
 /// How an operation ended as a whole. The CLI has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
@@ -22,6 +22,8 @@ pub enum Outcome {
     Interrupted,
     /// Another run took over the environment before it was done.
     Locked,
+    /// A guard refused what was to be done, host by host, and nothing else was.
+    Refused,
 }
 
 impl Outcome {
@@ -40,6 +42,14 @@ impl Outcome {
             Self::BootstrapFailed
         }
     }
+}
+
+/// Whether guards alone kept a plan from being done: running it again does not help.
+pub(crate) fn is_refused(apply: &ApplyReport) -> bool {
+    let mut failed = apply.failed.iter();
+    !apply.is_complete()
+        && apply.not_tried.is_empty()
+        && failed.all(|failure| failure.error.kind() == ErrorKind::Guard)
 }
 
 /// Whether the failure is the network provider's.

@@ -83,7 +83,11 @@ pub(crate) fn down_text(report: &DownReport) -> String {
         let left = report.apply.failed.len() + report.apply.not_tried.len();
         parts.push(format!("{RED}{left} left, which still cost money{RESET}"));
     }
-    finish(&mut text, report.outcome(), &parts);
+    let outcome = match report.outcome() {
+        Outcome::Partial if report.is_refused() => Outcome::Refused,
+        outcome => outcome,
+    };
+    finish(&mut text, outcome, &parts);
     text
 }
 
@@ -137,7 +141,15 @@ pub(crate) fn replace_text(report: &ReplaceReport) -> String {
                 ),
             );
         }
-        (None, None) => line(&mut text, "Run the command again to finish the rest."),
+        (None, None) => {
+            let down = report.down.as_ref();
+            let end = if down.is_some_and(DownReport::is_refused) {
+                "The old host stays, and no new one was made."
+            } else {
+                "The old host is not proven gone, and no new one was made. Run the command again to finish the rest."
+            };
+            line(&mut text, end);
+        }
     }
     text
 }
@@ -262,7 +274,8 @@ fn apply_text(text: &mut String, report: &ApplyReport) {
 
 fn finish(text: &mut String, outcome: Outcome, parts: &[String]) {
     let again = match outcome {
-        Outcome::Done => "",
+        // What was refused is refused again.
+        Outcome::Done | Outcome::Refused => "",
         Outcome::Interrupted => " Interrupted; run the command again to go on.",
         _ => " Run the command again to finish the rest.",
     };

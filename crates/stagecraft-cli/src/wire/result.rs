@@ -257,7 +257,8 @@ impl From<engine::Outcome> for Outcome {
             engine::Outcome::CloudFailed
             | engine::Outcome::BootstrapFailed
             | engine::Outcome::NetworkFailed
-            | engine::Outcome::Locked => Self::Failed,
+            | engine::Outcome::Locked
+            | engine::Outcome::Refused => Self::Failed,
             engine::Outcome::Interrupted => Self::Interrupted,
         }
     }

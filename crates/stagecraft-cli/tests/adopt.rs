@@ -108,3 +108,29 @@ async fn those_that_can_be_adopted_are_and_the_rest_is_told() {
     assert_eq!(result["refused"][0]["host"], "app-2");
     lab.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn adopted_hosts_count_for_the_limits_and_in_the_cost() {
+    let lab = Lab::api_only(quick()).await;
+    let id = foreign(&lab, "staging-app-1", &["web"]);
+    let dry = ["infra", "adopt", "app-1", "--dry-run"];
+    let shown = lab.run(&dry).await.expect_code(0).stdout.clone();
+    assert!(shown.contains("$24.00 a month (+$24.00)"), "{shown}");
+    for (limit, told) in [
+        ("max_hosts: 0", "staging would have 1 hosts, and has 0 now"),
+        ("max_monthly: 23.99", "staging would cost $24.00 a month"),
+    ] {
+        lab.edit("project:", &format!("limits: {{ {limit} }}\nproject:"));
+        let refused = adopt(&lab, &["app-1"], 7).await;
+        let message = refused["error"]["message"].as_str().expect("a message");
+        assert!(message.contains(told), "{message}");
+        lab.edit(&format!("limits: {{ {limit} }}\n"), "");
+    }
+    assert_eq!(tags_of(&lab, id), ["web"]);
+    lab.edit(
+        "project:",
+        "limits: { max_hosts: 1, max_monthly: 24 }\nproject:",
+    );
+    adopt(&lab, &["app-1"], 0).await;
+    lab.shutdown().await;
+}

@@ -31,7 +31,8 @@ impl Limits {
     fn check_hosts(&self, whole: &InfraPlan, plan: &InfraPlan) -> Option<Finding> {
         let limit = self.max_hosts?;
         let now = whole.hosts_now();
-        let after = (now + plan.create.len()).saturating_sub(plan.delete.len());
+        let more = plan.create.len() + plan.adopted().count();
+        let after = (now + more).saturating_sub(plan.delete.len());
         let is_over = after > now && after as u64 > limit;
         is_over.then(|| {
             finding(
@@ -57,7 +58,9 @@ impl Limits {
             let from = (entry.host.size.as_str(), entry.host.monthly);
             [from, (entry.to.as_str(), entry.to_monthly)]
         });
-        let mut unknown = unknown(created.chain(resized));
+        let adopted = plan.adopted();
+        let adopted = adopted.map(|host| (host.size.as_str(), host.monthly));
+        let mut unknown = unknown(created.chain(resized).chain(adopted));
         let delta = plan.cost.monthly_after - plan.cost.monthly_before;
         if delta > MicroUsd(0) {
             let all = whole.existing();
@@ -77,7 +80,8 @@ impl Limits {
         }
         let mut backed_up = created_with_backups(facts, plan);
         if delta > MicroUsd(0) {
-            let all = whole.existing().filter(|host| has_backups(facts, host));
+            let all = whole.existing().chain(plan.adopted());
+            let all = all.filter(|host| has_backups(facts, host));
             backed_up.extend(all.map(|host| host.name.as_str()));
         }
         if !backed_up.is_empty() {
@@ -131,7 +135,10 @@ impl InfraPlan {
     /// that it creates or that exist.
     pub fn leaves_backups_out(&self, facts: &CloudFacts) -> bool {
         self.create.iter().any(|entry| entry.spec.options.backups)
-            || self.existing().any(|host| has_backups(facts, host))
+            || self
+                .existing()
+                .chain(self.adopted())
+                .any(|host| has_backups(facts, host))
     }
 }
 

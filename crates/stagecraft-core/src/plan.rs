@@ -374,6 +374,13 @@ impl InfraPlan {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
     }
 
+    /// The hosts that become ours by the plan although they exist.
+    pub fn adopted(&self) -> impl Iterator<Item = &HostRef> {
+        let is_adopt = self.mode == PlanMode::Adopt;
+        let entries = self.retag.iter().filter(move |_| is_adopt);
+        entries.map(|entry| &entry.host)
+    }
+
     /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.
     ///
     /// The fields are written in the order of their declaration, so equal plans have equal

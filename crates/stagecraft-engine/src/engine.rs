@@ -131,7 +131,8 @@ impl Engine {
 
     /// Which limits a plan exceeds. Pure.
     pub(crate) fn exceeded(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<Vec<Finding>> {
-        let grows = !plan.create.is_empty() || !plan.resize.is_empty();
+        let adopts = plan.adopted().next().is_some();
+        let grows = !plan.create.is_empty() || !plan.resize.is_empty() || adopts;
         if self.limits == Limits::default() || !grows {
             return Ok(Vec::new());
         }

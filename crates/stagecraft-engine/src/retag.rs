@@ -24,13 +24,18 @@ pub struct RetagReport {
 }
 
 impl Planned {
-    /// Refuses a plan to adopt hosts of which none can be adopted.
+    /// Refuses a plan to adopt hosts that exceeds a limit, or of which none can be adopted.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Guard`], with the reason for each.
     pub fn check_adoption(&self) -> Result<()> {
         let is_meant = self.plan.mode == PlanMode::Adopt;
+        let of_all = self.findings.iter().filter(|own| own.host.is_none());
+        let of_all: Vec<String> = of_all.map(finding_text).collect();
+        if is_meant && !of_all.is_empty() {
+            return Err(Error::new(ErrorKind::Guard, of_all.join("; ")));
+        }
         if !is_meant || !self.plan.retag.is_empty() || self.findings.is_empty() {
             return Ok(());
         }
@@ -59,7 +64,7 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if no host can be adopted or another environment was confirmed,
+    /// [`ErrorKind::Guard`] if no host can be adopted, a limit is exceeded or another environment was confirmed,
     /// [`ErrorKind::Locked`] if the lease is gone. Nothing was written then.
     pub async fn retag(
         &self,

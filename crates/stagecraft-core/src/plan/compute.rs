@@ -387,8 +387,9 @@ fn cost(plan: &InfraPlan) -> Cost {
         let from = plan.resize.iter().filter_map(|entry| of(&entry.host));
         let to = plan.resize.iter().filter_map(resized);
         let created: MicroUsd = plan.create.iter().filter_map(created).sum();
+        let adopted: MicroUsd = plan.adopted().filter_map(of).sum();
         let before: MicroUsd = [kept, deleted].into_iter().chain(from).sum();
-        let after: MicroUsd = [kept, created].into_iter().chain(to).sum();
+        let after: MicroUsd = [kept, created, adopted].into_iter().chain(to).sum();
         (before, after)
     };
     let (monthly_before, monthly_after) = total(

@@ -140,7 +140,8 @@ pub struct ApplyReport {
 pub struct Leftover {
     /// The host that it belonged to.
     pub host: HostName,
-    /// What it is, in the cloud's own word: `volume`, `snapshot`, `reserved_ip`.
+    /// What it is, in the cloud's own word: `volume`, `volume_snapshot`,
+    /// `snapshot`, `reserved_ip`.
     pub kind: &'static str,
     /// Its id.
     pub id: String,

@@ -39,7 +39,8 @@ pub struct HostOptions {
     pub own_tags: Vec<String>,
     /// Whether deleting it is refused until the protection is taken away.
     pub protect: bool,
-    /// The time after its creation when it may be reaped, in seconds.
+    /// The time when it may be reaped, in seconds after its creation, or after it got the tag that
+    /// tells the time if it existed before that was declared.
     pub ttl_seconds: Option<u64>,
     /// The private network it is in, as declared; the provider's default if `None`.
     pub vpc: Option<String>,

@@ -369,7 +369,7 @@ impl InfraPlan {
     }
 
     /// Whether the environment is not as declared: there is something to do, hosts differ, or
-    /// have a double.
+    /// have a double. Hosts that are not declared do not count: they are left alone.
     pub fn has_pending(&self) -> bool {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
     }

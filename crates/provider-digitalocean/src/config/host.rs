@@ -50,7 +50,8 @@ pub struct HostConfig {
     #[serde(default)]
     pub protect: bool,
     /// The time from its creation after which `stagecraft infra reap` deletes the host, for
-    /// example `8h`; at least a minute. It is never prolonged. Not together with `protect`.
+    /// example `8h`; at least a minute. For a host that exists it counts from the `up` that
+    /// first finds it declared. It is never prolonged. Not together with `protect`.
     #[serde(default)]
     pub ttl: Option<ConfigDuration>,
     /// The VPC that the host is in, by name or id. The region's default VPC if absent.

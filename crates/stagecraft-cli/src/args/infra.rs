@@ -171,7 +171,8 @@ pub(crate) struct PlanArgs {
     /// Save the plan to this file, for `up --plan`
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
-    /// Exit with 20 if the environment is not as declared
+    /// Exit with 20 if the environment is not as declared; hosts that the file does not declare
+    /// do not count
     #[arg(long)]
     pub(crate) detailed_exitcode: bool,
 }

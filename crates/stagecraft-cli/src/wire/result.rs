@@ -218,7 +218,8 @@ pub(crate) struct Apply {
 struct Leftover {
     /// The name of the host that it belonged to.
     host: String,
-    /// What it is, in the cloud's own word: `volume`, `snapshot`, `reserved_ip`.
+    /// What it is, in the cloud's own word: `volume`, `volume_snapshot`,
+    /// `snapshot`, `reserved_ip`.
     kind: String,
     /// Its id in the cloud.
     id: String,

@@ -71,6 +71,36 @@ async fn dry_run_that_cannot_look_at_a_host_does_not_exit_0() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn dry_run_tells_hosts_that_are_off_and_ends_as_a_real_run_would() {
+    let lab = Lab::with_hosts(quick()).await;
+    lab.edit(
+        "        staging:\n          app: { role: app, count: 2 }\n",
+        "        staging:\n",
+    );
+    lab.edit(
+        "          db-1:",
+        "          app-1: { role: app }\n          db-1:",
+    );
+    lab.run(&UP).await.expect_code(0);
+    let mut droplets = lab.droplets();
+    droplets.sort_by(|a, b| a.name.cmp(&b.name));
+    lab.switch_off(droplets[0].id).await;
+    let dry_run = ["infra", "up", "--dry-run"];
+    let shown = lab.run(&dry_run).await;
+    let text = &shown.expect_code(10).stdout;
+    assert!(text.contains("unchanged (off)"), "{text}");
+    assert!(text.contains("failed app-1"), "{text}");
+    assert!(text.contains("it is switched off"), "{text}");
+    assert!(text.contains("ok db-1"), "{text}");
+    lab.switch_off(droplets[1].id).await;
+    let all = lab.run(&["infra", "up", "--dry-run", "-o", "json"]).await;
+    let result = all.expect_code(2).result();
+    assert_eq!(failure(&result, "app-1")["code"], "host_not_ready");
+    assert_eq!(failure(&result, "db-1")["code"], "host_not_ready");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn refused_ssh_of_one_host_is_that_hosts_trouble() {
     let lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);

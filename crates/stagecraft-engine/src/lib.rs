@@ -3,6 +3,7 @@
 mod adopt;
 mod broken_off;
 mod down;
+mod dry_run;
 mod engine;
 mod lease;
 mod outcome;
@@ -12,6 +13,7 @@ mod selection;
 mod up;
 
 pub use down::{DownReport, Forgotten, PruneOptions};
+pub use dry_run::DryRunReport;
 pub use engine::{Engine, Planned};
 pub use lease::LeaseState;
 pub use outcome::Outcome;

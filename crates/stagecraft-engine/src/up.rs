@@ -84,23 +84,6 @@ impl Engine {
             locked: run.lost().is_some(),
         })
     }
-
-    /// Tells what `up` would change on the hosts that exist. Changes nothing on them.
-    ///
-    /// Hosts that are not ready are left out; so is everything if there is no bootstrap.
-    pub async fn dry_run(&self, run: &Run, planned: &Planned) -> Vec<HostReport> {
-        let Some(fleet) = &self.fleet else {
-            return Vec::new();
-        };
-        let plan = &planned.plan;
-        // What `up` works on: neither hosts that were not selected nor undeclared ones.
-        let own: BTreeSet<_> = kept(plan).map(|host| &host.id).collect();
-        let hosts = planned.facts.hosts.iter();
-        let hosts = hosts.filter(|host| host.is_ready() && own.contains(&host.id));
-        fleet
-            .all(run, &plan.environment, Mode::DryRun, hosts.cloned())
-            .await
-    }
 }
 
 impl Planned {
@@ -161,7 +144,7 @@ impl UpReport {
 }
 
 /// The hosts of a plan that exist and are declared.
-fn kept(plan: &InfraPlan) -> impl Iterator<Item = &HostRef> {
+pub(crate) fn kept(plan: &InfraPlan) -> impl Iterator<Item = &HostRef> {
     let differing = plan.differ.iter().map(|entry| &entry.host);
     let resized = plan.resize.iter().map(|entry| &entry.host);
     plan.unchanged.iter().chain(differing).chain(resized)

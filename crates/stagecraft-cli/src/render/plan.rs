@@ -2,7 +2,7 @@
 
 use std::fmt::Write as _;
 
-use stagecraft_core::{Account, HostRef, InfraPlan, MicroUsd, PlanMode, Remedy};
+use stagecraft_core::{Account, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy};
 use stagecraft_engine::Planned;
 
 use super::plural;
@@ -28,7 +28,7 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             plan.endpoint
         ),
     );
-    text.push_str(&aligned(&lines(plan)));
+    text.push_str(&aligned(&lines(planned)));
     for finding in &planned.findings {
         let host = finding
             .host
@@ -228,7 +228,8 @@ struct Line {
     cells: Vec<String>,
 }
 
-fn lines(plan: &InfraPlan) -> Vec<Line> {
+fn lines(planned: &Planned) -> Vec<Line> {
+    let plan = &planned.plan;
     let mut lines = Vec::new();
     for entry in &plan.create {
         let spec = &entry.spec;
@@ -255,7 +256,7 @@ fn lines(plan: &InfraPlan) -> Vec<Line> {
                     format!("id {}", host.id),
                     host.size.clone(),
                     host.region.clone(),
-                    [note, &fate(host)].join(" ").trim().to_owned(),
+                    [note, &fate(planned, host)].join(" ").trim().to_owned(),
                     price(host.monthly, host.hourly),
                 ],
             });
@@ -341,15 +342,23 @@ fn aligned(lines: &[Line]) -> String {
     text
 }
 
-/// What is known of a host's end.
-fn fate(host: &HostRef) -> String {
+/// Whether a host is off, and what is known of its end.
+fn fate(planned: &Planned, host: &HostRef) -> String {
+    let mut observed = planned.facts.hosts.iter();
+    let is_off = observed.any(|own| own.id == host.id && own.status == HostStatus::Off);
     let expires = host
         .expires_at
         .and_then(|at| jiff::Timestamp::from_second(at).ok());
-    match (host.is_protected, expires) {
-        (true, _) => "(protected)".to_owned(),
-        (false, Some(at)) => format!("(ends {at})"),
-        (false, None) => String::new(),
+    let words = [
+        is_off.then(|| "off".to_owned()),
+        host.is_protected.then(|| "protected".to_owned()),
+        expires.map(|at| format!("ends {at}")),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    if words.is_empty() {
+        String::new()
+    } else {
+        format!("({})", words.join(", "))
     }
 }
 

@@ -200,7 +200,7 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
 }
 
 /// What a dry run found on the hosts, for people.
-pub(crate) fn dry_run_text(reports: &[HostReport]) -> String {
+pub(crate) fn dry_run_text(reports: &[&HostReport]) -> String {
     let mut text = String::new();
     for report in reports {
         host_text(&mut text, report);

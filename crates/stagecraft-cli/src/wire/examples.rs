@@ -187,7 +187,7 @@ fn results() -> [Result; 7] {
             exit_code: 0,
             body: Body::DryRun(DryRunResult::new(
                 &plan,
-                &[report(core::StepOutcome::WouldChange {
+                &[&report(core::StepOutcome::WouldChange {
                     changes: vec!["install docker".to_owned()],
                 })],
             )),

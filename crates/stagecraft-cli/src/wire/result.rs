@@ -409,10 +409,10 @@ impl Apply {
 
 impl DryRunResult {
     /// What a dry run found on the hosts that exist.
-    pub(crate) fn new(plan: &core::InfraPlan, hosts: &[infra_bootstrap::HostReport]) -> Self {
+    pub(crate) fn new(plan: &core::InfraPlan, hosts: &[&infra_bootstrap::HostReport]) -> Self {
         Self {
             plan_id: plan.id(),
-            hosts: hosts.iter().map(HostReport::from).collect(),
+            hosts: hosts.iter().copied().map(HostReport::from).collect(),
         }
     }
 }

@@ -162,6 +162,28 @@ impl Lab {
         self.sandbox.control()
     }
 
+    /// Switches a droplet off by its id, as a person would in the console.
+    pub async fn switch_off(&self, id: u64) {
+        // One that is there already is as good.
+        let _ = rustls::crypto::ring::default_provider().install_default();
+        let url = format!("{}/v2/droplets/{id}/actions", self.sandbox.url());
+        let request = reqwest::Client::new().post(url).bearer_auth(TOKEN);
+        let request = request
+            .header("content-type", "application/json")
+            .body(r#"{"type":"power_off"}"#);
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{answer:?}");
+        let is_off = || {
+            self.droplets()
+                .iter()
+                .any(|own| own.id == id && own.powered_off)
+        };
+        let mut interval = tokio::time::interval(Duration::from_millis(10));
+        while !is_off() {
+            interval.tick().await;
+        }
+    }
+
     pub fn config_path(&self) -> PathBuf {
         self.directory.path().join("stagecraft.yml")
     }

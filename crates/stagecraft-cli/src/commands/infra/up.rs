@@ -115,18 +115,19 @@ async fn dry_run(
     run: &Run,
 ) -> Exit {
     progress.planned(planned);
-    let reports = engine.dry_run(run, planned).await;
+    let report = engine.dry_run(run, planned).await;
     progress.finish();
-    let outcome = Outcome::of_hosts(&reports, run.cancellation().is_cancelled());
+    let outcome = report.outcome();
+    let hosts = report.hosts();
     if output.is_json() {
-        let result = wire::DryRunResult::new(&planned.plan, &reports);
+        let result = wire::DryRunResult::new(&planned.plan, &hosts);
         let word = match outcome {
             Outcome::Done => wire::Outcome::DryRun,
             failed => failed.into(),
         };
         progress.result(outcome.into(), word, wire::Body::DryRun(result));
     } else {
-        output.text(&render::dry_run_text(&reports));
+        output.text(&render::dry_run_text(&hosts));
     }
     outcome.into()
 }

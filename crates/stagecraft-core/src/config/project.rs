@@ -137,13 +137,21 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ConfigErrors`] for unknown keys, wrong types, missing keys and keys that are not
-    /// supported yet.
+    /// [`ConfigErrors`] for unknown keys, wrong types, missing keys, keys that are not
+    /// supported yet, and an empty name of the expected account.
     pub fn new(document: Document) -> Result<Self, ConfigErrors> {
         let envelope = document
             .parse::<Option<Envelope>>(&[])?
             .flatten()
             .ok_or_else(|| document.error(&[], "the file is empty"))?;
+        let cloud = envelope.cloud.as_ref();
+        let account = cloud.and_then(|cloud| cloud.expect_account.as_ref());
+        if account.is_some_and(|name| name.trim().is_empty()) {
+            // As an unset variable gives it: it would guard nothing, although it seems to.
+            let message =
+                "must name an account: its id, the name of its team, or an e-mail address";
+            return Err(document.error(&["cloud", "expect_account"], message).into());
+        }
         Ok(Self {
             document: Arc::new(document),
             envelope: Arc::new(envelope),
@@ -416,6 +424,17 @@ mod tests {
             "{ max_hosts: -1 }",
         ] {
             let error = limited(wrong).unwrap_err();
+            assert_eq!(error.location.map(|at| at.line), Some(3), "{error}");
+        }
+    }
+
+    #[test]
+    fn empty_name_of_the_expected_account_is_refused_at_its_place() {
+        for name in ["\"\"", "' '", "\"\\t\""] {
+            let text = format!("cloud:\n  provider: x\n  expect_account: {name}\n");
+            let error = project(&text).unwrap_err();
+            assert!(error.message.contains("must name an account"), "{error}");
+            assert_eq!(error.path, "cloud.expect_account");
             assert_eq!(error.location.map(|at| at.line), Some(3), "{error}");
         }
     }

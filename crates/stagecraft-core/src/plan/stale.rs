@@ -5,6 +5,7 @@ use std::fmt;
 
 use super::saved::{HostFact, SavedPlan};
 use super::{CreateEntry, HostRef, InfraPlan};
+use crate::host::HostOptions;
 use crate::money::MicroUsd;
 use crate::name::HostId;
 
@@ -64,7 +65,8 @@ pub enum PlanChange {
     DeclarationChanged {
         /// Its name.
         host: String,
-        /// What changed: `role`, `size`, `region`, `image` or `options`.
+        /// What changed: `role`, `size`, `region`, `image` or the name of an
+        /// option, such as `ttl`.
         what: &'static str,
         /// What was declared.
         planned: String,
@@ -240,7 +242,7 @@ struct Declaration<'a> {
     size: Option<&'a str>,
     region: Option<&'a str>,
     image: Option<&'a str>,
-    options: Option<String>,
+    options: Option<&'a HostOptions>,
 }
 
 fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
@@ -264,21 +266,59 @@ fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChan
             ("size", was.size, is.size),
             ("region", was.region, is.region),
             ("image", was.image, is.image),
-            ("options", was.options.as_deref(), is.options.as_deref()),
         ];
-        for (what, was, is) in fields {
-            if let (Some(was), Some(is)) = (was, is)
-                && was != is
-            {
+        let fields = fields.into_iter().filter_map(|(what, was, is)| {
+            let (was, is) = was.zip(is)?;
+            Some((what, was.to_owned(), is.to_owned()))
+        });
+        let options = was.options.zip(is.options).into_iter();
+        let options = options.flat_map(|(was, is)| {
+            let pairs = option_texts(was).into_iter().zip(option_texts(is));
+            pairs.map(|((what, was), (_, is))| (what, was, is))
+        });
+        for (what, planned, now) in fields.chain(options) {
+            if planned != now {
                 changes.push(PlanChange::DeclarationChanged {
                     host: host.clone(),
                     what,
-                    planned: was.to_owned(),
-                    now: is.to_owned(),
+                    planned,
+                    now,
                 });
             }
         }
     }
+}
+
+/// All options under their names in the file.
+fn option_texts(options: &HostOptions) -> [(&'static str, String); 9] {
+    let HostOptions {
+        own_tags,
+        protect,
+        ttl_seconds,
+        vpc,
+        monitoring,
+        backups,
+        ipv6,
+        user_data_sha256,
+        cloud_project,
+    } = options;
+    let text = |value: Option<&String>| value.map_or_else(|| "none".to_owned(), Clone::clone);
+    let ttl = ttl_seconds.map(|ttl| format!("{ttl}s"));
+    let tags = own_tags.join(", ");
+    // The user data itself may hold secrets.
+    let data = user_data_sha256.as_ref();
+    let data = data.map(|sum| format!("of SHA-256 {sum}"));
+    [
+        ("backups", backups.to_string()),
+        ("ipv6", ipv6.to_string()),
+        ("monitoring", monitoring.to_string()),
+        ("project", text(cloud_project.as_ref())),
+        ("protect", protect.to_string()),
+        ("tags", text(Some(&tags).filter(|tags| !tags.is_empty()))),
+        ("ttl", text(ttl.as_ref())),
+        ("user_data", text(data.as_ref())),
+        ("vpc", text(vpc.as_ref())),
+    ]
 }
 
 fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
@@ -290,7 +330,7 @@ fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
             size: Some(&spec.size),
             region: Some(&spec.region),
             image: Some(&spec.image),
-            options: serde_json::to_string(&spec.options).ok(),
+            options: Some(&spec.options),
         };
         declared.insert(spec.name.as_str(), declaration);
     }

@@ -377,3 +377,26 @@ proptest! {
         prop_assert!(before.changes(&before).is_empty());
     }
 }
+
+#[test]
+fn changed_options_are_told_one_by_one_under_their_names_in_the_file() {
+    let saved = World::new().saved();
+    let mut now = saved.clone();
+    let entry = now.plan.create.first_mut().expect("a host to be created");
+    let host = entry.spec.name.clone();
+    let options = &mut entry.spec.options;
+    options.protect = true;
+    options.ttl_seconds = Some(3600);
+    options.own_tags = vec!["web".to_owned()];
+    let changes = saved.changes(&now);
+    let texts: Vec<String> = changes.iter().map(ToString::to_string).collect();
+    let declares = "the configuration now declares";
+    let expected = [
+        ("protect true", "false"),
+        ("tags web", "none"),
+        ("ttl 3600s", "none"),
+    ];
+    let expected = expected
+        .map(|(now, planned)| format!("{declares} {now} for `{host}`, the plan has {planned}"));
+    assert_eq!(texts, expected);
+}

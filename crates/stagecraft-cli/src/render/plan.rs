@@ -2,7 +2,9 @@
 
 use std::fmt::Write as _;
 
-use stagecraft_core::{Account, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy};
+use stagecraft_core::{
+    Account, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy,
+};
 use stagecraft_engine::Planned;
 
 use super::plural;
@@ -121,6 +123,7 @@ fn summary(planned: &Planned) -> String {
             0 => format!("{} {what}", plural(*count, "host")),
             _ => format!("{count} {what}"),
         })
+        .chain(odd(plan))
         .collect();
     let next = next_text(planned);
     format!("\n{}. {}{next}", work.join(", "), cost_text(planned))
@@ -161,16 +164,20 @@ fn cost_text(planned: &Planned) -> String {
     )
 }
 
-fn nothing_to_create(plan: &InfraPlan) -> String {
+/// What is wrong with hosts that stay as they are.
+fn odd(plan: &InfraPlan) -> Vec<String> {
     let odd = [
         (plan.differ.len(), "not as declared"),
         (plan.duplicates.len(), "with a double"),
     ];
-    let odd: Vec<String> = odd
-        .iter()
+    odd.iter()
         .filter(|(count, _)| *count > 0)
         .map(|(count, what)| format!("{count} {what}"))
-        .collect();
+        .collect()
+}
+
+fn nothing_to_create(plan: &InfraPlan) -> String {
+    let odd = odd(plan);
     let hosts = plural(plan.unchanged.len(), "host");
     if odd.is_empty() {
         format!("\n{GREEN}No changes.{RESET} {hosts}.")
@@ -226,6 +233,8 @@ struct Line {
     colour: &'static str,
     sign: char,
     cells: Vec<String>,
+    /// What stands below, in its own line.
+    note: String,
 }
 
 fn lines(planned: &Planned) -> Vec<Line> {
@@ -244,6 +253,7 @@ fn lines(planned: &Planned) -> Vec<Line> {
                 spec.image.clone(),
                 price(entry.monthly, entry.hourly),
             ],
+            note: options_text(&spec.options),
         });
     }
     let mut list = |hosts: &[HostRef], colour, sign, note: &str| {
@@ -259,6 +269,7 @@ fn lines(planned: &Planned) -> Vec<Line> {
                     [note, &fate(planned, host)].join(" ").trim().to_owned(),
                     price(host.monthly, host.hourly),
                 ],
+                note: String::new(),
             });
         }
     };
@@ -338,8 +349,43 @@ fn aligned(lines: &[Line]) -> String {
             &mut text,
             format_args!("  {colour}{sign}{}{RESET}\n", row.trim_end()),
         );
+        if !line.note.is_empty() {
+            let note = one_line(&line.note);
+            push(&mut text, format_args!("      {DIM}{note}{RESET}\n"));
+        }
     }
     text
+}
+
+/// The options of a new host that are set, by their names in the file.
+fn options_text(options: &HostOptions) -> String {
+    let flag = |name: &str, set: bool| set.then(|| name.to_owned());
+    let text = |name: &str, value: Option<&String>| Some(format!("{name}: {}", value?));
+    let ttl = options.ttl_seconds.map(ttl_text);
+    let data = options.user_data_sha256.as_ref();
+    let data = data.map(|sum| format!("SHA-256 {}", sum.get(..12).unwrap_or(sum)));
+    let tags = options.own_tags.join(", ");
+    let words = [
+        flag("protect", options.protect),
+        text("ttl", ttl.as_ref()),
+        text("vpc", options.vpc.as_ref()),
+        text("project", options.cloud_project.as_ref()),
+        flag("backups", options.backups),
+        flag("ipv6", options.ipv6),
+        flag("monitoring", options.monitoring),
+        text("user data", data.as_ref()),
+        text("tags", Some(&tags).filter(|tags| !tags.is_empty())),
+    ];
+    let words: Vec<String> = words.into_iter().flatten().collect();
+    words.join("; ")
+}
+
+/// A time in its largest whole unit.
+fn ttl_text(seconds: u64) -> String {
+    let units = [(3600, "h"), (60, "m")];
+    let unit = units.iter().find(|(size, _)| seconds.is_multiple_of(*size));
+    let (size, name) = unit.copied().unwrap_or((1, "s"));
+    format!("{}{name}", seconds / size)
 }
 
 /// Whether a host is off, and what is known of its end.

@@ -1,5 +1,6 @@
 //! Plans and lists of hosts.
 
+use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
 use stagecraft_core::{
@@ -317,10 +318,18 @@ fn lines(planned: &Planned) -> Vec<Line> {
             list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
         }
     }
-    list(&plan.unchanged, "", '=', "unchanged");
-    list(&plan.undeclared, YELLOW, '?', "not declared; stays");
+    // Each of these has its row, which tells more.
+    let retagged = plan.retag.iter().map(|entry| &entry.host);
+    let changed: BTreeSet<_> = retagged.chain(&plan.power_on).map(|own| &own.id).collect();
+    let others = |hosts: &[HostRef]| -> Vec<HostRef> {
+        let hosts = hosts.iter().filter(|host| !changed.contains(&host.id));
+        hosts.cloned().collect()
+    };
+    list(&others(&plan.unchanged), "", '=', "unchanged");
+    let undeclared = others(&plan.undeclared);
+    list(&undeclared, YELLOW, '?', "not declared; stays");
     list(&plan.duplicates, RED, '!', "has a double");
-    list(&plan.unmanaged, "", '?', "not ours; stays");
+    list(&others(&plan.unmanaged), "", '?', "not ours; stays");
     lines
 }
 

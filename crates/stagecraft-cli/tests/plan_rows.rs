@@ -2,6 +2,7 @@
 
 mod support;
 
+use stagecraft_core::tags::PROTECT_TAG;
 use support::{Lab, quick};
 
 const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
@@ -53,5 +54,32 @@ async fn host_has_one_row_and_the_sum_tells_hosts_that_differ() {
     );
     let sum = "1 host to create, 1 to tag, 2 not as declared. Cost";
     assert!(shown.contains(sum), "{shown}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn replace_of_a_protected_host_does_not_speak_of_no_changes() {
+    let lab = Lab::api_only(quick()).await;
+    let ending = "db-1: { role: db, ttl: 36h }";
+    lab.edit(DB, ending);
+    lab.run(&UP).await.expect_code(0);
+    lab.edit(ending, "db-1: { role: db, protect: true }");
+    lab.run(&UP).await.expect_code(0);
+    let droplets = lab.droplets();
+    let is_protected = |tags: &[String]| tags.iter().any(|tag| tag == PROTECT_TAG);
+    assert!(droplets.iter().any(|own| is_protected(&own.tags)));
+    let replace = [
+        "infra",
+        "replace",
+        "db-1",
+        "--confirm",
+        "staging",
+        "--no-bootstrap",
+    ];
+    let refused = lab.run(&replace).await;
+    let shown = &refused.expect_code(7).stdout;
+    assert!(!shown.contains("No changes"), "{shown}");
+    assert!(shown.contains("1 host protected."), "{shown}");
+    assert!(shown.contains("(protected, ends 2"), "{shown}");
     lab.shutdown().await;
 }

@@ -101,6 +101,10 @@ fn moved(plan: &InfraPlan) -> usize {
 
 fn summary(planned: &Planned) -> String {
     let plan = &planned.plan;
+    if plan.is_empty() && !plan.protected.is_empty() {
+        let count = plural(plan.protected.len(), "host");
+        return format!("\n{RED}{count} protected.{RESET}");
+    }
     if plan.is_empty() {
         return match plan.mode {
             PlanMode::Reconcile => nothing_to_create(plan),
@@ -193,10 +197,6 @@ fn nothing_to_create(plan: &InfraPlan) -> String {
 fn nothing_to_delete(planned: &Planned) -> String {
     let plan = &planned.plan;
     let environment = &plan.environment;
-    if !plan.protected.is_empty() {
-        let count = plural(plan.protected.len(), "host");
-        return format!("\n{RED}{count} protected.{RESET}");
-    }
     let nothing = format!("\n{GREEN}Nothing to delete.{RESET}");
     if let Some(run) = &planned.request.made_by {
         return format!("{nothing} No host of {environment} was made by run {run}.");

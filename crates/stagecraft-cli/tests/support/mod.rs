@@ -165,7 +165,7 @@ impl Lab {
     /// Switches a droplet off by its id, as a person would in the console.
     pub async fn switch_off(&self, id: u64) {
         // One that is there already is as good.
-        let _ = rustls::crypto::ring::default_provider().install_default();
+        drop(rustls::crypto::ring::default_provider().install_default());
         let url = format!("{}/v2/droplets/{id}/actions", self.sandbox.url());
         let request = reqwest::Client::new().post(url).bearer_auth(TOKEN);
         let request = request

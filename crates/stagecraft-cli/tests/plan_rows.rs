@@ -83,3 +83,17 @@ async fn replace_of_a_protected_host_does_not_speak_of_no_changes() {
     assert!(shown.contains("(protected, ends 2"), "{shown}");
     lab.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn resize_to_a_size_without_a_price_does_not_look_free() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    lab.edit("s-4vcpu-8gb", "s-no-such-size");
+    let shown = text(&lab, &[&PLAN[..], &["--resize"]].concat()).await;
+    let own = rows(&shown, "db-1");
+    assert!(own[0].contains("then of unknown price"), "{shown}");
+    let sum = "Cost without the unknown price of s-no-such-size: $48.00 a month, ";
+    assert!(shown.contains(sum), "{shown}");
+    assert!(!shown.contains("(-$"), "{shown}");
+    lab.shutdown().await;
+}

@@ -162,6 +162,15 @@ fn cost_text(planned: &Planned) -> String {
     } else {
         ""
     };
+    let unknown = unpriced(&planned.plan);
+    if !unknown.is_empty() {
+        return format!(
+            "{whose} without the unknown price of {}: {} a month, {} an hour.",
+            unknown.join(", "),
+            cost.monthly_after,
+            cost.hourly_after.with_fractions()
+        );
+    }
     format!(
         "{whose}{without}: {} a month ({sign}{delta}), {} an hour.",
         cost.monthly_after,
@@ -192,6 +201,17 @@ fn nothing_to_create(plan: &InfraPlan) -> String {
             odd.join(", ")
         )
     }
+}
+
+/// The sizes that hosts get and of which the cloud tells no price, each once.
+fn unpriced(plan: &InfraPlan) -> Vec<&str> {
+    let created = plan.create.iter();
+    let created = created.map(|entry| (&entry.spec.size, entry.monthly));
+    let resized = plan.resize.iter();
+    let resized = resized.map(|entry| (&entry.to, entry.to_monthly));
+    let sizes = created.chain(resized).filter(|(_, price)| price.is_none());
+    let sizes: BTreeSet<&str> = sizes.map(|(size, _)| size.as_str()).collect();
+    sizes.into_iter().collect()
 }
 
 fn nothing_to_delete(planned: &Planned) -> String {
@@ -282,7 +302,10 @@ fn lines(planned: &Planned) -> Vec<Line> {
         } else {
             "disk stays"
         };
-        let price = price(entry.to_monthly, entry.to_hourly);
+        let price = match entry.to_monthly {
+            Some(_) => price(entry.to_monthly, entry.to_hourly),
+            None => "of unknown price".to_owned(),
+        };
         let note = format!("resize to {} ({disk}), then {price}", entry.to);
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }

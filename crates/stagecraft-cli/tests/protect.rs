@@ -55,6 +55,13 @@ async fn protection_outlives_the_line_in_the_file_and_refuses_every_delete() {
 #[tokio::test(flavor = "multi_thread")]
 async fn unprotected_host_can_be_deleted_and_the_file_is_warned_of() {
     let lab = protected().await;
+    lab.edit("count: 2", "count: 3");
+    let missing = lab
+        .run(&["infra", "unprotect", "app-3", "--confirm", "staging"])
+        .await;
+    let text = "no host can be unprotected: app-3: there is no host of that name in staging";
+    assert!(missing.expect_code(7).stderr.contains(text), "{missing:?}");
+    lab.edit("count: 3", "count: 2");
     let hosts = lab.run(&["infra", "hosts"]).await.stdout;
     let head = hosts.lines().next().expect("a head").to_owned();
     assert!(head.ends_with("PROTECTED"), "{head}");

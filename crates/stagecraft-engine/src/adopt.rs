@@ -1,4 +1,4 @@
-//! Why hosts cannot be made ours. Pure.
+//! Why hosts cannot be made ours, or unprotected. Pure.
 
 use stagecraft_core::{
     CloudFacts, Finding, Host, HostName, HostSpec, InfraPlan, NodeName, PlanMode, PlanRequest, tags,
@@ -12,8 +12,10 @@ pub(crate) fn findings(
     plan: &InfraPlan,
     request: &PlanRequest,
 ) -> Vec<Finding> {
-    if plan.mode != PlanMode::Adopt {
-        return Vec::new();
+    match plan.mode {
+        PlanMode::Adopt => {}
+        PlanMode::Unprotect => return missing(plan, request),
+        _ => return Vec::new(),
     }
     let project = plan.project.as_ref();
     let left = request.hosts.iter().filter(|name| {
@@ -35,6 +37,20 @@ pub(crate) fn findings(
         }
     })
     .collect()
+}
+
+/// Named hosts whose protection cannot be taken away, since there is none of ours.
+fn missing(plan: &InfraPlan, request: &PlanRequest) -> Vec<Finding> {
+    let exists = |name: &HostName| plan.existing().any(|host| host.name == name.as_str());
+    let missing = request.hosts.iter().filter(|name| !exists(name));
+    missing
+        .map(|name| Finding {
+            host: Some(name.clone()),
+            message: format!("there is no host of that name in {}", plan.environment),
+            hint: Some("see those that are there by `stagecraft infra hosts`".to_owned()),
+            is_guard: true,
+        })
+        .collect()
 }
 
 fn reason(

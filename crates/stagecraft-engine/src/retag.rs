@@ -17,30 +17,35 @@ pub struct RetagReport {
     pub plan: InfraPlan,
     /// What became of it in the cloud.
     pub apply: ApplyReport,
-    /// Hosts that were named and cannot be adopted, with the reasons.
+    /// Hosts that were named and cannot be adopted or unprotected, with the reasons.
     pub refused: Vec<Finding>,
     interrupted: bool,
     locked: bool,
 }
 
 impl Planned {
-    /// Refuses a plan to adopt hosts that exceeds a limit, or of which none can be adopted.
+    /// Refuses a plan to adopt hosts that exceeds a limit, or one to adopt or unprotect of which
+    /// no host can be.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Guard`], with the reason for each.
     pub fn check_adoption(&self) -> Result<()> {
-        let is_meant = self.plan.mode == PlanMode::Adopt;
+        let done = match self.plan.mode {
+            PlanMode::Adopt => "adopted",
+            PlanMode::Unprotect => "unprotected",
+            _ => return Ok(()),
+        };
         let of_all = self.findings.iter().filter(|own| own.host.is_none());
         let of_all: Vec<String> = of_all.map(finding_text).collect();
-        if is_meant && !of_all.is_empty() {
+        if !of_all.is_empty() {
             return Err(Error::new(ErrorKind::Guard, of_all.join("; ")));
         }
-        if !is_meant || !self.plan.retag.is_empty() || self.findings.is_empty() {
+        if !self.plan.retag.is_empty() || self.findings.is_empty() {
             return Ok(());
         }
         let list: Vec<String> = self.findings.iter().map(finding_text).collect();
-        let message = format!("no host can be adopted: {}", list.join("; "));
+        let message = format!("no host can be {done}: {}", list.join("; "));
         Err(Error::new(ErrorKind::Guard, message))
     }
 
@@ -64,7 +69,8 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if no host can be adopted, a limit is exceeded or another environment was confirmed,
+    /// [`ErrorKind::Guard`] if no host can be adopted or unprotected, a limit is exceeded or
+    /// another environment was confirmed,
     /// [`ErrorKind::Locked`] if the lease is gone. Nothing was written then.
     pub async fn retag(
         &self,

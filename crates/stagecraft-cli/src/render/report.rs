@@ -55,9 +55,13 @@ fn up_lines(text: &mut String, report: &UpReport) {
         parts.push(format!("{} ready", report.hosts.len() - failed));
         parts.push(format!("{changed} changed"));
     }
-    let bad = failed + report.apply.failed.len() + report.apply.not_tried.len();
-    if bad > 0 {
-        parts.push(format!("{RED}{bad} failed{RESET}"));
+    let failed = failed + report.apply.failed.len();
+    if failed > 0 {
+        parts.push(format!("{RED}{failed} failed{RESET}"));
+    }
+    let not_tried = report.apply.not_tried.len();
+    if not_tried > 0 {
+        parts.push(format!("{YELLOW}{not_tried} not tried{RESET}"));
     }
     finish(text, report.outcome(), &parts);
 }

@@ -84,7 +84,7 @@ fn content_type(own: &str) -> Result<&'static str, String> {
         Err("user data is a MIME message, which cannot be put into another; give one of its parts, or an `#include` of it".to_owned())
     } else {
         Err(
-            "user data must begin with `#cloud-config`, `#!`, `#include` or `## template: jinja`"
+            "user data must begin with `#cloud-config`, `#!`, `#include`, `#include-once` or `## template: jinja`"
                 .to_owned(),
         )
     }

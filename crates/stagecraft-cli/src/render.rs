@@ -49,3 +49,8 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
         format!("{count} {what}s")
     }
 }
+
+/// The word for a number of things that were named.
+pub(crate) fn them(count: usize) -> &'static str {
+    if count == 1 { "it" } else { "them" }
+}

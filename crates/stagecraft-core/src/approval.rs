@@ -29,10 +29,12 @@ impl Confirmation {
                 environment: environment.clone(),
             })
         } else {
-            Err(Error::new(
-                ErrorKind::Guard,
-                format!("`{text}` is not the name of the environment `{environment}`"),
-            ))
+            let message = if text.is_empty() {
+                format!("not confirmed: the name of the environment `{environment}` was not typed")
+            } else {
+                format!("`{text}` is not the name of the environment `{environment}`")
+            };
+            Err(Error::new(ErrorKind::Guard, message))
         }
     }
 

@@ -83,7 +83,8 @@ async fn run(
         let place = render::where_text(plan);
         let question = Question {
             text: if is_adopt {
-                format!("Make {count} yours {place}, so that `up` and `down` work on them?")
+                let them = render::them(plan.retag.len());
+                format!("Make {count} yours {place}, so that `up` and `down` work on {them}?")
             } else {
                 format!("Take the protection of {count} away {place}?")
             },

@@ -319,6 +319,25 @@ impl Loaded {
         &self,
         named: Option<&EnvironmentName>,
     ) -> anyhow::Result<EnvironmentName> {
+        self.declared_or(named, |_| String::new())
+    }
+
+    /// As [`declared_environment`](Self::declared_environment), for a prune: one that left the
+    /// file has no hosts to be kept, so `down` is for it.
+    pub(crate) fn prunable_environment(
+        &self,
+        named: Option<&EnvironmentName>,
+    ) -> anyhow::Result<EnvironmentName> {
+        self.declared_or(named, |environment| {
+            format!("; if it left the file, delete its hosts by `stagecraft infra down --env {environment}`")
+        })
+    }
+
+    fn declared_or(
+        &self,
+        named: Option<&EnvironmentName>,
+        cure: impl FnOnce(&EnvironmentName) -> String,
+    ) -> anyhow::Result<EnvironmentName> {
         let environment = self.environment(named)?;
         let declared = self.cloud.environments();
         if declared.contains(&environment) {
@@ -326,8 +345,9 @@ impl Loaded {
         }
         let known: Vec<&str> = declared.iter().map(EnvironmentName::as_str).collect();
         let message = format!(
-            "environment `{environment}` is not declared, known: {}",
-            known.join(", ")
+            "environment `{environment}` is not declared, known: {}{}",
+            known.join(", "),
+            cure(&environment)
         );
         let near = nearest(environment.as_str(), known);
         let path = ["cloud", "providers", self.cloud.id(), "hosts"];

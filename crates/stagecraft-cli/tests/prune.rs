@@ -51,6 +51,10 @@ async fn more_than_half_of_an_environment_is_refused_without_a_second_flag() {
     let lab = Lab::api_only(quick()).await;
     lab.run(&UP).await.expect_code(0);
     lab.edit("          app: { role: app, count: 2 }\n", "");
+    let plan = lab.run(&["infra", "plan", "--prune"]).await;
+    let shown = &plan.expect_code(0).stdout;
+    assert!(shown.contains("2 of the 3 hosts of staging"), "{shown}");
+    assert!(shown.contains("--more-than-half"), "{shown}");
     let refused = lab.run(&[&PRUNE[..], &["-o", "json"]].concat()).await;
     let error = &refused.expect_code(7).result()["error"];
     assert_eq!(error["kind"], "guard");
@@ -85,8 +89,16 @@ async fn prune_needs_the_projects_name_and_that_of_the_environment() {
     lab.edit("count: 2", "count: 1");
     let other = lab.run(&["infra", "prune", "--confirm", "prod"]).await;
     assert!(other.expect_code(7).stderr.contains("is not the name"));
+    let empty = lab.run(&["infra", "prune", "--confirm", ""]).await;
+    let text = "the name of the environment `staging` was not typed";
+    assert!(empty.expect_code(7).stderr.contains(text), "{empty:?}");
     let asked = lab.run(&["infra", "prune"]).await;
     assert!(asked.expect_code(7).stderr.contains("--confirm staging"));
+    for command in [&["infra", "prune"][..], &["infra", "plan", "--prune"]] {
+        let left = lab.run(&[command, &["--env", "gone"]].concat()).await;
+        let cure = "stagecraft infra down --env gone";
+        assert!(left.expect_code(1).stderr.contains(cure), "{left:?}");
+    }
     lab.edit("project: { name: shop }\n", "");
     let nameless = lab.run(&PRUNE).await;
     assert!(nameless.expect_code(1).stderr.contains("project.name"));

@@ -13,7 +13,8 @@ pub(crate) struct Planned {
     pub(super) plan_id: String,
     /// The plan.
     pub(super) plan: Plan,
-    /// What would make the plan fail. `up` refuses a plan that has any.
+    /// What would make the plan fail. `up` refuses a plan that has any; of a plan that deletes
+    /// they tell why `down` or `prune` would refuse it.
     pub(super) findings: Vec<Finding>,
 }
 

@@ -73,7 +73,7 @@ pub(super) async fn reap(
 async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environment = match deletion.mode {
-        PlanMode::Prune => loaded.declared_environment(global.env.as_ref())?,
+        PlanMode::Prune => loaded.prunable_environment(global.env.as_ref())?,
         // Hosts of an environment that has left the file still cost money.
         _ => loaded.environment(global.env.as_ref())?,
     };
@@ -109,8 +109,9 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
         let plan = &planned.plan;
         let question = Question {
             text: format!(
-                "Delete {} with everything on them {}?",
+                "Delete {} with everything on {} {}?",
                 render::plural(plan.delete.len(), "host"),
+                render::them(plan.delete.len()),
                 render::where_text(plan)
             ),
             about: "whether to delete hosts",

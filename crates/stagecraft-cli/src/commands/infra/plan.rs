@@ -1,6 +1,7 @@
 //! `stagecraft infra plan`.
 
-use stagecraft_core::{PlanMode, PlanRequest, SavedPlan};
+use stagecraft_core::{Finding, PlanMode, PlanRequest, SavedPlan};
+use stagecraft_engine::PruneOptions;
 
 use super::saved;
 use crate::args::{GlobalArgs, PlanArgs};
@@ -21,7 +22,7 @@ pub(super) async fn run(
         // Hosts of an environment that has left the file still cost money.
         (PlanMode::Destroy, loaded.environment(named)?)
     } else if args.prune {
-        (PlanMode::Prune, loaded.declared_environment(named)?)
+        (PlanMode::Prune, loaded.prunable_environment(named)?)
     } else {
         (PlanMode::Reconcile, loaded.declared_environment(named)?)
     };
@@ -31,8 +32,17 @@ pub(super) async fn run(
     let mut request = PlanRequest::new(environment, mode);
     request.resize = args.resize.mode();
     args.selection.select(&mut request);
-    let planned = loaded.engine(false)?.plan(&run, &request).await?;
+    let engine = loaded.engine(false)?;
+    let mut planned = engine.plan(&run, &request).await?;
     progress.finish();
+    if let Err(refusal) = engine.check_deletes(&planned, PruneOptions::default()) {
+        planned.findings.push(Finding {
+            host: None,
+            message: refusal.to_string(),
+            hint: refusal.hint().map(ToOwned::to_owned),
+            is_guard: true,
+        });
+    }
     if !output.is_json() {
         output.text(&render::plan_text(&planned));
     }

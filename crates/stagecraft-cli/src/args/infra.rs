@@ -168,7 +168,7 @@ pub(crate) struct PlanArgs {
     /// Show what `prune` would delete
     #[arg(long, conflicts_with = "resize")]
     pub(crate) prune: bool,
-    /// Save the plan to this file, for `up --plan`
+    /// Save the plan to this file, for `up --plan`; one that deletes only for review
     #[arg(long, value_name = "FILE")]
     pub(crate) out: Option<PathBuf>,
     /// Exit with 20 if the environment is not as declared; hosts that the file does not declare

@@ -115,7 +115,7 @@ pub(crate) struct RetagResult {
     plan_id: String,
     #[serde(flatten)]
     apply: Apply,
-    /// Hosts that were named and cannot be adopted, with the reasons.
+    /// Hosts that were named and cannot be adopted or unprotected, with the reasons.
     refused: Vec<Finding>,
     /// The names of unprotected hosts that the file still protects: so does the next `infra up`.
     protected_by_file: Vec<String>,
@@ -205,7 +205,8 @@ pub(crate) struct Apply {
     not_tried: Vec<String>,
     /// Hosts that were resized and run again.
     resized: Vec<HostRef>,
-    /// Hosts that have other tags now, or are in another of the provider's projects.
+    /// Hosts that have other tags now, or are in another of the provider's projects, as they
+    /// were before.
     retagged: Vec<HostRef>,
     /// Hosts that were powered on.
     powered_on: Vec<HostRef>,

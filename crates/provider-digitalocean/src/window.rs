@@ -56,7 +56,7 @@ pub(crate) enum Lane {
     /// All ordinary work, in the order in which it asks.
     Work,
     /// The lease, which must not wait behind the work that it protects. A part of the window is
-    /// kept for it.
+    /// kept for it, and half of it is the most that it gets.
     Lease,
 }
 
@@ -79,8 +79,10 @@ pub(crate) struct Window {
 #[derive(Debug)]
 struct State {
     in_flight: usize,
-    /// When the answers of the window came, oldest first.
-    ended: VecDeque<Instant>,
+    /// Those of them that are the lease's.
+    leases_in_flight: usize,
+    /// When the answers of the window came, oldest first, and to whom.
+    ended: VecDeque<(Instant, Lane)>,
     /// Nobody sends before this, since the API said so.
     held_until: Option<Instant>,
     /// The most requests in flight after a refusal: one, and one more for each answer.
@@ -105,6 +107,7 @@ impl Window {
             reserve: (requests / 24).max(1),
             state: Mutex::new(State {
                 in_flight: 0,
+                leases_in_flight: 0,
                 ended: VecDeque::new(),
                 held_until: None,
                 ramp: usize::MAX,
@@ -144,6 +147,7 @@ impl Window {
                 Look::Free => {
                     return Ok(Turn {
                         window: Arc::clone(self),
+                        lane,
                         is_used: false,
                     });
                 }
@@ -174,31 +178,56 @@ impl Window {
         while state
             .ended
             .front()
-            .is_some_and(|end| *end + self.length <= now)
+            .is_some_and(|(end, _)| *end + self.length <= now)
         {
             state.ended.pop_front();
         }
         let held = state.held_until.filter(|until| *until > now);
-        let limit = match lane {
-            Lane::Work => self.requests - self.reserve,
-            Lane::Lease => self.requests,
+        // Neither may starve the other, however small the window is.
+        let (limit, in_flight) = match lane {
+            Lane::Work => (
+                self.requests - self.reserve,
+                state.in_flight - state.leases_in_flight,
+            ),
+            Lane::Lease => (self.requests / 2, state.leases_in_flight),
         };
-        let room = limit.saturating_sub(state.in_flight + state.ended.len());
+        let all: Vec<Instant> = state.ended.iter().map(|(end, _)| *end).collect();
+        let own = state.ended.iter().filter(|(_, own)| *own == lane);
+        let own: Vec<Instant> = own.map(|(end, _)| *end).collect();
+        let counted = [
+            (self.requests, state.in_flight, all),
+            (limit, in_flight, own),
+        ];
+        let rooms = counted
+            .iter()
+            .map(|(limit, in_flight, ended)| limit.saturating_sub(in_flight + ended.len()));
+        let room = rooms.min().unwrap_or_default();
         let is_alone = lane == Lane::Work && {
             let most = state.ramp.min(state.remaining.unwrap_or(usize::MAX)).max(1);
             state.in_flight >= most
         };
         if held.is_none() && room > 0 && !is_alone {
             state.in_flight += 1;
+            state.leases_in_flight += usize::from(lane == Lane::Lease);
             return Look::Free;
         }
-        let over = (state.in_flight + state.ended.len() + 1).saturating_sub(limit);
-        let freed = |number: usize| Some(*state.ended.get(number.checked_sub(1)?)? + self.length);
-        let until = held.max(freed(over));
+        // When there is room for so many more, as far as no answer is awaited for it.
+        let freed = |more: usize| {
+            let freed = counted.iter().filter_map(|(limit, in_flight, ended)| {
+                let over = (in_flight + ended.len() + 1).checked_sub(*limit);
+                let over = over.filter(|over| *over > 0)?;
+                let number = if more == 0 {
+                    over
+                } else {
+                    (over + more).min(ended.len())
+                };
+                Some(*ended.get(number.checked_sub(1)?)? + self.length)
+            });
+            freed.max()
+        };
+        let until = held.max(freed(0));
         // Those behind get their turns one after the other: the last of them ends the wait.
-        let last = held.max(freed(
-            (over + state.waiting.max(1) - 1).min(state.ended.len()),
-        ));
+        let last = held.max(freed(state.waiting.saturating_sub(1)));
         let told = last.or(until).and_then(|end| {
             let lasts = end.saturating_duration_since(now);
             let is_told = state.told_until.is_some_and(|told| told > now);
@@ -313,6 +342,7 @@ impl Drop for Waiting<'_> {
 #[derive(Debug)]
 pub(crate) struct Turn {
     window: Arc<Window>,
+    lane: Lane,
     is_used: bool,
 }
 
@@ -327,8 +357,9 @@ impl Drop for Turn {
     fn drop(&mut self) {
         let mut state = self.window.lock();
         state.in_flight -= 1;
+        state.leases_in_flight -= usize::from(self.lane == Lane::Lease);
         if self.is_used {
-            state.ended.push_back(Instant::now());
+            state.ended.push_back((Instant::now(), self.lane));
         }
         drop(state);
         self.window.changed.notify_waiters();

@@ -128,7 +128,7 @@ async fn full_window_is_waited_for_and_told_once_and_cancelling_ends_the_wait() 
     assert_eq!(api.sent("GET").await, sent);
 }
 
-/// A lease that is sure only after it was asked for four times.
+/// A lease that is sure only after it was asked for three times.
 #[derive(Debug, Default)]
 struct Doubtful {
     checks: AtomicUsize,
@@ -142,7 +142,7 @@ impl WriteGuard for Doubtful {
     }
 
     fn is_fresh(&self) -> bool {
-        self.checks.load(Ordering::Relaxed) >= 4
+        self.checks.load(Ordering::Relaxed) >= 3
     }
 
     fn lost(&self) -> Option<Error> {
@@ -155,7 +155,7 @@ impl WriteGuard for Doubtful {
 }
 
 #[tokio::test]
-async fn turn_is_given_back_if_the_lease_is_not_sure_any_more() {
+async fn lease_is_made_sure_of_again_after_a_turn_that_was_long_in_coming() {
     let api = Api::start(Vec::new()).await;
     api.create_shows(Some(droplet(7, "active"))).await;
     let plan = api.approve(PlanMode::Reconcile).await;

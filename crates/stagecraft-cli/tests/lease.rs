@@ -501,3 +501,15 @@ async fn marker_that_cannot_be_read_is_never_taken_over_by_itself() {
     assert!(lab.names().is_empty());
     lab.shutdown().await;
 }
+
+/// A create holds no turn while the beat before it waits for one.
+#[tokio::test(flavor = "multi_thread")]
+async fn smallest_window_has_room_for_work_and_lease() {
+    let lab = Lab::api_only(quick()).await;
+    let keys = "lease: { interval: 200ms, expiry: 9s }\n      rate: { requests: 2, window: 300ms }";
+    lab.edit("      hosts:\n", &format!("      {keys}\n      hosts:\n"));
+    let up = tokio::time::timeout(Duration::from_mins(1), lab.run(&UP)).await;
+    up.expect("it ends").expect_code(0);
+    assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}

@@ -18,22 +18,22 @@ impl Client {
 
     /// Waits until a write may be sent.
     ///
-    /// The lease is made sure of without holding a turn, since a beat needs one of its own. The
-    /// turn may be long in coming: if the lease is not sure any more then, it begins anew.
+    /// The lease is made sure of first, so that a turn is not held for as long as a beat takes.
+    /// The turn may be long in coming: then it is made sure of once more, with the turn in hand.
+    /// The window keeps room for that beat, and more is not asked for: in a small window a beat
+    /// may be old when it is answered.
     ///
     /// # Errors
     ///
     /// As [`Run::before_write`].
     pub(crate) async fn turn_to_write(&self, run: &Run) -> stagecraft_core::Result<Turn> {
-        loop {
+        run.before_write().await?;
+        let turn = self.turn(run).await;
+        let turn = turn.map_err(|error| run.lost().unwrap_or_else(|| error.into_error("wait")))?;
+        if !run.may_write() {
             run.before_write().await?;
-            let turn = self.turn(run).await;
-            let turn =
-                turn.map_err(|error| run.lost().unwrap_or_else(|| error.into_error("wait")))?;
-            if run.may_write() {
-                return Ok(turn);
-            }
         }
+        Ok(turn)
     }
 
     /// For one call that may be refused for its rate.

@@ -324,3 +324,28 @@ async fn lease_has_its_turn_while_work_holds_all_of_a_small_window() {
         assert!(beat.is_ok_and(|turn| turn.is_ok()), "of {requests}");
     }
 }
+
+#[tokio::test(start_paused = true)]
+async fn work_has_its_turns_beside_a_lease_that_always_wants_one() {
+    let window = small(2);
+    let beats = (0..600).map(|beat| {
+        let at = Duration::from_secs(beat);
+        let latency = Duration::from_millis(100);
+        tokio::spawn(send(Arc::clone(&window), Lane::Lease, at, latency))
+    });
+    let beats: Vec<_> = beats.collect();
+    let latency = Duration::from_millis(100);
+    let mut all = Vec::new();
+    for _ in 0..5 {
+        let work = send(
+            Arc::clone(&window),
+            Lane::Work,
+            Duration::from_secs(1),
+            latency,
+        );
+        let work = tokio::time::timeout(LENGTH * 2, work).await;
+        all.push(work.expect("it has a turn in each window"));
+    }
+    assert_kept(&all, 1);
+    drop(beats);
+}

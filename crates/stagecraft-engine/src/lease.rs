@@ -7,7 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    EnvironmentName, Error, ErrorKind, Event, LeaseProvider, Marker, Result, Run, Take, seconds,
+    EnvironmentName, Error, ErrorKind, Event, LeaseProvider, Marker, Result, Run, Take,
+    WriteGuard as _, seconds,
 };
 
 use crate::engine::Engine;
@@ -71,7 +72,11 @@ impl Engine {
             }
         };
         give_back(provider, run, environment, &keeper).await;
-        result
+        // What the loss cut short is told as the loss, not as the interruption that it became.
+        match (result, keeper.lost()) {
+            (Err(_), Some(lost)) => Err(lost.into()),
+            (result, _) => result,
+        }
     }
 
     /// Who has the lease of an environment. Changes nothing.

@@ -35,7 +35,7 @@ pub trait LeaseProvider: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] if this very marker is gone; the provider's own, by kind.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if this very marker is gone; the provider's own, by kind.
     async fn beat(&self, run: &Run, environment: &EnvironmentName, marker: &Marker) -> Result<()>;
 
     /// Removes exactly this marker, never a later one. What is gone already counts as removed.
@@ -60,7 +60,7 @@ pub trait WriteGuard: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`] if another run works on the environment now; the provider's own if
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another run works on the environment now; the provider's own if
     /// it cannot be known.
     async fn check(&self) -> Result<()>;
 

@@ -9,6 +9,8 @@ mod saved;
 mod unlock;
 mod up;
 
+use stagecraft_core::InfraPlan;
+
 use super::start_run;
 use crate::args::{GlobalArgs, InfraCommand};
 use crate::exit::Exit;
@@ -53,4 +55,17 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
         output.text(&render::hosts_text(&hosts));
     }
     Ok(Exit::Done)
+}
+
+/// Ends a dry run of what works in the cloud only.
+fn end_dry_run(plan: &InfraPlan, output: Output, progress: &Progress) -> Exit {
+    progress.finish();
+    if output.is_json() {
+        let result = wire::DryRunResult::new(plan, &[]);
+        let body = wire::Body::DryRun(result);
+        progress.result(Exit::Done, wire::Outcome::DryRun, body);
+    } else {
+        output.text(&render::dry_run_text(&[]));
+    }
+    Exit::Done
 }

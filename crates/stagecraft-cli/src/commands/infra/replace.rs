@@ -31,15 +31,11 @@ pub(super) async fn run(
     };
     if global.dry_run {
         let replacement = plan(&run).await?;
-        progress.finish();
-        if output.is_json() {
-            let result = wire::DryRunResult::new(&replacement.shown.plan, &[]);
-            let body = wire::Body::DryRun(result);
-            progress.result(Exit::Done, wire::Outcome::DryRun, body);
-        } else {
-            output.text("Dry run: nothing was changed.\n");
-        }
-        return Ok(Exit::Done);
+        return Ok(super::end_dry_run(
+            &replacement.shown.plan,
+            output,
+            &progress,
+        ));
     }
     let work = async |run: Run| -> anyhow::Result<ReplaceReport> {
         let replacement = plan(&run).await?;

@@ -62,15 +62,7 @@ async fn run(
     };
     if global.dry_run {
         let planned = plan(&run).await?;
-        progress.finish();
-        if output.is_json() {
-            let result = wire::DryRunResult::new(&planned.plan, &[]);
-            let body = wire::Body::DryRun(result);
-            progress.result(Exit::Done, wire::Outcome::DryRun, body);
-        } else {
-            output.text("Dry run: nothing was changed.\n");
-        }
-        return Ok(Exit::Done);
+        return Ok(super::end_dry_run(&planned.plan, output, &progress));
     }
     let work = async |run: Run| -> anyhow::Result<Ended> {
         let planned = plan(&run).await?;

@@ -87,6 +87,21 @@ impl Progress {
         self.sink.output.event(wire::Event::Result(result));
     }
 
+    /// Ends a run: its last line for programs, or a text for people.
+    pub(crate) fn end(
+        &self,
+        exit: Exit,
+        outcome: impl Into<wire::Outcome>,
+        body: wire::Body,
+        text: impl FnOnce() -> String,
+    ) {
+        if self.sink.output.is_json() {
+            self.result(exit, outcome, body);
+        } else {
+            self.sink.output.text(&text());
+        }
+    }
+
     /// Takes the bar away.
     pub(crate) fn finish(&self) {
         if let Some(bar) = self.sink.lock().bar.take() {

@@ -26,8 +26,8 @@ pub(crate) use event::Event;
 pub(crate) use line::Lines;
 pub(crate) use plan::Planned;
 pub(crate) use result::{
-    Body, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult, UnlockResult,
-    UpResult,
+    Body, BootstrapResult, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult,
+    UnlockResult, UpResult,
 };
 pub(crate) use schema::schema;
 pub(crate) use setting::{Setting, ShowDocument, WhyDocument};

@@ -78,7 +78,7 @@ impl DryRunReport {
 }
 
 /// A host that cannot be looked at, as its cloud shows it.
-fn not_ready_report(host: &Host) -> Option<HostReport> {
+pub(crate) fn not_ready_report(host: &Host) -> Option<HostReport> {
     let why = match host.status {
         HostStatus::New => "it is still being made",
         HostStatus::Active => "it is active but has no public address",

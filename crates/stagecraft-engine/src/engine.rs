@@ -179,12 +179,21 @@ impl Engine {
 
     /// Refuses to begin with what cannot end well: every reason at once, before any write.
     pub(crate) async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
-        let Some(network) = self.network.as_ref().filter(|_| self.fleet.is_some()) else {
-            return Ok(());
-        };
         if planned.plan.create.is_empty() {
             return Ok(());
         }
+        self.check_join_secrets(
+            run,
+            "new hosts could not join the network, so none was created",
+        )
+        .await
+    }
+
+    /// Fails if a host could not join the network. `hint` tells what was not done for it.
+    pub(crate) async fn check_join_secrets(&self, run: &Run, hint: &str) -> Result<()> {
+        let Some(network) = self.network.as_ref().filter(|_| self.fleet.is_some()) else {
+            return Ok(());
+        };
         let mut missing = Vec::new();
         let mut cause = None;
         for source in network.join_secrets() {
@@ -208,7 +217,7 @@ impl Engine {
                 missing.join(", ")
             ),
         )
-        .with_hint("new hosts could not join the network, so none was created");
+        .with_hint(hint);
         Err(match cause {
             Some(cause) => error.with_source(cause),
             None => error,

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod adopt;
+mod bootstrap;
 mod broken_off;
 mod down;
 mod dry_run;
@@ -12,6 +13,7 @@ mod retag;
 mod selection;
 mod up;
 
+pub use bootstrap::{BootstrapReport, Existing};
 pub use down::{DownReport, Forgotten, PruneOptions};
 pub use dry_run::DryRunReport;
 pub use engine::{Engine, Planned};

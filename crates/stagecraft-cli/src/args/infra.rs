@@ -30,6 +30,18 @@ pub(crate) enum InfraCommand {
 Safe to repeat, and to go on with after it was interrupted or killed.
 Exit code 7: a limit would be exceeded, hosts differ from the file, or nobody can be asked.")]
     Up(UpArgs),
+    /// Make the hosts ready that exist; nothing is done in the cloud
+    #[command(after_help = "Examples:
+  stagecraft infra bootstrap --env staging                every host of the environment
+  stagecraft infra bootstrap --env staging --host app-1   only this host, again for example
+  stagecraft infra bootstrap --role db                    only hosts of that role
+  stagecraft infra bootstrap --dry-run                    what each step would change
+
+Creates, resizes and deletes nothing, so it never asks. Declared hosts that are not there
+are told; one that is named by --host is an error. Hosts that the file does not declare are
+left alone. Safe to repeat: a host that is as wanted is only looked at.
+Exit code 3: no host became ready; 4: none joined the network; 10: some hosts failed.")]
+    Bootstrap(BootstrapArgs),
     /// Delete the environment's hosts, and wait until they are gone
     #[command(after_help = "Examples:
   stagecraft infra down --env staging                     asks for the environment's name
@@ -195,6 +207,12 @@ pub(crate) struct UpArgs {
     /// Go on although hosts differ from the file; they stay as they are
     #[arg(long)]
     pub(crate) allow_differ: bool,
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct BootstrapArgs {
+    #[command(flatten)]
+    pub(crate) selection: SelectionArgs,
 }
 
 #[derive(Debug, Args)]

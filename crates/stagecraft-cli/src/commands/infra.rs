@@ -1,5 +1,7 @@
 //! `stagecraft infra`: one module for each verb, or for verbs that are alike.
 
+mod again;
+mod bootstrap;
 mod confirm;
 mod delete;
 mod plan;
@@ -26,6 +28,7 @@ pub(super) async fn run(
     match command {
         InfraCommand::Plan(args) => plan::run(global, args, output).await,
         InfraCommand::Up(args) => up::run(global, args, output).await,
+        InfraCommand::Bootstrap(args) => bootstrap::run(global, args, output).await,
         InfraCommand::Down(args) => delete::down(global, args, output).await,
         InfraCommand::Prune(args) => delete::prune(global, args, output).await,
         InfraCommand::Reap(args) => delete::reap(global, args, output).await,
@@ -58,14 +61,10 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
 }
 
 /// Ends a dry run of what works in the cloud only.
-fn end_dry_run(plan: &InfraPlan, output: Output, progress: &Progress) -> Exit {
+fn end_dry_run(plan: &InfraPlan, progress: &Progress) -> Exit {
     progress.finish();
-    if output.is_json() {
-        let result = wire::DryRunResult::new(plan, &[]);
-        let body = wire::Body::DryRun(result);
-        progress.result(Exit::Done, wire::Outcome::DryRun, body);
-    } else {
-        output.text(&render::dry_run_text(&[]));
-    }
+    let body = wire::Body::DryRun(wire::DryRunResult::new(plan, &[]));
+    let text = || render::dry_run_text(&[]);
+    progress.end(Exit::Done, wire::Outcome::DryRun, body, text);
     Exit::Done
 }

@@ -3,17 +3,20 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, PlanMode, RetagEntry, StepFailure};
-use stagecraft_engine::{DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport};
+use stagecraft_core::{ApplyReport, HostName, PlanMode, RetagEntry, StepFailure};
+use stagecraft_engine::{
+    BootstrapReport, DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
+};
 
 use super::event::outcome_text;
-use super::plural;
+use super::{plural, them};
 use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
 
 /// `up` for people. `undo` is the command that deletes what the run made.
-pub(crate) fn up_text(report: &UpReport, undo: &str) -> String {
+/// `next` works again on the hosts that failed.
+pub(crate) fn up_text(report: &UpReport, undo: &str, next: &str) -> String {
     let mut text = String::from("\n");
-    up_lines(&mut text, report);
+    up_lines(&mut text, report, next);
     // Also a failed create may have left a host.
     if report.outcome() != Outcome::Done && !report.plan.create.is_empty() {
         line(
@@ -24,7 +27,7 @@ pub(crate) fn up_text(report: &UpReport, undo: &str) -> String {
     text
 }
 
-fn up_lines(text: &mut String, report: &UpReport) {
+fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     for host in &report.hosts {
         host_text(text, host);
     }
@@ -64,6 +67,68 @@ fn up_lines(text: &mut String, report: &UpReport) {
         parts.push(format!("{YELLOW}{not_tried} not tried{RESET}"));
     }
     finish(text, report.outcome(), &parts);
+    // Where the cloud has done its part, nothing is left for `up`.
+    if report.apply.is_complete() {
+        next_line(text, &report.hosts, next);
+    }
+}
+
+/// `bootstrap` for people. `next` works again on the hosts that failed.
+pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &str) -> String {
+    let mut text = String::from("\n");
+    for host in &report.hosts {
+        host_text(&mut text, host);
+    }
+    if !report.not_there.is_empty() {
+        let names: Vec<&str> = report.not_there.iter().map(HostName::as_str).collect();
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}not there{RESET} {}: create {} by `stagecraft infra up --env {}`",
+                names.join(", "),
+                them(names.len()),
+                report.environment
+            ),
+        );
+    }
+    if !report.undeclared.is_empty() {
+        let names: Vec<&str> = report
+            .undeclared
+            .iter()
+            .map(|own| own.name.as_str())
+            .collect();
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}left alone{RESET} {}: the file does not declare {}",
+                names.join(", "),
+                them(names.len())
+            ),
+        );
+    }
+    if is_dry_run {
+        line(&mut text, "Dry run: nothing was changed.");
+        return text;
+    }
+    let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
+    let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
+    let mut parts = vec![
+        format!("{} ready", plural(report.hosts.len() - failed, "host")),
+        format!("{changed} changed"),
+    ];
+    if failed > 0 {
+        parts.push(format!("{RED}{failed} failed{RESET}"));
+    }
+    finish(&mut text, report.outcome(), &parts);
+    next_line(&mut text, &report.hosts, next);
+    text
+}
+
+/// What to type next, if a host failed.
+fn next_line(text: &mut String, hosts: &[HostReport], next: &str) {
+    if hosts.iter().any(|host| !host.is_ok()) {
+        line(text, &format!("Next: {next}"));
+    }
 }
 
 /// `down`, `prune` or `reap` for people.
@@ -120,14 +185,14 @@ fn down_lines(text: &mut String, report: &DownReport) {
     }
 }
 
-/// `replace` for people.
-pub(crate) fn replace_text(report: &ReplaceReport) -> String {
+/// `replace` for people. `next` works again on the new host.
+pub(crate) fn replace_text(report: &ReplaceReport, next: &str) -> String {
     let mut text = String::from("\n");
     if let Some(down) = &report.down {
         down_lines(&mut text, down);
     }
     match (&report.up, &report.error) {
-        (Some(up), _) => up_lines(&mut text, up),
+        (Some(up), _) => up_lines(&mut text, up, next),
         (None, Some(error)) => {
             for (depth, message) in error.chain().into_iter().enumerate() {
                 let text = &mut text;

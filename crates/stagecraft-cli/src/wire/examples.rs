@@ -22,8 +22,8 @@ use super::event::Event;
 use super::line::Lines;
 use super::plan::Planned;
 use super::result::{
-    Body, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult, UnlockResult,
-    UpResult,
+    Body, BootstrapResult, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult,
+    UnlockResult, UpResult,
 };
 use super::setting::{Setting, ShowDocument, WhyDocument};
 
@@ -121,7 +121,7 @@ fn internal() -> Vec<core::Event> {
     ]
 }
 
-fn results() -> [Result; 7] {
+fn results() -> [Result; 8] {
     let plan = plan();
     let created = core::ApplyReport {
         created: vec![host()],
@@ -167,6 +167,16 @@ fn results() -> [Result; 7] {
         Result {
             outcome: Outcome::Done,
             exit_code: 0,
+            body: Body::Bootstrap(BootstrapResult::new(
+                &plan.environment,
+                &[report(changed())],
+                &[HostName::new("app-2").expect("a valid name")],
+                &[],
+            )),
+        },
+        Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
             body: Body::Down(DownResult::new(&plan, &deleted, &[], None)),
         },
         Result {
@@ -183,6 +193,11 @@ fn results() -> [Result; 7] {
             body: Body::Retag(RetagResult::new(&plan, &adopted, &[missing], &[])),
         },
         Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Unlock(UnlockResult::new(&plan.environment, Some(&lease()), true)),
+        },
+        Result {
             outcome: Outcome::DryRun,
             exit_code: 0,
             body: Body::DryRun(DryRunResult::new(
@@ -191,11 +206,6 @@ fn results() -> [Result; 7] {
                     changes: vec!["install docker".to_owned()],
                 })],
             )),
-        },
-        Result {
-            outcome: Outcome::Done,
-            exit_code: 0,
-            body: Body::Unlock(UnlockResult::new(&plan.environment, Some(&lease()), true)),
         },
         Result {
             outcome: Outcome::Failed,

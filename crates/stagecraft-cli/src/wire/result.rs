@@ -43,6 +43,8 @@ pub(crate) enum Outcome {
 pub(crate) enum Body {
     /// `infra up` came to its end.
     Up(UpResult),
+    /// `infra bootstrap` came to its end, or a dry run of it.
+    Bootstrap(BootstrapResult),
     /// `infra down`, `prune` or `reap` came to its end.
     Down(DownResult),
     /// `infra replace` came to its end.
@@ -71,6 +73,19 @@ pub(crate) struct UpResult {
     apply: Apply,
     /// What became of each host, by name. Empty with `--no-bootstrap`.
     hosts: Vec<HostReport>,
+}
+
+/// What `infra bootstrap` did, or would do.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct BootstrapResult {
+    /// The environment.
+    environment: String,
+    /// What became of each host, by name.
+    hosts: Vec<HostReport>,
+    /// The names of declared hosts that are not there. `infra up` creates them.
+    not_there: Vec<String>,
+    /// Hosts of ours that the file does not declare. They were left alone.
+    undeclared: Vec<HostRef>,
 }
 
 /// What `infra down`, `prune` or `reap` did.
@@ -284,6 +299,33 @@ impl UpResult {
             plan_id: plan.id(),
             apply: apply.into(),
             hosts: hosts.iter().map(HostReport::from).collect(),
+        }
+    }
+}
+
+impl From<&engine::BootstrapReport> for BootstrapResult {
+    fn from(report: &engine::BootstrapReport) -> Self {
+        Self::new(
+            &report.environment,
+            &report.hosts,
+            &report.not_there,
+            &report.undeclared,
+        )
+    }
+}
+
+impl BootstrapResult {
+    pub(super) fn new(
+        environment: &core::EnvironmentName,
+        hosts: &[infra_bootstrap::HostReport],
+        not_there: &[core::HostName],
+        undeclared: &[core::HostRef],
+    ) -> Self {
+        Self {
+            environment: environment.to_string(),
+            hosts: hosts.iter().map(HostReport::from).collect(),
+            not_there: not_there.iter().map(ToString::to_string).collect(),
+            undeclared: undeclared.iter().map(HostRef::from).collect(),
         }
     }
 }

@@ -89,7 +89,7 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
     };
     if global.dry_run {
         let planned = plan(&run).await?;
-        return Ok(super::end_dry_run(&planned.plan, output, &progress));
+        return Ok(super::end_dry_run(&planned.plan, &progress));
     }
     let work = async |run: Run| -> anyhow::Result<Ended> {
         let planned = plan(&run).await?;
@@ -133,11 +133,12 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
             (outcome.into(), outcome.into(), result)
         }
     };
-    if output.is_json() {
-        progress.result(exit, outcome, wire::Body::Down(result));
-    } else if let Ended::Deleted { report, .. } = &ended {
-        output.text(&render::down_text(report));
-    }
+    let text = || match &ended {
+        Ended::Deleted { report, .. } => render::down_text(report),
+        // The plan has told it.
+        Ended::NothingToDo(_) => String::new(),
+    };
+    progress.end(exit, outcome, wire::Body::Down(result), text);
     Ok(exit)
 }
 

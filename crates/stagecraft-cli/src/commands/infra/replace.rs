@@ -3,6 +3,7 @@
 use stagecraft_core::Run;
 use stagecraft_engine::ReplaceReport;
 
+use super::again;
 use super::confirm::Question;
 use crate::args::{GlobalArgs, ReplaceArgs};
 use crate::commands::start_run;
@@ -31,11 +32,7 @@ pub(super) async fn run(
     };
     if global.dry_run {
         let replacement = plan(&run).await?;
-        return Ok(super::end_dry_run(
-            &replacement.shown.plan,
-            output,
-            &progress,
-        ));
+        return Ok(super::end_dry_run(&replacement.shown.plan, &progress));
     }
     let work = async |run: Run| -> anyhow::Result<ReplaceReport> {
         let replacement = plan(&run).await?;
@@ -69,11 +66,12 @@ pub(super) async fn run(
         .await?;
     progress.finish();
     let outcome = report.outcome();
-    if output.is_json() {
-        let result = wire::ReplaceResult::from(&report);
-        progress.result(outcome.into(), outcome, wire::Body::Replace(result));
-    } else {
-        output.text(&render::replace_text(&report));
-    }
+    let body = wire::Body::Replace(wire::ReplaceResult::from(&report));
+    let text = || {
+        let hosts = report.up.as_ref().map_or(&[][..], |up| &up.hosts);
+        let next = again::bootstrap(global, &environment, hosts);
+        render::replace_text(&report, &next)
+    };
+    progress.end(outcome.into(), outcome, body, text);
     Ok(outcome.into())
 }

@@ -62,7 +62,7 @@ async fn run(
     };
     if global.dry_run {
         let planned = plan(&run).await?;
-        return Ok(super::end_dry_run(&planned.plan, output, &progress));
+        return Ok(super::end_dry_run(&planned.plan, &progress));
     }
     let work = async |run: Run| -> anyhow::Result<Ended> {
         let planned = plan(&run).await?;

@@ -1,12 +1,10 @@
 //! `stagecraft infra up`.
 
-use stagecraft_core::{
-    Error, ErrorKind, InfraPlan, PlanMode, PlanRequest, Run, SavedPlan, shell_quote,
-};
+use stagecraft_core::{Error, ErrorKind, InfraPlan, PlanMode, PlanRequest, Run, SavedPlan};
 use stagecraft_engine::{Engine, Outcome, Planned, UpOptions, UpReport};
 
-use super::saved;
-use crate::args::{DEFAULT_CONFIG, GlobalArgs, UpArgs};
+use super::{again, saved};
+use crate::args::{GlobalArgs, UpArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::Output;
@@ -49,7 +47,7 @@ pub(super) async fn run(
     if global.dry_run {
         let planned = engine.plan(&run, &request).await?;
         check(&planned)?;
-        return Ok(dry_run(&engine, &planned, output, &progress, &run).await);
+        return Ok(dry_run(&engine, &planned, &progress, &run).await);
     }
     let work = async |run: Run| -> anyhow::Result<UpReport> {
         let planned = engine.plan(&run, &request).await?;
@@ -85,50 +83,35 @@ pub(super) async fn run(
         .await?;
     progress.finish();
     let outcome = report.outcome();
-    if output.is_json() {
-        let result = wire::UpResult::from(&report);
-        progress.result(outcome.into(), outcome, wire::Body::Up(result));
-    } else {
-        output.text(&render::up_text(&report, &undo_command(global, &report)));
-    }
+    let body = wire::Body::Up(wire::UpResult::from(&report));
+    let text = || {
+        let next = again::bootstrap(global, &request.environment, &report.hosts);
+        render::up_text(&report, &undo_command(global, &report), &next)
+    };
+    progress.end(outcome.into(), outcome, body, text);
     Ok(outcome.into())
 }
 
 /// The command that deletes exactly what a run made.
 fn undo_command(global: &GlobalArgs, report: &UpReport) -> String {
-    let config = global.config.to_string_lossy();
-    let config = if config == DEFAULT_CONFIG {
-        String::new()
-    } else {
-        format!(" --config {}", shell_quote(&config))
-    };
+    let config = again::config_option(global);
     let environment = &report.plan.environment;
     let run = &report.run;
     format!("stagecraft infra down --env {environment} --made-by {run}{config}")
 }
 
-async fn dry_run(
-    engine: &Engine,
-    planned: &Planned,
-    output: Output,
-    progress: &Progress,
-    run: &Run,
-) -> Exit {
+async fn dry_run(engine: &Engine, planned: &Planned, progress: &Progress, run: &Run) -> Exit {
     progress.planned(planned);
     let report = engine.dry_run(run, planned).await;
     progress.finish();
     let outcome = report.outcome();
     let hosts = report.hosts();
-    if output.is_json() {
-        let result = wire::DryRunResult::new(&planned.plan, &hosts);
-        let word = match outcome {
-            Outcome::Done => wire::Outcome::DryRun,
-            failed => failed.into(),
-        };
-        progress.result(outcome.into(), word, wire::Body::DryRun(result));
-    } else {
-        output.text(&render::dry_run_text(&hosts));
-    }
+    let word = match outcome {
+        Outcome::Done => wire::Outcome::DryRun,
+        failed => failed.into(),
+    };
+    let body = wire::Body::DryRun(wire::DryRunResult::new(&planned.plan, &hosts));
+    progress.end(outcome.into(), word, body, || render::dry_run_text(&hosts));
     outcome.into()
 }
 

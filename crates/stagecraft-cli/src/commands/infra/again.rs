@@ -1,0 +1,38 @@
+//! The command to type after this one.
+
+use infra_bootstrap::HostReport;
+use stagecraft_core::{EnvironmentName, shell_quote};
+
+use crate::args::{DEFAULT_CONFIG, GlobalArgs};
+
+/// The most hosts that a command names. With more, the whole environment is as good.
+const NAMED: usize = 10;
+
+/// The option that names the configuration again, if it is not the usual one.
+pub(super) fn config_option(global: &GlobalArgs) -> String {
+    let config = global.config.to_string_lossy();
+    if config == DEFAULT_CONFIG {
+        String::new()
+    } else {
+        format!(" --config {}", shell_quote(&config))
+    }
+}
+
+/// The command that works again on exactly the hosts that failed.
+pub(super) fn bootstrap(
+    global: &GlobalArgs,
+    environment: &EnvironmentName,
+    hosts: &[HostReport],
+) -> String {
+    let failed: Vec<&str> = hosts
+        .iter()
+        .filter(|host| !host.is_ok())
+        .map(|host| host.host.as_str())
+        .collect();
+    let hosts = match failed.len() {
+        1..=NAMED => format!(" --host {}", failed.join(",")),
+        _ => String::new(),
+    };
+    let config = config_option(global);
+    format!("stagecraft infra bootstrap --env {environment}{hosts}{config}")
+}

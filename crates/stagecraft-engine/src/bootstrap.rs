@@ -1,0 +1,157 @@
+//! Work on the hosts that are there, without touching the cloud.
+
+use std::collections::BTreeSet;
+
+use infra_bootstrap::{HostReport, Mode};
+use stagecraft_core::{
+    CloudFacts, EnvironmentName, Error, ErrorKind, HostName, HostRef, InfraPlan, PlanRequest,
+    Result, Run,
+};
+
+use crate::dry_run::not_ready_report;
+use crate::engine::{Engine, Planned};
+use crate::outcome::Outcome;
+use crate::selection;
+use crate::up::{kept, refuse_doubles};
+
+/// The hosts of an environment that exist, and those that do not.
+#[derive(Debug, Clone)]
+pub struct Existing {
+    /// What is, with a plan whose changes to the cloud are not carried out.
+    pub planned: Planned,
+}
+
+/// What `bootstrap` did.
+#[derive(Debug)]
+pub struct BootstrapReport {
+    /// The environment.
+    pub environment: EnvironmentName,
+    /// What became of each host, by name. One that is not ready in the cloud has its reason.
+    pub hosts: Vec<HostReport>,
+    /// Declared hosts that are not there.
+    pub not_there: Vec<HostName>,
+    /// Hosts of ours that the file does not declare. They were left alone.
+    pub undeclared: Vec<HostRef>,
+    interrupted: bool,
+    locked: bool,
+    has_ready: bool,
+}
+
+impl Engine {
+    /// Reads which of the environment's hosts exist. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// The provider's, by kind; [`ErrorKind::Config`] if the environment or a selected host or
+    /// role is not known, or if a host that is selected by its name is not there or not
+    /// declared; [`ErrorKind::Guard`] in another account than the expected one, or if two hosts
+    /// have the same name.
+    pub async fn existing(&self, run: &Run, request: &PlanRequest) -> Result<Existing> {
+        let declared = self.cloud.declared(&request.environment)?;
+        let facts = self.cloud.observe(run, request).await?;
+        self.refuse_other_account(&facts.account)?;
+        let plan = self.cloud.plan(&facts, request)?;
+        selection::check(&declared, &facts, &plan, request)?;
+        refuse_doubles(&plan)?;
+        refuse_absent(&plan, &facts, request)?;
+        let planned = Planned {
+            request: request.clone(),
+            plan,
+            facts,
+            // Nothing is made, so nothing can be in its way.
+            findings: Vec::new(),
+        };
+        Ok(Existing { planned })
+    }
+
+    /// Makes the hosts ready that exist and are declared. Nothing is created, deleted, resized
+    /// or tagged in the cloud.
+    ///
+    /// Safe to repeat and to kill at any point: the next run finishes what is missing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SecretMissing`] if a host could not join the network, [`ErrorKind::Locked`]
+    /// if the lease is gone. Nothing was done then. What fails on a host is in the report.
+    pub async fn bootstrap(&self, run: &Run, existing: Existing) -> Result<BootstrapReport> {
+        let Existing { planned } = existing;
+        if kept(&planned.plan).next().is_some() {
+            self.check_join_secrets(run, "no host was changed").await?;
+            run.before_write().await?;
+        }
+        Ok(self.on_existing(run, planned, Mode::Apply).await)
+    }
+
+    /// Tells what [`bootstrap`](Self::bootstrap) would change on each host. Changes nothing.
+    pub async fn bootstrap_dry_run(&self, run: &Run, existing: Existing) -> BootstrapReport {
+        self.on_existing(run, existing.planned, Mode::DryRun).await
+    }
+
+    async fn on_existing(&self, run: &Run, planned: Planned, mode: Mode) -> BootstrapReport {
+        let Planned { plan, facts, .. } = planned;
+        let own: BTreeSet<_> = kept(&plan).map(|host| &host.id).collect();
+        let hosts = facts.hosts.iter().filter(|host| own.contains(&host.id));
+        let (ready, others): (Vec<_>, Vec<_>) = hosts.partition(|host| host.is_ready());
+        let has_ready = !ready.is_empty();
+        let mut hosts: Vec<_> = others.into_iter().filter_map(not_ready_report).collect();
+        if let Some(fleet) = &self.fleet {
+            let ready = ready.into_iter().cloned();
+            hosts.extend(fleet.all(run, &plan.environment, mode, ready).await);
+        }
+        hosts.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+        let not_there = plan.create.iter().map(|entry| entry.spec.name.clone());
+        BootstrapReport {
+            environment: plan.environment,
+            hosts,
+            not_there: not_there.collect(),
+            undeclared: plan.undeclared,
+            interrupted: run.cancellation().is_cancelled(),
+            locked: run.lost().is_some(),
+            has_ready,
+        }
+    }
+}
+
+impl BootstrapReport {
+    /// How it ended as a whole. A declared host that is not there is no failure.
+    pub fn outcome(&self) -> Outcome {
+        let outcome = Outcome::of_hosts(&self.hosts, self.interrupted);
+        match outcome {
+            Outcome::Done => Outcome::Done,
+            _ if self.locked => Outcome::Locked,
+            Outcome::Interrupted | Outcome::Partial => outcome,
+            // The cloud gave no host that could be worked on.
+            _ if !self.has_ready => Outcome::CloudFailed,
+            failed => failed,
+        }
+    }
+}
+
+/// Refuses hosts that are selected by their names and cannot be worked on.
+fn refuse_absent(plan: &InfraPlan, facts: &CloudFacts, request: &PlanRequest) -> Result<()> {
+    let environment = &plan.environment;
+    let missing = plan.create.iter().map(|entry| &entry.spec.name);
+    if let Some(name) = missing.into_iter().find(|own| request.hosts.contains(*own)) {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("host `{name}` is declared in {environment}, but not there"),
+        )
+        .with_hint(format!(
+            "`stagecraft infra up --env {environment} --host {name}` creates it"
+        )));
+    }
+    let mut others = facts.hosts.iter().filter(|host| {
+        let is_undeclared = plan.undeclared.iter().any(|own| own.id == host.id);
+        let name = host.name.as_ref();
+        is_undeclared && name.is_some_and(|name| request.hosts.contains(name))
+    });
+    if let Some(host) = others.next() {
+        let name = host.shown_name();
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("host `{name}` exists in {environment}, but the file does not declare it"),
+        )
+        .with_hint("declare it, or delete it by `stagecraft infra prune`"));
+    }
+    Ok(())
+}

@@ -20,7 +20,7 @@ use crate::failure;
 use crate::lock::LockedRemote;
 use crate::order;
 use crate::readiness::ReadinessPolicy;
-use crate::report::{HostReport, StepReport};
+use crate::report::{self, HostReport, StepReport};
 use session::Session;
 
 /// Whether hosts are changed.
@@ -176,6 +176,7 @@ impl Bootstrap {
         }
         let mut failed = BTreeSet::new();
         let mut changed = BTreeSet::new();
+        let mut pending = BTreeSet::new();
         for step in &self.steps {
             let id = step.id();
             let started = Instant::now();
@@ -198,8 +199,13 @@ impl Bootstrap {
                 let decision = decisions
                     .remove(id)
                     .unwrap_or_else(|| session.decide(&**step, context));
-                self.carry_out(run, session, &**step, context, mode, decision)
-                    .await
+                let outcome = self
+                    .carry_out(run, session, &**step, context, mode, decision)
+                    .await;
+                match step.after().iter().find(|need| pending.contains(*need)) {
+                    Some(need) => report::depending(outcome, need),
+                    None => outcome,
+                }
             };
             match &outcome {
                 StepOutcome::Failed(_) => {
@@ -207,6 +213,9 @@ impl Bootstrap {
                 }
                 StepOutcome::Changed { .. } => {
                     changed.insert(id);
+                }
+                StepOutcome::WouldChange { .. } | StepOutcome::MayChange { .. } => {
+                    pending.insert(id);
                 }
                 _ => {}
             }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use stagecraft_core::{Host, HostId, HostName, StepFailure, StepOutcome};
+use stagecraft_core::{FailureCode, Host, HostId, HostName, StepFailure, StepOutcome};
 
 /// What became of one host.
 ///
@@ -65,6 +65,13 @@ impl HostReport {
             .any(|step| matches!(step.outcome, StepOutcome::Changed { .. }))
     }
 
+    /// Whether a dry run found something that would be changed.
+    pub fn would_change(&self) -> bool {
+        self.steps
+            .iter()
+            .any(|step| matches!(step.outcome, StepOutcome::WouldChange { .. }))
+    }
+
     /// Why the host is not ready: the host's own failure, or that of the first failed step.
     pub fn first_failure(&self) -> Option<&StepFailure> {
         self.failure.as_ref().or_else(|| {
@@ -84,6 +91,23 @@ impl HostReport {
     }
 }
 
+/// What a dry run can tell of a step that decides anew after an earlier one.
+///
+/// What the file rules out stays a failure: no step before it changes the file.
+pub(crate) fn depending(outcome: StepOutcome, after: &str) -> StepOutcome {
+    let changes = match outcome {
+        StepOutcome::WouldChange { changes } => changes,
+        StepOutcome::Failed(failure) if failure.code == FailureCode::ConfigInvalid => {
+            return StepOutcome::Failed(failure);
+        }
+        _ => Vec::new(),
+    };
+    StepOutcome::MayChange {
+        changes,
+        after: after.to_owned(),
+    }
+}
+
 /// A valid name for a host that has none.
 fn stand_in(id: &HostId) -> HostName {
     let label: String = id
@@ -100,8 +124,6 @@ fn stand_in(id: &HostId) -> HostName {
 
 #[cfg(test)]
 mod tests {
-    use stagecraft_core::FailureCode;
-
     use super::*;
 
     #[test]
@@ -121,6 +143,23 @@ mod tests {
                 "evidence": [],
             })
         );
+    }
+
+    #[test]
+    fn step_after_a_change_may_do_anything_but_what_the_file_rules_out() {
+        let may = |changes: &[&str]| StepOutcome::MayChange {
+            changes: changes.iter().map(ToString::to_string).collect(),
+            after: "docker".to_owned(),
+        };
+        let changes = vec!["join".to_owned()];
+        let would = StepOutcome::WouldChange { changes };
+        assert_eq!(depending(would, "docker"), may(&["join"]));
+        assert_eq!(depending(StepOutcome::Unchanged, "docker"), may(&[]));
+        let failed = |code| StepOutcome::Failed(StepFailure::new(code, "no"));
+        let unread = failed(FailureCode::DockerDetectFailed);
+        assert_eq!(depending(unread, "docker"), may(&[]));
+        let invalid = failed(FailureCode::ConfigInvalid);
+        assert_eq!(depending(invalid.clone(), "docker"), invalid);
     }
 
     #[test]

@@ -11,7 +11,8 @@ pub(crate) use event::event_line;
 pub(crate) use hosts::hosts_text;
 pub(crate) use plan::{account_text, plan_text, where_text, work_text};
 pub(crate) use report::{
-    as_wanted_text, bootstrap_text, down_text, dry_run_text, replace_text, retag_text, up_text,
+    as_wanted_text, bootstrap_text, down_text, dry_run_text, looked_text, replace_text, retag_text,
+    up_text,
 };
 
 /// Columns, padded to their widest cell. A cell is one line, whatever a name contains.

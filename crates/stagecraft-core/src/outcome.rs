@@ -18,6 +18,14 @@ pub enum StepOutcome {
         /// What would be changed, one short phrase each.
         changes: Vec<String>,
     },
+    /// What this step has to do shows only once an earlier one has changed the host (dry runs
+    /// only).
+    MayChange {
+        /// What would be changed as the host is now, one short phrase each.
+        changes: Vec<String>,
+        /// The earlier step, which would or may change the host.
+        after: String,
+    },
     /// The step was not carried out, on purpose.
     Skipped {
         /// Why.

@@ -140,6 +140,44 @@ async fn state_that_cannot_be_decided_on_is_that_steps_failure() {
 }
 
 #[tokio::test]
+async fn dry_run_says_will_may_or_nothing() {
+    let machine = Machine::new();
+    machine.write("run/third", "");
+    let dry_run = async || {
+        let steps = steps(&[
+            FileStep::new("first", FIRST, &[]),
+            FileStep::new("second", SECOND, &["first"]),
+            FileStep::new("third", THIRD, &[]),
+            FileStep::new("zeroth", THIRD, &["second"]),
+            FileStep::new("zeroth-bad", "echo nonsense", &["zeroth"]),
+        ]);
+        converge(&Connections::to(machine.clone()), steps, Mode::DryRun).await
+    };
+    let changes = vec!["make the file".to_owned()];
+    let may = |changes: &[String], after: &str| StepOutcome::MayChange {
+        changes: changes.to_vec(),
+        after: after.to_owned(),
+    };
+    let report = dry_run().await;
+    let will = StepOutcome::WouldChange {
+        changes: changes.clone(),
+    };
+    assert_eq!(report.step("first"), Some(&will));
+    assert_eq!(report.step("second"), Some(&may(&changes, "first")));
+    assert_eq!(report.step("third"), Some(&StepOutcome::Unchanged));
+    // Also what is as wanted now may be changed after what may be changed.
+    assert_eq!(report.step("zeroth"), Some(&may(&[], "second")));
+    let bad = report.step("zeroth-bad");
+    assert!(matches!(bad, Some(StepOutcome::Failed(_))), "{bad:?}");
+    assert!(report.would_change() && !machine.has("run/first"));
+
+    machine.write("run/first", "");
+    let report = dry_run().await;
+    assert_eq!(report.step("first"), Some(&StepOutcome::Unchanged));
+    assert_eq!(report.step("second"), Some(&will));
+}
+
+#[tokio::test]
 async fn interrupted_run_ends_the_running_step_and_begins_no_further_one() {
     let machine = Machine::new();
     let events = Events::default();

@@ -11,6 +11,7 @@ pub(crate) enum InfraCommand {
     #[command(after_help = "Examples:
   stagecraft infra plan --env staging
   stagecraft infra plan --env staging --role db            only hosts of that role
+  stagecraft infra plan --env staging --hosts              on the hosts that exist too
   stagecraft infra plan --env staging --destroy            what `down` would delete
   stagecraft infra plan --env staging --output json | jq '.plan.create[].name'
   stagecraft infra plan --env staging --out staging.plan   for review
@@ -174,11 +175,14 @@ pub(crate) struct PlanArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) resize: ResizeArgs,
+    /// Look at the hosts that exist too, and show what each step will or may change on them
+    #[arg(long = "hosts", id = "look")]
+    pub(crate) look: bool,
     /// Show what `down` would delete
-    #[arg(long, conflicts_with_all = ["prune", "resize"])]
+    #[arg(long, conflicts_with_all = ["prune", "resize", "look"])]
     pub(crate) destroy: bool,
     /// Show what `prune` would delete
-    #[arg(long, conflicts_with = "resize")]
+    #[arg(long, conflicts_with_all = ["resize", "look"])]
     pub(crate) prune: bool,
     /// Save the plan to this file, for `up --plan`; one that deletes only for review
     #[arg(long, value_name = "FILE")]

@@ -64,7 +64,7 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
 fn end_dry_run(plan: &InfraPlan, progress: &Progress) -> Exit {
     progress.finish();
     let body = wire::Body::DryRun(wire::DryRunResult::new(plan, &[]));
-    let text = || render::dry_run_text(&[]);
+    let text = || render::dry_run_text(plan, &[]);
     progress.end(Exit::Done, wire::Outcome::DryRun, body, text);
     Exit::Done
 }

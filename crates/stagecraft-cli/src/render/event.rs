@@ -70,7 +70,14 @@ pub(super) fn outcome_text(outcome: &StepOutcome) -> String {
             format!("{GREEN}changed{RESET}: {}", changes.join(", "))
         }
         StepOutcome::WouldChange { changes } => {
-            format!("{YELLOW}would change{RESET}: {}", changes.join(", "))
+            format!("{YELLOW}will change{RESET}: {}", changes.join(", "))
+        }
+        StepOutcome::MayChange { changes, after } => {
+            let changes = match changes.as_slice() {
+                [] => String::new(),
+                changes => format!(": {}", changes.join(", ")),
+            };
+            format!("{YELLOW}may change{RESET} once {after} has{changes}")
         }
         StepOutcome::Skipped { reason } => format!("skipped: {reason}"),
         StepOutcome::Failed(failure) => {

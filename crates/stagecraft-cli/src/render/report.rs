@@ -3,7 +3,7 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, HostName, PlanMode, RetagEntry, StepFailure};
+use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry, StepFailure};
 use stagecraft_engine::{
     BootstrapReport, DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
@@ -107,6 +107,8 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
         );
     }
     if is_dry_run {
+        let hosts: Vec<&HostReport> = report.hosts.iter().collect();
+        line(&mut text, &would_text(&hosts));
         line(&mut text, "Dry run: nothing was changed.");
         return text;
     }
@@ -269,13 +271,48 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
 }
 
 /// What a dry run found on the hosts, for people.
-pub(crate) fn dry_run_text(reports: &[&HostReport]) -> String {
+pub(crate) fn dry_run_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
+    let mut text = looked_text(plan, reports);
+    line(&mut text, "Dry run: nothing was changed.");
+    text
+}
+
+/// What would be changed on the hosts of a plan, for people.
+pub(crate) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = String::new();
     for report in reports {
         host_text(&mut text, report);
     }
-    line(&mut text, "Dry run: nothing was changed.");
+    if !reports.is_empty() {
+        line(&mut text, &would_text(reports));
+        if !plan.create.is_empty() {
+            let names: Vec<&str> = plan
+                .create
+                .iter()
+                .map(|entry| entry.spec.name.as_str())
+                .collect();
+            line(
+                &mut text,
+                &format!("On creation every step: {}.", names.join(", ")),
+            );
+        }
+    }
     text
+}
+
+/// How many hosts will be changed, and how many not.
+fn would_text(reports: &[&HostReport]) -> String {
+    let count = |is: &dyn Fn(&HostReport) -> bool| reports.iter().filter(|own| is(own)).count();
+    let failed = count(&|own| !own.is_ok());
+    let will = count(&|own| own.is_ok() && own.would_change());
+    let mut parts = vec![
+        format!("{} will change", plural(will, "host")),
+        format!("{} as wanted", reports.len() - failed - will),
+    ];
+    if failed > 0 {
+        parts.push(format!("{RED}{failed} failed{RESET}"));
+    }
+    format!("{}.", parts.join(", "))
 }
 
 fn host_text(text: &mut String, report: &HostReport) {

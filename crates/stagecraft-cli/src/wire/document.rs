@@ -10,6 +10,7 @@ use stagecraft_core::config::schema_keys;
 
 use super::host::Host;
 use super::plan::Planned;
+use super::step::HostReport;
 use super::{VERSION, examples};
 
 /// What `infra plan` prints.
@@ -21,6 +22,9 @@ pub(crate) struct PlanDocument {
     v: u32,
     #[serde(flatten)]
     planned: Planned,
+    /// What each step would change on the hosts that exist, by name. Only with `--hosts`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<HostReport>>,
 }
 
 /// What `infra hosts` prints.
@@ -157,7 +161,16 @@ impl From<Planned> for PlanDocument {
         Self {
             v: VERSION,
             planned,
+            hosts: None,
         }
+    }
+}
+
+impl PlanDocument {
+    /// With what would be changed on the hosts.
+    pub(crate) fn with_hosts(mut self, hosts: &[&infra_bootstrap::HostReport]) -> Self {
+        self.hosts = Some(hosts.iter().copied().map(HostReport::from).collect());
+        self
     }
 }
 

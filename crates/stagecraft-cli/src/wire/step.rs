@@ -20,6 +20,14 @@ pub(crate) enum StepOutcome {
         /// What would be changed, one short phrase each.
         changes: Vec<String>,
     },
+    /// What the step has to do shows only once an earlier one has changed the host. Dry runs
+    /// only.
+    MayChange {
+        /// What would be changed as the host is now, one short phrase each.
+        changes: Vec<String>,
+        /// The id of the earlier step, which would or may change the host.
+        after: String,
+    },
     /// The step was not carried out, on purpose.
     Skipped {
         /// Why.
@@ -105,6 +113,10 @@ impl From<&core::StepOutcome> for StepOutcome {
             },
             core::StepOutcome::WouldChange { changes } => Self::WouldChange {
                 changes: changes.clone(),
+            },
+            core::StepOutcome::MayChange { changes, after } => Self::MayChange {
+                changes: changes.clone(),
+                after: after.clone(),
             },
             core::StepOutcome::Skipped { reason } => Self::Skipped {
                 reason: reason.clone(),

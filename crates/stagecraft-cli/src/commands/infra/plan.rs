@@ -1,7 +1,8 @@
 //! `stagecraft infra plan`.
 
+use infra_bootstrap::HostReport;
 use stagecraft_core::{Finding, PlanMode, PlanRequest, SavedPlan};
-use stagecraft_engine::PruneOptions;
+use stagecraft_engine::{DryRunReport, Outcome, PruneOptions};
 
 use super::saved;
 use crate::args::{GlobalArgs, PlanArgs};
@@ -32,9 +33,8 @@ pub(super) async fn run(
     let mut request = PlanRequest::new(environment, mode);
     request.resize = args.resize.mode();
     args.selection.select(&mut request);
-    let engine = loaded.engine(false)?;
+    let engine = loaded.engine(args.look)?;
     let mut planned = engine.plan(&run, &request).await?;
-    progress.finish();
     if let Err(refusal) = engine.check_deletes(&planned, PruneOptions::default()) {
         planned.findings.push(Finding {
             host: None,
@@ -43,18 +43,38 @@ pub(super) async fn run(
             is_guard: true,
         });
     }
+    let looked = if args.look {
+        Some(engine.dry_run(&run, &planned).await)
+    } else {
+        None
+    };
+    progress.finish();
+    let hosts = looked.as_ref().map(DryRunReport::hosts);
     if !output.is_json() {
         output.text(&render::plan_text(&planned));
+        if let Some(hosts) = &hosts {
+            output.text(&render::looked_text(&planned.plan, hosts));
+        }
     }
     if let Some(path) = &args.out {
         let saved = SavedPlan::new(request, planned.plan.clone(), &planned.facts);
         saved::write(&saved, path, global.dry_run, output)?;
     }
-    let has_pending = planned.plan.has_pending() || !planned.plan.protected.is_empty();
+    let mut has_pending = planned.plan.has_pending() || !planned.plan.protected.is_empty();
     if output.is_json() {
         // Last: one document, or one error.
-        let planned = wire::Planned::from(&planned);
-        output.document(&wire::PlanDocument::from(planned));
+        let document = wire::PlanDocument::from(wire::Planned::from(&planned));
+        output.document(&match &hosts {
+            Some(hosts) => document.with_hosts(hosts),
+            None => document,
+        });
+    }
+    if let Some(looked) = &looked {
+        has_pending |= looked.looked_at.iter().any(HostReport::would_change);
+        let outcome = looked.outcome();
+        if outcome != Outcome::Done {
+            return Ok(outcome.into());
+        }
     }
     Ok(if args.detailed_exitcode && has_pending {
         Exit::Pending

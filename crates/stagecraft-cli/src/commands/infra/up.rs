@@ -111,7 +111,8 @@ async fn dry_run(engine: &Engine, planned: &Planned, progress: &Progress, run: &
         failed => failed.into(),
     };
     let body = wire::Body::DryRun(wire::DryRunResult::new(&planned.plan, &hosts));
-    progress.end(outcome.into(), word, body, || render::dry_run_text(&hosts));
+    let text = || render::dry_run_text(&planned.plan, &hosts);
+    progress.end(outcome.into(), word, body, text);
     outcome.into()
 }
 

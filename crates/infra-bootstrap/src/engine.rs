@@ -21,6 +21,7 @@ use crate::lock::LockedRemote;
 use crate::order;
 use crate::readiness::ReadinessPolicy;
 use crate::report::{self, HostReport, StepReport};
+use crate::watch::Watch;
 use session::Session;
 
 /// Whether hosts are changed.
@@ -112,7 +113,13 @@ impl Bootstrap {
         mode: Mode,
     ) -> HostReport {
         let mut report = HostReport::new(host);
-        if let Err(failure) = self.climb(run, environment, host, mode, &mut report).await {
+        let started = Instant::now();
+        let watch = Arc::new(Watch::default());
+        let run = &run.observed(Arc::clone(&watch) as _);
+        let climbed = self.climb(run, environment, host, mode, &mut report).await;
+        report.duration = started.elapsed();
+        report.retries = watch.retries();
+        if let Err(failure) = climbed {
             let failure = failure::redacted(run, &failure);
             debug!(host = %report.host, code = %failure.code, "host is not ready");
             report.failure = Some(failure);
@@ -149,6 +156,7 @@ impl Bootstrap {
         .await?;
         let result = match session.first_boot(run).await {
             Ok(()) => {
+                report.system = session.system();
                 self.run_steps(run, &context, mode, &mut session, report)
                     .await
             }

@@ -20,12 +20,32 @@ pub struct HostReport {
     pub address: Option<IpAddr>,
     /// Its full name in the private network, once it is known to be a member.
     pub fqdn: Option<String>,
+    /// The operating system's own name for itself, once the host was looked at.
+    pub system: Option<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
     pub steps: Vec<StepReport>,
     /// Why the host was given up as a whole: it was not ready, or the run was interrupted.
     /// The failure of a single step is in [`steps`](Self::steps).
     pub failure: Option<StepFailure>,
+    /// What had to be tried again or waited for, at most ten causes. A matter of luck, so not
+    /// serialized.
+    #[serde(skip)]
+    pub retries: Vec<Retried>,
+    /// The time from the first attempt to connect to the end. Not serialized.
+    #[serde(skip)]
+    pub duration: Duration,
+}
+
+/// Something that had to be tried again, or looked at again.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Retried {
+    /// What: `connect`, `the package lock`.
+    pub what: String,
+    /// How often it was tried again, or looked at without success.
+    pub times: u32,
+    /// Why, the last time. Empty if there is nothing to tell.
+    pub reason: String,
 }
 
 /// How one step ended.
@@ -48,8 +68,11 @@ impl HostReport {
             id: host.id.clone(),
             address: host.public_ipv4.map(IpAddr::V4),
             fqdn: None,
+            system: None,
             steps: Vec::new(),
             failure: None,
+            retries: Vec::new(),
+            duration: Duration::ZERO,
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod event;
 mod hosts;
+mod machines;
 mod plan;
 mod report;
 

@@ -74,6 +74,7 @@ pub struct Run {
     shared: Arc<Shared>,
     cancel: CancellationToken,
     guard: Option<Arc<dyn WriteGuard>>,
+    observer: Option<Arc<dyn EventSink>>,
 }
 
 #[derive(Debug)]
@@ -106,6 +107,7 @@ impl Run {
             }),
             cancel: CancellationToken::new(),
             guard: None,
+            observer: None,
         }
     }
 
@@ -142,6 +144,9 @@ impl Run {
 
     /// Tells an event.
     pub fn emit(&self, event: Event) {
+        if let Some(observer) = &self.observer {
+            observer.emit(event.clone());
+        }
         self.shared.events.emit(event);
     }
 
@@ -219,6 +224,16 @@ impl Run {
         }
     }
 
+    /// The same run, whose events `observer` is told first. Those that are emitted through this
+    /// one, its clones and those made of it; another observer takes the place of the first.
+    #[must_use]
+    pub fn observed(&self, observer: Arc<dyn EventSink>) -> Self {
+        Self {
+            observer: Some(observer),
+            ..self.clone()
+        }
+    }
+
     /// The same run, sharing events and secrets, which is not cancelled with this one.
     ///
     /// For what is better ended than broken off: a step that has begun on a host.
@@ -228,6 +243,7 @@ impl Run {
             shared: Arc::clone(&self.shared),
             cancel: CancellationToken::new(),
             guard: self.guard.clone(),
+            observer: self.observer.clone(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
+use std::time::Duration;
 
 use infra_bootstrap::{HostReport, Mode};
 use stagecraft_core::{FailureCode, Host, HostStatus, Run, StepFailure};
@@ -91,10 +92,13 @@ pub(crate) fn not_ready_report(host: &Host) -> Option<HostReport> {
         id: host.id.clone(),
         address: host.public_ipv4.map(IpAddr::V4),
         fqdn: None,
+        system: None,
         steps: Vec::new(),
         failure: Some(StepFailure::new(
             FailureCode::HostNotReady,
             format!("the host cannot be looked at: {why}"),
         )),
+        retries: Vec::new(),
+        duration: Duration::ZERO,
     })
 }

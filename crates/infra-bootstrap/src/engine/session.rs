@@ -67,6 +67,7 @@ impl<'a> Session<'a> {
             state: HostState {
                 boot: Boot::Running(Vec::new()),
                 is_root: false,
+                system: None,
                 holders: Vec::new(),
             },
         })
@@ -80,6 +81,11 @@ impl<'a> Session<'a> {
     /// Whether the login is root.
     pub(super) fn is_root(&self) -> bool {
         self.state.is_root
+    }
+
+    /// The operating system's own name for itself.
+    pub(super) fn system(&self) -> Option<String> {
+        self.state.system.clone()
     }
 
     /// Ends the connection.

@@ -1,5 +1,6 @@
 # Reads whether a host is ready for changes. Read only.
 echo "uid=$(id -u)"
+echo "system=$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release | head -n 1)"
 boot=absent
 if [ -d /run/cloud-init ]; then
   boot=running

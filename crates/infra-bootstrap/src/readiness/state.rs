@@ -1,11 +1,14 @@
 //! What one look tells of a host's readiness.
 
-use stagecraft_core::{FailureCode, ProbeFacts, ProbeScript, StepFailure};
+use stagecraft_core::{FailureCode, ProbeFacts, ProbeScript, StepFailure, shorten};
 
 use crate::lock::LOCK_PATH;
 
 /// Reads first boot, package locks and login. Travels with the steps' own scripts.
 pub(crate) const PROBE: ProbeScript = ProbeScript(include_str!("probe.sh"));
+
+/// The longest name of an operating system, in characters.
+const SYSTEM_LIMIT: usize = 100;
 
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -14,6 +17,8 @@ pub(crate) struct HostState {
     pub(crate) boot: Boot,
     /// Whether the login is root.
     pub(crate) is_root: bool,
+    /// The operating system's own name for itself.
+    pub(crate) system: Option<String>,
     /// What holds a lock that a change needs.
     pub(crate) holders: Vec<Holder>,
 }
@@ -96,6 +101,10 @@ impl HostState {
         Ok(Self {
             boot,
             is_root: facts.value("uid") == Some("0"),
+            system: facts
+                .value("system")
+                .map(|name| shorten(name.trim().trim_matches(['"', '\'']), SYSTEM_LIMIT))
+                .filter(|name| !name.is_empty()),
             holders,
         })
     }
@@ -134,6 +143,22 @@ mod tests {
         );
         assert_eq!(state.boot, Boot::Running(vec!["locked=/a 1 b".to_owned()]));
         assert!(!state.is_root);
+    }
+
+    #[test]
+    fn system_is_named_as_it_names_itself() {
+        for (line, name) in [
+            (
+                "system=\"Debian GNU/Linux 13 (trixie)\"",
+                Some("Debian GNU/Linux 13 (trixie)"),
+            ),
+            ("system='Alpine'", Some("Alpine")),
+            ("system=", None),
+            ("other=x", None),
+        ] {
+            let state = parse(&format!("uid=0\nboot=absent\n{line}\n")).unwrap();
+            assert_eq!(state.system.as_deref(), name, "{line}");
+        }
     }
 
     #[test]

@@ -3,14 +3,15 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry, StepFailure};
+use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry};
 use stagecraft_engine::{
     BootstrapReport, DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
 
 use super::event::outcome_text;
+use super::machines::machines_text;
 use super::{plural, them};
-use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
+use crate::output::{RED, RESET, YELLOW};
 
 /// `up` for people. `undo` is the command that deletes what the run made.
 /// `next` works again on the hosts that failed.
@@ -28,9 +29,8 @@ pub(crate) fn up_text(report: &UpReport, undo: &str, next: &str) -> String {
 }
 
 fn up_lines(text: &mut String, report: &UpReport, next: &str) {
-    for host in &report.hosts {
-        host_text(text, host);
-    }
+    let hosts: Vec<&HostReport> = report.hosts.iter().collect();
+    machines_text(text, &hosts);
     apply_text(text, &report.apply);
     let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
     let plan = &report.plan;
@@ -76,9 +76,8 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
 /// `bootstrap` for people. `next` works again on the hosts that failed.
 pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &str) -> String {
     let mut text = String::from("\n");
-    for host in &report.hosts {
-        host_text(&mut text, host);
-    }
+    let hosts: Vec<&HostReport> = report.hosts.iter().collect();
+    machines_text(&mut text, &hosts);
     if !report.not_there.is_empty() {
         let names: Vec<&str> = report.not_there.iter().map(HostName::as_str).collect();
         line(
@@ -107,7 +106,6 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
         );
     }
     if is_dry_run {
-        let hosts: Vec<&HostReport> = report.hosts.iter().collect();
         line(&mut text, &would_text(&hosts));
         line(&mut text, "Dry run: nothing was changed.");
         return text;
@@ -280,9 +278,7 @@ pub(crate) fn dry_run_text(plan: &InfraPlan, reports: &[&HostReport]) -> String 
 /// What would be changed on the hosts of a plan, for people.
 pub(crate) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = String::new();
-    for report in reports {
-        host_text(&mut text, report);
-    }
+    machines_text(&mut text, reports);
     if !reports.is_empty() {
         line(&mut text, &would_text(reports));
         if !plan.create.is_empty() {
@@ -313,41 +309,6 @@ fn would_text(reports: &[&HostReport]) -> String {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
     format!("{}.", parts.join(", "))
-}
-
-fn host_text(text: &mut String, report: &HostReport) {
-    let mark = if report.is_ok() {
-        format!("{GREEN}ok{RESET}")
-    } else {
-        format!("{RED}failed{RESET}")
-    };
-    let place = report
-        .fqdn
-        .clone()
-        .or_else(|| report.address.map(|address| address.to_string()))
-        .unwrap_or_default();
-    line(
-        text,
-        &format!("{mark} {}  {DIM}{place}{RESET}", report.host),
-    );
-    for step in &report.steps {
-        line(
-            text,
-            &format!("   {}: {}", step.step, outcome_text(&step.outcome)),
-        );
-    }
-    if let Some(failure) = report.first_failure() {
-        failure_text(text, failure, report.failure.is_some());
-    }
-}
-
-fn failure_text(text: &mut String, failure: &StepFailure, with_message: bool) {
-    if with_message {
-        line(text, &format!("   {} ({})", failure.message, failure.code));
-    }
-    for evidence in &failure.evidence {
-        line(text, &format!("   {DIM}| {evidence}{RESET}"));
-    }
 }
 
 fn apply_text(text: &mut String, report: &ApplyReport) {
@@ -388,6 +349,6 @@ fn finish(text: &mut String, outcome: Outcome, parts: &[String]) {
     line(text, &format!("{}.{again}", parts.join(", ")));
 }
 
-fn line(text: &mut String, content: &str) {
+pub(super) fn line(text: &mut String, content: &str) {
     writeln!(text, "{content}").expect("writing to a string cannot fail");
 }

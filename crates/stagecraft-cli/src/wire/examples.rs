@@ -5,7 +5,7 @@ use std::net::{IpAddr, Ipv4Addr};
 use std::path::Path;
 use std::time::Duration;
 
-use infra_bootstrap::{HostReport, StepReport};
+use infra_bootstrap::{HostReport, Retried, StepReport};
 use jiff::Timestamp;
 use serde::Serialize;
 use serde_json::{Value, json};
@@ -403,12 +403,19 @@ fn report(outcome: core::StepOutcome) -> HostReport {
         id: core::HostId::new(ID),
         address: Some(IpAddr::V4(ADDRESS)),
         fqdn: Some("staging-app-1.example.ts.net".to_owned()),
+        system: Some("Ubuntu 24.04.3 LTS".to_owned()),
         steps: vec![StepReport {
             step: "docker",
             outcome,
-            duration: Duration::ZERO,
+            duration: Duration::from_secs(21),
         }],
         failure: None,
+        retries: vec![Retried {
+            what: "connect".to_owned(),
+            times: 3,
+            reason: "connection refused".to_owned(),
+        }],
+        duration: Duration::from_secs(34),
     }
 }
 

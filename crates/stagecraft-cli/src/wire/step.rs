@@ -4,6 +4,8 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stagecraft_core as core;
 
+use super::event::millis;
+
 /// How one step ended.
 #[derive(Debug, Serialize, JsonSchema)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -88,11 +90,29 @@ pub(crate) struct HostReport {
     address: Option<String>,
     /// Its full name in the private network, once it is known to be a member.
     fqdn: Option<String>,
+    /// The operating system's own name for itself, once the host was looked at.
+    system: Option<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
     steps: Vec<StepReport>,
     /// Why the host was given up as a whole. The failure of a single step is in `steps`.
     failure: Option<StepFailure>,
+    /// What had to be tried again or waited for, at most ten causes.
+    retries: Vec<Retried>,
+    /// The time from the first attempt to connect to the end.
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    duration_ms: u64,
+}
+
+/// Something that had to be tried again, or looked at again.
+#[derive(Debug, Serialize, JsonSchema)]
+struct Retried {
+    /// What: `connect`, `the package lock`.
+    what: String,
+    /// How often it was tried again, or looked at without success.
+    times: u32,
+    /// Why, the last time. Empty if there is nothing to tell.
+    reason: String,
 }
 
 /// How one step ended on a host.
@@ -102,6 +122,9 @@ struct StepReport {
     step: String,
     #[serde(flatten)]
     outcome: StepOutcome,
+    /// The time that it took.
+    #[schemars(extend("x-unit" = "milliseconds"))]
+    duration_ms: u64,
 }
 
 impl From<&core::StepOutcome> for StepOutcome {
@@ -163,6 +186,9 @@ impl From<&infra_bootstrap::HostReport> for HostReport {
             fqdn: report.fqdn.clone(),
             steps: report.steps.iter().map(StepReport::from).collect(),
             failure: report.failure.as_ref().map(StepFailure::from),
+            system: report.system.clone(),
+            retries: report.retries.iter().map(Retried::from).collect(),
+            duration_ms: millis(report.duration),
         }
     }
 }
@@ -172,6 +198,17 @@ impl From<&infra_bootstrap::StepReport> for StepReport {
         Self {
             step: report.step.to_owned(),
             outcome: (&report.outcome).into(),
+            duration_ms: millis(report.duration),
+        }
+    }
+}
+
+impl From<&infra_bootstrap::Retried> for Retried {
+    fn from(retried: &infra_bootstrap::Retried) -> Self {
+        Self {
+            what: retried.what.clone(),
+            times: retried.times,
+            reason: retried.reason.clone(),
         }
     }
 }

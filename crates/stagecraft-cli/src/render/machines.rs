@@ -1,0 +1,308 @@
+//! What became of hosts: those that are fine first, failures last, where they are seen.
+
+use std::time::Duration;
+
+use infra_bootstrap::{HostReport, StepReport};
+use stagecraft_core::{StepFailure, StepOutcome, seconds};
+
+use super::event::outcome_text;
+use super::plural;
+use super::report::line;
+use crate::output::{DIM, GREEN, RED, RESET};
+
+/// More hosts that are fine are told in fewer words.
+const IN_FULL: usize = 8;
+/// The most names of hosts on one line.
+const NAMED: usize = 20;
+/// What takes less is told without its time.
+const WORTH_TELLING: Duration = Duration::from_secs(1);
+
+/// Hosts by name, failures last. Equal failures are told once.
+pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
+    let (fine, failed): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(|own| own.is_ok());
+    if fine.len() <= IN_FULL {
+        for host in fine {
+            in_full(text, host);
+        }
+    } else {
+        in_short(text, &fine);
+    }
+    for group in groups(&failed) {
+        match group.as_slice() {
+            [] => {}
+            [host] => in_full(text, host),
+            [first, ..] => {
+                let count = plural(group.len(), "host");
+                let names = names(&group);
+                line(text, &format!("{RED}failed{RESET} {count}: {names}"));
+                let first_name = &first.host;
+                line(
+                    text,
+                    &format!("   {DIM}on {first_name}, and alike on the others:{RESET}"),
+                );
+                details(text, first);
+            }
+        }
+    }
+}
+
+fn in_full(text: &mut String, host: &HostReport) {
+    let mark = if host.is_ok() {
+        format!("{GREEN}ok{RESET}")
+    } else {
+        format!("{RED}failed{RESET}")
+    };
+    line(
+        text,
+        &format!("{mark} {}  {DIM}{}{RESET}", host.host, place(host)),
+    );
+    details(text, host);
+}
+
+fn details(text: &mut String, host: &HostReport) {
+    for step in &host.steps {
+        line(text, &format!("   {}: {}", step.step, step_text(step)));
+    }
+    for retried in &host.retries {
+        let times = plural(retried.times as usize, "time");
+        let reason = match retried.reason.as_str() {
+            "" => String::new(),
+            reason => format!(": {reason}"),
+        };
+        let what = &retried.what;
+        line(
+            text,
+            &format!("   {DIM}again {times}: {what}{reason}{RESET}"),
+        );
+    }
+    if let Some(failure) = host.first_failure() {
+        failure_text(text, failure, host.failure.is_some());
+    }
+}
+
+/// One line for each host with something to tell, one for all others.
+fn in_short(text: &mut String, hosts: &[&HostReport]) {
+    let is_quiet = |host: &&&HostReport| {
+        host.steps.iter().all(|step| {
+            matches!(
+                step.outcome,
+                StepOutcome::Unchanged | StepOutcome::Skipped { .. }
+            )
+        })
+    };
+    let (quiet, others): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(is_quiet);
+    if !quiet.is_empty() {
+        let count = plural(quiet.len(), "host");
+        line(text, &format!("{GREEN}ok{RESET} {count} unchanged"));
+    }
+    for host in others {
+        let steps: Vec<String> = host
+            .steps
+            .iter()
+            .filter(|step| step.outcome != StepOutcome::Unchanged)
+            .map(|step| format!("{} {}", step.step, word(&step.outcome)))
+            .collect();
+        let (name, steps) = (&host.host, steps.join(", "));
+        let (place, time) = (place(host), time_text(host.duration));
+        line(
+            text,
+            &format!("{GREEN}ok{RESET} {name}  {DIM}{place}{RESET}  {steps}{time}"),
+        );
+    }
+}
+
+fn place(host: &HostReport) -> String {
+    let address = || host.address.map(|address| address.to_string());
+    host.fqdn.clone().or_else(address).unwrap_or_default()
+}
+
+fn step_text(step: &StepReport) -> String {
+    let text = outcome_text(&step.outcome);
+    match step.outcome {
+        StepOutcome::Changed { .. } | StepOutcome::Failed(_) => {
+            format!("{text}{}", time_text(step.duration))
+        }
+        _ => text,
+    }
+}
+
+fn time_text(duration: Duration) -> String {
+    if duration < WORTH_TELLING {
+        return String::new();
+    }
+    format!("  {DIM}{}{RESET}", seconds(duration))
+}
+
+fn word(outcome: &StepOutcome) -> &'static str {
+    match outcome {
+        StepOutcome::Unchanged => "unchanged",
+        StepOutcome::Changed { .. } => "changed",
+        StepOutcome::WouldChange { .. } => "will change",
+        StepOutcome::MayChange { .. } => "may change",
+        StepOutcome::Skipped { .. } => "skipped",
+        StepOutcome::Failed(_) => "failed",
+    }
+}
+
+fn names(hosts: &[&HostReport]) -> String {
+    let shown: Vec<&str> = hosts
+        .iter()
+        .take(NAMED)
+        .map(|own| own.host.as_str())
+        .collect();
+    let shown = shown.join(", ");
+    match hosts.len().saturating_sub(NAMED) {
+        0 => shown,
+        more => format!("{shown} and {more} more"),
+    }
+}
+
+/// Hosts with equal failures, in the order of their first ones.
+fn groups<'a>(hosts: &[&'a HostReport]) -> Vec<Vec<&'a HostReport>> {
+    let mut groups: Vec<(String, Vec<&HostReport>)> = Vec::new();
+    for host in hosts {
+        let likeness = likeness(host);
+        match groups.iter_mut().find(|(own, _)| *own == likeness) {
+            Some((_, group)) => group.push(host),
+            None => groups.push((likeness, vec![host])),
+        }
+    }
+    groups.into_iter().map(|(_, group)| group).collect()
+}
+
+/// What a failure has in common with others: all but the host's own names, and numbers, which
+/// are addresses, times and processes.
+fn likeness(host: &HostReport) -> String {
+    let mut parts: Vec<String> = host
+        .steps
+        .iter()
+        .map(|step| format!("{} {}", step.step, word(&step.outcome)))
+        .collect();
+    if let Some(failure) = host.first_failure() {
+        parts.push(failure.code.to_string());
+        parts.push(failure.message.clone());
+        parts.extend(failure.evidence.iter().cloned());
+    }
+    let text = parts.join("\n").replace(host.host.as_str(), "@");
+    let mut likeness = String::with_capacity(text.len());
+    for character in text.chars() {
+        match character {
+            digit if digit.is_ascii_digit() => {
+                if !likeness.ends_with('#') {
+                    likeness.push('#');
+                }
+            }
+            other => likeness.push(other),
+        }
+    }
+    likeness
+}
+
+fn failure_text(text: &mut String, failure: &StepFailure, with_message: bool) {
+    if with_message {
+        line(text, &format!("   {} ({})", failure.message, failure.code));
+    }
+    for evidence in &failure.evidence {
+        line(text, &format!("   {DIM}| {evidence}{RESET}"));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use infra_bootstrap::Retried;
+    use stagecraft_core::{FailureCode, HostId, HostName};
+
+    use super::*;
+
+    fn host(number: u8, outcome: StepOutcome) -> HostReport {
+        HostReport {
+            host: HostName::new(format!("app-{number}")).unwrap(),
+            id: HostId::new(number.to_string()),
+            address: Some([192, 0, 2, number].into()),
+            fqdn: None,
+            system: None,
+            steps: vec![StepReport {
+                step: "docker",
+                outcome,
+                duration: Duration::from_secs(12),
+            }],
+            failure: None,
+            retries: Vec::new(),
+            duration: Duration::from_secs(15),
+        }
+    }
+
+    fn changed() -> StepOutcome {
+        StepOutcome::Changed {
+            changes: vec!["install docker".to_owned()],
+        }
+    }
+
+    /// Without colours.
+    fn shown(hosts: &[HostReport]) -> String {
+        let hosts: Vec<&HostReport> = hosts.iter().collect();
+        let mut text = String::new();
+        machines_text(&mut text, &hosts);
+        anstream::adapter::strip_str(&text).to_string()
+    }
+
+    fn lost(number: u8) -> HostReport {
+        let mut lost = host(number, StepOutcome::Unchanged);
+        lost.steps.clear();
+        let message = format!("waited {number}s for an SSH session with 192.0.2.{number}");
+        let failure = StepFailure::new(FailureCode::SshFailed, message);
+        lost.failure = Some(failure.with_evidence(["connection refused".to_owned()]));
+        lost.retries = vec![Retried {
+            what: "connect".to_owned(),
+            times: 7,
+            reason: "connection refused".to_owned(),
+        }];
+        lost
+    }
+
+    #[test]
+    fn fifty_hosts_of_which_five_fail_fit_on_a_screen_with_the_failures_last() {
+        let mut hosts: Vec<HostReport> = (0..45).map(|n| host(n, StepOutcome::Unchanged)).collect();
+        hosts[3] = host(3, changed());
+        hosts.extend((45..49).map(lost));
+        let failure = StepFailure::new(FailureCode::DockerInstallFailed, "no");
+        hosts.push(host(49, StepOutcome::Failed(failure)));
+        let expected = "\
+ok 44 hosts unchanged
+ok app-3  192.0.2.3  docker changed  15s
+failed 4 hosts: app-45, app-46, app-47, app-48
+   on app-45, and alike on the others:
+   again 7 times: connect: connection refused
+   waited 45s for an SSH session with 192.0.2.45 (ssh_failed)
+   | connection refused
+failed app-49  192.0.2.49
+   docker: failed (docker_install_failed): no  12s
+";
+        assert_eq!(shown(&hosts), expected);
+    }
+
+    #[test]
+    fn few_hosts_are_told_step_by_step_with_the_time_that_each_took() {
+        let mut slow = host(1, changed());
+        slow.retries = lost(1).retries;
+        let expected = "\
+ok app-1  192.0.2.1
+   docker: changed: install docker  12s
+   again 7 times: connect: connection refused
+ok app-2  192.0.2.2
+   docker: unchanged
+";
+        assert_eq!(shown(&[slow, host(2, StepOutcome::Unchanged)]), expected);
+    }
+
+    #[test]
+    fn failures_that_differ_in_more_than_numbers_are_told_apart() {
+        let mut other = lost(2);
+        other.failure = Some(StepFailure::new(FailureCode::SshFailed, "wrong key"));
+        let text = shown(&[lost(1), other]);
+        assert_eq!(text.matches("failed app-").count(), 2, "{text}");
+        let all: Vec<HostReport> = (0..100).map(lost).collect();
+        let text = shown(&all);
+        assert!(text.contains("app-19 and 80 more"), "{text}");
+    }
+}

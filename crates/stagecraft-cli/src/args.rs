@@ -68,7 +68,7 @@ pub(crate) fn parse(environment: &dyn Lookup) -> Result<Cli, clap::Error> {
     Cli::from_arg_matches(&command.try_get_matches()?)
 }
 
-#[derive(Debug, Args)]
+#[derive(Debug, Clone, Args)]
 pub(crate) struct GlobalArgs {
     /// The configuration file
     #[arg(

@@ -16,7 +16,7 @@ use crate::args::{Cli, Command, EventsCommand};
 use crate::exit::Exit;
 use crate::load::Loaded;
 use crate::output::Output;
-use crate::wire;
+use crate::{bundle, wire};
 
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
@@ -52,6 +52,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
 /// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
 fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
     let run = Run::new(events, Arc::clone(&loaded.lookup) as Arc<dyn Lookup>);
+    bundle::watch(&run);
     let cancel = run.cancellation().clone();
     tokio::spawn(async move {
         interruption().await;

@@ -7,11 +7,15 @@ use stagecraft_core::config::{ConfigError, ConfigErrors};
 
 use crate::exit::Exit;
 use crate::output::{Output, RESET, YELLOW};
-use crate::wire;
+use crate::{bundle, wire};
 
 /// Tells of an error, and gives the exit code for it.
 pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
+    if bundle::is_recording() {
+        bundle::event(|| result_event(exit, to_wire(error)));
+        bundle::error(plain(error));
+    }
     if output.is_json() {
         result(output, exit, to_wire(error));
     }
@@ -57,16 +61,27 @@ fn usage_error(text: &str) -> wire::Error {
     }
 }
 
+/// What went wrong, line by line.
+fn plain(error: &anyhow::Error) -> String {
+    let mut lines = messages(error);
+    lines.extend(hint(error).map(|hint| format!("hint: {hint}")));
+    format!("{}\n", lines.join("\n"))
+}
+
 fn result(output: Output, exit: Exit, error: wire::Error) {
+    output.event(result_event(exit, error));
+}
+
+fn result_event(exit: Exit, error: wire::Error) -> wire::Event {
     let outcome = match exit {
         Exit::Interrupted => wire::Outcome::Interrupted,
         _ => wire::Outcome::Failed,
     };
-    output.event(wire::Event::Result(wire::Result {
+    wire::Event::Result(wire::Result {
         outcome,
         exit_code: exit.code(),
         body: wire::Body::Failed { error },
-    }));
+    })
 }
 
 fn to_wire(error: &anyhow::Error) -> wire::Error {

@@ -2,6 +2,7 @@
 
 mod args;
 mod builtin;
+mod bundle;
 mod commands;
 mod environment;
 mod exit;
@@ -61,6 +62,7 @@ fn main() -> ExitCode {
         Ok(exit) => exit,
         Err(error) => failure::report(output, &error),
     };
+    bundle::finish(output, exit);
     // A thread may still wait for an answer on the terminal that nobody needs any more.
     runtime.shutdown_background();
     match exit {

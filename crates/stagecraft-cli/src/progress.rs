@@ -9,7 +9,7 @@ use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
 use crate::output::{Output, one_line};
-use crate::{render, wire};
+use crate::{bundle, render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -69,6 +69,8 @@ impl Progress {
 
     /// Shows the plan before anything is done.
     pub(crate) fn planned(&self, planned: &Planned) {
+        bundle::event(|| wire::Event::Planned(wire::Planned::from(planned)));
+        bundle::plan(|| render::plan_text(planned));
         if self.sink.output.is_json() {
             let planned = wire::Planned::from(planned);
             self.sink.output.event(wire::Event::Planned(planned));
@@ -95,11 +97,24 @@ impl Progress {
         body: wire::Body,
         text: impl FnOnce() -> String,
     ) {
-        if self.sink.output.is_json() {
-            self.result(exit, outcome, body);
-        } else {
-            self.sink.output.text(&text());
+        let result = wire::Result {
+            outcome: outcome.into(),
+            exit_code: exit.code(),
+            body,
+        };
+        let event = wire::Event::Result(result);
+        let output = self.sink.output;
+        if bundle::is_recording() {
+            bundle::event(|| &event);
+            let text = text();
+            bundle::report(&text);
+            if !output.is_json() {
+                return output.text(&text);
+            }
+        } else if !output.is_json() {
+            return output.text(&text());
         }
+        output.event(event);
     }
 
     /// Takes the bar away.
@@ -187,6 +202,7 @@ impl Sink {
 
 impl EventSink for Sink {
     fn emit(&self, event: Event) {
+        bundle::event(|| wire::Event::from(event.clone()));
         if self.as_json {
             self.output.event(event.into());
         } else {

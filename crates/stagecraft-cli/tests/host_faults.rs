@@ -126,10 +126,10 @@ async fn refused_ssh_of_one_host_is_that_hosts_trouble() {
             .iter()
             .any(|line| line["event"] == "retrying" && line["host"] == "app-2")
     );
-    let retried = &host(&result, "app-2")["retries"][0];
-    assert_eq!(retried["what"], "connect");
-    assert!(retried["times"].as_u64() > Some(1), "{retried}");
-    assert!(retried.to_string().contains("refused"), "{retried}");
+    let cause = &host(&result, "app-2")["retries"][0];
+    assert_eq!(cause["what"], "connect");
+    assert!(cause["times"].as_u64() > Some(1), "{cause}");
+    assert!(cause.to_string().contains("refused"), "{cause}");
     let fine = host(&result, "db-1");
     assert_eq!(fine["system"], "Ubuntu 22.04.5 LTS");
     assert!(fine["duration_ms"].as_u64() > Some(0), "{fine}");

@@ -1,6 +1,6 @@
 //! `stagecraft infra`.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
 use stagecraft_core::{HostName, PlanRequest, ResizeMode, RoleName};
@@ -27,6 +27,7 @@ pub(crate) enum InfraCommand {
   stagecraft infra up --resize --grow-disk         their disks too, which cannot be undone
   stagecraft infra up --dry-run                    what would be created and changed
   stagecraft infra up --plan staging.plan          exactly the plan that was saved; does not ask
+  stagecraft infra up --bundle /tmp/failed         if it fails, what happened is there
 
 Safe to repeat, and to go on with after it was interrupted or killed.
 Exit code 7: a limit would be exceeded, hosts differ from the file, or nobody can be asked.")]
@@ -169,6 +170,30 @@ pub(crate) struct ConfirmArgs {
     pub(crate) confirm: Option<String>,
 }
 
+/// What is left of a run that fails.
+#[derive(Debug, Args)]
+pub(crate) struct BundleArgs {
+    /// If the run fails, write what happened to this new or empty directory, without secrets
+    #[arg(long, value_name = "DIR")]
+    bundle: Option<PathBuf>,
+}
+
+impl InfraCommand {
+    /// The directory for what is left of a run that fails.
+    pub(crate) fn bundle(&self) -> Option<&Path> {
+        let args = match self {
+            Self::Up(args) => &args.bundle,
+            Self::Bootstrap(args) => &args.bundle,
+            Self::Down(args) => &args.bundle,
+            Self::Prune(args) => &args.bundle,
+            Self::Reap(args) => &args.bundle,
+            Self::Replace(args) => &args.bundle,
+            _ => return None,
+        };
+        args.bundle.as_deref()
+    }
+}
+
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]
@@ -211,12 +236,16 @@ pub(crate) struct UpArgs {
     /// Go on although hosts differ from the file; they stay as they are
     #[arg(long)]
     pub(crate) allow_differ: bool,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct BootstrapArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -228,6 +257,8 @@ pub(crate) struct DownArgs {
     pub(crate) made_by: Option<String>,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -239,6 +270,8 @@ pub(crate) struct PruneArgs {
     pub(crate) more_than_half: bool,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]
@@ -247,6 +280,8 @@ pub(crate) struct ReapArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 /// Hosts that must be named.
@@ -269,6 +304,8 @@ pub(crate) struct ReplaceArgs {
     pub(crate) no_bootstrap: bool,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
+    #[command(flatten)]
+    pub(crate) bundle: BundleArgs,
 }
 
 #[derive(Debug, Args)]

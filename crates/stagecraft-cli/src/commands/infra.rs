@@ -18,13 +18,14 @@ use crate::args::{GlobalArgs, InfraCommand};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
-use crate::{load, render, wire};
+use crate::{bundle, load, render, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
     command: &InfraCommand,
     output: Output,
 ) -> anyhow::Result<Exit> {
+    bundle::begin(command.bundle(), global)?;
     match command {
         InfraCommand::Plan(args) => plan::run(global, args, output).await,
         InfraCommand::Up(args) => up::run(global, args, output).await,

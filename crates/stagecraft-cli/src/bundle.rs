@@ -1,0 +1,258 @@
+//! What a failed run leaves for whoever looks into it: one directory, without secrets.
+//!
+//! The one run of a process is recorded in memory, and written only if it failed.
+
+use std::borrow::Borrow;
+use std::collections::VecDeque;
+use std::fs::{DirBuilder, OpenOptions, Permissions};
+use std::io::Write as _;
+use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
+use std::path::{Path, PathBuf};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use serde_json::{Map, Value, json};
+use stagecraft_core::config::{to_yaml, tree};
+use stagecraft_core::{Error, ErrorKind, Run};
+
+use crate::args::GlobalArgs;
+use crate::exit::Exit;
+use crate::load;
+use crate::output::Output;
+use crate::wire;
+
+/// The most events that are kept: the last ones.
+const EVENTS: usize = 20_000;
+
+const README: &str = "\
+# A run of stagecraft that failed
+
+What is here holds no secret: tokens and keys are shown as ***.
+It names hosts, addresses and accounts, so look at it before you give it to others.
+
+| file | what |
+|---|---|
+| error.txt | why the run ended, if it ended before it had a result |
+| report.txt | what the run told at its end |
+| plan.txt, plan.json | what was to be done |
+| events.jsonl | what happened, one event on each line, as `--output json` prints it; at most the last 20000 |
+| hosts/NAME.json | what became of each host: steps, failures with the last lines of output, retries |
+| versions.json | the program, the machine that it ran on, and the systems of the hosts |
+| config.yml | the configuration as it took effect, as `stagecraft config show` prints it |
+
+A file that would be empty is not there.
+";
+
+static RECORD: OnceLock<Record> = OnceLock::new();
+
+#[derive(Debug)]
+struct Record {
+    directory: PathBuf,
+    global: GlobalArgs,
+    state: Mutex<State>,
+}
+
+#[derive(Debug, Default)]
+struct State {
+    run: Option<Run>,
+    events: VecDeque<Value>,
+    seen: u64,
+    planned: Option<Value>,
+    plan: String,
+    report: String,
+    error: String,
+}
+
+/// Begins to record, for a directory that is not there yet, or is empty.
+pub(crate) fn begin(directory: Option<&Path>, global: &GlobalArgs) -> anyhow::Result<()> {
+    let Some(directory) = directory else {
+        return Ok(());
+    };
+    let shown = directory.display();
+    let refuse = |message: String| Err(Error::new(ErrorKind::Config, message).into());
+    match std::fs::read_dir(directory) {
+        Ok(mut entries) => {
+            if entries.next().is_some() {
+                return refuse(format!(
+                    "the directory for the bundle, {shown}, is not empty"
+                ));
+            }
+        }
+        Err(error) if error.kind() == std::io::ErrorKind::NotFound => {
+            let parent = directory.parent().unwrap_or(Path::new(""));
+            if !parent.as_os_str().is_empty() && !parent.is_dir() {
+                return refuse(format!(
+                    "the bundle cannot be made in {}: there is no such directory",
+                    parent.display()
+                ));
+            }
+        }
+        Err(error) => return refuse(format!("the bundle cannot be made at {shown}: {error}")),
+    }
+    let record = Record {
+        directory: directory.to_owned(),
+        global: global.clone(),
+        state: Mutex::default(),
+    };
+    RECORD.set(record).ok();
+    Ok(())
+}
+
+/// Whether anything is recorded.
+pub(crate) fn is_recording() -> bool {
+    RECORD.get().is_some()
+}
+
+/// Blots out the secrets of a run, those too that it learns later.
+pub(crate) fn watch(run: &Run) {
+    with(|state| state.run = Some(run.clone()));
+}
+
+/// Records an event.
+pub(crate) fn event<E: Borrow<wire::Event>>(event: impl FnOnce() -> E) {
+    with(|state| {
+        let Ok(Value::Object(mut line)) = serde_json::to_value(event().borrow()) else {
+            return;
+        };
+        line.insert("v".to_owned(), wire::VERSION.into());
+        line.insert("seq".to_owned(), state.seen.into());
+        let at = format!("{:.3}", jiff::Timestamp::now());
+        line.insert("at".to_owned(), at.into());
+        if line["event"] == "planned" {
+            state.planned = Some(Value::Object(line.clone()));
+        }
+        state.seen += 1;
+        if state.events.len() == EVENTS {
+            state.events.pop_front();
+        }
+        state.events.push_back(Value::Object(line));
+    });
+}
+
+/// Records the plan as people read it.
+pub(crate) fn plan(text: impl FnOnce() -> String) {
+    with(|state| state.plan = text());
+}
+
+/// Records what is told at the end.
+pub(crate) fn report(text: &str) {
+    with(|state| text.clone_into(&mut state.report));
+}
+
+/// Records why the run ended without a result.
+pub(crate) fn error(text: String) {
+    with(|state| state.error = text);
+}
+
+/// Writes the bundle if the run failed, and tells where it is.
+///
+/// That it cannot be written does not change how the run ended.
+pub(crate) fn finish(output: Output, exit: Exit) {
+    let Some(record) = RECORD.get() else {
+        return;
+    };
+    if matches!(exit, Exit::Done | Exit::Usage | Exit::Pending) {
+        return;
+    }
+    let shown = record.directory.display();
+    match record.write() {
+        Ok(()) => output.message(&format!("what happened is in {shown}, without secrets")),
+        Err(error) => output.problem(&format!("cannot write the bundle to {shown}: {error}")),
+    }
+}
+
+fn with(change: impl FnOnce(&mut State)) {
+    if let Some(record) = RECORD.get() {
+        change(&mut record.state());
+    }
+}
+
+impl Record {
+    fn state(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn write(&self) -> std::io::Result<()> {
+        let state = self.state();
+        let redact = |text: &str| match &state.run {
+            Some(run) => run.redact(text),
+            None => text.to_owned(),
+        };
+        let put = |name: &str, text: &str| {
+            if text.is_empty() {
+                return Ok(());
+            }
+            let plain = anstream::adapter::strip_str(text).to_string();
+            let mut file = OpenOptions::new()
+                .write(true)
+                .create_new(true)
+                .mode(0o600)
+                .open(self.directory.join(name))?;
+            file.write_all(redact(&plain).as_bytes())
+        };
+        make(&self.directory)?;
+        put("README.md", README)?;
+        put("error.txt", &state.error)?;
+        put("report.txt", &state.report)?;
+        put("plan.txt", &state.plan)?;
+        let planned = state.planned.as_ref();
+        put("plan.json", &planned.map(pretty).unwrap_or_default())?;
+        let events: String = state
+            .events
+            .iter()
+            .map(|line| format!("{line}\n"))
+            .collect();
+        put("events.jsonl", &events)?;
+        let hosts = state
+            .events
+            .back()
+            .and_then(|last| last["hosts"].as_array());
+        let hosts = hosts.map(Vec::as_slice).unwrap_or_default();
+        if !hosts.is_empty() {
+            make(&self.directory.join("hosts"))?;
+        }
+        for host in hosts {
+            put(&format!("hosts/{}.json", file_name(host)), &pretty(host))?;
+        }
+        put("versions.json", &pretty(&versions(hosts)))?;
+        if let Ok(shown) = load::show(&self.global) {
+            put("config.yml", &to_yaml(&tree(&shown.settings)))?;
+        }
+        Ok(())
+    }
+}
+
+/// Makes a directory that nobody else can read.
+fn make(directory: &Path) -> std::io::Result<()> {
+    match DirBuilder::new().mode(0o700).create(directory) {
+        Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
+            std::fs::set_permissions(directory, Permissions::from_mode(0o700))
+        }
+        made => made,
+    }
+}
+
+/// The program, its machine, and the systems of hosts that were looked at.
+fn versions(hosts: &[Value]) -> Value {
+    let systems: Map<String, Value> = hosts
+        .iter()
+        .map(|host| (file_name(host), host["system"].clone()))
+        .collect();
+    json!({
+        "stagecraft": env!("CARGO_PKG_VERSION"),
+        "platform": format!("{} {}", std::env::consts::OS, std::env::consts::ARCH),
+        "contract": wire::VERSION,
+        "hosts": systems,
+    })
+}
+
+/// The name of a host, as part of a path.
+fn file_name(host: &Value) -> String {
+    let name = host["host"].as_str().unwrap_or_default();
+    name.chars()
+        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
+        .collect()
+}
+
+fn pretty(value: &Value) -> String {
+    format!("{value:#}\n")
+}

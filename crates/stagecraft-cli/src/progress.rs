@@ -177,8 +177,9 @@ impl Sink {
             if let Some(bar) = &state.bar {
                 // The bar counts the time itself.
                 bar.set_message(one_line(&format!(
-                    "waiting for {what}, at most {}",
-                    seconds(*deadline)
+                    "waiting for {what}, at most {}{}",
+                    seconds(*deadline),
+                    render::end_at_once(what)
                 )));
                 return;
             }

@@ -8,7 +8,7 @@ mod report;
 
 use crate::output::one_line;
 
-pub(crate) use event::event_line;
+pub(crate) use event::{end_at_once, event_line};
 pub(crate) use hosts::hosts_text;
 pub(crate) use plan::{account_text, plan_text, where_text, work_text};
 pub(crate) use report::{

@@ -73,7 +73,10 @@ async fn plan_with_hosts_tells_what_will_be_changed_on_those_that_exist() {
 
     let planned = lab.run(&plan).await;
     let shown = document(&planned.expect_code(0).stdout);
-    contract.check(&contract.documents()["infra plan"], &[shown.clone()]);
+    contract.check(
+        &contract.documents()["infra plan"],
+        std::slice::from_ref(&shown),
+    );
     assert_eq!(shown["plan"]["create"].as_array().map(Vec::len), Some(2));
     assert_eq!(shown["hosts"].as_array().map(Vec::len), Some(1));
     for step in shown["hosts"][0]["steps"].as_array().unwrap() {
@@ -91,8 +94,8 @@ async fn plan_with_hosts_tells_what_will_be_changed_on_those_that_exist() {
         "{text}"
     );
 
-    let plain = document(&lab.run(&["infra", "plan", "-o", "json"]).await.stdout);
-    assert!(plain.get("hosts").is_none(), "{plain}");
+    let without = document(&lab.run(&["infra", "plan", "-o", "json"]).await.stdout);
+    assert!(without.get("hosts").is_none(), "{without}");
     lab.shutdown().await;
 }
 

@@ -44,10 +44,11 @@ pub(crate) fn event_line(event: &Event) -> String {
             elapsed,
             deadline,
         } => format!(
-            "{}waiting for {what} ({} of at most {})",
+            "{}waiting for {what} ({} of at most {}){}",
             prefix(host.as_ref()),
             seconds(*elapsed),
-            seconds(*deadline)
+            seconds(*deadline),
+            end_at_once(what)
         ),
         Event::Retrying {
             host,
@@ -59,6 +60,15 @@ pub(crate) fn event_line(event: &Event) -> String {
             prefix(host.as_ref()),
             seconds(*delay)
         ),
+    }
+}
+
+/// What to do about a wait that an interruption began.
+pub(crate) fn end_at_once(what: &str) -> &'static str {
+    if what.starts_with("step `") {
+        "; Ctrl-C again ends this program at once, and the step goes on there"
+    } else {
+        ""
     }
 }
 

@@ -196,11 +196,11 @@ impl Record {
         put("plan.txt", &state.plan)?;
         let planned = state.planned.as_ref();
         put("plan.json", &planned.map(pretty).unwrap_or_default())?;
-        let events: String = state
-            .events
-            .iter()
-            .map(|line| format!("{line}\n"))
-            .collect();
+        let mut events = String::new();
+        for line in &state.events {
+            events.push_str(&line.to_string());
+            events.push('\n');
+        }
         put("events.jsonl", &events)?;
         let hosts = state
             .events

@@ -194,6 +194,10 @@ impl InfraCommand {
     }
 }
 
+#[expect(
+    clippy::struct_excessive_bools,
+    reason = "each is an option of the command line"
+)]
 #[derive(Debug, Args)]
 pub(crate) struct PlanArgs {
     #[command(flatten)]

@@ -68,6 +68,9 @@ fn report(name: &str, failure: Option<FailureCode>) -> HostReport {
         id: HostId::new(name),
         address: None,
         fqdn: None,
+        system: None,
+        retries: Vec::new(),
+        duration: std::time::Duration::ZERO,
         steps: Vec::new(),
         failure: failure.map(|code| StepFailure::new(code, "x")),
     }

@@ -46,8 +46,11 @@ const RULES: &[Rule] = &[
         direct: &[
             "stagecraft-core",
             "async-trait",
+            "data-encoding",
+            "hmac",
             "russh",
             "secrecy",
+            "sha1",
             "thiserror",
             "tokio",
             "tokio-util",

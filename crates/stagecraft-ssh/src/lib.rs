@@ -6,6 +6,7 @@ mod config;
 mod connector;
 mod failure;
 mod identity;
+pub mod known_hosts;
 mod login;
 mod public;
 mod quote;

@@ -17,12 +17,12 @@ const OTHER: &str =
 const ECDSA: &str = "ecdsa-sha2-nistp256 AAAAE2VjZHNhLXNoYTItbmlzdHAyNTYAAAAIbmlzdHAyNTYAAABBBGloyNyIclj7B1i/4sGdTMct8O/Wo5LN3qDFqo/LZSHwZQcn9SDd6Vi+EyvJZPQHnm/clPmV+Ens/niUq1q8GC8=";
 
 fn key(text: &str) -> PublicKeyLine {
-    text.parse().unwrap()
+    text.parse().expect("a public key")
 }
 
 /// The numbers of the lines that match, by our reader and by `ssh-keygen -F`.
 fn both(path: &Path, host: &str, port: u16) -> (BTreeSet<usize>, BTreeSet<usize>) {
-    let known = KnownHosts::load(path).unwrap();
+    let known = KnownHosts::load(path).expect("a file that can be read");
     let ours = known.lookup(host, port);
     let output = Command::new("ssh-keygen")
         .args(["-l", "-F", &name_of(host, port), "-f"])

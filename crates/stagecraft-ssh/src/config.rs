@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use crate::jump::JumpHost;
+
 /// How to log in, and how long to wait for what.
 ///
 /// Nothing is read from the environment or from `ssh_config`: what is not in here does not
@@ -15,6 +17,14 @@ pub struct SshConfig {
     pub port: u16,
     /// The key to log in with. Default: none, which fails before anything is sent.
     pub identity: Identity,
+    /// The hosts through which all others are reached, in their order. Default: none.
+    ///
+    /// They are verified by [`known_hosts`](Self::known_hosts), and logged in to once for all
+    /// hosts of this connector.
+    pub jump: Vec<JumpHost>,
+    /// The files with the keys that jump hosts may show, in OpenSSH's form. Those that do not
+    /// exist hold none. Default: none, which no jump host passes.
+    pub known_hosts: Vec<PathBuf>,
     /// The time for the TCP connection. Default: 10 s.
     pub connect_timeout: Duration,
     /// The time for the key exchange, and again for the login. Default: 20 s.
@@ -30,6 +40,8 @@ impl Default for SshConfig {
             user: "root".to_owned(),
             port: 22,
             identity: Identity::Any(Vec::new()),
+            jump: Vec::new(),
+            known_hosts: Vec::new(),
             connect_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(20),
             keepalive: Duration::from_secs(15),

@@ -1,82 +1,128 @@
 //! From an address to a logged-in connection.
 
 use std::borrow::Cow;
-use std::net::SocketAddr;
+use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use russh::client::{self, Handle};
-use russh::keys::Algorithm;
 use russh::{Preferred, compression};
-use stagecraft_core::{Connector, Remote, RemoteTarget, Result, Run, seconds};
+use stagecraft_core::{Connector, Error, Fingerprint, Remote, RemoteTarget, Result, Run, seconds};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Observed};
-use crate::config::SshConfig;
+use crate::config::{Identity, SshConfig};
 use crate::failure::{self, bounded};
-use crate::identity;
+use crate::gate::Gates;
+use crate::identity::{self, Keys};
+use crate::jump::{JumpHost, place};
+use crate::link::{Link, Links};
 use crate::login::login;
 use crate::remote::{Connection, SshRemote};
-use crate::tether::Tether;
+use crate::tether::{Line, Tether};
+use crate::trust::{Server, Trust};
 
 /// The keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
+/// The most that waits for one host behind a jump host, in packets, before the others behind
+/// it have to wait too. More than any command's window holds.
+const LINK_BUFFER: usize = 16 * 1024;
 
 /// Connects to hosts by SSH.
 ///
 /// Only ed25519 host keys are accepted, and only those whose fingerprint the target lists.
-/// The login keys are read again for every connection.
+/// The login keys are read again for every connection. A connection to a jump host is shared by
+/// all hosts behind it, also by clones of the connector, and made anew once it is lost. At most
+/// eight connections to one address are logging in at a time.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
-    config: SshConfig,
-    session: Arc<client::Config>,
+    config: Arc<SshConfig>,
+    links: Arc<Links>,
+    gates: Arc<Gates>,
+}
+
+/// The making of a connection to a jump host, if there is one.
+type Linking<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<Link>>>> + Send + 'a>>;
+
+/// A server, and how it is logged in to.
+struct Stop<'a> {
+    host: String,
+    port: u16,
+    user: String,
+    identity: &'a Identity,
+    server: Server,
+    is_jump: bool,
 }
 
 impl SshConnector {
     /// Makes a connector. Reads and sends nothing.
     pub fn new(config: SshConfig) -> Self {
-        let session = Arc::new(client::Config {
+        Self {
+            config: Arc::new(config),
+            links: Arc::default(),
+            gates: Arc::default(),
+        }
+    }
+
+    fn session(&self, stop: &Stop<'_>) -> Arc<client::Config> {
+        let defaults = client::Config::default();
+        let buffer = if stop.is_jump {
+            LINK_BUFFER
+        } else {
+            defaults.channel_buffer_size
+        };
+        Arc::new(client::Config {
             preferred: Preferred {
-                key: Cow::Borrowed(&[Algorithm::Ed25519]),
+                key: Cow::Owned(stop.server.trust.kinds.clone()),
                 compression: Cow::Borrowed(&[compression::NONE]),
                 ..Preferred::DEFAULT
             },
-            keepalive_interval: Some(config.keepalive),
+            keepalive_interval: Some(self.config.keepalive),
             keepalive_max: KEEPALIVE_LIMIT,
-            ..client::Config::default()
-        });
-        Self { config, session }
+            channel_buffer_size: buffer,
+            ..defaults
+        })
     }
 
-    async fn open_tcp(&self, run: &Run, address: SocketAddr) -> Result<TcpStream> {
+    async fn gather(&self, run: &Run, identity: &Identity) -> Result<Keys> {
+        tokio::select! {
+            biased;
+            () = run.cancellation().cancelled() => Err(Error::cancelled()),
+            keys = identity::gather(identity, self.config.login_timeout) => keys,
+        }
+    }
+
+    /// A line to the server, by itself or through the last jump host.
+    async fn open(&self, run: &Run, stop: &Stop<'_>, via: Option<&Link>) -> Result<Line> {
         let limit = self.config.connect_timeout;
-        let stream = bounded(run, limit, TcpStream::connect(address), || {
-            failure::too_slow(format!(
-                "no answer from {address} within {}",
-                seconds(limit)
-            ))
-        })
-        .await?
-        .map_err(|error| failure::of_tcp(error, address))?;
+        let at = &stop.server.place;
+        let late = || failure::too_slow(format!("no answer from {at} within {}", seconds(limit)));
+        if let Some(link) = via {
+            return bounded(run, limit, link.line_to(&stop.host, stop.port), late).await?;
+        }
+        let connecting = TcpStream::connect((stop.host.as_str(), stop.port));
+        let stream = bounded(run, limit, connecting, late)
+            .await?
+            .map_err(|error| failure::of_tcp(error, at))?;
         // Else every small packet waits for the answer to the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "nodelay");
         }
-        Ok(stream)
+        Ok(Line::Left(stream))
     }
 
     async fn exchange_keys(
         &self,
         run: &Run,
-        target: &RemoteTarget,
-        address: SocketAddr,
+        stop: &Stop<'_>,
         stream: Tether,
         client: Client,
         observed: &Observed,
     ) -> Result<Handle<Client>> {
         let limit = self.config.login_timeout;
-        let connecting = client::connect_stream(self.session.clone(), stream, client);
+        let address = &stop.server.place;
+        let connecting = client::connect_stream(self.session(stop), stream, client);
         bounded(run, limit, connecting, || {
             let time = seconds(limit);
             failure::too_slow(if observed.has_banner() {
@@ -86,59 +132,38 @@ impl SshConnector {
             })
         })
         .await?
-        .map_err(|error| {
-            failure::of_handshake(error, observed, &target.host, address, &target.host_keys)
-        })
+        .map_err(|error| failure::of_handshake(error, observed, &stop.server))
     }
-}
 
-#[async_trait]
-impl Connector for SshConnector {
-    /// Connects once. Three deadlines: for the TCP connection, the key exchange, the login.
-    ///
-    /// Whatever fails, and also when the future is dropped, the connection is closed. Safe to
-    /// repeat: nothing is changed on the host.
-    async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
-        let with_operation = |error: stagecraft_core::Error| error.with_operation("connect");
-        self.connect_once(run, target)
-            .await
-            .map(|remote| Arc::new(remote) as Arc<dyn Remote>)
-            .map_err(with_operation)
-    }
-}
-
-impl SshConnector {
-    async fn connect_once(&self, run: &Run, target: &RemoteTarget) -> Result<SshRemote> {
-        run.check()?;
-        if target.host_keys.is_empty() {
-            return Err(failure::no_known_key(&target.host));
-        }
+    /// Connects to a server and logs in. Gives the key that it showed, too.
+    async fn reach(
+        &self,
+        run: &Run,
+        stop: &Stop<'_>,
+        via: Option<Arc<Link>>,
+        keys: Keys,
+    ) -> Result<(Fingerprint, Connection)> {
         let limit = self.config.login_timeout;
-        let gathering = identity::gather(&self.config.identity, limit);
-        let keys = tokio::select! {
-            biased;
-            () = run.cancellation().cancelled() => return Err(stagecraft_core::Error::cancelled()),
-            keys = gathering => keys?,
-        };
-
-        let address = SocketAddr::new(target.address, self.config.port);
-        let stream = self.open_tcp(run, address).await?;
+        let address = &stop.server.place;
+        let _place = self.gates.enter(run, address).await?;
+        let stream = self.open(run, stop, via.as_deref()).await?;
 
         let observed = Arc::new(Observed::default());
         let cut = CancellationToken::new();
         let tied = cut.clone().drop_guard();
         let ended = CancellationToken::new();
         let stream = Tether::new(stream, cut, observed.clone());
-        let client = Client::new(target.host_keys.clone(), observed.clone(), ended.clone());
+        let accepted = stop.server.trust.accepted.clone();
+        let client = Client::new(accepted, observed.clone(), ended.clone());
         let mut session = self
-            .exchange_keys(run, target, address, stream, client, &observed)
+            .exchange_keys(run, stop, stream, client, &observed)
             .await?;
         let Some(host_key) = observed.accepted() else {
-            return Err(failure::no_known_key(&target.host));
+            return Err(failure::no_known_key(&stop.server.name));
         };
 
-        let user = &self.config.user;
-        let logging_in = login(&mut session, &observed, user, target, keys);
+        let user = &stop.user;
+        let logging_in = login(&mut session, &observed, user, &stop.server, keys);
         bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
                 "login at {address} as {user} did not end within {}",
@@ -146,16 +171,100 @@ impl SshConnector {
             ))
         })
         .await??;
-        tracing::debug!(host = %target.host, %address, user, "connected");
-        Ok(SshRemote::new(
-            target.host.clone(),
-            host_key,
-            Connection {
-                session,
-                observed,
-                ended,
-                tied,
-            },
-        ))
+        tracing::debug!(host = stop.server.name, address, user, "connected");
+        let connection = Connection {
+            session,
+            observed,
+            ended,
+            tied,
+            via,
+        };
+        Ok((host_key, connection))
+    }
+
+    /// The connection to the last of these jump hosts, through those before it.
+    fn link<'a>(&'a self, run: &'a Run, chain: &'a [JumpHost]) -> Linking<'a> {
+        Box::pin(async move {
+            let Some((last, before)) = chain.split_last() else {
+                return Ok(None);
+            };
+            let make = || async {
+                let via = self.link(run, before).await?;
+                let stop = self.jump_stop(last, via.as_deref())?;
+                let keys = self.gather(run, stop.identity).await?;
+                let name = stop.server.name.clone();
+                let (_, connection) = self.reach(run, &stop, via, keys).await?;
+                Ok(Link::new(name, connection))
+            };
+            self.links.get(chain, make).await.map(Some)
+        })
+    }
+
+    fn jump_stop(&self, jump: &JumpHost, via: Option<&Link>) -> Result<Stop<'_>> {
+        let port = jump.port.unwrap_or(22);
+        let user = jump.user.as_ref().unwrap_or(&self.config.user);
+        let trust = Trust::files(&self.config.known_hosts, &jump.host, port)?;
+        let server = Server {
+            name: format!("jump host {}", jump.host),
+            place: place_behind(via, &jump.host, port),
+            trust,
+        };
+        Ok(Stop {
+            host: jump.host.clone(),
+            port,
+            user: user.clone(),
+            identity: &self.config.identity,
+            server,
+            is_jump: true,
+        })
+    }
+
+    async fn connect_once(&self, run: &Run, target: &RemoteTarget) -> Result<SshRemote> {
+        run.check()?;
+        if target.host_keys.is_empty() {
+            return Err(failure::no_known_key(target.host.as_str()));
+        }
+        let keys = self.gather(run, &self.config.identity).await?;
+        let via = self.link(run, &self.config.jump).await?;
+        let host = target.address.to_string();
+        let server = Server {
+            name: target.host.to_string(),
+            place: place_behind(via.as_deref(), &host, self.config.port),
+            trust: Trust::pins(target.host_keys.clone()),
+        };
+        let stop = Stop {
+            host,
+            port: self.config.port,
+            user: self.config.user.clone(),
+            identity: &self.config.identity,
+            server,
+            is_jump: false,
+        };
+        let (host_key, connection) = self.reach(run, &stop, via, keys).await?;
+        Ok(SshRemote::new(target.host.clone(), host_key, connection))
+    }
+}
+
+fn place_behind(via: Option<&Link>, host: &str, port: u16) -> String {
+    let place = place(host, port);
+    match via {
+        Some(link) => format!("{place} through {}", link.name),
+        None => place,
+    }
+}
+
+#[async_trait]
+impl Connector for SshConnector {
+    /// Connects once. Three deadlines: for the TCP connection, the key exchange, the login; the
+    /// same again for each jump host that is not connected yet.
+    ///
+    /// Whatever fails, and also when the future is dropped, the connection is closed. Safe to
+    /// repeat: nothing is changed on the host.
+    async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
+        let with_operation = |error: Error| error.with_operation("connect");
+        self.connect_once(run, target)
+            .await
+            .map(|remote| Arc::new(remote) as Arc<dyn Remote>)
+            .map_err(with_operation)
     }
 }

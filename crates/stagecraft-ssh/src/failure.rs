@@ -1,17 +1,17 @@
 //! What went wrong while connecting, as a caller can act on it.
 
 use std::io;
-use std::net::SocketAddr;
 
 use russh::AlgorithmKind;
 use stagecraft_core::{Error, ErrorKind, Fingerprint, HostName, Result, Retry};
 
 use crate::client::Observed;
+use crate::trust::Server;
 
 const TRANSIENT: Retry = Retry::After(None);
 
 /// A host whose key nobody knows is not even called.
-pub(crate) fn no_known_key(host: &HostName) -> Error {
+pub(crate) fn no_known_key(host: &str) -> Error {
     Error::new(
         ErrorKind::HostKey,
         format!("no host key is known for {host}, so it cannot be verified"),
@@ -20,7 +20,7 @@ pub(crate) fn no_known_key(host: &HostName) -> Error {
 }
 
 /// The host showed a key that is none of the expected.
-pub(crate) fn wrong_key(host: &HostName, expected: &[Fingerprint], shown: Fingerprint) -> Error {
+pub(crate) fn wrong_key(host: &str, expected: &[Fingerprint], shown: Fingerprint) -> Error {
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     let expected = match expected.as_slice() {
         [one] => one.clone(),
@@ -42,7 +42,7 @@ pub(crate) fn too_slow(message: String) -> Error {
 }
 
 /// The TCP connection was not made.
-pub(crate) fn of_tcp(error: io::Error, address: SocketAddr) -> Error {
+pub(crate) fn of_tcp(error: io::Error, address: &str) -> Error {
     use io::ErrorKind as Io;
     let (kind, message) = match error.kind() {
         Io::ConnectionRefused => (
@@ -68,17 +68,12 @@ pub(crate) fn of_tcp(error: io::Error, address: SocketAddr) -> Error {
 }
 
 /// The key exchange failed. What was observed of it counts more than the library's error.
-pub(crate) fn of_handshake(
-    error: russh::Error,
-    observed: &Observed,
-    host: &HostName,
-    address: SocketAddr,
-    expected: &[Fingerprint],
-) -> Error {
+pub(crate) fn of_handshake(error: russh::Error, observed: &Observed, server: &Server) -> Error {
     use russh::Error as Ssh;
     if let Some(shown) = observed.refused() {
-        return wrong_key(host, expected, shown);
+        return server.refusal(shown);
     }
+    let address = &server.place;
     match &error {
         // A booting server, `MaxStartups` and `PerSourcePenalties` all hang up like this.
         Ssh::Disconnect | Ssh::HUP | Ssh::IO(_) | Ssh::SendError | Ssh::RecvError => {
@@ -102,14 +97,9 @@ pub(crate) fn of_handshake(
             kind: AlgorithmKind::Key,
             theirs,
             ..
-        } => Error::new(
-            ErrorKind::HostKey,
-            format!(
-                "{host} has no ssh-ed25519 host key, only {}",
-                printable(&theirs.join(", "))
-            ),
-        )
-        .with_source(error),
+        } => server
+            .no_common_kind(&printable(&theirs.join(", ")))
+            .with_source(error),
         Ssh::Version => Error::new(
             ErrorKind::Protocol,
             format!("{address} answers, but not as an SSH server"),
@@ -124,7 +114,7 @@ pub(crate) fn of_handshake(
 }
 
 /// The connection ended before the login was decided.
-pub(crate) fn lost_in_login(host: &HostName, observed: &Observed) -> Error {
+pub(crate) fn lost_in_login(host: &str, observed: &Observed) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
         format!("connection to {host} was lost during the login"),
@@ -148,6 +138,16 @@ pub(crate) fn closed(host: &HostName, observed: &Observed) -> Error {
         ErrorKind::Unavailable,
         format!("connection to {host} is closed"),
     );
+    with_end(error, observed)
+}
+
+/// The connection to a jump host is over: another one may be made.
+pub(crate) fn closed_link(name: &str, observed: &Observed) -> Error {
+    let error = Error::new(
+        ErrorKind::Unavailable,
+        format!("connection to {name} is closed"),
+    )
+    .with_retry(TRANSIENT);
     with_end(error, observed)
 }
 
@@ -184,10 +184,6 @@ pub(crate) async fn bounded<T>(
 mod tests {
     use super::*;
 
-    fn address() -> SocketAddr {
-        ([192, 0, 2, 7], 22).into()
-    }
-
     #[test]
     fn tcp_failures_are_told_apart() {
         let table = [
@@ -208,7 +204,7 @@ mod tests {
             (io::ErrorKind::Other, "cannot connect to 192.0.2.7:22"),
         ];
         for (kind, message) in table {
-            let error = of_tcp(kind.into(), address());
+            let error = of_tcp(kind.into(), "192.0.2.7:22");
             assert_eq!(error.to_string(), message);
             assert_eq!(error.retry(), Retry::After(None));
             let expected = match kind {
@@ -221,14 +217,14 @@ mod tests {
 
     #[test]
     fn wrong_key_names_all_fingerprints_and_is_never_retried() {
-        let host = HostName::new("app-1").unwrap();
+        let host = "app-1";
         let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
-        let one = wrong_key(&host, &[a], c);
+        let one = wrong_key(host, &[a], c);
         assert_eq!(
             one.to_string(),
             format!("host key of app-1 has changed: expected {a}, but it showed {c}")
         );
-        let several = wrong_key(&host, &[a, b], c).to_string();
+        let several = wrong_key(host, &[a, b], c).to_string();
         assert!(
             several.contains(&format!("expected one of {a}, {b}, but")),
             "{several}"

@@ -102,6 +102,16 @@ impl KnownHosts {
     }
 }
 
+impl KnownHosts {
+    /// Whether a line of `@cert-authority` is about a host. Such lines are not used.
+    pub fn has_authority(&self, host: &str, port: u16) -> bool {
+        let name = name_of(host, port);
+        self.entries
+            .iter()
+            .any(|entry| entry.marker == Marker::Authority && entry.hosts.matches(&name))
+    }
+}
+
 /// A host as files write it: in small letters, with its port unless that is 22.
 pub fn name_of(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();

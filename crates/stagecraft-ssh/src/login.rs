@@ -4,11 +4,12 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodKind};
-use stagecraft_core::{Error, ErrorKind, RemoteTarget, Result};
+use stagecraft_core::{Error, ErrorKind, Result};
 
 use crate::client::{Client, Observed};
 use crate::failure;
 use crate::identity::{Candidate, Keys};
+use crate::trust::Server;
 
 /// What came of offering one key.
 enum Offer {
@@ -27,7 +28,7 @@ pub(crate) async fn login(
     session: &mut Handle<Client>,
     observed: &Observed,
     user: &str,
-    target: &RemoteTarget,
+    server: &Server,
     mut keys: Keys,
 ) -> Result<()> {
     bind_agents(session, &mut keys).await;
@@ -74,7 +75,11 @@ pub(crate) async fn login(
                 }
             }
         };
-        tracing::debug!(host = %target.host, key = candidate.label(), "offered a login key");
+        tracing::debug!(
+            host = server.name,
+            key = candidate.label(),
+            "offered a login key"
+        );
         match offer {
             Offer::Accepted => return Ok(()),
             Offer::Unsigned(error) => {
@@ -96,11 +101,11 @@ pub(crate) async fn login(
                 {
                     break;
                 }
-                return Err(failure::lost_in_login(&target.host, observed));
+                return Err(failure::lost_in_login(&server.name, observed));
             }
         }
     }
-    Err(refused(user, target, &offered))
+    Err(refused(user, server, &offered))
 }
 
 /// Tells each agent which host it signs for. Keys that `ssh-add -h` restricts to some hosts
@@ -140,13 +145,13 @@ fn judge(session: &Handle<Client>, result: &AuthResult) -> Offer {
     }
 }
 
-fn refused(user: &str, target: &RemoteTarget, offered: &[String]) -> Error {
+fn refused(user: &str, server: &Server, offered: &[String]) -> Error {
     Error::new(
         ErrorKind::Unauthorized,
         format!(
             "{} ({}) refused the login as {user}; offered were the keys {}",
-            target.host,
-            target.address,
+            server.name,
+            server.place,
             offered.join(", ")
         ),
     )

@@ -20,6 +20,7 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 use crate::capture::Capture;
 use crate::client::{Client, Observed};
 use crate::failure;
+use crate::link::Link;
 use crate::quote::{Wire, wire};
 use crate::upload;
 
@@ -40,8 +41,10 @@ pub(crate) struct Connection {
     pub(crate) observed: Arc<Observed>,
     /// Cancelled when the session's task is over.
     pub(crate) ended: CancellationToken,
-    /// Cuts the TCP stream when it is dropped.
+    /// Cuts the byte stream when it is dropped.
     pub(crate) tied: DropGuard,
+    /// The jump host that it goes through.
+    pub(crate) via: Option<Arc<Link>>,
 }
 
 /// One host over one connection.
@@ -52,6 +55,7 @@ pub(crate) struct SshRemote {
     observed: Arc<Observed>,
     ended: CancellationToken,
     tied: Mutex<Option<DropGuard>>,
+    _via: Option<Arc<Link>>,
     permits: Semaphore,
     abandoned: Abandoned,
 }
@@ -87,6 +91,7 @@ impl SshRemote {
             observed: connection.observed,
             ended: connection.ended,
             tied: Mutex::new(Some(connection.tied)),
+            _via: connection.via,
             permits: Semaphore::new(CHANNEL_LIMIT),
             abandoned: Mutex::default(),
         }

@@ -1,4 +1,4 @@
-//! A TCP stream that can be cut from outside, and that remembers the first bytes.
+//! A byte stream that can be cut from outside, and that remembers the first bytes.
 
 use std::future::Future as _;
 use std::io;
@@ -6,22 +6,28 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use russh::ChannelStream;
+use russh::client::Msg;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
+use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
 use crate::client::Observed;
 
+/// A connection of our own, or a channel through a jump host.
+pub(crate) type Line = Either<TcpStream, ChannelStream<Msg>>;
+
 /// The SSH library owns the stream in a task of its own. Cutting the tether ends that task
 /// whatever it waits for, so that nothing outlives the connection's owner.
 pub(crate) struct Tether {
-    stream: TcpStream,
+    stream: Line,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     observed: Arc<Observed>,
 }
 
 impl Tether {
-    pub(crate) fn new(stream: TcpStream, cut: CancellationToken, observed: Arc<Observed>) -> Self {
+    pub(crate) fn new(stream: Line, cut: CancellationToken, observed: Arc<Observed>) -> Self {
         Self {
             stream,
             cut: Box::pin(cut.cancelled_owned()),

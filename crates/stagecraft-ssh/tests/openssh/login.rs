@@ -31,7 +31,10 @@ async fn unknown_key_is_refused_with_user_host_and_fingerprint() {
     assert_eq!(error.retry(), Retry::Never);
     let message = error.to_string();
     let offered = fingerprint(&sshd.path("stranger.pub")).to_string();
-    let login = format!("app-1 (127.0.0.1) refused the login as {}", sshd.user);
+    let login = format!(
+        "app-1 (127.0.0.1:{}) refused the login as {}",
+        sshd.port, sshd.user
+    );
     assert!(message.starts_with(&login), "{message}");
     assert!(message.contains(&offered), "{message}");
 }

@@ -8,5 +8,6 @@
 mod commands;
 mod faults;
 mod host_key;
+mod jump;
 mod login;
 mod support;

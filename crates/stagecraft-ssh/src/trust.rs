@@ -1,0 +1,182 @@
+//! Which host keys a server may show, and what is said if it shows another.
+
+use std::path::{Path, PathBuf};
+
+use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
+use stagecraft_core::{Error, ErrorKind, Fingerprint, Result};
+
+use crate::failure;
+use crate::known_hosts::KnownHosts;
+
+/// A server that is connected to.
+#[derive(Debug)]
+pub(crate) struct Server {
+    /// How it is called, for example `app-1`.
+    pub(crate) name: String,
+    /// Where it is, for example `192.0.2.7:22`.
+    pub(crate) place: String,
+    pub(crate) trust: Trust,
+}
+
+/// Which keys are accepted.
+#[derive(Debug)]
+pub(crate) struct Trust {
+    pub(crate) accepted: Vec<Fingerprint>,
+    revoked: Vec<Fingerprint>,
+    /// The types of keys that are asked for.
+    pub(crate) kinds: Vec<Algorithm>,
+    /// Where the keys come from; `None` for pins.
+    files: Option<Files>,
+}
+
+#[derive(Debug)]
+struct Files {
+    paths: Vec<PathBuf>,
+    has_authority: bool,
+    /// The types of the accepted keys, as the files write them.
+    kinds: Vec<String>,
+}
+
+impl Trust {
+    /// Exactly these ed25519 keys.
+    pub(crate) fn pins(accepted: Vec<Fingerprint>) -> Self {
+        Self {
+            accepted,
+            revoked: Vec::new(),
+            kinds: vec![Algorithm::Ed25519],
+            files: None,
+        }
+    }
+
+    /// The keys that files know for a host, by its name. Only the types of these are asked for,
+    /// so that nobody can show a key of a type that is not known.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if a file cannot be read.
+    pub(crate) fn files(paths: &[PathBuf], host: &str, port: u16) -> Result<Self> {
+        let mut known = KnownHosts::default();
+        for path in paths {
+            known = known.and(KnownHosts::load(path)?);
+        }
+        let mut keys = known.lookup(host, port);
+        if keys.iter().all(|key| key.is_revoked) {
+            // As OpenSSH does for a port of its own.
+            keys.extend(known.lookup(host, 22));
+        }
+        let (revoked, accepted): (Vec<_>, Vec<_>) =
+            keys.into_iter().partition(|known| known.is_revoked);
+        let revoked: Vec<_> = revoked
+            .iter()
+            .map(|known| known.key.fingerprint())
+            .collect();
+        let mut names: Vec<String> = Vec::new();
+        for known in &accepted {
+            if !names.iter().any(|name| name == known.key.kind()) {
+                names.push(known.key.kind().to_owned());
+            }
+        }
+        let kinds: Vec<Algorithm> = ALL_KINDS
+            .iter()
+            .filter(|(name, _)| accepted.is_empty() || names.iter().any(|known| known == name))
+            .map(|(_, kind)| kind.clone())
+            .collect();
+        let fingerprints = accepted.iter().map(|known| known.key.fingerprint());
+        Ok(Self {
+            accepted: fingerprints.filter(|one| !revoked.contains(one)).collect(),
+            revoked,
+            kinds,
+            files: Some(Files {
+                paths: paths.to_vec(),
+                has_authority: known.has_authority(host, port),
+                kinds: names,
+            }),
+        })
+    }
+}
+
+const fn ecdsa(curve: EcdsaCurve) -> Algorithm {
+    Algorithm::Ecdsa { curve }
+}
+
+/// In the order in which they are asked for.
+const ALL_KINDS: [(&str, Algorithm); 6] = [
+    ("ssh-ed25519", Algorithm::Ed25519),
+    ("ecdsa-sha2-nistp256", ecdsa(EcdsaCurve::NistP256)),
+    ("ecdsa-sha2-nistp384", ecdsa(EcdsaCurve::NistP384)),
+    ("ecdsa-sha2-nistp521", ecdsa(EcdsaCurve::NistP521)),
+    (
+        "ssh-rsa",
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha512),
+        },
+    ),
+    (
+        "ssh-rsa",
+        Algorithm::Rsa {
+            hash: Some(HashAlg::Sha256),
+        },
+    ),
+];
+
+impl Server {
+    /// It showed a key that is not accepted.
+    pub(crate) fn refusal(&self, shown: Fingerprint) -> Error {
+        let Self { name, place, trust } = self;
+        let Some(files) = &trust.files else {
+            return failure::wrong_key(name, &trust.accepted, shown);
+        };
+        if trust.revoked.contains(&shown) {
+            let message = format!("host key {shown} of {name} ({place}) is revoked");
+            return Error::new(ErrorKind::HostKey, message)
+                .with_hint("whoever has this key is not to be trusted; ask who runs the host");
+        }
+        if !trust.accepted.is_empty() {
+            return failure::wrong_key(name, &trust.accepted, shown);
+        }
+        let message = format!("host key {shown} of {name} ({place}) is not known");
+        let cure = format!(
+            "compare the fingerprint with that of the host, then {}",
+            files.cure()
+        );
+        let error = Error::new(ErrorKind::HostKey, message).with_hint(cure);
+        if files.has_authority {
+            error.with_context("note", "certificates of `@cert-authority` are not used")
+        } else {
+            error
+        }
+    }
+
+    /// It has none of the types of keys that were asked for.
+    pub(crate) fn no_common_kind(&self, theirs: &str) -> Error {
+        let name = &self.name;
+        let kinds = self
+            .trust
+            .files
+            .as_ref()
+            .map(|files| files.kinds.join(", "));
+        match kinds.filter(|kinds| !kinds.is_empty()) {
+            Some(kinds) => Error::new(
+                ErrorKind::HostKey,
+                format!("{name} is known by a host key of type {kinds}, and has only {theirs}"),
+            )
+            .with_hint("verify its new fingerprint, then correct the file of known hosts"),
+            None => Error::new(
+                ErrorKind::HostKey,
+                format!("{name} has no ssh-ed25519 host key, only {theirs}"),
+            ),
+        }
+    }
+}
+
+impl Files {
+    fn cure(&self) -> String {
+        match self.paths.first() {
+            Some(path) => format!(
+                "log in once with `ssh`, or add its key to {}",
+                Path::display(path)
+            ),
+            None => "name a file of known host keys that holds its key".to_owned(),
+        }
+    }
+}

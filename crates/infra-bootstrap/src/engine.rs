@@ -141,6 +141,7 @@ impl Bootstrap {
         })?;
         let target = RemoteTarget {
             host: context.name.clone(),
+            aliases: vec![context.node.to_string()],
             address,
             host_keys: host.host_keys(),
         };

@@ -161,6 +161,8 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
 pub struct RemoteTarget {
     /// The host's name, for messages.
     pub host: HostName,
+    /// Further names under which a user may have configured it, for example `prod-app-1`.
+    pub aliases: Vec<String>,
     /// Its address.
     pub address: IpAddr,
     /// The fingerprints of which it must show one. None known: no connection is made.

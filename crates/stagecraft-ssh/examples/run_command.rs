@@ -31,6 +31,7 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let pin: Fingerprint = lab.host_key.fingerprint().to_string().parse()?;
     let mut target = RemoteTarget {
         host: "app-1".parse()?,
+        aliases: Vec::new(),
         address: lab.address,
         host_keys: vec![pin],
     };

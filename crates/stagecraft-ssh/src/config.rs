@@ -7,8 +7,8 @@ use crate::jump::JumpHost;
 
 /// How to log in, and how long to wait for what.
 ///
-/// Nothing is read from the environment or from `ssh_config`: what is not in here does not
-/// count. There is no setting that turns the check of the host key off.
+/// Nothing is read from the environment: what is not in here does not count. There is no setting
+/// that turns the check of the host key off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshConfig {
     /// The user to log in as. Default: `root`.
@@ -25,6 +25,9 @@ pub struct SshConfig {
     /// The files with the keys that jump hosts may show, in OpenSSH's form. Those that do not
     /// exist hold none. Default: none, which no jump host passes.
     pub known_hosts: Vec<PathBuf>,
+    /// A file in the form of `ssh_config(5)`, of which `HostName`, `User`, `Port`,
+    /// `IdentityFile` and `ProxyJump` count. Default: none.
+    pub client_config: Option<ClientConfigFile>,
     /// The time for the TCP connection. Default: 10 s.
     pub connect_timeout: Duration,
     /// The time for the key exchange, and again for the login. Default: 20 s.
@@ -42,11 +45,39 @@ impl Default for SshConfig {
             identity: Identity::Any(Vec::new()),
             jump: Vec::new(),
             known_hosts: Vec::new(),
+            client_config: None,
             connect_timeout: Duration::from_secs(10),
             login_timeout: Duration::from_secs(20),
             keepalive: Duration::from_secs(15),
         }
     }
+}
+
+/// A file such as `~/.ssh/config`. It is read once, at the first connection.
+///
+/// Hosts are looked up by their name, their aliases and their address at once: a `Host` line
+/// fits if it fits any of them. Jump hosts are looked up by the name that they are given.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ClientConfigFile {
+    /// The file. It must exist.
+    pub path: PathBuf,
+    /// What `~` means in it.
+    pub home: PathBuf,
+    /// The settings of [`SshConfig`] that the file does not change.
+    pub fixed: Vec<Fixed>,
+}
+
+/// A setting that was chosen on purpose.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Fixed {
+    /// [`SshConfig::user`].
+    User,
+    /// [`SshConfig::port`].
+    Port,
+    /// [`SshConfig::identity`].
+    Identity,
+    /// [`SshConfig::jump`].
+    Jump,
 }
 
 /// Where the key comes from that logs in.

@@ -20,6 +20,7 @@ use crate::jump::{JumpHost, place};
 use crate::link::{Link, Links};
 use crate::login::login;
 use crate::remote::{Connection, SshRemote};
+use crate::route::{Login, Routes};
 use crate::tether::{Line, Tether};
 use crate::trust::{Server, Trust};
 
@@ -37,7 +38,7 @@ const LINK_BUFFER: usize = 16 * 1024;
 /// eight connections to one address are logging in at a time.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
-    config: Arc<SshConfig>,
+    routes: Arc<Routes>,
     links: Arc<Links>,
     gates: Arc<Gates>,
 }
@@ -46,11 +47,8 @@ pub struct SshConnector {
 type Linking<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<Link>>>> + Send + 'a>>;
 
 /// A server, and how it is logged in to.
-struct Stop<'a> {
-    host: String,
-    port: u16,
-    user: String,
-    identity: &'a Identity,
+struct Stop {
+    login: Login,
     server: Server,
     is_jump: bool,
 }
@@ -59,13 +57,13 @@ impl SshConnector {
     /// Makes a connector. Reads and sends nothing.
     pub fn new(config: SshConfig) -> Self {
         Self {
-            config: Arc::new(config),
+            routes: Arc::new(Routes::new(config)),
             links: Arc::default(),
             gates: Arc::default(),
         }
     }
 
-    fn session(&self, stop: &Stop<'_>) -> Arc<client::Config> {
+    fn session(&self, stop: &Stop) -> Arc<client::Config> {
         let defaults = client::Config::default();
         let buffer = if stop.is_jump {
             LINK_BUFFER
@@ -78,7 +76,7 @@ impl SshConnector {
                 compression: Cow::Borrowed(&[compression::NONE]),
                 ..Preferred::DEFAULT
             },
-            keepalive_interval: Some(self.config.keepalive),
+            keepalive_interval: Some(self.routes.config().keepalive),
             keepalive_max: KEEPALIVE_LIMIT,
             channel_buffer_size: buffer,
             ..defaults
@@ -89,19 +87,25 @@ impl SshConnector {
         tokio::select! {
             biased;
             () = run.cancellation().cancelled() => Err(Error::cancelled()),
-            keys = identity::gather(identity, self.config.login_timeout) => keys,
+            keys = identity::gather(identity, self.routes.config().login_timeout) => keys,
         }
     }
 
     /// A line to the server, by itself or through the last jump host.
-    async fn open(&self, run: &Run, stop: &Stop<'_>, via: Option<&Link>) -> Result<Line> {
-        let limit = self.config.connect_timeout;
+    async fn open(&self, run: &Run, stop: &Stop, via: Option<&Link>) -> Result<Line> {
+        let limit = self.routes.config().connect_timeout;
         let at = &stop.server.place;
         let late = || failure::too_slow(format!("no answer from {at} within {}", seconds(limit)));
         if let Some(link) = via {
-            return bounded(run, limit, link.line_to(&stop.host, stop.port), late).await?;
+            return bounded(
+                run,
+                limit,
+                link.line_to(&stop.login.host, stop.login.port),
+                late,
+            )
+            .await?;
         }
-        let connecting = TcpStream::connect((stop.host.as_str(), stop.port));
+        let connecting = TcpStream::connect((stop.login.host.as_str(), stop.login.port));
         let stream = bounded(run, limit, connecting, late)
             .await?
             .map_err(|error| failure::of_tcp(error, at))?;
@@ -115,12 +119,12 @@ impl SshConnector {
     async fn exchange_keys(
         &self,
         run: &Run,
-        stop: &Stop<'_>,
+        stop: &Stop,
         stream: Tether,
         client: Client,
         observed: &Observed,
     ) -> Result<Handle<Client>> {
-        let limit = self.config.login_timeout;
+        let limit = self.routes.config().login_timeout;
         let address = &stop.server.place;
         let connecting = client::connect_stream(self.session(stop), stream, client);
         bounded(run, limit, connecting, || {
@@ -139,11 +143,11 @@ impl SshConnector {
     async fn reach(
         &self,
         run: &Run,
-        stop: &Stop<'_>,
+        stop: &Stop,
         via: Option<Arc<Link>>,
         keys: Keys,
     ) -> Result<(Fingerprint, Connection)> {
-        let limit = self.config.login_timeout;
+        let limit = self.routes.config().login_timeout;
         let address = &stop.server.place;
         let _place = self.gates.enter(run, address).await?;
         let stream = self.open(run, stop, via.as_deref()).await?;
@@ -162,7 +166,7 @@ impl SshConnector {
             return Err(failure::no_known_key(&stop.server.name));
         };
 
-        let user = &stop.user;
+        let user = &stop.login.user;
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
         bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
@@ -191,7 +195,7 @@ impl SshConnector {
             let make = || async {
                 let via = self.link(run, before).await?;
                 let stop = self.jump_stop(last, via.as_deref())?;
-                let keys = self.gather(run, stop.identity).await?;
+                let keys = self.gather(run, &stop.login.identity).await?;
                 let name = stop.server.name.clone();
                 let (_, connection) = self.reach(run, &stop, via, keys).await?;
                 Ok(Link::new(name, connection))
@@ -200,20 +204,15 @@ impl SshConnector {
         })
     }
 
-    fn jump_stop(&self, jump: &JumpHost, via: Option<&Link>) -> Result<Stop<'_>> {
-        let port = jump.port.unwrap_or(22);
-        let user = jump.user.as_ref().unwrap_or(&self.config.user);
-        let trust = Trust::files(&self.config.known_hosts, &jump.host, port)?;
+    fn jump_stop(&self, jump: &JumpHost, via: Option<&Link>) -> Result<Stop> {
+        let login = self.routes.of_jump(jump)?;
         let server = Server {
             name: format!("jump host {}", jump.host),
-            place: place_behind(via, &jump.host, port),
-            trust,
+            place: place_behind(via, &login.host, login.port),
+            trust: Trust::files(&self.routes.config().known_hosts, &login.host, login.port)?,
         };
         Ok(Stop {
-            host: jump.host.clone(),
-            port,
-            user: user.clone(),
-            identity: &self.config.identity,
+            login,
             server,
             is_jump: true,
         })
@@ -224,19 +223,16 @@ impl SshConnector {
         if target.host_keys.is_empty() {
             return Err(failure::no_known_key(target.host.as_str()));
         }
-        let keys = self.gather(run, &self.config.identity).await?;
-        let via = self.link(run, &self.config.jump).await?;
-        let host = target.address.to_string();
+        let (login, chain) = self.routes.of_target(target)?;
+        let keys = self.gather(run, &login.identity).await?;
+        let via = self.link(run, &chain).await?;
         let server = Server {
             name: target.host.to_string(),
-            place: place_behind(via.as_deref(), &host, self.config.port),
+            place: place_behind(via.as_deref(), &login.host, login.port),
             trust: Trust::pins(target.host_keys.clone()),
         };
         let stop = Stop {
-            host,
-            port: self.config.port,
-            user: self.config.user.clone(),
-            identity: &self.config.identity,
+            login,
             server,
             is_jump: false,
         };

@@ -19,6 +19,7 @@ use stagecraft_core::{Error, ErrorKind, Fingerprint, Result};
 
 use line::{Entry, Marker};
 
+pub(crate) use line::is_match;
 pub use write::{update, update_all};
 
 /// The largest file that is read, in bytes.

@@ -2,6 +2,7 @@
 
 mod capture;
 mod client;
+mod client_config;
 mod config;
 mod connector;
 mod failure;
@@ -14,11 +15,12 @@ mod login;
 mod public;
 mod quote;
 mod remote;
+mod route;
 mod tether;
 mod trust;
 mod upload;
 
-pub use config::{Identity, SshConfig};
+pub use config::{ClientConfigFile, Fixed, Identity, SshConfig};
 pub use connector::SshConnector;
 pub use jump::JumpHost;
 pub use public::public_keys;

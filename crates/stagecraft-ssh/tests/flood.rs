@@ -102,6 +102,7 @@ async fn connect_to_endless(text: &'static str) -> Error {
     });
     let target = RemoteTarget {
         host: HostName::new("db-1").unwrap(),
+        aliases: Vec::new(),
         address: Ipv4Addr::LOCALHOST.into(),
         host_keys: vec![Fingerprint::of_wire(b"key")],
     };

@@ -141,6 +141,7 @@ async fn lab(user: &str) -> Lab {
         }),
         target: RemoteTarget {
             host: HostName::new("db-1").unwrap(),
+            aliases: Vec::new(),
             address: Ipv4Addr::LOCALHOST.into(),
             host_keys: vec![host_key.fingerprint()],
         },

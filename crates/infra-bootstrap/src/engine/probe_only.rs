@@ -191,6 +191,7 @@ mod tests {
         let recorder = Recorder::default();
         let target = RemoteTarget {
             host: HostName::new("app-1").unwrap(),
+            aliases: Vec::new(),
             address: [192, 0, 2, 7].into(),
             host_keys: vec![Fingerprint::of_wire(b"key")],
         };

@@ -13,6 +13,7 @@ use crate::support::{Connections, Machine, host_key};
 async fn locked(machine: &Machine, label: &str, wait: u64) -> LockedRemote {
     let target = RemoteTarget {
         host: HostName::new("app-1").unwrap(),
+        aliases: Vec::new(),
         address: [192, 0, 2, 7].into(),
         host_keys: vec![host_key()],
     };

@@ -183,6 +183,7 @@ impl Drop for Agent {
 pub(crate) fn target(host_keys: Vec<Fingerprint>) -> RemoteTarget {
     RemoteTarget {
         host: HostName::new("app-1").unwrap(),
+        aliases: Vec::new(),
         address: Ipv4Addr::LOCALHOST.into(),
         host_keys,
     }

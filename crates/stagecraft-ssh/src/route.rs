@@ -1,0 +1,146 @@
+//! Where a host is and how it is logged in to, from the settings and `ssh_config`.
+
+use std::sync::OnceLock;
+
+use stagecraft_core::{Error, ErrorKind, RemoteTarget, Result};
+
+use crate::client_config::{Answers, ClientConfig};
+use crate::config::{Fixed, Identity, SshConfig};
+use crate::identity::flatten;
+use crate::jump::JumpHost;
+
+/// The most jump hosts before a host.
+const CHAIN_LIMIT: usize = 8;
+
+/// One server, and how it is logged in to.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Login {
+    /// What is connected to: a name or an address.
+    pub(crate) host: String,
+    pub(crate) port: u16,
+    pub(crate) user: String,
+    pub(crate) identity: Identity,
+}
+
+/// The settings, with what a file says beside them.
+#[derive(Debug)]
+pub(crate) struct Routes {
+    config: SshConfig,
+    file: OnceLock<ClientConfig>,
+}
+
+impl Routes {
+    pub(crate) fn new(config: SshConfig) -> Self {
+        Self {
+            config,
+            file: OnceLock::new(),
+        }
+    }
+
+    pub(crate) fn config(&self) -> &SshConfig {
+        &self.config
+    }
+
+    /// The login at a host, and the jump hosts before it.
+    pub(crate) fn of_target(&self, target: &RemoteTarget) -> Result<(Login, Vec<JumpHost>)> {
+        let address = target.address.to_string();
+        let mut names: Vec<&str> = target.aliases.iter().map(String::as_str).collect();
+        names.extend([target.host.as_str(), &address]);
+        let answers = self.ask(&names)?;
+        let chain = if self.is_fixed(Fixed::Jump) {
+            self.config.jump.clone()
+        } else {
+            answers
+                .jump
+                .clone()
+                .unwrap_or_else(|| self.config.jump.clone())
+        };
+        let port = match answers.port {
+            Some(port) if !self.is_fixed(Fixed::Port) => port,
+            _ => self.config.port,
+        };
+        let user = match &answers.user {
+            Some(user) if !self.is_fixed(Fixed::User) => user.clone(),
+            _ => self.config.user.clone(),
+        };
+        let login = Login {
+            host: answers.host_name.clone().unwrap_or(address),
+            port,
+            user,
+            identity: self.identity(&answers),
+        };
+        Ok((login, self.whole(chain)?))
+    }
+
+    /// The login at a jump host, by the name that it is given.
+    pub(crate) fn of_jump(&self, jump: &JumpHost) -> Result<Login> {
+        let answers = self.ask(&[&jump.host])?;
+        Ok(Login {
+            host: answers
+                .host_name
+                .clone()
+                .unwrap_or_else(|| jump.host.clone()),
+            port: jump.port.or(answers.port).unwrap_or(22),
+            user: (jump.user.clone())
+                .or_else(|| answers.user.clone())
+                .unwrap_or_else(|| self.config.user.clone()),
+            identity: self.identity(&answers),
+        })
+    }
+
+    /// The chain with the jump hosts that its first one needs itself.
+    fn whole(&self, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
+        while let Some(first) = chain.first() {
+            let Some(mut before) = self.ask(&[&first.host])?.jump else {
+                break;
+            };
+            // A `ProxyJump` for all hosts is not meant for the jump host itself.
+            if before.is_empty() || before.iter().any(|jump| jump.host == first.host) {
+                break;
+            }
+            before.append(&mut chain);
+            chain = before;
+            if chain.len() > CHAIN_LIMIT {
+                let message = format!("more than {CHAIN_LIMIT} jump hosts before one host");
+                return Err(Error::new(ErrorKind::Config, message)
+                    .with_hint("ProxyJump of ssh_config may go round in circles"));
+            }
+        }
+        Ok(chain)
+    }
+
+    fn ask(&self, names: &[&str]) -> Result<Answers> {
+        let Some(place) = &self.config.client_config else {
+            return Ok(Answers::default());
+        };
+        let file = if let Some(file) = self.file.get() {
+            file
+        } else {
+            let file = ClientConfig::load(&place.path, &place.home)?;
+            self.file.get_or_init(|| file)
+        };
+        file.query(names, &self.config.user)
+    }
+
+    fn is_fixed(&self, setting: Fixed) -> bool {
+        let file = self.config.client_config.as_ref();
+        file.is_none_or(|file| file.fixed.contains(&setting))
+    }
+
+    /// The files that are named come first, then the agents. Files that do not exist are left
+    /// out, as OpenSSH does.
+    fn identity(&self, answers: &Answers) -> Identity {
+        let files: Vec<Identity> = answers
+            .identity_files
+            .iter()
+            .filter(|path| path.exists())
+            .map(|path| Identity::File(path.clone()))
+            .collect();
+        if files.is_empty() || self.is_fixed(Fixed::Identity) {
+            return self.config.identity.clone();
+        }
+        let usual = flatten(&self.config.identity).into_iter().cloned();
+        let agents = usual.filter(|one| matches!(one, Identity::Agent(_)));
+        Identity::Any(files.into_iter().chain(agents).collect())
+    }
+}

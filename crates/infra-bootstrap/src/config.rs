@@ -84,7 +84,7 @@ impl SshSettings {
     fn read(block: &ConfigBlock) -> Result<Self, ConfigErrors> {
         let settings: Self = block.parse()?;
         let mut errors = Vec::new();
-        if settings.user.is_empty() {
+        if settings.user.as_deref() == Some("") {
             errors.push(block.error(&["user"], "must not be empty"));
         }
         if settings.port == Some(0) {
@@ -128,41 +128,38 @@ fn deadline_text() -> &'static str {
 }
 
 /// How hosts are logged in to. Host keys are always verified: no key here turns that off.
-#[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
+#[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SshSettings {
-    /// The login. Steps that change a host need it to be `root`. Default: `root`.
-    pub user: String,
-    /// The port. Default: 22, or what the environment sets for a sandbox.
+    /// The login. Steps that change a host need it to be `root`. Default: what
+    /// `~/.ssh/config` says, else `root`.
+    pub user: Option<String>,
+    /// The port. Default: what `~/.ssh/config` says, else 22; for a sandbox what the
+    /// environment sets.
     pub port: Option<u16>,
-    /// The private key's file. Default: the SSH agent and the usual files.
+    /// Jump hosts as OpenSSH writes them: `user@host:port`, several divided by commas, or
+    /// `none`. Their keys must be in a file of known hosts. Default: what `~/.ssh/config`
+    /// says.
+    pub jump: Option<String>,
+    /// The private key's file. Default: what `~/.ssh/config` says, else the SSH agent and the
+    /// usual files.
     #[serde(alias = "privateKeyPath")]
     pub private_key_path: Option<PathBuf>,
-    #[serde(
-        alias = "knownHostsFile",
-        deserialize_with = "unsupported",
-        skip_serializing
-    )]
-    known_hosts_file: Option<()>,
+    /// A file with the keys of jump hosts, beside `~/.ssh/known_hosts` and
+    /// `/etc/ssh/ssh_known_hosts`.
+    #[serde(alias = "knownHostsFile")]
+    pub known_hosts_file: Option<PathBuf>,
+    /// A file in the form of `ssh_config(5)`, or `none`. Default: `~/.ssh/config` if it
+    /// exists; none for a sandbox.
+    #[serde(alias = "configFile")]
+    pub config_file: Option<PathBuf>,
     #[serde(
         alias = "extraArgs",
         deserialize_with = "unsupported",
         skip_serializing
     )]
     extra_args: Option<()>,
-}
-
-impl Default for SshSettings {
-    fn default() -> Self {
-        Self {
-            user: "root".to_owned(),
-            port: None,
-            private_key_path: None,
-            known_hosts_file: None,
-            extra_args: None,
-        }
-    }
 }
 
 #[cfg(test)]
@@ -184,7 +181,7 @@ mod tests {
         assert_eq!(config, BootstrapConfig::default());
         assert_eq!(config.readiness.interval.get(), Duration::from_secs(2));
         assert_eq!(config.readiness.deadline.get(), Duration::from_mins(5));
-        assert_eq!(config.ssh.user, "root");
+        assert_eq!(config.ssh, SshSettings::default());
     }
 
     #[test]
@@ -202,12 +199,7 @@ mod tests {
 
     #[test]
     fn keys_without_effect_are_refused_in_both_spellings() {
-        for key in [
-            "known_hosts_file: x",
-            "knownHostsFile: x",
-            "extra_args: [x]",
-            "extraArgs: []",
-        ] {
+        for key in ["extra_args: [x]", "extraArgs: []"] {
             let error = read(&format!("    ssh: {{ {key} }}\n")).unwrap_err();
             assert_eq!(error.message, "not supported yet", "{key}");
             assert_eq!(error.location.map(|at| at.line), Some(4));

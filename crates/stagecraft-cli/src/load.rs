@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, SshSettings};
+use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet};
 use stagecraft_core::config::{
     ConfigError, ConfigErrors, Document, KnownKeys, Project, Setting, effective, nearest,
     project_schema,
@@ -14,19 +14,18 @@ use stagecraft_core::{
     NetworkProvider, Registry,
 };
 use stagecraft_engine::Engine;
-use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+use stagecraft_ssh::SshConnector;
 
 use crate::args::GlobalArgs;
 use crate::builtin;
-use crate::environment::{ProcessEnvironment, expand_home};
+use crate::environment::ProcessEnvironment;
+use crate::login::{self, Login};
 use crate::lookup::{ProjectLookup, read_bounded};
 
 /// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
 /// The variable with the default of `infra.bootstrap.ssh.private_key_path`.
 pub(crate) const SSH_KEY_VARIABLE: &str = "STAGECRAFT_SSH_KEY";
-
-const DEFAULT_SSH_PORT: u16 = 22;
 
 /// A checked configuration, with the providers that it chooses.
 #[derive(Debug)]
@@ -245,7 +244,7 @@ pub(crate) fn variable_of(setting: &Setting) -> Option<&'static str> {
 }
 
 /// A variable of this program. One that is set to nothing counts as not set.
-fn variable_value(name: &str) -> Option<String> {
+pub(crate) fn variable_value(name: &str) -> Option<String> {
     ProcessEnvironment
         .get(name)
         .filter(|value| !value.is_empty())
@@ -270,16 +269,16 @@ pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
     for index in 0..shown.settings.len() {
         let setting = &shown.settings[index];
         if setting.value.is_null() {
-            let variable = variable_of(setting);
-            let value = variable.and_then(variable_value);
+            let value = variable_of(setting).and_then(variable_value);
             let is_port = setting.key() == "infra.bootstrap.ssh.port";
-            shown.settings[index].value = match value {
-                Some(value) => match value.parse::<u16>() {
+            shown.settings[index].value = match (value, setting.key().as_str()) {
+                (Some(value), _) => match value.parse::<u16>() {
                     Ok(port) if is_port => port.into(),
                     _ => value.into(),
                 },
-                None if is_port => DEFAULT_SSH_PORT.into(),
-                None => continue,
+                (None, "infra.bootstrap.ssh.port") => login::DEFAULT_PORT.into(),
+                (None, "infra.bootstrap.ssh.user") => login::DEFAULT_USER.into(),
+                (None, _) => continue,
             };
         }
     }
@@ -356,27 +355,22 @@ impl Loaded {
         Err(Error::from(error).into())
     }
 
+    /// How hosts are logged in to.
+    fn login(&self) -> anyhow::Result<Login> {
+        login::login(&self.bootstrap.ssh, &self.directory)
+    }
+
     /// Refuses a key file that is named and is not there, before hosts are created that nobody
     /// could log in to.
     pub(crate) fn check_login_key(&self) -> anyhow::Result<()> {
-        let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
-        match ssh.identity {
-            Identity::File(path) if !path.exists() => Err(Error::new(
-                ErrorKind::Config,
-                format!("key file {} does not exist", path.display()),
-            )
-            .with_hint(format!(
-                "correct infra.bootstrap.ssh.private_key_path or {SSH_KEY_VARIABLE}; no host was created"
-            ))
-            .into()),
-            _ => Ok(()),
-        }
+        Ok(self.login()?.check_key()?)
     }
 
     /// Lets providers know the keys that new hosts must let in, since they will be logged in to.
     pub(crate) fn tell_login_keys(&self) -> anyhow::Result<()> {
-        let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
-        self.lookup.set_identity(ssh.identity);
+        if let Some(identity) = self.login()?.identity_of_all() {
+            self.lookup.set_identity(identity);
+        }
         Ok(())
     }
 
@@ -390,8 +384,7 @@ impl Loaded {
             engine = engine.with_network(Arc::clone(network));
         }
         if with_bootstrap {
-            let ssh = ssh_config(&self.bootstrap.ssh, &self.directory)?;
-            let connector = Arc::new(SshConnector::new(ssh));
+            let connector = Arc::new(SshConnector::new(self.login()?.config));
             let mut bootstrap = Bootstrap::new(
                 connector,
                 self.steps.clone(),
@@ -404,43 +397,4 @@ impl Loaded {
         }
         Ok(engine)
     }
-}
-
-fn ssh_config(settings: &SshSettings, directory: &Path) -> anyhow::Result<SshConfig> {
-    let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
-        (Some(port), _) => port,
-        (None, Some(text)) => text
-            .parse()
-            .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?,
-        (None, None) => DEFAULT_SSH_PORT,
-    };
-    let named = settings
-        .private_key_path
-        .as_ref()
-        .map(|path| directory.join(expand_home(path)));
-    let key = named.or_else(|| variable_value(SSH_KEY_VARIABLE).map(PathBuf::from));
-    let identity = match key {
-        Some(path) => Identity::File(path),
-        None => Identity::Any(usual_identities()),
-    };
-    Ok(SshConfig {
-        user: settings.user.clone(),
-        port,
-        identity,
-        ..SshConfig::default()
-    })
-}
-
-/// The agent first, then the files that OpenSSH tries.
-fn usual_identities() -> Vec<Identity> {
-    let agent = ProcessEnvironment
-        .get("SSH_AUTH_SOCK")
-        .filter(|path| !path.is_empty())
-        .map(|path| Identity::Agent(path.into()));
-    let files = ["id_ed25519", "id_ecdsa", "id_rsa"]
-        .map(|name| expand_home(&Path::new("~/.ssh").join(name)))
-        .into_iter()
-        .filter(|path| path.exists())
-        .map(Identity::File);
-    agent.into_iter().chain(files).collect()
 }

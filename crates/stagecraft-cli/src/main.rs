@@ -8,6 +8,7 @@ mod environment;
 mod exit;
 mod failure;
 mod load;
+mod login;
 mod lookup;
 mod output;
 mod progress;

@@ -315,6 +315,30 @@ const ROWS: &[Row] = &[
         "nobody",
     ),
     row(
+        "infra.bootstrap.ssh.jump",
+        (
+            READINESS,
+            "readiness: { deadline: 500ms }\n    ssh: { jump: '127.0.0.1:9' }",
+        ),
+        DRY_RUN,
+        "127.0.0.1:9",
+    ),
+    row(
+        "infra.bootstrap.ssh.known_hosts_file",
+        (
+            READINESS,
+            "ssh: { jump: '127.0.0.1:9', known_hosts_file: . }",
+        ),
+        DRY_RUN,
+        "cannot read the known host keys",
+    ),
+    row(
+        "infra.bootstrap.ssh.config_file",
+        (READINESS, "ssh: { config_file: nowhere.conf }"),
+        DRY_RUN,
+        "nowhere.conf does not exist",
+    ),
+    row(
         "infra.bootstrap.ssh.private_key_path",
         (READINESS, "ssh: { private_key_path: nowhere }"),
         UP,

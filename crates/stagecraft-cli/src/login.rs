@@ -1,0 +1,121 @@
+//! How hosts are logged in to: from the configuration, the environment and `~/.ssh`.
+
+use std::path::{Path, PathBuf};
+
+use anyhow::Context as _;
+use infra_bootstrap::SshSettings;
+use stagecraft_core::{Error, ErrorKind, Lookup as _, Result};
+use stagecraft_ssh::{ClientConfigFile, Fixed, Identity, JumpHost, SshConfig};
+
+use crate::environment::{ProcessEnvironment, expand_home};
+use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, variable_value};
+
+pub(crate) const DEFAULT_PORT: u16 = 22;
+pub(crate) const DEFAULT_USER: &str = "root";
+
+/// The settings of the transport.
+#[derive(Debug)]
+pub(crate) struct Login {
+    pub(crate) config: SshConfig,
+}
+
+/// Gathers the settings. What the configuration says wins over `~/.ssh/config`.
+///
+/// # Errors
+///
+/// If the port of the environment or a jump host of the configuration is none.
+pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<Login> {
+    let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
+        (Some(port), _) => Some(port),
+        (None, Some(text)) => Some(
+            text.parse()
+                .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?,
+        ),
+        (None, None) => None,
+    };
+    let named = |path: &PathBuf| directory.join(expand_home(path));
+    let key = (settings.private_key_path.as_ref())
+        .map(named)
+        .or_else(|| variable_value(SSH_KEY_VARIABLE).map(PathBuf::from));
+    let mut fixed = Vec::new();
+    fixed.extend(settings.user.as_ref().map(|_| Fixed::User));
+    fixed.extend(port.map(|_| Fixed::Port));
+    fixed.extend(key.as_ref().map(|_| Fixed::Identity));
+    fixed.extend(settings.jump.as_ref().map(|_| Fixed::Jump));
+    let usual = ["~/.ssh/known_hosts", "/etc/ssh/ssh_known_hosts"];
+    let usual = usual.map(|path| expand_home(Path::new(path)));
+    let known_hosts = settings.known_hosts_file.as_ref().map(named);
+    let config = SshConfig {
+        user: (settings.user.clone()).unwrap_or_else(|| DEFAULT_USER.to_owned()),
+        port: port.unwrap_or(DEFAULT_PORT),
+        identity: match key {
+            Some(path) => Identity::File(path),
+            None => Identity::Any(usual_identities()),
+        },
+        jump: JumpHost::parse_chain(settings.jump.as_deref().unwrap_or_default())?,
+        known_hosts: known_hosts.into_iter().chain(usual).collect(),
+        client_config: client_config(settings, directory).map(|path| ClientConfigFile {
+            path,
+            home: expand_home(Path::new("~")),
+            fixed,
+        }),
+        ..SshConfig::default()
+    };
+    Ok(Login { config })
+}
+
+/// The user's own file is not for the hosts of a sandbox, of which it cannot know.
+fn client_config(settings: &SshSettings, directory: &Path) -> Option<PathBuf> {
+    match &settings.config_file {
+        Some(path) if path == Path::new("none") => None,
+        Some(path) => Some(directory.join(expand_home(path))),
+        None if variable_value(SSH_PORT_VARIABLE).is_some() => None,
+        None => Some(expand_home(Path::new("~/.ssh/config"))).filter(|path| path.exists()),
+    }
+}
+
+/// The agent first, then the files that OpenSSH tries.
+fn usual_identities() -> Vec<Identity> {
+    let agent = ProcessEnvironment
+        .get("SSH_AUTH_SOCK")
+        .filter(|path| !path.is_empty())
+        .map(|path| Identity::Agent(path.into()));
+    let files = ["id_ed25519", "id_ecdsa", "id_rsa"]
+        .map(|name| expand_home(&Path::new("~/.ssh").join(name)))
+        .into_iter()
+        .filter(|path| path.exists())
+        .map(Identity::File);
+    agent.into_iter().chain(files).collect()
+}
+
+impl Login {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if a key file is named and is not there.
+    pub(crate) fn check_key(&self) -> Result<()> {
+        match &self.config.identity {
+            Identity::File(path) if !path.exists() => Err(Error::new(
+                ErrorKind::Config,
+                format!("key file {} does not exist", path.display()),
+            )
+            .with_hint(format!(
+                "correct infra.bootstrap.ssh.private_key_path or {SSH_KEY_VARIABLE}; no host was created"
+            ))),
+            _ => Ok(()),
+        }
+    }
+
+    /// The keys that log in to every host; `None` if a file may name others for some.
+    pub(crate) fn identity_of_all(&self) -> Option<Identity> {
+        if let Some(file) = &self.config.client_config
+            && !file.fixed.contains(&Fixed::Identity)
+        {
+            let text = std::fs::read(&file.path).ok()?;
+            let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
+            if text.contains("identityfile") || text.contains("include") {
+                return None;
+            }
+        }
+        Some(self.config.identity.clone())
+    }
+}

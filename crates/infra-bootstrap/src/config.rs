@@ -7,6 +7,7 @@ use serde::{Deserialize, Serialize};
 #[cfg(feature = "yaml")]
 use stagecraft_core::config::{ConfigBlock, ConfigErrors, EffectiveBlock, Project};
 use stagecraft_core::config::{ConfigDuration, unsupported};
+use stagecraft_core::{SecretKeyError, SecretKeys, SecretSource};
 
 /// What `infra.bootstrap` says beside the steps' own blocks.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Deserialize, Serialize)]
@@ -87,6 +88,9 @@ impl SshSettings {
         if settings.user.as_deref() == Some("") {
             errors.push(block.error(&["user"], "must not be empty"));
         }
+        let secrets = [settings.passphrase()];
+        errors
+            .extend((secrets.into_iter()).filter_map(|read| Some(block.secret_error(read.err()?))));
         if settings.port == Some(0) {
             errors.push(block.error(&["port"], "must not be 0"));
         }
@@ -146,6 +150,17 @@ pub struct SshSettings {
     /// usual files.
     #[serde(alias = "privateKeyPath")]
     pub private_key_path: Option<PathBuf>,
+    /// The name of the variable that holds the passphrase of an encrypted private key. Never
+    /// the passphrase itself. At most one of `passphrase_env`, `passphrase_file` and
+    /// `passphrase_cmd` may be given.
+    #[serde(alias = "passphraseEnv")]
+    pub passphrase_env: Option<String>,
+    /// A file that holds the passphrase and nothing else, relative to the configuration.
+    #[serde(alias = "passphraseFile")]
+    pub passphrase_file: Option<PathBuf>,
+    /// A program and its arguments that print the passphrase. No shell is involved.
+    #[serde(alias = "passphraseCmd")]
+    pub passphrase_cmd: Option<Vec<String>>,
     /// A file with the keys of jump hosts, beside `~/.ssh/known_hosts` and
     /// `/etc/ssh/ssh_known_hosts`.
     #[serde(alias = "knownHostsFile")]
@@ -160,6 +175,29 @@ pub struct SshSettings {
         skip_serializing
     )]
     extra_args: Option<()>,
+}
+
+impl SshSettings {
+    /// Where the passphrase of encrypted keys is found, if the settings say so.
+    ///
+    /// # Errors
+    ///
+    /// [`SecretKeyError`] if several keys say so, or one cannot be what it says.
+    pub fn passphrase(&self) -> Result<Option<SecretSource>, SecretKeyError> {
+        optional(SecretKeys {
+            name: "passphrase",
+            env: self.passphrase_env.as_deref(),
+            file: self.passphrase_file.as_ref(),
+            cmd: self.passphrase_cmd.as_deref(),
+        })
+    }
+}
+
+fn optional(keys: SecretKeys<'_>) -> Result<Option<SecretSource>, SecretKeyError> {
+    if keys.env.is_none() && keys.file.is_none() && keys.cmd.is_none() {
+        return Ok(None);
+    }
+    keys.source().map(Some)
 }
 
 #[cfg(test)]
@@ -215,6 +253,10 @@ mod tests {
             error.to_string(),
             "f.yml:5:17: infra.bootstrap.readiness.interval: must be longer than zero"
         );
+        let error = read("    ssh: { passphrase_env: open sesame }\n").unwrap_err();
+        assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
+        let error = read("    ssh: { passphrase_env: A, passphrase_file: b }\n").unwrap_err();
+        assert!(error.message.starts_with("only one of"), "{error}");
         assert!(read("    ssh: { port: 0 }\n").is_err());
         assert!(read("    ssh: { user: '' }\n").is_err());
     }

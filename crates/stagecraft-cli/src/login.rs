@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use infra_bootstrap::SshSettings;
-use stagecraft_core::{Error, ErrorKind, Lookup as _, Result};
+use stagecraft_core::{Error, ErrorKind, Lookup as _, Result, SecretKeyError};
 use stagecraft_ssh::{ClientConfigFile, Fixed, Identity, JumpHost, SshConfig};
 
 use crate::environment::{ProcessEnvironment, expand_home};
@@ -52,6 +52,7 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
             Some(path) => Identity::File(path),
             None => Identity::Any(usual_identities()),
         },
+        passphrase: settings.passphrase().map_err(of_key)?,
         jump: JumpHost::parse_chain(settings.jump.as_deref().unwrap_or_default())?,
         known_hosts: known_hosts.into_iter().chain(usual).collect(),
         client_config: client_config(settings, directory).map(|path| ClientConfigFile {
@@ -62,6 +63,11 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
         ..SshConfig::default()
     };
     Ok(Login { config })
+}
+
+/// Was told with its place when the file was read.
+fn of_key(error: SecretKeyError) -> Error {
+    Error::new(ErrorKind::Config, error.message)
 }
 
 /// The user's own file is not for the hosts of a sandbox, of which it cannot know.

@@ -339,6 +339,33 @@ const ROWS: &[Row] = &[
         "nowhere.conf does not exist",
     ),
     row(
+        "infra.bootstrap.ssh.passphrase_env",
+        (
+            READINESS,
+            "ssh: { private_key_path: locked, passphrase_env: NO_PASS }",
+        ),
+        DRY_RUN,
+        "passphrase missing from environment variable NO_PASS",
+    ),
+    row(
+        "infra.bootstrap.ssh.passphrase_file",
+        (
+            READINESS,
+            "ssh: { private_key_path: locked, passphrase_file: nowhere }",
+        ),
+        DRY_RUN,
+        "passphrase missing from file nowhere",
+    ),
+    row(
+        "infra.bootstrap.ssh.passphrase_cmd",
+        (
+            READINESS,
+            "ssh: { private_key_path: locked, passphrase_cmd: [no-such-program] }",
+        ),
+        DRY_RUN,
+        "passphrase missing from command `no-such-program`",
+    ),
+    row(
         "infra.bootstrap.ssh.private_key_path",
         (READINESS, "ssh: { private_key_path: nowhere }"),
         UP,
@@ -456,6 +483,11 @@ fn every_key_of_the_schema_has_a_row() {
 async fn every_accepted_key_changes_what_happens() {
     let lab = Lab::with_hosts(quick()).await;
     lab.run(UP).await.expect_code(0);
+    let locked = std::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "a passphrase", "-f"])
+        .arg(lab.config_path().with_file_name("locked"))
+        .status();
+    assert!(locked.unwrap().success());
     for arguments in [PLAN, DRY_RUN, UP] {
         let usual = lab.run(arguments).await;
         usual.expect_code(0);

@@ -3,6 +3,8 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
+use stagecraft_core::SecretSource;
+
 use crate::jump::JumpHost;
 
 /// How to log in, and how long to wait for what.
@@ -17,6 +19,8 @@ pub struct SshConfig {
     pub port: u16,
     /// The key to log in with. Default: none, which fails before anything is sent.
     pub identity: Identity,
+    /// Where the passphrase of encrypted key files is found. Default: nowhere.
+    pub passphrase: Option<SecretSource>,
     /// The hosts through which all others are reached, in their order. Default: none.
     ///
     /// They are verified by [`known_hosts`](Self::known_hosts), and logged in to once for all
@@ -43,6 +47,7 @@ impl Default for SshConfig {
             user: "root".to_owned(),
             port: 22,
             identity: Identity::Any(Vec::new()),
+            passphrase: None,
             jump: Vec::new(),
             known_hosts: Vec::new(),
             client_config: None,
@@ -88,7 +93,8 @@ pub enum Fixed {
 pub enum Identity {
     /// The agent that listens on this socket.
     Agent(PathBuf),
-    /// A file with a private key that is not encrypted: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`.
+    /// A file with a private key: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`. An encrypted one needs
+    /// [`SshConfig::passphrase`] or somebody who is asked, unless an agent has its key.
     File(PathBuf),
     /// All of these in their order, leaving out those that cannot be used. It is an error
     /// only if none of them can.

@@ -23,6 +23,7 @@ use crate::remote::{Connection, SshRemote};
 use crate::route::{Login, Routes};
 use crate::tether::{Line, Tether};
 use crate::trust::{Server, Trust};
+use crate::vault::{AskPassphrase, Vault};
 
 /// The keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
@@ -33,7 +34,7 @@ const LINK_BUFFER: usize = 16 * 1024;
 /// Connects to hosts by SSH.
 ///
 /// Only ed25519 host keys are accepted, and only those whose fingerprint the target lists.
-/// The login keys are read again for every connection. A connection to a jump host is shared by
+/// The login keys are read again for every connection, but encrypted ones are opened once. A connection to a jump host is shared by
 /// all hosts behind it, also by clones of the connector, and made anew once it is lost. At most
 /// eight connections to one address are logging in at a time.
 #[derive(Debug, Clone)]
@@ -41,6 +42,7 @@ pub struct SshConnector {
     routes: Arc<Routes>,
     links: Arc<Links>,
     gates: Arc<Gates>,
+    vault: Arc<Vault>,
 }
 
 /// The making of a connection to a jump host, if there is one.
@@ -56,10 +58,23 @@ struct Stop {
 impl SshConnector {
     /// Makes a connector. Reads and sends nothing.
     pub fn new(config: SshConfig) -> Self {
+        let vault = Vault::new(config.passphrase.clone());
         Self {
             routes: Arc::new(Routes::new(config)),
             links: Arc::default(),
             gates: Arc::default(),
+            vault: Arc::new(vault),
+        }
+    }
+
+    /// Asks for the passphrases of encrypted keys, unless the configuration says where they
+    /// are: once for each key. To be called before the first connection.
+    #[must_use]
+    pub fn with_ask(self, ask: Arc<dyn AskPassphrase>) -> Self {
+        let source = self.routes.config().passphrase.clone();
+        Self {
+            vault: Arc::new(Vault::new(source).with_ask(ask)),
+            ..self
         }
     }
 
@@ -84,10 +99,11 @@ impl SshConnector {
     }
 
     async fn gather(&self, run: &Run, identity: &Identity) -> Result<Keys> {
+        let limit = self.routes.config().login_timeout;
         tokio::select! {
             biased;
             () = run.cancellation().cancelled() => Err(Error::cancelled()),
-            keys = identity::gather(identity, self.routes.config().login_timeout) => keys,
+            keys = identity::gather(run, identity, limit, &self.vault) => keys,
         }
     }
 

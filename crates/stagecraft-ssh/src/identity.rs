@@ -1,25 +1,24 @@
 //! The keys to log in with, gathered before anything is sent.
 
 use std::collections::BTreeSet;
-use std::io::ErrorKind as IoErrorKind;
 use std::path::Path;
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
-use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
-use stagecraft_core::{Error, ErrorKind, Fingerprint, Result, seconds};
+use russh::keys::{PrivateKey, PublicKey};
+use stagecraft_core::{Error, ErrorKind, Fingerprint, Result, Run, seconds};
 use tokio::net::UnixStream;
 
 use crate::config::Identity;
+use crate::key_file::{self, KeyFile};
+use crate::vault::Vault;
 
 /// The most keys of one agent that are offered.
 const AGENT_LIMIT: usize = 5;
 /// The most keys that are offered in all.
 const OFFER_LIMIT: usize = 6;
-/// No private key file is larger.
-const FILE_LIMIT: u64 = 64 * 1024;
 
 pub(crate) type Agent = AgentClient<UnixStream>;
 
@@ -45,30 +44,74 @@ pub(crate) struct Keys {
     seen: BTreeSet<Vec<u8>>,
 }
 
-/// Gathers the keys of `identity`.
+/// Gathers the keys of `identity`. An encrypted file is not opened if an agent has its key.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if not one key can be used.
-pub(crate) async fn gather(identity: &Identity, deadline: Duration) -> Result<Keys> {
+/// [`ErrorKind::Config`] if not one key can be used; [`ErrorKind::Cancelled`].
+pub(crate) async fn gather(
+    run: &Run,
+    identity: &Identity,
+    deadline: Duration,
+    vault: &Vault,
+) -> Result<Keys> {
+    let sources = flatten(identity);
     let mut keys = Keys::default();
     let mut failures = Vec::new();
-    for source in flatten(identity) {
-        let added = match source {
-            Identity::File(path) => keys.add_file(path),
-            Identity::Agent(socket) => keys.add_agent(socket, deadline).await,
-            Identity::Any(_) => Ok(()),
+    let mut found: Vec<Vec<Candidate>> = Vec::new();
+    for source in &sources {
+        let listed = match source {
+            Identity::Agent(socket) => keys.ask_agent(socket, deadline).await,
+            Identity::File(_) | Identity::Any(_) => Ok(Vec::new()),
         };
-        if let Err(error) = added {
-            tracing::debug!(%error, "a source of login keys is left out");
-            failures.push(error);
-        }
+        found.push(left_out(listed, &mut failures));
+    }
+    for (index, source) in sources.iter().enumerate() {
+        let Identity::File(path) = source else {
+            continue;
+        };
+        let read = match key_file::read(path) {
+            Ok(KeyFile::Open(key)) => Ok(Candidate::of_file(Arc::new(*key), path)),
+            Ok(KeyFile::Locked(locked)) => match take(&mut found, locked.public.as_ref()) {
+                Some(of_agent) => Ok(of_agent),
+                None => match vault.open(run, path, &locked).await {
+                    Ok(key) => Ok(Candidate::of_file(key, path)),
+                    Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+                    Err(error) => Err(error),
+                },
+            },
+            Err(error) => Err(error),
+        };
+        found[index] = left_out(read.map(|key| vec![key]), &mut failures);
+    }
+    for candidate in found.into_iter().flatten() {
+        keys.add(candidate);
     }
     if keys.candidates.is_empty() {
         return Err(none_usable(failures));
     }
     keys.candidates.truncate(OFFER_LIMIT);
     Ok(keys)
+}
+
+fn left_out(found: Result<Vec<Candidate>>, failures: &mut Vec<Error>) -> Vec<Candidate> {
+    found.unwrap_or_else(|error| {
+        tracing::debug!(%error, "a source of login keys is left out");
+        failures.push(error);
+        Vec::new()
+    })
+}
+
+/// Takes the candidate out that an agent has for a key.
+fn take(found: &mut [Vec<Candidate>], public: Option<&PublicKey>) -> Option<Candidate> {
+    let wanted = wire(public?);
+    found.iter_mut().find_map(|candidates| {
+        let index = candidates.iter().position(|candidate| {
+            matches!(candidate, Candidate::Agent { identity, .. }
+                if matches!(identity.as_ref(), AgentIdentity::PublicKey { key, .. } if wire(key) == wanted))
+        })?;
+        Some(candidates.remove(index))
+    })
 }
 
 pub(crate) fn flatten(identity: &Identity) -> Vec<&Identity> {
@@ -97,6 +140,27 @@ fn none_usable(mut failures: Vec<Error>) -> Error {
 }
 
 impl Candidate {
+    fn of_file(key: Arc<PrivateKey>, path: &Path) -> Self {
+        let fingerprint = Fingerprint::of_wire(&wire(key.public_key()));
+        Self::File {
+            label: format!("{fingerprint} ({})", path.display()),
+            key,
+        }
+    }
+
+    /// What is offered: a certificate is another offer than its key.
+    fn own_wire(&self) -> Vec<u8> {
+        match self {
+            Self::File { key, .. } => wire(key.public_key()),
+            Self::Agent { identity, .. } => match identity.as_ref() {
+                AgentIdentity::PublicKey { key, .. } => wire(key),
+                AgentIdentity::Certificate { certificate, .. } => {
+                    certificate.to_bytes().unwrap_or_default()
+                }
+            },
+        }
+    }
+
     /// The public half, and where it comes from.
     pub(crate) fn public(&self) -> (Vec<u8>, &str) {
         match self {
@@ -109,20 +173,19 @@ impl Candidate {
 }
 
 impl Keys {
-    pub(crate) fn add_file(&mut self, path: &Path) -> Result<()> {
-        let key = read_key(path)?;
-        let wire = wire(key.public_key());
-        if self.seen.insert(wire.clone()) {
-            let label = format!("{} ({})", Fingerprint::of_wire(&wire), path.display());
-            self.candidates.push(Candidate::File {
-                key: Arc::new(key),
-                label,
-            });
+    /// Adds a key unless it is there already.
+    pub(crate) fn add(&mut self, candidate: Candidate) {
+        if self.seen.insert(candidate.own_wire()) {
+            self.candidates.push(candidate);
         }
-        Ok(())
     }
 
-    pub(crate) async fn add_agent(&mut self, socket: &Path, deadline: Duration) -> Result<()> {
+    /// The keys that an agent would sign with.
+    pub(crate) async fn ask_agent(
+        &mut self,
+        socket: &Path,
+        deadline: Duration,
+    ) -> Result<Vec<Candidate>> {
         let place = socket.display();
         let unreachable = || {
             Error::new(
@@ -157,84 +220,24 @@ impl Keys {
         if identities.len() > AGENT_LIMIT {
             tracing::debug!(held = identities.len(), offered = AGENT_LIMIT, "agent");
         }
-        for identity in identities.into_iter().take(AGENT_LIMIT) {
-            let (wire, what) = match &identity {
-                AgentIdentity::PublicKey { key, .. } => (wire(key), "ssh-agent"),
-                AgentIdentity::Certificate { certificate, .. } => (
-                    certificate.to_bytes().unwrap_or_default(),
-                    "certificate in ssh-agent",
-                ),
-            };
-            let public = self::wire(&identity.public_key());
-            if self.seen.insert(wire) {
-                let label = format!("{} ({what})", Fingerprint::of_wire(&public));
-                self.candidates.push(Candidate::Agent {
-                    identity: Box::new(identity),
-                    agent: self.agents.len(),
-                    label,
-                });
-            }
-        }
+        let place = self.agents.len();
         self.agents.push(agent);
-        Ok(())
+        let offered = identities.into_iter().take(AGENT_LIMIT).map(|identity| {
+            let what = match &identity {
+                AgentIdentity::PublicKey { .. } => "ssh-agent",
+                AgentIdentity::Certificate { .. } => "certificate in ssh-agent",
+            };
+            let public = wire(&identity.public_key());
+            Candidate::Agent {
+                label: format!("{} ({what})", Fingerprint::of_wire(&public)),
+                identity: Box::new(identity),
+                agent: place,
+            }
+        });
+        Ok(offered.collect())
     }
 }
 
-fn wire(key: &PublicKey) -> Vec<u8> {
+pub(crate) fn wire(key: &PublicKey) -> Vec<u8> {
     key.to_bytes().unwrap_or_default()
-}
-
-fn read_key(path: &Path) -> Result<PrivateKey> {
-    let place = path.display();
-    let unreadable = |error: std::io::Error| {
-        let message = if error.kind() == IoErrorKind::NotFound {
-            format!("key file {place} does not exist")
-        } else {
-            format!("key file {place} cannot be read")
-        };
-        Error::new(ErrorKind::Config, message).with_source(error)
-    };
-    let not_a_key = || {
-        Error::new(
-            ErrorKind::Config,
-            format!("file {place} holds no private key"),
-        )
-    };
-    let encrypted = || {
-        Error::new(ErrorKind::Config, format!("key file {place} is encrypted"))
-            .with_hint(format!("add it to ssh-agent with `ssh-add {place}`"))
-    };
-
-    let file = std::fs::metadata(path).map_err(unreadable)?;
-    if !file.is_file() || file.len() > FILE_LIMIT {
-        return Err(not_a_key());
-    }
-    let bytes = std::fs::read(path).map_err(unreadable)?;
-    let text = String::from_utf8(bytes).map_err(|_| not_a_key())?;
-    if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-        return Err(not_a_key().with_hint("this is a public key; name the file without `.pub`"));
-    }
-    // The older formats say so in a header, which the decoder does not always heed.
-    if text
-        .lines()
-        .any(|line| line.starts_with("-----BEGIN ENCRYPTED") || line.contains("4,ENCRYPTED"))
-    {
-        return Err(encrypted());
-    }
-    let key = match decode_secret_key(&text, None) {
-        Ok(key) => key,
-        Err(russh::keys::Error::KeyIsEncrypted) => return Err(encrypted()),
-        Err(error) => return Err(not_a_key().with_source(error)),
-    };
-    if matches!(
-        key.algorithm(),
-        Algorithm::SkEd25519 | Algorithm::SkEcdsaSha2NistP256
-    ) {
-        return Err(Error::new(
-            ErrorKind::Config,
-            format!("key file {place} needs its hardware token"),
-        )
-        .with_hint(format!("add it to ssh-agent with `ssh-add {place}`")));
-    }
-    Ok(key)
 }

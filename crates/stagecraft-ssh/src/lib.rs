@@ -9,6 +9,7 @@ mod failure;
 mod gate;
 mod identity;
 mod jump;
+mod key_file;
 pub mod known_hosts;
 mod link;
 mod login;
@@ -19,8 +20,10 @@ mod route;
 mod tether;
 mod trust;
 mod upload;
+mod vault;
 
 pub use config::{ClientConfigFile, Fixed, Identity, SshConfig};
 pub use connector::SshConnector;
 pub use jump::JumpHost;
 pub use public::public_keys;
+pub use vault::AskPassphrase;

@@ -7,6 +7,7 @@
 
 mod client_config;
 mod commands;
+mod encrypted;
 mod faults;
 mod host_key;
 mod jump;

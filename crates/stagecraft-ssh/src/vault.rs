@@ -1,0 +1,136 @@
+//! Encrypted keys: opened once, however many hosts they log in to.
+
+use std::collections::BTreeMap;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use async_trait::async_trait;
+use russh::keys::PrivateKey;
+use secrecy::SecretString;
+use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource};
+use tokio::sync::Mutex;
+
+use crate::key_file::{Locked, NotOpened};
+
+/// How often a person is asked for one passphrase.
+const TRIES: u32 = 3;
+
+/// Asks a person for the passphrase of a key.
+#[async_trait]
+pub trait AskPassphrase: Send + Sync + std::fmt::Debug {
+    /// The passphrase for the key in a file; `None` if there is nobody to be asked, or nothing
+    /// was typed. `is_again` tells that the one before was wrong.
+    async fn ask(&self, run: &Run, key_file: &Path, is_again: bool) -> Option<SecretString>;
+}
+
+/// The keys that were opened, and those that were not.
+#[derive(Debug, Default)]
+pub(crate) struct Vault {
+    source: Option<SecretSource>,
+    ask: Option<Arc<dyn AskPassphrase>>,
+    // Held while a key is opened, so that nobody is asked twice.
+    opened: Mutex<BTreeMap<PathBuf, Result<Arc<PrivateKey>>>>,
+}
+
+impl Vault {
+    pub(crate) fn new(source: Option<SecretSource>) -> Self {
+        Self {
+            source,
+            ..Self::default()
+        }
+    }
+
+    pub(crate) fn with_ask(self, ask: Arc<dyn AskPassphrase>) -> Self {
+        Self {
+            ask: Some(ask),
+            ..self
+        }
+    }
+
+    /// Opens a key. All who ask for the same get the same, also if it was not opened.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] without a passphrase or with a wrong one,
+    /// [`ErrorKind::SecretMissing`] if it cannot be read, [`ErrorKind::Cancelled`].
+    pub(crate) async fn open(
+        &self,
+        run: &Run,
+        path: &Path,
+        locked: &Locked,
+    ) -> Result<Arc<PrivateKey>> {
+        let mut opened = self.opened.lock().await;
+        match opened.get(path) {
+            Some(Ok(key)) => return Ok(Arc::clone(key)),
+            Some(Err(error)) => return Err(error.duplicate()),
+            None => {}
+        }
+        let key = tokio::select! {
+            biased;
+            () = run.cancellation().cancelled() => return Err(Error::cancelled()),
+            key = self.open_once(run, path, locked) => key.map(Arc::new),
+        };
+        let kept = match &key {
+            Ok(key) => Ok(Arc::clone(key)),
+            Err(error) => Err(error.duplicate()),
+        };
+        opened.insert(path.to_path_buf(), kept);
+        key
+    }
+
+    async fn open_once(&self, run: &Run, path: &Path, locked: &Locked) -> Result<PrivateKey> {
+        if let Some(source) = &self.source {
+            let passphrase = secret(run, source, "passphrase").await?;
+            return locked
+                .open(path, &passphrase)
+                .await
+                .map_err(|reason| not_opened(path, reason));
+        }
+        let mut error = encrypted(path);
+        for attempt in 0..TRIES {
+            let Some(ask) = &self.ask else { break };
+            let Some(passphrase) = ask.ask(run, path, attempt > 0).await else {
+                break;
+            };
+            match locked.open(path, &passphrase).await {
+                Ok(key) => return Ok(key),
+                Err(reason) => error = not_opened(path, reason),
+            }
+        }
+        Err(error)
+    }
+}
+
+/// Reads a secret that must be there.
+pub(crate) async fn secret(run: &Run, source: &SecretSource, what: &str) -> Result<SecretString> {
+    let missing = || {
+        let message = format!("{what} missing from {source}");
+        Error::new(ErrorKind::SecretMissing, message)
+    };
+    match run.secret(source).await {
+        Ok(Some(secret)) => Ok(secret),
+        Ok(None) => Err(missing()),
+        Err(error) if error.kind() == ErrorKind::SecretMissing => Err(missing().with_source(error)),
+        Err(error) => Err(error),
+    }
+}
+
+fn encrypted(path: &Path) -> Error {
+    let place = path.display();
+    Error::new(ErrorKind::Config, format!("key file {place} is encrypted")).with_hint(format!(
+        "add it to ssh-agent with `ssh-add {place}`, or name its passphrase by infra.bootstrap.ssh.passphrase_env"
+    ))
+}
+
+fn not_opened(path: &Path, reason: NotOpened) -> Error {
+    match reason {
+        NotOpened::Useless(error) => error,
+        NotOpened::Wrong => {
+            let place = path.display();
+            let message = format!("the passphrase of key file {place} is wrong");
+            Error::new(ErrorKind::Config, message).with_hint(format!(
+                "try it with `ssh-keygen -y -f {place}`; keys in old forms are rewritten by `ssh-keygen -p -f {place}`"
+            ))
+        }
+    }
+}

@@ -88,7 +88,7 @@ impl SshSettings {
         if settings.user.as_deref() == Some("") {
             errors.push(block.error(&["user"], "must not be empty"));
         }
-        let secrets = [settings.passphrase()];
+        let secrets = [settings.passphrase(), settings.sudo_password()];
         errors
             .extend((secrets.into_iter()).filter_map(|read| Some(block.secret_error(read.err()?))));
         if settings.port == Some(0) {
@@ -136,8 +136,8 @@ fn deadline_text() -> &'static str {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct SshSettings {
-    /// The login. Steps that change a host need it to be `root`. Default: what
-    /// `~/.ssh/config` says, else `root`.
+    /// The login. Any other than `root` needs the right to run all commands by `sudo`.
+    /// Default: what `~/.ssh/config` says, else `root`.
     pub user: Option<String>,
     /// The port. Default: what `~/.ssh/config` says, else 22; for a sandbox what the
     /// environment sets.
@@ -161,6 +161,17 @@ pub struct SshSettings {
     /// A program and its arguments that print the passphrase. No shell is involved.
     #[serde(alias = "passphraseCmd")]
     pub passphrase_cmd: Option<Vec<String>>,
+    /// The name of the variable that holds the password that `sudo` asks for, if the login is
+    /// not `root` and sudoers do not say `NOPASSWD`. Never the password itself. At most one of
+    /// `sudo_password_env`, `sudo_password_file` and `sudo_password_cmd` may be given.
+    #[serde(alias = "sudoPasswordEnv")]
+    pub sudo_password_env: Option<String>,
+    /// A file that holds the password and nothing else, relative to the configuration.
+    #[serde(alias = "sudoPasswordFile")]
+    pub sudo_password_file: Option<PathBuf>,
+    /// A program and its arguments that print the password. No shell is involved.
+    #[serde(alias = "sudoPasswordCmd")]
+    pub sudo_password_cmd: Option<Vec<String>>,
     /// A file with the keys of jump hosts, beside `~/.ssh/known_hosts` and
     /// `/etc/ssh/ssh_known_hosts`.
     #[serde(alias = "knownHostsFile")]
@@ -189,6 +200,20 @@ impl SshSettings {
             env: self.passphrase_env.as_deref(),
             file: self.passphrase_file.as_ref(),
             cmd: self.passphrase_cmd.as_deref(),
+        })
+    }
+
+    /// Where the password for `sudo` is found, if the settings say so.
+    ///
+    /// # Errors
+    ///
+    /// As [`passphrase`](Self::passphrase).
+    pub fn sudo_password(&self) -> Result<Option<SecretSource>, SecretKeyError> {
+        optional(SecretKeys {
+            name: "sudo_password",
+            env: self.sudo_password_env.as_deref(),
+            file: self.sudo_password_file.as_ref(),
+            cmd: self.sudo_password_cmd.as_deref(),
         })
     }
 }

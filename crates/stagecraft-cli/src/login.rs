@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use anyhow::Context as _;
 use infra_bootstrap::SshSettings;
 use stagecraft_core::{Error, ErrorKind, Lookup as _, Result, SecretKeyError};
-use stagecraft_ssh::{ClientConfigFile, Fixed, Identity, JumpHost, SshConfig};
+use stagecraft_ssh::{ClientConfigFile, Elevate, Fixed, Identity, JumpHost, SshConfig};
 
 use crate::environment::{ProcessEnvironment, expand_home};
 use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, variable_value};
@@ -52,6 +52,7 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
             Some(path) => Identity::File(path),
             None => Identity::Any(usual_identities()),
         },
+        elevate: Elevate::Others(settings.sudo_password().map_err(of_key)?),
         passphrase: settings.passphrase().map_err(of_key)?,
         jump: JumpHost::parse_chain(settings.jump.as_deref().unwrap_or_default())?,
         known_hosts: known_hosts.into_iter().chain(usual).collect(),

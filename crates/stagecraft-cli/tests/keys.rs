@@ -366,6 +366,33 @@ const ROWS: &[Row] = &[
         "passphrase missing from command `no-such-program`",
     ),
     row(
+        "infra.bootstrap.ssh.sudo_password_env",
+        (
+            READINESS,
+            "ssh: { user: nobody, sudo_password_env: NO_PASS }",
+        ),
+        DRY_RUN,
+        "password for sudo missing from environment variable NO_PASS",
+    ),
+    row(
+        "infra.bootstrap.ssh.sudo_password_file",
+        (
+            READINESS,
+            "ssh: { user: nobody, sudo_password_file: nowhere }",
+        ),
+        DRY_RUN,
+        "password for sudo missing from file nowhere",
+    ),
+    row(
+        "infra.bootstrap.ssh.sudo_password_cmd",
+        (
+            READINESS,
+            "ssh: { user: nobody, sudo_password_cmd: [no-such-program] }",
+        ),
+        DRY_RUN,
+        "password for sudo missing from command `no-such-program`",
+    ),
+    row(
         "infra.bootstrap.ssh.private_key_path",
         (READINESS, "ssh: { private_key_path: nowhere }"),
         UP,

@@ -19,6 +19,8 @@ pub struct SshConfig {
     pub port: u16,
     /// The key to log in with. Default: none, which fails before anything is sent.
     pub identity: Identity,
+    /// Whether commands and uploads go through `sudo`. Default: never.
+    pub elevate: Elevate,
     /// Where the passphrase of encrypted key files is found. Default: nowhere.
     pub passphrase: Option<SecretSource>,
     /// The hosts through which all others are reached, in their order. Default: none.
@@ -47,6 +49,7 @@ impl Default for SshConfig {
             user: "root".to_owned(),
             port: 22,
             identity: Identity::Any(Vec::new()),
+            elevate: Elevate::Never,
             passphrase: None,
             jump: Vec::new(),
             known_hosts: Vec::new(),
@@ -56,6 +59,20 @@ impl Default for SshConfig {
             keepalive: Duration::from_secs(15),
         }
     }
+}
+
+/// Whether commands and uploads go through `sudo(8)` and so are root's.
+///
+/// With a password that is found in the source, else without one. It travels on standard input
+/// only, and a command never sees it, also if sudo needs none.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub enum Elevate {
+    /// They run as the user who logs in.
+    Never,
+    /// They go through sudo unless `root` logs in.
+    Others(Option<SecretSource>),
+    /// They go through sudo whoever logs in.
+    Always(Option<SecretSource>),
 }
 
 /// A file such as `~/.ssh/config`. It is read once, at the first connection.

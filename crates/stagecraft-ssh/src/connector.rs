@@ -12,7 +12,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::client::{Client, Observed};
-use crate::config::{Identity, SshConfig};
+use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
 use crate::gate::Gates;
 use crate::identity::{self, Keys};
@@ -21,9 +21,10 @@ use crate::link::{Link, Links};
 use crate::login::login;
 use crate::remote::{Connection, SshRemote};
 use crate::route::{Login, Routes};
+use crate::sudo::Elevation;
 use crate::tether::{Line, Tether};
 use crate::trust::{Server, Trust};
-use crate::vault::{AskPassphrase, Vault};
+use crate::vault::{AskPassphrase, Vault, secret};
 
 /// The keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
@@ -234,6 +235,19 @@ impl SshConnector {
         })
     }
 
+    async fn elevation(&self, run: &Run, user: &str) -> Result<Option<Elevation>> {
+        let source = match &self.routes.config().elevate {
+            Elevate::Never => return Ok(None),
+            Elevate::Others(_) if user == "root" => return Ok(None),
+            Elevate::Others(source) | Elevate::Always(source) => source,
+        };
+        let password = match source {
+            Some(source) => Some(secret(run, source, "password for sudo").await?),
+            None => None,
+        };
+        Elevation::new(user, password).map(Some)
+    }
+
     async fn connect_once(&self, run: &Run, target: &RemoteTarget) -> Result<SshRemote> {
         run.check()?;
         if target.host_keys.is_empty() {
@@ -241,6 +255,7 @@ impl SshConnector {
         }
         let (login, chain) = self.routes.of_target(target)?;
         let keys = self.gather(run, &login.identity).await?;
+        let elevation = self.elevation(run, &login.user).await?;
         let via = self.link(run, &chain).await?;
         let server = Server {
             name: target.host.to_string(),
@@ -253,7 +268,8 @@ impl SshConnector {
             is_jump: false,
         };
         let (host_key, connection) = self.reach(run, &stop, via, keys).await?;
-        Ok(SshRemote::new(target.host.clone(), host_key, connection))
+        let host = target.host.clone();
+        Ok(SshRemote::new(host, host_key, connection, elevation))
     }
 }
 

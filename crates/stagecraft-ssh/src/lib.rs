@@ -17,12 +17,13 @@ mod public;
 mod quote;
 mod remote;
 mod route;
+mod sudo;
 mod tether;
 mod trust;
 mod upload;
 mod vault;
 
-pub use config::{ClientConfigFile, Fixed, Identity, SshConfig};
+pub use config::{ClientConfigFile, Elevate, Fixed, Identity, SshConfig};
 pub use connector::SshConnector;
 pub use jump::JumpHost;
 pub use public::public_keys;

@@ -1,6 +1,7 @@
 //! Commands on a host, each in a channel of its own on the one connection.
 
 use std::fmt;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
@@ -22,6 +23,7 @@ use crate::client::{Client, Observed};
 use crate::failure;
 use crate::link::Link;
 use crate::quote::{Wire, wire};
+use crate::sudo::Elevation;
 use crate::upload;
 
 /// The most channels at a time. OpenSSH's server takes 10 (`MaxSessions` of
@@ -58,6 +60,9 @@ pub(crate) struct SshRemote {
     _via: Option<Arc<Link>>,
     permits: Semaphore,
     abandoned: Abandoned,
+    elevation: Option<Elevation>,
+    /// Whether sudo has run a command on this connection.
+    is_elevated: AtomicBool,
 }
 
 /// Channels whose commands were given up, still to be closed. Closing needs to wait for the
@@ -83,7 +88,12 @@ impl Streams {
 }
 
 impl SshRemote {
-    pub(crate) fn new(host: HostName, host_key: Fingerprint, connection: Connection) -> Self {
+    pub(crate) fn new(
+        host: HostName,
+        host_key: Fingerprint,
+        connection: Connection,
+        elevation: Option<Elevation>,
+    ) -> Self {
         Self {
             host,
             host_key,
@@ -94,6 +104,8 @@ impl SshRemote {
             _via: connection.via,
             permits: Semaphore::new(CHANNEL_LIMIT),
             abandoned: Mutex::default(),
+            elevation,
+            is_elevated: AtomicBool::new(false),
         }
     }
 
@@ -105,6 +117,10 @@ impl SshRemote {
         deadline: Duration,
     ) -> Result<RemoteOutput> {
         run.check()?;
+        let command = match &self.elevation {
+            Some(elevation) => elevation.wrap(command),
+            None => command,
+        };
         let cancelled = run.cancellation().cancelled();
         tokio::pin!(cancelled);
         let _permit = tokio::select! {
@@ -126,7 +142,7 @@ impl SshRemote {
             ended = talk => ended.unwrap_or_else(|_| Err(self.overdue(deadline))),
         };
         match ended {
-            Ok(exit) => Ok(RemoteOutput {
+            Ok(exit) => self.elevated(RemoteOutput {
                 exit,
                 stdout: streams.stdout.into_text(),
                 stderr: streams.stderr.into_text(),
@@ -136,6 +152,20 @@ impl SshRemote {
                 Err(streams.attach_to(run, error))
             }
         }
+    }
+
+    /// The output, unless it is sudo that refused. What it has run once it runs again.
+    fn elevated(&self, output: RemoteOutput) -> Result<RemoteOutput> {
+        let Some(elevation) = &self.elevation else {
+            return Ok(output);
+        };
+        if !self.is_elevated.load(Ordering::Relaxed) {
+            if let Some(refusal) = elevation.refusal(&self.host, &output) {
+                return Err(refusal);
+            }
+            self.is_elevated.store(true, Ordering::Relaxed);
+        }
+        Ok(output)
     }
 
     fn overdue(&self, deadline: Duration) -> Error {

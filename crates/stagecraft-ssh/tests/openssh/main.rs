@@ -12,4 +12,5 @@ mod faults;
 mod host_key;
 mod jump;
 mod login;
+mod sudo;
 mod support;

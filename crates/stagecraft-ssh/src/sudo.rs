@@ -1,0 +1,201 @@
+//! Commands as root for a user who is not: through `sudo(8)`.
+
+use secrecy::{ExposeSecret as _, SecretString};
+use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result};
+
+use crate::failure;
+use crate::quote::Wire;
+
+/// The line that ends what sudo may read of the input.
+const MARKER: &str = "stagecraft-input-follows";
+
+/// Skips the input up to the marker, then becomes the command. A password that sudo did not
+/// read, since it needs none now, ends here and never reaches the command. `read` takes single
+/// bytes from a pipe, so what follows the marker is all there.
+const SKIP: &str = r#"while IFS= read -r line; do if [ "$line" = "$0" ]; then exec "$@"; fi; done; echo "sudo: the input ended early" >&2; exit 1"#;
+
+/// How commands become root's.
+pub(crate) struct Elevation {
+    user: String,
+    password: Option<SecretString>,
+}
+
+impl Elevation {
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if the password cannot be typed on one line.
+    pub(crate) fn new(user: &str, password: Option<SecretString>) -> Result<Self> {
+        let is_line = |password: &SecretString| !password.expose_secret().contains(['\n', '\0']);
+        if password.as_ref().is_some_and(|password| !is_line(password)) {
+            let message = "the password for sudo has more than one line";
+            return Err(Error::new(ErrorKind::Config, message));
+        }
+        Ok(Self {
+            user: user.to_owned(),
+            password,
+        })
+    }
+
+    /// The same command for root. The password travels on standard input only, ahead of the
+    /// command's own; sudo never asks a terminal.
+    pub(crate) fn wrap(&self, command: Wire) -> Wire {
+        let Wire { line, stdin } = command;
+        // Messages in English, so that they can be told apart.
+        let Some(password) = &self.password else {
+            return Wire {
+                line: format!("env LC_ALL=C sudo -H -n -- {line}"),
+                stdin,
+            };
+        };
+        let mut input = Vec::with_capacity(stdin.len() + 128);
+        for text in [password.expose_secret(), MARKER] {
+            input.extend_from_slice(text.as_bytes());
+            input.push(b'\n');
+        }
+        input.extend_from_slice(&stdin);
+        Wire {
+            line: format!("env LC_ALL=C sudo -H -S -p '' -- sh -c '{SKIP}' {MARKER} {line}"),
+            stdin: input,
+        }
+    }
+
+    /// Why sudo did not run a command, if that is why it failed.
+    pub(crate) fn refusal(&self, host: &HostName, output: &RemoteOutput) -> Option<Error> {
+        if !matches!(output.exit, Exit::Code(1 | 127)) || !output.stdout.is_empty() {
+            return None;
+        }
+        let user = &self.user;
+        let told = &output.stderr;
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| told.contains(phrase));
+        let (message, hint) = if says(&["a password is required"]) {
+            (
+                format!("sudo on {host} wants a password of {user}"),
+                "name it by infra.bootstrap.ssh.sudo_password_env, or let sudoers say NOPASSWD",
+            )
+        } else if says(&[
+            "incorrect password",
+            "Sorry, try again",
+            "no password was provided",
+        ]) {
+            (
+                format!("sudo on {host} refused the password of {user}"),
+                "correct what infra.bootstrap.ssh.sudo_password_env, _file or _cmd gives",
+            )
+        } else if says(&[
+            "not in the sudoers",
+            "may not run sudo",
+            "is not allowed to",
+        ]) {
+            (
+                format!("{user} has no sudo rights on {host}"),
+                "let sudoers allow it all commands, or log in as root",
+            )
+        } else if says(&["must have a tty"]) {
+            (
+                format!("sudo on {host} works on a terminal only"),
+                "take `requiretty` out of sudoers for this user",
+            )
+        } else if says(&["sudo: not found", "sudo: command not found", "No such file"])
+            && output.exit == Exit::Code(127)
+        {
+            (
+                format!("{host} has no sudo, and {user} is not root"),
+                "install sudo, or log in as root",
+            )
+        } else {
+            let line = told.lines().find(|line| line.starts_with("sudo: "))?;
+            let line = failure::printable(line);
+            (
+                format!("{host} ran no command as root: {line}"),
+                "sudo must let this user run all commands",
+            )
+        };
+        Some(Error::new(ErrorKind::Rejected, message).with_hint(hint))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(code: u32, stdout: &str, stderr: &str) -> RemoteOutput {
+        RemoteOutput {
+            exit: Exit::Code(code),
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    #[test]
+    fn refusals_of_sudo_are_told_apart() {
+        let host = HostName::new("app-1").unwrap();
+        let elevation = Elevation::new("admin", None).unwrap();
+        let table = [
+            (
+                1,
+                "sudo: a password is required\n",
+                "wants a password of admin",
+            ),
+            (
+                1,
+                "Sorry, try again.\nsudo: 3 incorrect password attempts\n",
+                "refused the password of admin",
+            ),
+            (
+                1,
+                "admin is not in the sudoers file.\n",
+                "admin has no sudo rights on app-1",
+            ),
+            (
+                1,
+                "Sorry, user admin is not allowed to execute '/bin/sh' as root on app-1.\n",
+                "no sudo rights",
+            ),
+            (
+                1,
+                "sudo: sorry, you must have a tty to run sudo\n",
+                "on a terminal only",
+            ),
+            (
+                127,
+                "env: 'sudo': No such file or directory\n",
+                "app-1 has no sudo",
+            ),
+            (
+                1,
+                "sudo: unable to stat /etc/sudoers\n",
+                "ran no command as root: sudo: unable to stat",
+            ),
+        ];
+        for (code, stderr, told) in table {
+            let error = elevation.refusal(&host, &output(code, "", stderr)).unwrap();
+            assert_eq!(error.kind(), ErrorKind::Rejected);
+            assert!(error.to_string().contains(told), "{error}");
+            assert!(error.hint().is_some());
+        }
+        for other in [
+            output(0, "", "sudo: a password is required\n"),
+            output(1, "", "grep: x: No such file or directory\n"),
+            output(2, "", "sudo: x\n"),
+            output(1, "some output", "sudo: a password is required\n"),
+        ] {
+            assert!(elevation.refusal(&host, &other).is_none(), "{other:?}");
+        }
+    }
+
+    #[test]
+    fn password_is_on_standard_input_and_nowhere_else() {
+        let elevation = Elevation::new("admin", Some("open sesame".into())).unwrap();
+        let wrapped = elevation.wrap(Wire {
+            line: "sh -s".to_owned(),
+            stdin: b"echo x\n".to_vec(),
+        });
+        assert!(!wrapped.line.contains("sesame"), "{}", wrapped.line);
+        assert!(
+            wrapped
+                .stdin
+                .starts_with(b"open sesame\nstagecraft-input-follows\necho x\n")
+        );
+        assert!(Elevation::new("admin", Some("a\nb".into())).is_err());
+    }
+}

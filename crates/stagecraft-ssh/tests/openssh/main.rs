@@ -12,5 +12,6 @@ mod faults;
 mod host_key;
 mod jump;
 mod login;
+mod round_trips;
 mod sudo;
 mod support;

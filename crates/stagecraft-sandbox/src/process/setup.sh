@@ -66,6 +66,8 @@ while read -r _ _ _ _ point options _; do
     *) continue ;;
     esac
     point=$(printf '%b' "$point")
+    # A mount of the machine below /tmp, which the new root hides.
+    [ -e "$point" ] || continue
     case $options in
     rw) mount -n -o remount,bind,ro none "$point" ;;
     rw,*) mount -n -o "remount,bind,ro,${options#rw,}" none "$point" ;;

@@ -1,6 +1,7 @@
 //! The engine: one host, from its first connection to its last step.
 
 mod probe_only;
+mod rotation;
 mod session;
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -9,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Decision, EnvironmentName, Event, FailureCode, Host, HostContext, HostStep,
-    NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
-    seconds,
+    Connector, Decision, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostContext,
+    HostId, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run,
+    StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -22,7 +23,11 @@ use crate::order;
 use crate::readiness::ReadinessPolicy;
 use crate::report::{self, HostReport, StepReport};
 use crate::watch::Watch;
+use rotation::Work;
 use session::Session;
+
+/// A host and a key that is pinned for it.
+type Pin = (HostId, Fingerprint);
 
 /// Whether hosts are changed.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -39,6 +44,7 @@ pub struct Bootstrap {
     connector: Arc<dyn Connector>,
     steps: Vec<Arc<dyn HostStep>>,
     network: Option<Arc<dyn NetworkProvider>>,
+    pins: Option<Arc<dyn HostKeyPins>>,
     policy: ReadinessPolicy,
     step_deadline: Duration,
 }
@@ -68,8 +74,9 @@ impl Bootstrap {
     ) -> Result<Self> {
         Ok(Self {
             connector,
-            steps: order::sort(steps, &[session::READINESS, "ssh"])?,
+            steps: order::sort(steps, &[session::READINESS, rotation::ID, "ssh"])?,
             network: None,
+            pins: None,
             policy,
             step_deadline: Duration::from_mins(15),
         })
@@ -79,6 +86,15 @@ impl Bootstrap {
     #[must_use]
     pub fn with_network(mut self, network: Arc<dyn NetworkProvider>) -> Self {
         self.network = Some(network);
+        self
+    }
+
+    /// Gives hosts that have the host key of their user data one of their own, and pins it here.
+    ///
+    /// Without it hosts keep the key that they were made with.
+    #[must_use]
+    pub fn with_pins(mut self, pins: Arc<dyn HostKeyPins>) -> Self {
+        self.pins = Some(pins);
         self
     }
 
@@ -112,11 +128,27 @@ impl Bootstrap {
         host: &Host,
         mode: Mode,
     ) -> HostReport {
+        let (report, stale) = self.work(run, environment, host, mode).await;
+        self.drop_pins(run, &stale).await;
+        report
+    }
+
+    /// As [`host`](Self::host), but gives the pins that are to be dropped in place of doing it.
+    pub(crate) async fn work(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        host: &Host,
+        mode: Mode,
+    ) -> (HostReport, Vec<Pin>) {
         let mut report = HostReport::new(host);
         let started = Instant::now();
         let watch = Arc::new(Watch::default());
         let run = &run.observed(Arc::clone(&watch) as _);
-        let climbed = self.climb(run, environment, host, mode, &mut report).await;
+        let mut stale = Vec::new();
+        let climbed = self
+            .climb(run, environment, host, mode, &mut report, &mut stale)
+            .await;
         report.duration = started.elapsed();
         report.retries = watch.retries();
         if let Err(failure) = climbed {
@@ -124,7 +156,18 @@ impl Bootstrap {
             debug!(host = %report.host, code = %failure.code, "host is not ready");
             report.failure = Some(failure);
         }
-        report
+        let stale = stale.into_iter().map(|key| (host.id.clone(), key));
+        (report, stale.collect())
+    }
+
+    /// Drops pins of keys that hosts do not show any more. What fails is left to the next run.
+    pub(crate) async fn drop_pins(&self, run: &Run, stale: &[Pin]) {
+        let Some(pins) = self.pins.as_ref().filter(|_| !stale.is_empty()) else {
+            return;
+        };
+        if let Err(error) = pins.unpin(run, stale).await {
+            tracing::warn!(%error, "pins of former host keys are left to the next run");
+        }
     }
 
     async fn climb(
@@ -134,6 +177,7 @@ impl Bootstrap {
         host: &Host,
         mode: Mode,
         report: &mut HostReport,
+        stale: &mut Vec<Fingerprint>,
     ) -> Result<(), StepFailure> {
         let context = context_of(environment, host)?;
         let address = report.address.ok_or_else(|| {
@@ -158,13 +202,78 @@ impl Bootstrap {
         let result = match session.first_boot(run).await {
             Ok(()) => {
                 report.system = session.system();
-                self.run_steps(run, &context, mode, &mut session, report)
-                    .await
+                match self.identify(run, host, mode, &mut session, report).await {
+                    Some(former) => {
+                        stale.extend(former);
+                        self.run_steps(run, &context, mode, &mut session, report)
+                            .await
+                    }
+                    None => self.skip_steps(run, &context, report),
+                }
             }
             Err(failure) => Err(failure),
         };
         session.close().await;
         result
+    }
+
+    /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
+    /// nothing if that failed: then no step may send anything.
+    async fn identify(
+        &self,
+        run: &Run,
+        host: &Host,
+        mode: Mode,
+        session: &mut Session<'_>,
+        report: &mut HostReport,
+    ) -> Option<Vec<Fingerprint>> {
+        let Some(pins) = &self.pins else {
+            return Some(Vec::new());
+        };
+        let pinned = host.host_keys();
+        let shown = session.remote().host_key();
+        let work = rotation::decide(&session.facts(rotation::ID), shown, &pinned);
+        let Some(told) = rotation::outcome(&work, mode) else {
+            return Some(Vec::new());
+        };
+        let started = Instant::now();
+        let (outcome, stale) = match work {
+            Work::Rotate if mode == Mode::Apply => {
+                run.emit(Event::StepStarted {
+                    host: report.host.clone(),
+                    step: rotation::ID.to_owned(),
+                });
+                let rotating =
+                    rotation::rotate(run, &**pins, session, &host.id, &pinned, &self.policy);
+                match rotating.await {
+                    Ok(stale) => (told, Some(stale)),
+                    Err(failure) => (StepOutcome::Failed(failure::redacted(run, &failure)), None),
+                }
+            }
+            Work::DropPins(stale) if mode == Mode::Apply => (told, Some(stale)),
+            _ => (told, Some(Vec::new())),
+        };
+        tell(run, report, rotation::ID, outcome, started.elapsed());
+        stale
+    }
+
+    /// Tells of every step that it was not come to.
+    fn skip_steps(
+        &self,
+        run: &Run,
+        context: &HostContext,
+        report: &mut HostReport,
+    ) -> Result<(), StepFailure> {
+        debug!(host = %context.name, "no step is run without a host key of the host's own");
+        for step in &self.steps {
+            let reason = format!("step `{}` did not succeed", rotation::ID);
+            let outcome = StepOutcome::Skipped { reason };
+            tell(run, report, step.id(), outcome, Duration::ZERO);
+        }
+        if run.cancellation().is_cancelled() {
+            return Err(failure::interrupted());
+        }
+        Ok(())
     }
 
     async fn run_steps(
@@ -228,16 +337,7 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            run.emit(Event::StepFinished {
-                host: context.name.clone(),
-                step: id.to_owned(),
-                outcome: outcome.clone(),
-            });
-            report.steps.push(StepReport {
-                step: id,
-                outcome,
-                duration: started.elapsed(),
-            });
+            tell(run, report, id, outcome, started.elapsed());
         }
         report.fqdn = self.fqdn(context, report);
         if run.cancellation().is_cancelled() && !failed.is_empty() {
@@ -354,6 +454,26 @@ impl Bootstrap {
         let network = self.network.as_ref().filter(|_| joined)?;
         network.node_fqdn(&context.node).ok()
     }
+}
+
+/// Tells how a step ended, as an event and in the report.
+fn tell(
+    run: &Run,
+    report: &mut HostReport,
+    step: &'static str,
+    outcome: StepOutcome,
+    duration: Duration,
+) {
+    run.emit(Event::StepFinished {
+        host: report.host.clone(),
+        step: step.to_owned(),
+        outcome: outcome.clone(),
+    });
+    report.steps.push(StepReport {
+        step,
+        outcome,
+        duration,
+    });
 }
 
 fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext, StepFailure> {

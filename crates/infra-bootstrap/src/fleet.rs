@@ -4,7 +4,9 @@ use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
-use stagecraft_core::{EnvironmentName, FailureCode, Host, HostSink, Run, StepFailure};
+use stagecraft_core::{
+    EnvironmentName, FailureCode, Fingerprint, Host, HostId, HostSink, Run, StepFailure,
+};
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::{Id, JoinError, JoinSet};
 
@@ -57,6 +59,7 @@ impl Fleet {
         let mut seen = BTreeSet::new();
         let mut waiting = VecDeque::new();
         let mut reports = BTreeMap::new();
+        let mut stale = Vec::new();
         let mut open = true;
         while open || !waiting.is_empty() || !tasks.is_empty() {
             while tasks.len() < self.parallel.get()
@@ -80,8 +83,9 @@ impl Fleet {
                 },
                 Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
                     let report = match ended {
-                        Ok((id, report)) => {
+                        Ok((id, (report, pins))) => {
                             names.remove(&id);
+                            stale.extend(pins);
                             report
                         }
                         Err(error) => {
@@ -93,6 +97,8 @@ impl Fleet {
                 }
             }
         }
+        // Together: hosts of one create request share the pin of their first key.
+        self.bootstrap.drop_pins(run, &stale).await;
         reports.into_values().collect()
     }
 
@@ -131,8 +137,8 @@ async fn one(
     environment: EnvironmentName,
     host: Host,
     mode: Mode,
-) -> HostReport {
-    bootstrap.host(&run, &environment, &host, mode).await
+) -> (HostReport, Vec<(HostId, Fingerprint)>) {
+    bootstrap.work(&run, &environment, &host, mode).await
 }
 
 fn crashed(run: &Run, mut report: HostReport, error: JoinError) -> HostReport {

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
-    ErrorKind, Finding, Host, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode, PlanRequest,
-    ProjectName, Result, Run, SecretSource, plan_hosts, tags,
+    ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode,
+    PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -292,6 +292,10 @@ impl CloudProvider for DigitalOcean {
     }
 
     fn lease(&self) -> Option<&dyn LeaseProvider> {
+        Some(self)
+    }
+
+    fn pins(&self) -> Option<&dyn HostKeyPins> {
         Some(self)
     }
 }

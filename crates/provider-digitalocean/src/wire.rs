@@ -103,7 +103,9 @@ pub(crate) use around::{
     Assigned, Assignment, Associated, AssociatedResource, CloudProject, ProjectsPage,
     ResourcesPage, Vpc, VpcsPage,
 };
-pub(crate) use change::{DropletAction, NamedTag, NewTag, StartedAction, Tagged, TaggedResource};
+pub(crate) use change::{
+    DropletAction, NamedTag, NewTag, StartedAction, TagEnvelope, Tagged, TaggedResource,
+};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tag {

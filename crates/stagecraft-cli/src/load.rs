@@ -11,7 +11,7 @@ use stagecraft_core::config::{
 };
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup,
-    NetworkProvider, Registry,
+    NetworkProvider, Registry, pins_of,
 };
 use stagecraft_engine::Engine;
 use stagecraft_ssh::SshConnector;
@@ -392,6 +392,9 @@ impl Loaded {
             )?;
             if let Some(network) = &self.network {
                 bootstrap = bootstrap.with_network(Arc::clone(network));
+            }
+            if let Some(pins) = pins_of(&self.cloud) {
+                bootstrap = bootstrap.with_pins(pins);
             }
             engine = engine.with_bootstrap(Arc::new(Fleet::new(Arc::new(bootstrap))));
         }

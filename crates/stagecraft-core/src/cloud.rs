@@ -9,6 +9,7 @@ use crate::host::{Host, HostSpec};
 use crate::lease::LeaseProvider;
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
+use crate::pins::HostKeyPins;
 use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, PlanMode, PlanRequest};
 use crate::run::Run;
 
@@ -91,6 +92,13 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     /// A provider that has it calls [`Run::before_write`] before each write of
     /// [`apply`](Self::apply).
     fn lease(&self) -> Option<&dyn LeaseProvider> {
+        None
+    }
+
+    /// The ability to hold the fingerprints of host keys, if the cloud has one.
+    ///
+    /// Without it hosts keep the key that they were made with.
+    fn pins(&self) -> Option<&dyn HostKeyPins> {
         None
     }
 }

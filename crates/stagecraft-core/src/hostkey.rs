@@ -19,6 +19,9 @@ use crate::error::{Error, ErrorKind, Result};
 /// The start of the tag that holds a host key's fingerprint.
 pub const HOST_KEY_TAG_PREFIX: &str = "stagecraft-hostkey-";
 
+/// The comment of the public key that a host is made with. A key of the host's own bears another.
+pub const FIRST_HOST_KEY_COMMENT: &str = "stagecraft-first";
+
 /// The SHA-256 fingerprint of a public host key.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Fingerprint([u8; 32]);
@@ -27,6 +30,12 @@ impl Fingerprint {
     /// The fingerprint of a public key in SSH's wire form.
     pub fn of_wire(public_key: &[u8]) -> Self {
         Self(Sha256::digest(public_key).into())
+    }
+
+    /// The fingerprint of a public key in OpenSSH's one-line form, as in a `.pub` file.
+    pub fn of_line(line: &str) -> Option<Self> {
+        let key = ssh_key::PublicKey::from_openssh(line.trim()).ok()?;
+        Some(Self::of_wire(&key.to_bytes().ok()?))
     }
 
     /// Reads the tag that [`tag`](Self::tag) writes. Case does not matter.
@@ -109,7 +118,7 @@ impl HostKey {
     }
 
     fn from_pair(pair: Ed25519Keypair) -> Result<Self, ssh_key::Error> {
-        let key = PrivateKey::new(KeypairData::Ed25519(pair), "")?;
+        let key = PrivateKey::new(KeypairData::Ed25519(pair), FIRST_HOST_KEY_COMMENT)?;
         Ok(Self {
             private: SecretString::from(key.to_openssh(LineEnding::LF)?.to_string()),
             public: key.public_key().to_openssh()?,

@@ -13,6 +13,7 @@ mod money;
 mod name;
 mod network;
 mod outcome;
+mod pins;
 mod plain;
 mod plan;
 mod probe;
@@ -30,13 +31,14 @@ pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink, Left
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventSink, NoEvents};
 pub use host::{Host, HostFeatures, HostOptions, HostSpec, HostStatus};
-pub use hostkey::{Fingerprint, HOST_KEY_TAG_PREFIX, HostKey};
+pub use hostkey::{FIRST_HOST_KEY_COMMENT, Fingerprint, HOST_KEY_TAG_PREFIX, HostKey};
 pub use lease::{Holder, LeaseProvider, LeaseTiming, Marker, Take, WriteGuard};
 pub use limits::Limits;
 pub use money::MicroUsd;
 pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
 pub use network::{Change, Joined, NetworkProvider, NodeSpec};
 pub use outcome::{FailureCode, StepFailure, StepOutcome};
+pub use pins::{HostKeyPins, pins_of};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,

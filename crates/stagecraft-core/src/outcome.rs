@@ -72,6 +72,8 @@ pub enum FailureCode {
     SshFailed,
     /// The host showed a key that is not known for it, or none is known.
     HostKeyMismatch,
+    /// The host could not be given a host key of its own.
+    HostKeyRotationFailed,
     /// The host did not finish its first boot in time.
     HostNotReady,
     /// The state of Docker could not be read.
@@ -98,6 +100,7 @@ impl FailureCode {
         match self {
             Self::SshFailed => "ssh_failed",
             Self::HostKeyMismatch => "host_key_mismatch",
+            Self::HostKeyRotationFailed => "host_key_rotation_failed",
             Self::HostNotReady => "host_not_ready",
             Self::DockerDetectFailed => "docker_detect_failed",
             Self::DockerInstallFailed => "docker_install_failed",

@@ -5,21 +5,25 @@ use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Decision, Error, ErrorKind, Event, FailureCode, HostContext, HostId, HostStep,
-    ProbeFacts, ProbeScript, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
-    join_probes, seconds, shorten, split_probes,
+    Connector, Decision, Error, ErrorKind, Event, FailureCode, Fingerprint, HostContext, HostId,
+    HostStep, ProbeFacts, ProbeScript, Remote, RemoteCommand, RemoteTarget, Result, Run,
+    StepFailure, join_probes, seconds, shorten, split_probes,
 };
 use tokio::time::Instant;
 
-use super::Mode;
 use super::probe_only::ProbeOnly;
+use super::{Mode, rotation};
 use crate::failure;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
 /// The longest description of what is awaited, in characters. A host names the process.
 const WHAT_LIMIT: usize = 300;
+/// How long a reloaded server may show its former key.
+const PROOF: Duration = Duration::from_secs(10);
+const PROOF_INTERVAL: Duration = Duration::from_millis(200);
 /// The ladder's own id among the probes.
 pub(super) const READINESS: &str = "readiness";
 
@@ -50,7 +54,10 @@ impl<'a> Session<'a> {
         let probes: BTreeMap<_, _> = steps
             .iter()
             .map(|step| (step.id(), step.inspect()))
-            .chain([(READINESS, readiness::PROBE)])
+            .chain([
+                (READINESS, readiness::PROBE),
+                (rotation::ID, rotation::PROBE),
+            ])
             .collect();
         let boundary = boundary(id);
         let remote = readiness::connect(run, connector, &target, policy).await?;
@@ -86,6 +93,50 @@ impl<'a> Session<'a> {
     /// The operating system's own name for itself.
     pub(super) fn system(&self) -> Option<String> {
         self.state.system.clone()
+    }
+
+    /// What a probe printed at the last look.
+    pub(super) fn facts(&self, id: &str) -> ProbeFacts {
+        self.facts.get(id).cloned().unwrap_or_default()
+    }
+
+    /// Goes on over a connection on which the host has shown this very key.
+    ///
+    /// A server that is being reloaded may show its former key a moment longer: that is no
+    /// proof, and is looked at again.
+    ///
+    /// # Errors
+    ///
+    /// `host_key_rotation_failed` if it shows another of its keys at the deadline; as
+    /// [`connect`](readiness::connect) otherwise.
+    pub(super) async fn prove(&mut self, run: &Run, key: Fingerprint) -> Result<(), StepFailure> {
+        let mut target = self.target.clone();
+        if !target.host_keys.contains(&key) {
+            target.host_keys.push(key);
+        }
+        let started = Instant::now();
+        let remote = loop {
+            let remote = readiness::connect(run, self.connector, &target, self.policy).await?;
+            if remote.host_key() == key {
+                break remote;
+            }
+            let shown = remote.host_key();
+            remote.close().await;
+            if started.elapsed() >= PROOF {
+                return Err(rotation::failed(format!(
+                    "the host still shows its former host key {}s after its SSH server was reloaded",
+                    PROOF.as_secs()
+                ))
+                .with_evidence([format!("expected {key}, but it showed {shown}")]));
+            }
+            run.sleep(PROOF_INTERVAL)
+                .await
+                .map_err(|_| failure::interrupted())?;
+        };
+        self.remote.close().await;
+        self.remote = remote;
+        self.target.host_keys = vec![key];
+        Ok(())
     }
 
     /// Ends the connection.

@@ -12,10 +12,8 @@ use super::target::Target;
 use super::{Apply, fail};
 use crate::error::provider_error;
 use crate::facts::{list_all_hosts, list_tags};
-use crate::wire::{NamedTag, NewTag, Tagged, TaggedResource};
+use crate::tagging::{self, BATCH};
 
-/// The most hosts in one call.
-const BATCH: usize = 100;
 const FAILED: &str = "was not given its tags";
 
 /// What hosts get and lose, by tag.
@@ -174,19 +172,7 @@ impl Apply<'_> {
 
     /// Makes a tag, if there is none of its name, and puts it on hosts.
     pub(super) async fn put_tag(&self, tag: &str, ids: &[&HostId]) -> Result<()> {
-        self.run.before_write().await?;
-        let made = self
-            .client
-            .dated::<NamedTag>(
-                self.run,
-                Method::POST,
-                "/v2/tags",
-                Some(&NewTag { name: tag }),
-            )
-            .await
-            .map_err(|error| error.into_error("make_tag"))?;
-        // The answer has the account's spelling, by which alone a tag is found.
-        self.send_tag(Method::POST, &made.body.tag.name, ids).await
+        tagging::put_tag(self.client, self.run, tag, ids).await
     }
 
     /// Takes a tag, as the account spells it, off hosts.
@@ -195,19 +181,7 @@ impl Apply<'_> {
     }
 
     async fn send_tag(&self, method: Method, tag: &str, ids: &[&HostId]) -> Result<()> {
-        self.run.before_write().await?;
-        let resources = ids.iter().map(|id| TaggedResource {
-            resource_id: id.as_str(),
-            resource_type: "droplet",
-        });
-        let body = Tagged {
-            resources: resources.collect(),
-        };
-        let path = format!("/v2/tags/{tag}/resources");
-        self.client
-            .write(self.run, method, &path, &body)
-            .await
-            .map_err(|error| error.into_error("change_tags"))
+        tagging::send_tag(self.client, self.run, method, tag, ids).await
     }
 }
 

@@ -66,3 +66,21 @@ pub(crate) struct StartedActionId {
 pub(crate) struct NamedTag {
     pub(crate) tag: super::Tag,
 }
+
+/// One tag, with what bears it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagEnvelope {
+    pub(crate) tag: UsedTag,
+}
+
+/// A tag with what bears it.
+#[derive(Debug, Deserialize)]
+pub(crate) struct UsedTag {
+    pub(crate) resources: TagUse,
+}
+
+/// How many resources of all kinds bear a tag.
+#[derive(Debug, Deserialize)]
+pub(crate) struct TagUse {
+    pub(crate) count: u64,
+}

@@ -58,6 +58,8 @@ enum FailureCode {
     SshFailed,
     /// The host showed a key that is not known for it, or none is known.
     HostKeyMismatch,
+    /// The host could not be given a host key of its own.
+    HostKeyRotationFailed,
     /// The host did not finish its first boot in time.
     HostNotReady,
     /// The state of Docker could not be read.
@@ -164,6 +166,7 @@ impl From<core::FailureCode> for FailureCode {
         match code {
             core::FailureCode::SshFailed => Self::SshFailed,
             core::FailureCode::HostKeyMismatch => Self::HostKeyMismatch,
+            core::FailureCode::HostKeyRotationFailed => Self::HostKeyRotationFailed,
             core::FailureCode::HostNotReady => Self::HostNotReady,
             core::FailureCode::DockerDetectFailed => Self::DockerDetectFailed,
             core::FailureCode::DockerInstallFailed => Self::DockerInstallFailed,

@@ -1,0 +1,69 @@
+# Puts the host's own key in its place, and has the SSH server show it. The key before it comes
+# back if the server would not start with the new one.
+set -u
+PATH=$PATH:/usr/local/sbin:/usr/sbin:/sbin
+file=/etc/ssh/ssh_host_ed25519_key
+next=$file.stagecraft-next
+old=$file.stagecraft-old
+
+# sshd wants to be called by its whole path.
+server=$(command -v sshd) || {
+  echo 'there is no sshd' >&2
+  exit 1
+}
+
+has_systemd() {
+  [ -d /run/systemd/system ] && command -v systemctl >/dev/null
+}
+
+reload() {
+  if has_systemd; then
+    for unit in ssh sshd; do
+      if systemctl is-active --quiet "$unit.service"; then
+        systemctl reload "$unit.service" && return 0
+        # A unit that cannot be reloaded. What serves connections now stays.
+        systemctl kill --kill-who=main --signal=HUP "$unit.service" && return 0
+      fi
+    done
+    for unit in ssh sshd; do
+      # Every connection starts a server of its own, which reads the key by itself.
+      systemctl is-active --quiet "$unit.socket" && return 0
+    done
+  fi
+  for record in /run/sshd.pid /var/run/sshd.pid; do
+    [ -r "$record" ] && read -r pid <"$record" && kill -HUP "$pid" && return 0
+  done
+  echo 'no SSH server was found to reload' >&2
+  return 1
+}
+
+mkdir -p /run/sshd
+if ! "$server" -t; then
+  echo 'sshd refuses its configuration as it stands; nothing was changed' >&2
+  exit 1
+fi
+if [ -e "$next" ]; then
+  rm -f "$old" "$old.pub"
+  if [ -e "$file" ]; then
+    ln "$file" "$old" || exit 1
+  fi
+  if [ -e "$file.pub" ]; then
+    ln "$file.pub" "$old.pub" || exit 1
+  fi
+  # The private half last: from then on the key counts.
+  if [ -e "$next.pub" ]; then
+    mv -f "$next.pub" "$file.pub" || exit 1
+  fi
+  mv -f "$next" "$file" || exit 1
+  sync
+  if ! "$server" -t; then
+    echo 'sshd refuses its new host key; the one before it is back' >&2
+    rm -f "$file" "$file.pub"
+    [ ! -e "$old" ] || mv -f "$old" "$file"
+    [ ! -e "$old.pub" ] || mv -f "$old.pub" "$file.pub"
+    sync
+    exit 1
+  fi
+fi
+reload || exit 1
+rm -f "$old" "$old.pub"

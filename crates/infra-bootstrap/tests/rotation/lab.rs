@@ -1,0 +1,333 @@
+//! One host of the sandbox, a cloud that is a list of pins, and a fuse that kills the run.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::fmt::Write as _;
+use std::fs;
+use std::os::unix::fs::PermissionsExt as _;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use async_trait::async_trait;
+use infra_bootstrap::{Bootstrap, HostReport, Mode, ReadinessPolicy};
+use secrecy::ExposeSecret as _;
+use stagecraft_core::{
+    Change, Connector, Decision, EnvironmentName, Error, ErrorKind, Fingerprint, Host, HostContext,
+    HostId, HostKey, HostKeyPins, HostName, HostStatus, HostStep, PollPolicy, ProbeFacts,
+    ProbeScript, Remote, RemoteCommand, RemoteOutput, RemoteTarget, Result, RoleName, Run,
+    StepFailure, Upload,
+};
+use stagecraft_sandbox::{BootRequest, HostDriver as _, ProcessHosts, ProcessHostsConfig};
+use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+
+const ID: u64 = 1;
+
+/// A host, and what is needed to work on it.
+pub(crate) struct Lab {
+    hosts: ProcessHosts,
+    login: HostKey,
+    folder: tempfile::TempDir,
+    pins: Arc<Pins>,
+    state: Mutex<Option<(HostKey, Host)>>,
+    secrets: Secrets,
+}
+
+impl Lab {
+    pub(crate) async fn new() -> Self {
+        let login = HostKey::generate().unwrap();
+        let folder = tempfile::tempdir().unwrap();
+        let key = folder.path().join("id");
+        fs::write(&key, login.private().expose_secret()).unwrap();
+        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
+        let config = ProcessHostsConfig::default().first_boot(Duration::ZERO);
+        let lab = Self {
+            hosts: ProcessHosts::new(config).await.unwrap(),
+            login,
+            folder,
+            pins: Arc::default(),
+            state: Mutex::default(),
+            secrets: Secrets::default(),
+        };
+        lab.renew().await;
+        lab
+    }
+
+    /// Puts a fresh host in the place of the one before.
+    pub(crate) async fn renew(&self) {
+        self.hosts.destroy(ID).await;
+        let key = HostKey::generate().unwrap();
+        let mut user_data = String::from("#cloud-config\nssh_keys:\n  ed25519_private: |\n");
+        for line in key.private().expose_secret().lines() {
+            writeln!(user_data, "    {line}").unwrap();
+        }
+        writeln!(user_data, "  ed25519_public: {}", key.public()).unwrap();
+        let request = BootRequest {
+            id: ID,
+            name: "staging-app".to_owned(),
+            image: "ubuntu-24-04-x64".to_owned(),
+            user_data: Some(user_data),
+            authorized_keys: vec![self.login.public().to_owned()],
+        };
+        let address = self.hosts.boot(request).await.unwrap();
+        let host = Host {
+            id: HostId::new(ID.to_string()),
+            node: "staging-app".to_owned(),
+            name: Some(HostName::new("app").unwrap()),
+            role: Some(RoleName::new("app").unwrap()),
+            size: "small".into(),
+            region: "here".into(),
+            public_ipv4: Some(address),
+            private_ipv4: None,
+            status: HostStatus::Active,
+            disk_gb: None,
+            vpc: None,
+            cloud_project: None,
+            features: None,
+            tags: Vec::new(),
+        };
+        let first = BTreeSet::from([key.fingerprint()]);
+        *self.pins.0.lock().unwrap() = BTreeMap::from([(host.id.clone(), first)]);
+        *self.state.lock().unwrap() = Some((key, host));
+        self.secrets.0.lock().unwrap().clear();
+    }
+
+    /// One run, with what the cloud says at its beginning.
+    pub(crate) async fn converge(&self, mode: Mode, fuse: &Fuse) -> HostReport {
+        let mut host = self.state.lock().unwrap().as_ref().unwrap().1.clone();
+        host.tags = self.pinned().iter().map(Fingerprint::tag).collect();
+        let connector = Fused {
+            inner: SshConnector::new(SshConfig {
+                port: self.hosts.ssh_port(),
+                identity: Identity::File(self.folder.path().join("id")),
+                ..SshConfig::default()
+            }),
+            fuse: fuse.clone(),
+        };
+        let pins = FusedPins {
+            inner: Arc::clone(&self.pins),
+            fuse: fuse.clone(),
+        };
+        let policy = ReadinessPolicy::every(PollPolicy {
+            interval: Duration::from_millis(50),
+            deadline: Duration::from_secs(20),
+        });
+        let step: Arc<dyn HostStep> = Arc::new(self.secrets.clone());
+        let environment = EnvironmentName::new("staging").unwrap();
+        Bootstrap::new(Arc::new(connector), [step], policy)
+            .unwrap()
+            .with_pins(Arc::new(pins))
+            .host(&Run::default(), &environment, &host, mode)
+            .await
+    }
+
+    pub(crate) async fn run(&self, script: &str) -> String {
+        self.hosts.run(ID, script).await.unwrap()
+    }
+
+    /// The key with which the host's server proves itself now.
+    pub(crate) async fn shown(&self) -> Fingerprint {
+        let script = "umask 077; cp /run/sandbox/host_key /run/copy; ssh-keygen -y -f /run/copy";
+        Fingerprint::of_line(&self.run(script).await).unwrap()
+    }
+
+    pub(crate) fn first_key(&self) -> Fingerprint {
+        self.state.lock().unwrap().as_ref().unwrap().0.fingerprint()
+    }
+
+    pub(crate) fn pinned(&self) -> Vec<Fingerprint> {
+        let pins = self.pins.0.lock().unwrap();
+        pins.values().flatten().copied().collect()
+    }
+
+    /// The keys that hosts had shown when they were sent secrets.
+    pub(crate) fn keys_of_secrets(&self) -> Vec<Fingerprint> {
+        self.secrets.0.lock().unwrap().clone()
+    }
+}
+
+/// What a cloud keeps.
+#[derive(Debug, Default)]
+struct Pins(Mutex<BTreeMap<HostId, BTreeSet<Fingerprint>>>);
+
+/// A step that sends a secret.
+#[derive(Debug, Clone, Default)]
+struct Secrets(Arc<Mutex<Vec<Fingerprint>>>);
+
+#[async_trait]
+impl HostStep for Secrets {
+    fn id(&self) -> &'static str {
+        "secret"
+    }
+
+    fn inspect(&self) -> ProbeScript {
+        ProbeScript("[ ! -e /root/secret ] || echo there")
+    }
+
+    fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+        Ok(if facts.output.trim() == "there" {
+            Decision::Nothing
+        } else {
+            Decision::Change(vec![Change::new("send", "send a secret")])
+        })
+    }
+
+    async fn change(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        _: &HostContext,
+        _: &[Change],
+    ) -> Result<(), StepFailure> {
+        self.0.lock().unwrap().push(remote.host_key());
+        let command = RemoteCommand::script(": >/root/secret", Duration::from_secs(5));
+        let sent = remote.exec(run, &command).await;
+        sent.map(|_| ()).map_err(|error| {
+            StepFailure::new(stagecraft_core::FailureCode::SshFailed, error.to_string())
+        })
+    }
+}
+
+/// Kills a run at one point, before or after one of its calls.
+#[derive(Debug, Clone)]
+pub(crate) struct Fuse(Arc<Mutex<Burning>>);
+
+#[derive(Debug)]
+struct Burning {
+    left: Option<usize>,
+    is_burnt: bool,
+    calls: Vec<String>,
+}
+
+impl Fuse {
+    pub(crate) fn none() -> Self {
+        Self::with(None)
+    }
+
+    /// Burns through after so many points; each call has one before and one after it.
+    pub(crate) fn after(points: usize) -> Self {
+        Self::with(Some(points))
+    }
+
+    fn with(left: Option<usize>) -> Self {
+        Self(Arc::new(Mutex::new(Burning {
+            left,
+            is_burnt: false,
+            calls: Vec::new(),
+        })))
+    }
+
+    pub(crate) fn is_burnt(&self) -> bool {
+        self.0.lock().unwrap().is_burnt
+    }
+
+    /// The calls until it burnt through.
+    pub(crate) fn calls(&self) -> Vec<String> {
+        self.0.lock().unwrap().calls.clone()
+    }
+
+    async fn around<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        {
+            let mut burning = self.0.lock().unwrap();
+            if !burning.is_burnt {
+                burning.calls.push(what.to_owned());
+            }
+        }
+        self.point()?;
+        let answer = call.await?;
+        self.point()?;
+        Ok(answer)
+    }
+
+    fn point(&self) -> Result<()> {
+        let mut burning = self.0.lock().unwrap();
+        if burning.left == Some(0) {
+            burning.is_burnt = true;
+        }
+        burning.left = burning.left.map(|left| left.saturating_sub(1));
+        if burning.is_burnt {
+            return Err(Error::new(ErrorKind::Unavailable, "killed"));
+        }
+        Ok(())
+    }
+}
+
+#[derive(Debug)]
+struct Fused {
+    inner: SshConnector,
+    fuse: Fuse,
+}
+
+#[async_trait]
+impl Connector for Fused {
+    async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
+        let connecting = self.inner.connect(run, target);
+        let inner = self.fuse.around("connect", connecting).await?;
+        Ok(Arc::new(FusedRemote {
+            inner,
+            fuse: self.fuse.clone(),
+        }))
+    }
+}
+
+#[derive(Debug)]
+struct FusedRemote {
+    inner: Arc<dyn Remote>,
+    fuse: Fuse,
+}
+
+#[async_trait]
+impl Remote for FusedRemote {
+    fn host(&self) -> &HostName {
+        self.inner.host()
+    }
+
+    fn host_key(&self) -> Fingerprint {
+        self.inner.host_key()
+    }
+
+    async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
+        self.fuse
+            .around("exec", self.inner.exec(run, command))
+            .await
+    }
+
+    async fn upload(&self, run: &Run, upload: &Upload) -> Result<()> {
+        self.fuse
+            .around("upload", self.inner.upload(run, upload))
+            .await
+    }
+
+    async fn close(&self) {
+        self.inner.close().await;
+    }
+}
+
+#[derive(Debug)]
+struct FusedPins {
+    inner: Arc<Pins>,
+    fuse: Fuse,
+}
+
+#[async_trait]
+impl HostKeyPins for FusedPins {
+    async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()> {
+        let pin = async {
+            run.before_write().await?;
+            let mut pins = self.inner.0.lock().unwrap();
+            pins.entry(host.clone()).or_default().insert(key);
+            Ok(())
+        };
+        self.fuse.around("pin", pin).await
+    }
+
+    async fn unpin(&self, run: &Run, stale: &[(HostId, Fingerprint)]) -> Result<()> {
+        let unpin = async {
+            run.before_write().await?;
+            let mut pins = self.inner.0.lock().unwrap();
+            for (host, key) in stale {
+                pins.entry(host.clone()).or_default().remove(key);
+            }
+            Ok(())
+        };
+        self.fuse.around("unpin", unpin).await
+    }
+}

@@ -1,0 +1,44 @@
+//! Putting tags on droplets, and taking them off.
+
+use reqwest::Method;
+use stagecraft_core::{HostId, Result, Run};
+
+use crate::client::Client;
+use crate::wire::{NamedTag, NewTag, Tagged, TaggedResource};
+
+/// The most droplets in one call.
+pub(crate) const BATCH: usize = 100;
+
+/// Makes a tag, if there is none of its name, and puts it on droplets.
+pub(crate) async fn put_tag(client: &Client, run: &Run, tag: &str, ids: &[&HostId]) -> Result<()> {
+    run.before_write().await?;
+    let made = client
+        .dated::<NamedTag>(run, Method::POST, "/v2/tags", Some(&NewTag { name: tag }))
+        .await
+        .map_err(|error| error.into_error("make_tag"))?;
+    // The answer has the account's spelling, by which alone a tag is found.
+    send_tag(client, run, Method::POST, &made.body.tag.name, ids).await
+}
+
+/// Puts a tag, as the account spells it, on droplets, or takes it off them.
+pub(crate) async fn send_tag(
+    client: &Client,
+    run: &Run,
+    method: Method,
+    tag: &str,
+    ids: &[&HostId],
+) -> Result<()> {
+    run.before_write().await?;
+    let resources = ids.iter().map(|id| TaggedResource {
+        resource_id: id.as_str(),
+        resource_type: "droplet",
+    });
+    let body = Tagged {
+        resources: resources.collect(),
+    };
+    let path = format!("/v2/tags/{tag}/resources");
+    client
+        .write(run, method, &path, &body)
+        .await
+        .map_err(|error| error.into_error("change_tags"))
+}

@@ -1,0 +1,63 @@
+//! Pinning host keys in the cloud, where every machine can read them.
+
+use std::sync::Arc;
+
+use async_trait::async_trait;
+
+use crate::cloud::CloudProvider;
+use crate::error::{Error, ErrorKind, Result};
+use crate::hostkey::Fingerprint;
+use crate::name::HostId;
+use crate::run::Run;
+
+/// The ability of a cloud to hold the fingerprints of host keys, as tags.
+///
+/// Each call is safe to repeat, and calls [`Run::before_write`] before each write.
+#[async_trait]
+pub trait HostKeyPins: Send + Sync + std::fmt::Debug {
+    /// Gives a host one more key that it may show. A key that is pinned already stays so.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind. A call that failed may have been carried out.
+    async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()>;
+
+    /// Takes exactly these keys from these hosts, and drops what nobody bears any more.
+    ///
+    /// A host that is gone, and a key that is not pinned, count as done.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind. Some pins may be gone then and others not.
+    async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()>;
+}
+
+/// The pins of a cloud provider, to be shared.
+#[derive(Debug)]
+struct PinsOf(Arc<dyn CloudProvider>);
+
+/// The ability of a provider to hold pins, if it has one, in a form that can be shared.
+pub fn pins_of(cloud: &Arc<dyn CloudProvider>) -> Option<Arc<dyn HostKeyPins>> {
+    cloud.pins()?;
+    Some(Arc::new(PinsOf(Arc::clone(cloud))))
+}
+
+impl PinsOf {
+    fn pins(&self) -> Result<&dyn HostKeyPins> {
+        self.0.pins().ok_or_else(|| {
+            let message = "the cloud holds no fingerprints of host keys";
+            Error::new(ErrorKind::Config, message).with_provider(self.0.id())
+        })
+    }
+}
+
+#[async_trait]
+impl HostKeyPins for PinsOf {
+    async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()> {
+        self.pins()?.pin(run, host, key).await
+    }
+
+    async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()> {
+        self.pins()?.unpin(run, pins).await
+    }
+}

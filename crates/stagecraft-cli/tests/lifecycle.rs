@@ -94,7 +94,8 @@ async fn dry_run_creates_nothing_and_tells_what_would_be_changed_on_hosts() {
             .iter()
             .map(|step| &step["status"])
             .collect();
-        assert_eq!(statuses, ["would_change", "would_change"], "{host}");
+        assert_eq!(statuses, ["would_change"; 3], "{host}");
+        assert_eq!(host["steps"][0]["step"], "host_key");
     }
     let after = lab
         .control()

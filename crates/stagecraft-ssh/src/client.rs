@@ -9,6 +9,8 @@ use russh::{Channel, Error};
 use stagecraft_core::Fingerprint;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::known_hosts::PublicKeyLine;
+
 /// The most that is remembered of what came before the key exchange.
 const FIRST_BYTES_LIMIT: usize = 512;
 
@@ -18,6 +20,7 @@ pub(crate) struct Observed {
     first_bytes: Mutex<Vec<u8>>,
     accepted: OnceLock<Fingerprint>,
     refused: OnceLock<Fingerprint>,
+    shown: OnceLock<PublicKeyLine>,
     end: OnceLock<String>,
 }
 
@@ -66,6 +69,11 @@ impl Observed {
         self.accepted.get().copied()
     }
 
+    /// The key that the host proved to have at first, as a whole.
+    pub(crate) fn shown_key(&self) -> Option<PublicKeyLine> {
+        self.shown.get().cloned()
+    }
+
     /// The key that the host proved to have, if it is none of the expected.
     pub(crate) fn refused(&self) -> Option<Fingerprint> {
         self.refused.get().copied()
@@ -112,7 +120,11 @@ impl Handler for Client {
     type Error = Error;
 
     async fn check_server_key(&mut self, shown: &PublicKeyOrCertificate) -> Result<bool, Error> {
-        let fingerprint = Fingerprint::of_wire(&shown.public_key().to_bytes()?);
+        let wire = shown.public_key().to_bytes()?;
+        let fingerprint = Fingerprint::of_wire(&wire);
+        if let Ok(key) = PublicKeyLine::of_wire(wire) {
+            self.observed.shown.get_or_init(|| key);
+        }
         let good = shown.certificate().is_none() && self.is_expected(fingerprint);
         let slot = if good {
             &self.observed.accepted

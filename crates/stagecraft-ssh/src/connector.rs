@@ -25,6 +25,9 @@ use crate::sudo::Elevation;
 use crate::tether::{Line, Tether};
 use crate::trust::{Server, Trust};
 use crate::vault::{AskPassphrase, Vault, secret};
+use show::Proven;
+
+mod show;
 
 /// The keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
@@ -44,6 +47,7 @@ pub struct SshConnector {
     links: Arc<Links>,
     gates: Arc<Gates>,
     vault: Arc<Vault>,
+    proven: Arc<Proven>,
 }
 
 /// The making of a connection to a jump host, if there is one.
@@ -65,6 +69,7 @@ impl SshConnector {
             links: Arc::default(),
             gates: Arc::default(),
             vault: Arc::new(vault),
+            proven: Arc::default(),
         }
     }
 
@@ -268,6 +273,7 @@ impl SshConnector {
             is_jump: false,
         };
         let (host_key, connection) = self.reach(run, &stop, via, keys).await?;
+        self.proven.note(&connection.observed);
         let host = target.host.clone();
         Ok(SshRemote::new(host, host_key, connection, elevation))
     }

@@ -101,3 +101,20 @@ async fn host_without_an_ed25519_key_is_refused() {
     );
     assert_eq!(sshd.count(LOGIN_ATTEMPT), 0, "{}", sshd.log());
 }
+
+#[tokio::test]
+async fn shown_key_is_read_without_a_login_and_a_proven_one_is_known_as_a_whole() {
+    let sshd = Sshd::start_with("LogLevel DEBUG1").await;
+    let connector = sshd.connector();
+    let target = sshd.target();
+    let shown = connector.shown_key(&Run::default(), &target).await.unwrap();
+    assert_eq!(shown.fingerprint(), sshd.host_key());
+    assert_eq!(sshd.count(LOGIN_ATTEMPT), 0, "{}", sshd.log());
+    assert_eq!(
+        connector.proven_key(sshd.host_key()),
+        None,
+        "nothing is known by that"
+    );
+    connector.connect(&Run::default(), &target).await.unwrap();
+    assert_eq!(connector.proven_key(sshd.host_key()), Some(shown));
+}

@@ -10,8 +10,8 @@ use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, V
 use stagecraft_core::{EnvironmentName, Lookup};
 
 pub(crate) use self::infra::{
-    BootstrapArgs, DownArgs, InfraCommand, NamedArgs, PlanArgs, PruneArgs, ReapArgs, ReplaceArgs,
-    UnlockArgs, UpArgs,
+    BootstrapArgs, DownArgs, HostsCommand, InfraCommand, NamedArgs, PlanArgs, PruneArgs, ReapArgs,
+    ReplaceArgs, TrustArgs, UnlockArgs, UpArgs,
 };
 pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
 

@@ -374,6 +374,11 @@ impl Loaded {
         Ok(())
     }
 
+    /// What connects to hosts. It has its own connections.
+    pub(crate) fn connector(&self) -> anyhow::Result<SshConnector> {
+        Ok(SshConnector::new(self.login()?.config))
+    }
+
     /// An engine over these providers.
     pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
         let mut engine = Engine::new(Arc::clone(&self.cloud)).with_limits(self.project.limits());
@@ -384,7 +389,7 @@ impl Loaded {
             engine = engine.with_network(Arc::clone(network));
         }
         if with_bootstrap {
-            let connector = Arc::new(SshConnector::new(self.login()?.config));
+            let connector = Arc::new(self.connector()?);
             let mut bootstrap = Bootstrap::new(
                 connector,
                 self.steps.clone(),

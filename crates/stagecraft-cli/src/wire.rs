@@ -27,7 +27,7 @@ pub(crate) use line::Lines;
 pub(crate) use plan::Planned;
 pub(crate) use result::{
     Body, BootstrapResult, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult,
-    UnlockResult, UpResult,
+    TrustResult, UnlockResult, UpResult,
 };
 pub(crate) use schema::schema;
 pub(crate) use setting::{Setting, ShowDocument, WhyDocument};

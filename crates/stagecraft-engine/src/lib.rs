@@ -11,6 +11,7 @@ mod outcome;
 mod replace;
 mod retag;
 mod selection;
+mod trust;
 mod up;
 
 pub use bootstrap::{BootstrapReport, Existing};
@@ -21,4 +22,5 @@ pub use lease::LeaseState;
 pub use outcome::Outcome;
 pub use replace::{ReplaceReport, Replacement};
 pub use retag::RetagReport;
+pub use trust::TrustReport;
 pub use up::{UpOptions, UpReport};

@@ -29,9 +29,10 @@ pub(crate) async fn connect(
             FailureCode::HostKeyMismatch,
             format!("no host key of `{}` is known, so it is not connected to", target.host),
         )
-        .with_evidence([
-            "the host bears no tag with the fingerprint of its key: accept its key on purpose, or replace the host".to_owned(),
-        ]));
+        .with_evidence([format!(
+            "the host bears no tag with the fingerprint of its key: accept it by `stagecraft infra hosts trust {}`, or replace the host",
+            target.host
+        )]));
     }
     let started = Instant::now();
     let mut first_refusal = None;
@@ -58,7 +59,12 @@ pub(crate) async fn connect(
         };
         let wanted = match error.kind() {
             ErrorKind::HostKey => {
-                return Err(failure::of_error(FailureCode::HostKeyMismatch, &error));
+                return Err(failure::of_error(FailureCode::HostKeyMismatch, &error).with_evidence(
+                    [format!(
+                        "a key that was verified is accepted by `stagecraft infra hosts trust {} --fingerprint SHA256:... --replace`",
+                        target.host
+                    )],
+                ));
             }
             ErrorKind::Cancelled => return Err(failure::interrupted()),
             ErrorKind::Unauthorized => {

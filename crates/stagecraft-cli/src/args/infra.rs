@@ -3,7 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use stagecraft_core::{HostName, PlanRequest, ResizeMode, RoleName};
+use stagecraft_core::{Fingerprint, HostName, PlanRequest, ResizeMode, RoleName};
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InfraCommand {
@@ -77,8 +77,8 @@ Exits 0 if no host's time is over, and tells when the next one ends.")]
   stagecraft infra adopt app-1 db-1 --env staging --confirm staging   for scripts
 
 A host is adopted by its tags. It must be declared, and have the name in the cloud that
-the file gives it, such as staging-app-1. Its host key does not become known by that, so
-`up` does nothing on it until its fingerprint is a tag of it.
+the file gives it, such as staging-app-1. Its host key does not become known by that:
+accept it next by `stagecraft infra hosts trust`, or `up` does nothing on the host.
 Exit code 7: none of the hosts can be adopted; 10: some of them cannot.")]
     Adopt(NamedArgs),
     /// Take the protection of hosts away, so that they can be deleted
@@ -98,8 +98,18 @@ The new host is checked first: nothing is deleted that cannot be made again.
 After an interruption `stagecraft infra up` goes on, or the same command again.
 Exit code 7: the host is protected, a limit would be exceeded, or the name was not typed.")]
     Replace(ReplaceArgs),
-    /// List the environment's hosts
-    Hosts,
+    /// List the environment's hosts, or accept a host's key
+    #[command(
+        args_conflicts_with_subcommands = true,
+        after_help = "Examples:
+  stagecraft infra hosts --env staging
+  stagecraft infra hosts --env staging --output json | jq -r '.hosts[].public_ipv4'
+  stagecraft infra hosts trust db-1 --env staging"
+    )]
+    Hosts {
+        #[command(subcommand)]
+        command: Option<HostsCommand>,
+    },
     /// Break the lease that a run left behind
     #[command(after_help = "Examples:
   stagecraft infra unlock --env staging --dry-run           who has the lease
@@ -110,6 +120,39 @@ Seldom needed: the next run takes over by itself from a run of the same machine 
 ended, and from one elsewhere that has shown no sign of life for lease.expiry.
 Exit code 7: the holder may be alive. If it is, it notices before its next write.")]
     Unlock(UnlockArgs),
+}
+
+#[derive(Debug, Subcommand)]
+pub(crate) enum HostsCommand {
+    /// Accept the host key of an adopted or reinstalled host, for everybody who has the token
+    #[command(after_help = "Examples:
+  stagecraft infra hosts trust db-1 --env staging --fingerprint SHA256:...
+                               the fingerprint that the host's console shows, by
+                               ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub
+  stagecraft infra hosts trust db-1 --env staging
+                               shows the key that the host shows, and asks
+  stagecraft infra hosts trust db-1 --env staging --fingerprint SHA256:... --replace
+                               it was reinstalled: the keys before are not accepted any more
+
+The fingerprint becomes a tag of the host. Hosts that Stagecraft made have theirs from the start.
+Exit code 7: another key is pinned (--replace), or nobody can be asked (--fingerprint).")]
+    Trust(TrustArgs),
+}
+
+#[derive(Debug, Args)]
+pub(crate) struct TrustArgs {
+    /// The host, as the file names it
+    #[arg(value_name = "HOST")]
+    pub(crate) host: HostName,
+    /// The fingerprint of its ed25519 host key, read on the host itself; asked for if left out
+    #[arg(long, value_name = "SHA256:...")]
+    pub(crate) fingerprint: Option<Fingerprint>,
+    /// Accept no other key of this host any more
+    #[arg(long)]
+    pub(crate) replace: bool,
+    /// Do not ask; a key that nobody has compared is never accepted
+    #[arg(short, long, requires = "fingerprint")]
+    pub(crate) yes: bool,
 }
 
 /// Which hosts a command works on.

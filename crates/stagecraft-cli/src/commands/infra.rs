@@ -8,13 +8,14 @@ mod plan;
 mod replace;
 mod retag;
 mod saved;
+mod trust;
 mod unlock;
 mod up;
 
 use stagecraft_core::InfraPlan;
 
 use super::start_run;
-use crate::args::{GlobalArgs, InfraCommand};
+use crate::args::{GlobalArgs, HostsCommand, InfraCommand};
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
@@ -37,7 +38,10 @@ pub(super) async fn run(
         InfraCommand::Unprotect(args) => retag::unprotect(global, args, output).await,
         InfraCommand::Replace(args) => Box::pin(replace::run(global, args, output)).await,
         InfraCommand::Unlock(args) => unlock::run(global, args, output).await,
-        InfraCommand::Hosts => hosts(global, output).await,
+        InfraCommand::Hosts { command: None } => hosts(global, output).await,
+        InfraCommand::Hosts {
+            command: Some(HostsCommand::Trust(args)),
+        } => trust::run(global, args, output).await,
     }
 }
 

@@ -265,6 +265,20 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
         outcome => outcome,
     };
     finish(&mut text, outcome, &parts);
+    if report.plan.mode == PlanMode::Adopt && !report.apply.retagged.is_empty() {
+        let environment = &report.plan.environment;
+        let hosts = report.apply.retagged.iter();
+        let mut names: Vec<&str> = hosts.map(|host| host.name.as_str()).collect();
+        names.sort_unstable();
+        line(
+            &mut text,
+            "accept their host keys next, so that `up` works on them:",
+        );
+        for name in names {
+            let command = format!("  stagecraft infra hosts trust {name} --env {environment}");
+            line(&mut text, &command);
+        }
+    }
     text
 }
 

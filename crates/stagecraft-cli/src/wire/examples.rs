@@ -23,7 +23,7 @@ use super::line::Lines;
 use super::plan::Planned;
 use super::result::{
     Body, BootstrapResult, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult,
-    UnlockResult, UpResult,
+    TrustResult, UnlockResult, UpResult,
 };
 use super::setting::{Setting, ShowDocument, WhyDocument};
 
@@ -121,7 +121,7 @@ fn internal() -> Vec<core::Event> {
     ]
 }
 
-fn results() -> [Result; 8] {
+fn results() -> [Result; 9] {
     let plan = plan();
     let created = core::ApplyReport {
         created: vec![host()],
@@ -196,6 +196,19 @@ fn results() -> [Result; 8] {
             outcome: Outcome::Done,
             exit_code: 0,
             body: Body::Unlock(UnlockResult::new(&plan.environment, Some(&lease()), true)),
+        },
+        Result {
+            outcome: Outcome::Done,
+            exit_code: 0,
+            body: Body::Trust(TrustResult::new(
+                &plan.environment,
+                &stagecraft_engine::TrustReport {
+                    host: host().name.expect("it has one"),
+                    key: core::Fingerprint::of_wire(b"key"),
+                    is_new: true,
+                    replaced: Vec::new(),
+                },
+            )),
         },
         Result {
             outcome: Outcome::DryRun,

@@ -53,6 +53,8 @@ pub(crate) enum Body {
     Retag(RetagResult),
     /// `infra unlock` came to its end.
     Unlock(UnlockResult),
+    /// `infra hosts trust` came to its end.
+    Trust(TrustResult),
     /// A dry run of one of these came to its end.
     DryRun(DryRunResult),
     /// Any command that ended without a result of its own.
@@ -134,6 +136,23 @@ pub(crate) struct RetagResult {
     refused: Vec<Finding>,
     /// The names of unprotected hosts that the file still protects: so does the next `infra up`.
     protected_by_file: Vec<String>,
+    /// The names of adopted hosts. Unless their host keys are known, they have to be accepted
+    /// next by `infra hosts trust`.
+    to_trust: Vec<String>,
+}
+
+/// What `infra hosts trust` did, or would do.
+#[derive(Debug, Serialize, JsonSchema)]
+pub(crate) struct TrustResult {
+    environment: String,
+    /// The host.
+    host: String,
+    /// The fingerprint of the host key that is accepted now.
+    trusted: String,
+    /// Whether it was not accepted before.
+    is_new: bool,
+    /// The fingerprints that were accepted before, and are not any more.
+    replaced: Vec<String>,
 }
 
 /// What `infra unlock` found and did.
@@ -167,6 +186,19 @@ struct Lease {
     idle_ms: Option<u64>,
     /// How it is known that the holder is gone; `null` if it may be alive.
     gone: Option<String>,
+}
+
+impl TrustResult {
+    /// What became of the pins of a host.
+    pub(crate) fn new(environment: &core::EnvironmentName, report: &engine::TrustReport) -> Self {
+        Self {
+            environment: environment.to_string(),
+            host: report.host.to_string(),
+            trusted: report.key.to_string(),
+            is_new: report.is_new,
+            replaced: report.replaced.iter().map(ToString::to_string).collect(),
+        }
+    }
 }
 
 impl UnlockResult {
@@ -410,8 +442,18 @@ impl RetagResult {
             apply: apply.into(),
             refused: refused.iter().map(Finding::from).collect(),
             protected_by_file: protected_by_file.to_vec(),
+            to_trust: match plan.mode {
+                core::PlanMode::Adopt => names(&apply.retagged),
+                _ => Vec::new(),
+            },
         }
     }
+}
+
+fn names(hosts: &[core::HostRef]) -> Vec<String> {
+    let mut names: Vec<_> = hosts.iter().map(|host| host.name.clone()).collect();
+    names.sort();
+    names
 }
 
 impl From<&engine::Forgotten> for Forgotten {

@@ -1,0 +1,136 @@
+//! `stagecraft infra hosts trust`.
+
+use stagecraft_core::{EnvironmentName, Error, ErrorKind, Fingerprint, Host, RemoteTarget, Run};
+use stagecraft_engine::{Engine, TrustReport};
+
+use crate::args::{GlobalArgs, TrustArgs};
+use crate::commands::start_run;
+use crate::exit::Exit;
+use crate::load::{self, Loaded};
+use crate::output::Output;
+use crate::progress::Progress;
+use crate::wire;
+
+pub(super) async fn run(
+    global: &GlobalArgs,
+    args: &TrustArgs,
+    output: Output,
+) -> anyhow::Result<Exit> {
+    let loaded = load::load(global)?;
+    let environment = loaded.environment(global.env.as_ref())?;
+    let engine = loaded.engine(false)?;
+    let progress = Progress::new(output);
+    let run = start_run(progress.sink(), &loaded);
+    let (outcome, report) = if global.dry_run {
+        let host = engine.host_of_ours(&run, &environment, &args.host).await?;
+        let key = match args.fingerprint {
+            Some(key) => key,
+            None => shown(&loaded, &run, &host, args).await?,
+        };
+        let report = Engine::plan_trust(&host, key, args.replace)?;
+        (wire::Outcome::DryRun, report)
+    } else {
+        let work = async |run: Run| -> anyhow::Result<TrustReport> {
+            let host = engine.host_of_ours(&run, &environment, &args.host).await?;
+            let key = match args.fingerprint {
+                Some(key) => key,
+                None => compared(&loaded, &run, &host, args, output, &progress).await?,
+            };
+            // What goes is shown before it goes.
+            let planned = Engine::plan_trust(&host, key, args.replace)?;
+            if !output.is_json() {
+                for old in &planned.replaced {
+                    let text = format!("no longer accepted for {}: {old}", planned.host);
+                    progress.pause(|| output.message(&text));
+                }
+            }
+            Ok(engine.trust(&run, &host, key, args.replace).await?)
+        };
+        let report = engine.with_lease(&run, &environment, "trust", work).await?;
+        (wire::Outcome::Done, report)
+    };
+    progress.finish();
+    if output.is_json() {
+        let result = wire::TrustResult::new(&environment, &report);
+        progress.result(Exit::Done, outcome, wire::Body::Trust(result));
+    } else {
+        output.text(&text(&report, &environment, global.dry_run));
+    }
+    Ok(Exit::Done)
+}
+
+fn text(report: &TrustReport, environment: &EnvironmentName, is_dry: bool) -> String {
+    let TrustReport { host, key, .. } = report;
+    if !report.is_new && report.replaced.is_empty() {
+        return format!("{key} is trusted already as the host key of {host} in {environment}\n");
+    }
+    let is = if is_dry { "would be" } else { "is" };
+    let mut lines = vec![format!(
+        "{key} {is} trusted as the host key of {host} in {environment}"
+    )];
+    let gone = report.replaced.iter();
+    lines.extend(gone.map(|old| format!("{old} {is} trusted no more")));
+    lines.join("\n") + "\n"
+}
+
+/// The key that the host shows now, before anybody has compared it.
+async fn shown(
+    loaded: &Loaded,
+    run: &Run,
+    host: &Host,
+    args: &TrustArgs,
+) -> anyhow::Result<Fingerprint> {
+    let address = host.public_ipv4.ok_or_else(|| {
+        let message = format!("{} has no public address yet", args.host);
+        Error::new(ErrorKind::Unavailable, message)
+    })?;
+    let connector = loaded.connector()?;
+    let target = RemoteTarget {
+        host: args.host.clone(),
+        aliases: vec![host.node.to_string()],
+        address: address.into(),
+        host_keys: Vec::new(),
+    };
+    Ok(connector.shown_key(run, &target).await?.fingerprint())
+}
+
+/// The key that the host shows now, once somebody has said that it is the right one.
+async fn compared(
+    loaded: &Loaded,
+    run: &Run,
+    host: &Host,
+    args: &TrustArgs,
+    output: Output,
+    progress: &Progress,
+) -> anyhow::Result<Fingerprint> {
+    let key = shown(loaded, run, host, args).await?;
+    if host.host_keys().contains(&key) {
+        return Ok(key);
+    }
+    // Refused before anybody is asked.
+    Engine::plan_trust(host, key, args.replace)?;
+    let name = &args.host;
+    if !output.can_ask() {
+        let message = format!(
+            "{name} shows the host key {key}, and nobody can be asked whether it is the right one"
+        );
+        return Err(Error::new(ErrorKind::Guard, message)
+            .with_hint(format!(
+                "compare it with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on the host's console, then add --fingerprint {key}"
+            ))
+            .into());
+    }
+    let question = format!(
+        "{name} shows the host key {key}. On the host's console `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` must print the same. Trust it? Type yes:"
+    );
+    let answer = progress.ask(&question, run).await;
+    run.check()?;
+    if answer.is_some_and(|answer| answer.trim().eq_ignore_ascii_case("yes")) {
+        return Ok(key);
+    }
+    Err(Error::new(
+        ErrorKind::Guard,
+        format!("the host key of {name} was not accepted"),
+    )
+    .into())
+}

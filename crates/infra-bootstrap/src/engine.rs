@@ -11,8 +11,8 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Connector, Decision, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostContext,
-    HostId, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run,
-    StepFailure, StepOutcome, seconds,
+    HostId, HostKeyCache, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote, RemoteTarget,
+    Result, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -45,6 +45,7 @@ pub struct Bootstrap {
     steps: Vec<Arc<dyn HostStep>>,
     network: Option<Arc<dyn NetworkProvider>>,
     pins: Option<Arc<dyn HostKeyPins>>,
+    cache: Option<Arc<dyn HostKeyCache>>,
     policy: ReadinessPolicy,
     step_deadline: Duration,
 }
@@ -77,6 +78,7 @@ impl Bootstrap {
             steps: order::sort(steps, &[session::READINESS, rotation::ID, "ssh"])?,
             network: None,
             pins: None,
+            cache: None,
             policy,
             step_deadline: Duration::from_mins(15),
         })
@@ -95,6 +97,14 @@ impl Bootstrap {
     #[must_use]
     pub fn with_pins(mut self, pins: Arc<dyn HostKeyPins>) -> Self {
         self.pins = Some(pins);
+        self
+    }
+
+    /// Sets what remembers host keys. It is asked for hosts without a pin, and told of every key
+    /// that was proven.
+    #[must_use]
+    pub fn with_cache(mut self, cache: Arc<dyn HostKeyCache>) -> Self {
+        self.cache = Some(cache);
         self
     }
 
@@ -129,7 +139,7 @@ impl Bootstrap {
         mode: Mode,
     ) -> HostReport {
         let (report, stale) = self.work(run, environment, host, mode).await;
-        self.drop_pins(run, &stale).await;
+        self.settle_keys(run, &stale).await;
         report
     }
 
@@ -160,8 +170,12 @@ impl Bootstrap {
         (report, stale.collect())
     }
 
-    /// Drops pins of keys that hosts do not show any more. What fails is left to the next run.
-    pub(crate) async fn drop_pins(&self, run: &Run, stale: &[Pin]) {
+    /// Drops pins of keys that hosts do not show any more, and keeps in mind those that they do.
+    /// What fails is left to the next run.
+    pub(crate) async fn settle_keys(&self, run: &Run, stale: &[Pin]) {
+        if let Some(cache) = &self.cache {
+            cache.save(run).await;
+        }
         let Some(pins) = self.pins.as_ref().filter(|_| !stale.is_empty()) else {
             return;
         };
@@ -183,11 +197,19 @@ impl Bootstrap {
         let address = report.address.ok_or_else(|| {
             StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
         })?;
+        let pinned = host.host_keys();
+        let cache = self.cache.as_ref();
+        let remembered = cache.map_or_else(Vec::new, |cache| cache.known(&host.id));
+        let contradiction = rotation::contradiction(&pinned, &remembered);
         let target = RemoteTarget {
             host: context.name.clone(),
             aliases: vec![context.node.to_string()],
             address,
-            host_keys: host.host_keys(),
+            host_keys: if pinned.is_empty() {
+                remembered
+            } else {
+                pinned
+            },
         };
         let mut session = Session::open(
             run,
@@ -202,9 +224,15 @@ impl Bootstrap {
         let result = match session.first_boot(run).await {
             Ok(()) => {
                 report.system = session.system();
-                match self.identify(run, host, mode, &mut session, report).await {
+                match self
+                    .identify(run, host, mode, &mut session, report, contradiction)
+                    .await
+                {
                     Some(former) => {
                         stale.extend(former);
+                        if let Some(cache) = cache.filter(|_| mode == Mode::Apply) {
+                            cache.proven(&host.id, session.remote().host_key());
+                        }
                         self.run_steps(run, &context, mode, &mut session, report)
                             .await
                     }
@@ -226,14 +254,16 @@ impl Bootstrap {
         mode: Mode,
         session: &mut Session<'_>,
         report: &mut HostReport,
+        contradiction: Option<StepOutcome>,
     ) -> Option<Vec<Fingerprint>> {
-        let Some(pins) = &self.pins else {
-            return Some(Vec::new());
-        };
         let pinned = host.host_keys();
         let shown = session.remote().host_key();
         let work = rotation::decide(&session.facts(rotation::ID), shown, &pinned);
-        let Some(told) = rotation::outcome(&work, mode) else {
+        let told = rotation::outcome(&work, mode);
+        let (Some(pins), Some(told)) = (&self.pins, told) else {
+            if let Some(outcome) = contradiction {
+                tell(run, report, rotation::ID, outcome, Duration::ZERO);
+            }
             return Some(Vec::new());
         };
         let started = Instant::now();

@@ -98,7 +98,7 @@ impl Fleet {
             }
         }
         // Together: hosts of one create request share the pin of their first key.
-        self.bootstrap.drop_pins(run, &stale).await;
+        self.bootstrap.settle_keys(run, &stale).await;
         reports.into_values().collect()
     }
 

@@ -19,6 +19,7 @@ use stagecraft_ssh::SshConnector;
 use crate::args::GlobalArgs;
 use crate::builtin;
 use crate::environment::ProcessEnvironment;
+use crate::host_keys::HostKeyFile;
 use crate::login::{self, Login};
 use crate::lookup::{ProjectLookup, read_bounded};
 
@@ -388,8 +389,16 @@ impl Loaded {
         if let Some(network) = &self.network {
             engine = engine.with_network(Arc::clone(network));
         }
+        let connector = match self.connector() {
+            Ok(connector) => connector,
+            Err(error) if with_bootstrap => return Err(error),
+            // Nobody is going to log in, so nothing has to be right about that.
+            Err(_) => return Ok(engine),
+        };
+        let keys = Arc::new(HostKeyFile::new(&self.directory, connector.clone()));
+        engine = engine.with_host_keys(Arc::clone(&keys) as _);
         if with_bootstrap {
-            let connector = Arc::new(self.connector()?);
+            let connector = Arc::new(connector);
             let mut bootstrap = Bootstrap::new(
                 connector,
                 self.steps.clone(),
@@ -401,6 +410,7 @@ impl Loaded {
             if let Some(pins) = pins_of(&self.cloud) {
                 bootstrap = bootstrap.with_pins(pins);
             }
+            bootstrap = bootstrap.with_cache(keys);
             engine = engine.with_bootstrap(Arc::new(Fleet::new(Arc::new(bootstrap))));
         }
         Ok(engine)

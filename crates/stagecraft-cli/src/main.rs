@@ -7,6 +7,7 @@ mod commands;
 mod environment;
 mod exit;
 mod failure;
+mod host_keys;
 mod load;
 mod login;
 mod lookup;

@@ -176,6 +176,67 @@ async fn second_machine_with_file_and_token_goes_on_without_asking() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn proven_keys_are_remembered_beside_the_file_until_down() {
+    let lab = lab().await;
+    lab.run(&UP).await.expect_code(0);
+    let remembered = lab.directory.path().join(".stagecraft/known_hosts");
+    let read = || std::fs::read_to_string(&remembered).expect("the file");
+    let (id, _) = droplet(&lab, "staging-app-1");
+    let text = read();
+    assert_eq!(text.lines().count(), 2, "{text}");
+    let start = format!("{id}.");
+    let line = text.lines().find(|line| line.starts_with(&start));
+    let (alias, key) = line.expect("a line").split_once(' ').expect("a key");
+    assert!(alias.contains(".127.0.0.1-"), "{alias}");
+    let own = shown(&lab, "staging-app-1").await;
+    assert_eq!(Fingerprint::of_line(key), Some(own));
+    let ignored = std::fs::read_to_string(lab.directory.path().join(".stagecraft/.gitignore"));
+    assert_eq!(ignored.expect("a file"), "*\n");
+
+    // For a host that has lost its pin: here it is known, elsewhere it is not.
+    pin(&lab, "staging-app-1", &[]);
+    lab.run(&UP).await.expect_code(0);
+    let other = tempfile::tempdir().expect("a directory");
+    std::fs::copy(lab.config_path(), other.path().join("stagecraft.yml")).expect("a copy");
+    lab.run_in(other.path(), &UP).await.expect_code(10);
+
+    // The pin wins over what is remembered, and that is told, once.
+    pin(&lab, "staging-app-1", &[own]);
+    let wrong = HostKey::generate().expect("a key");
+    let changed = text.replace(key, wrong.public());
+    std::fs::write(&remembered, changed).expect("the file");
+    let up = lab.run(&UP).await;
+    let result = up.expect_code(0).result();
+    let told = &host(&result, "app-1")["steps"][0];
+    assert_eq!(
+        (&told["step"], &told["status"]),
+        (&"host_key".into(), &"skipped".into())
+    );
+    let reason = told["reason"].as_str().expect("a reason");
+    assert!(
+        reason.contains(&wrong.fingerprint().to_string()),
+        "{reason}"
+    );
+    let again = lab.run(&UP).await.expect_code(0).result();
+    assert_ne!(host(&again, "app-1")["steps"][0]["step"], "host_key");
+
+    lab.run(&DOWN).await.expect_code(0);
+    assert_eq!(read(), "");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_that_cannot_be_written_or_read_stops_nothing() {
+    let lab = lab().await;
+    let folder = lab.directory.path().join(".stagecraft");
+    std::fs::create_dir_all(folder.join("known_hosts")).expect("a directory in its place");
+    lab.run(&UP).await.expect_code(0);
+    lab.run(&UP).await.expect_code(0);
+    lab.run(&DOWN).await.expect_code(0);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn run_that_was_killed_in_the_rotation_is_finished_by_the_next() {
     let lab = lab().await;
     let at_rotation = |line: &Value| line["event"] == "step_started" && line["step"] == "host_key";

@@ -38,7 +38,7 @@ pub use money::MicroUsd;
 pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
 pub use network::{Change, Joined, NetworkProvider, NodeSpec};
 pub use outcome::{FailureCode, StepFailure, StepOutcome};
-pub use pins::{HostKeyPins, pins_of};
+pub use pins::{HostKeyCache, HostKeyPins, pins_of};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan,

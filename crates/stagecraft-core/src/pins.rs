@@ -8,6 +8,7 @@ use crate::cloud::CloudProvider;
 use crate::error::{Error, ErrorKind, Result};
 use crate::hostkey::Fingerprint;
 use crate::name::HostId;
+use crate::plan::Account;
 use crate::run::Run;
 
 /// The ability of a cloud to hold the fingerprints of host keys, as tags.
@@ -60,4 +61,27 @@ impl HostKeyPins for PinsOf {
     async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()> {
         self.pins()?.unpin(run, pins).await
     }
+}
+
+/// What one machine remembers of host keys. Never needed: the pins in the cloud say it all, and
+/// win over it.
+///
+/// Nothing here fails: what cannot be remembered is not.
+#[async_trait]
+pub trait HostKeyCache: Send + Sync + std::fmt::Debug {
+    /// Tells which cloud the hosts are in. Ids mean nothing without it; until it is known,
+    /// nothing is remembered.
+    fn begin(&self, account: &Account, endpoint: &str);
+
+    /// The keys that a host is remembered by.
+    fn known(&self, host: &HostId) -> Vec<Fingerprint>;
+
+    /// A host was logged in to, and has proven to have this key.
+    fn proven(&self, host: &HostId, key: Fingerprint);
+
+    /// Keeps what was [proven](Self::proven) since, for later runs.
+    async fn save(&self, run: &Run);
+
+    /// Forgets hosts that are gone.
+    async fn forget(&self, run: &Run, hosts: &[HostId]);
 }

@@ -121,6 +121,11 @@ impl Engine {
     }
 
     async fn forget(&self, run: &Run, plan: &InfraPlan, apply: &ApplyReport) -> Vec<Forgotten> {
+        if let Some(cache) = &self.host_keys {
+            let ids = apply.deleted.iter().map(|host| host.id.clone());
+            let ids: Vec<_> = ids.collect();
+            cache.forget(run, &ids).await;
+        }
         let mut forgotten = Vec::new();
         let Some(network) = &self.network else {
             return forgotten;

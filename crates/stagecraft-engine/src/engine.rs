@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
-    Account, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind, Finding, HostRef,
-    InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
+    Account, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind, Finding, HostKeyCache,
+    HostRef, InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
 };
 
 use crate::{adopt, selection};
@@ -16,6 +16,7 @@ pub struct Engine {
     pub(crate) cloud: Arc<dyn CloudProvider>,
     pub(crate) network: Option<Arc<dyn NetworkProvider>>,
     pub(crate) fleet: Option<Arc<Fleet>>,
+    pub(crate) host_keys: Option<Arc<dyn HostKeyCache>>,
     limits: Limits,
     expected_account: Option<String>,
 }
@@ -51,6 +52,7 @@ impl Engine {
             cloud,
             network: None,
             fleet: None,
+            host_keys: None,
             limits: Limits::default(),
             expected_account: None,
         }
@@ -60,6 +62,13 @@ impl Engine {
     #[must_use]
     pub fn with_bootstrap(mut self, fleet: Arc<Fleet>) -> Self {
         self.fleet = Some(fleet);
+        self
+    }
+
+    /// Tells what remembers host keys which cloud this is, and which hosts go.
+    #[must_use]
+    pub fn with_host_keys(mut self, cache: Arc<dyn HostKeyCache>) -> Self {
+        self.host_keys = Some(cache);
         self
     }
 
@@ -101,6 +110,9 @@ impl Engine {
         }
         let facts = self.cloud.observe(run, request).await?;
         self.refuse_other_account(&facts.account)?;
+        if let Some(cache) = &self.host_keys {
+            cache.begin(&facts.account, &facts.endpoint);
+        }
         if facts.hosts.is_empty() {
             // It may have left the file, but then it has hosts; else it was mistyped.
             self.cloud.declared(&request.environment)?;

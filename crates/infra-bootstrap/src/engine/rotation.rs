@@ -85,6 +85,20 @@ pub(super) fn outcome(work: &Work, mode: Mode) -> Option<StepOutcome> {
     })
 }
 
+/// What is told if this machine remembers a host by none of the keys that are pinned for it.
+pub(super) fn contradiction(
+    pinned: &[Fingerprint],
+    remembered: &[Fingerprint],
+) -> Option<StepOutcome> {
+    let first = remembered.first()?;
+    let is_fine = pinned.is_empty() || remembered.iter().any(|key| pinned.contains(key));
+    (!is_fine).then(|| StepOutcome::Skipped {
+        reason: format!(
+            "this machine remembers the host by {first}, which is not pinned any more; the pin in the cloud counts"
+        ),
+    })
+}
+
 /// Gives the host its own key, and goes on over a connection that was proven with it.
 ///
 /// Gives the pins that are to be dropped now. Until they are, the former keys would be taken

@@ -61,7 +61,7 @@ pub(crate) async fn connect(
             ErrorKind::HostKey => {
                 return Err(failure::of_error(FailureCode::HostKeyMismatch, &error).with_evidence(
                     [format!(
-                        "a key that was verified is accepted by `stagecraft infra hosts trust {} --fingerprint SHA256:... --replace`",
+                        "a key that was verified is accepted by `stagecraft infra hosts trust {} --fingerprint FINGERPRINT --replace`",
                         target.host
                     )],
                 ));

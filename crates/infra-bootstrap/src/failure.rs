@@ -42,7 +42,7 @@ pub(crate) fn interrupted() -> StepFailure {
 ///
 /// Secrets go first, since half of one would not be known any more.
 pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
-    let short = |text: &str, limit| shorten(&run.redact(text), limit);
+    let short = |text: &str, limit| shorten(&without_credentials(&run.redact(text)), limit);
     let lines = &failure.evidence;
     let left_out = lines.len().saturating_sub(FIRST_LINES + LAST_LINES);
     let mut evidence: Vec<String> = lines
@@ -59,6 +59,27 @@ pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
         message: short(&failure.message, MESSAGE_LIMIT),
         evidence,
     }
+}
+
+/// The text without user and password of URLs: hosts print those of their package mirrors.
+fn without_credentials(text: &str) -> String {
+    let mut kept = String::with_capacity(text.len());
+    let mut rest = text;
+    while let Some((before, after)) = rest.split_once("://") {
+        kept.push_str(before);
+        kept.push_str("://");
+        let end = after.find(|c: char| c.is_whitespace() || "/?#'\"<>".contains(c));
+        let authority = &after[..end.unwrap_or(after.len())];
+        rest = match authority.rfind('@') {
+            Some(at) => {
+                kept.push_str("***");
+                &after[at..]
+            }
+            None => after,
+        };
+    }
+    kept.push_str(rest);
+    kept
 }
 
 #[cfg(test)]
@@ -105,6 +126,20 @@ mod tests {
         assert_eq!(told.evidence[11], "99981");
         let last = told.evidence.last().unwrap();
         assert!(last.ends_with("x***"), "{last}");
+    }
+
+    #[test]
+    fn credentials_of_urls_are_not_told() {
+        for (printed, told) in [
+            (
+                "E: http://me:s3cret@mirror.example/x https://a.example/@b 403",
+                "E: http://***@mirror.example/x https://a.example/@b 403",
+            ),
+            ("ftp://p@ss@host", "ftp://***@host"),
+            ("mail me@example.com: a://", "mail me@example.com: a://"),
+        ] {
+            assert_eq!(without_credentials(printed), told);
+        }
     }
 
     #[test]

@@ -20,5 +20,6 @@ pub use report::{HostReport, Retried, StepReport};
 #[cfg(feature = "yaml")]
 pub use steps::{DOCKER, NETWORK};
 pub use steps::{
-    DockerConfig, DockerStep, DockerVersion, InstallMethod, NetworkConfig, NetworkStep,
+    DockerConfig, DockerPackages, DockerStep, DockerVersion, DownloadUrl, InstallMethod,
+    NetworkConfig, NetworkStep, PackageName,
 };

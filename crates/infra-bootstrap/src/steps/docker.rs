@@ -3,6 +3,7 @@
 mod config;
 mod facts;
 mod install;
+mod source;
 
 use async_trait::async_trait;
 use stagecraft_core::{
@@ -12,6 +13,7 @@ use stagecraft_core::{
 
 pub use config::{DockerConfig, DockerVersion, InstallMethod};
 use facts::DockerFacts;
+pub use source::{DockerPackages, DownloadUrl, PackageName};
 
 /// The step's id.
 pub(super) const ID: &str = "docker";
@@ -21,6 +23,8 @@ const PROBE: ProbeScript = ProbeScript(include_str!("docker/probe.sh"));
 const INSTALL: &str = "install";
 const COMPOSE: &str = "compose";
 const START: &str = "start";
+const HOLD: &str = "hold";
+const RELEASE: &str = "release";
 
 /// Makes Docker Engine and the Compose plugin run on a host.
 ///
@@ -46,11 +50,43 @@ impl DockerStep {
             DockerVersion::Latest => "install the latest docker".to_owned(),
             DockerVersion::Pinned(version) => format!("install docker {version}"),
         };
-        let instead = match facts.conflicts.as_slice() {
+        let instead = match facts.conflicts(&self.config.packages).as_slice() {
             [] => String::new(),
             packages => format!(" in place of {}", packages.join(", ")),
         };
         Ok(changes(INSTALL, format!("{what}{instead}")))
+    }
+
+    /// What an engine of the wanted version with its plugin still lacks.
+    fn settle(&self, facts: &DockerFacts) -> Decision {
+        let packages = &self.config.packages;
+        let mut changes = Vec::new();
+        if facts.server.is_none() {
+            changes.push(Change::new(START, "start docker"));
+        } else if facts.is_disabled {
+            changes.push(Change::new(START, "let docker start with the host"));
+        }
+        match &self.config.version {
+            DockerVersion::Latest => {
+                let held = facts.held(packages, true);
+                if !held.is_empty() {
+                    let summary = format!("take the hold off {}", held.join(", "));
+                    changes.push(Change::new(RELEASE, summary));
+                }
+            }
+            DockerVersion::Pinned(version) => {
+                let free = facts.held(packages, false);
+                if facts.is_wanted_package(packages) && !free.is_empty() {
+                    let summary = format!("hold {} at {version}", free.join(", "));
+                    changes.push(Change::new(HOLD, summary));
+                }
+            }
+        }
+        if changes.is_empty() {
+            Decision::Nothing
+        } else {
+            Decision::Change(changes)
+        }
     }
 }
 
@@ -72,6 +108,12 @@ impl HostStep for DockerStep {
             return Ok(Decision::Skip("install_method is skip".to_owned()));
         }
         let facts = DockerFacts::parse(facts)?;
+        let unfinished = facts.unfinished(&self.config.packages);
+        if !unfinished.is_empty() {
+            facts.check_supported()?;
+            let summary = format!("finish the installation of {}", unfinished.join(", "));
+            return Ok(changes(INSTALL, summary));
+        }
         let Some(present) = facts.version() else {
             return self.install(&facts);
         };
@@ -87,7 +129,7 @@ impl HostStep for DockerStep {
             ]));
         }
         if facts.compose.is_none() {
-            return if facts.is_vendor_package {
+            return if facts.is_wanted_package(&self.config.packages) {
                 facts.check_supported()?;
                 Ok(changes(COMPOSE, "install the compose plugin".to_owned()))
             } else if let Some(server) = &facts.server {
@@ -96,11 +138,7 @@ impl HostStep for DockerStep {
                 self.install(&facts)
             };
         }
-        Ok(if facts.server.is_none() {
-            changes(START, "start docker".to_owned())
-        } else {
-            Decision::Nothing
-        })
+        Ok(self.settle(&facts))
     }
 
     async fn change(

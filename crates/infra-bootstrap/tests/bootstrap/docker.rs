@@ -43,7 +43,8 @@ pub(crate) fn changed(what: &str) -> StepOutcome {
 #[tokio::test]
 async fn apt_installs_from_the_vendor_and_a_second_run_changes_nothing() {
     let machine = Machine::new();
-    machine.write("etc/apt/sources.list.d/docker.list", "old form");
+    let old = "deb https://download.docker.com/linux/ubuntu noble stable";
+    machine.write("etc/apt/sources.list.d/docker.list", old);
     let report = apply(&machine, DockerConfig::default()).await;
     assert_eq!(outcome(&report), &changed("install the latest docker"));
     assert_eq!(
@@ -74,7 +75,11 @@ async fn script_installs_once_and_leaves_nothing_behind() {
     };
     let report = apply(&machine, config.clone()).await;
     assert_eq!(outcome(&report), &changed("install docker 27.5.1"));
-    assert!(machine.calls().contains("get.docker.com VERSION=27.5.1"));
+    assert!(
+        machine
+            .calls()
+            .contains("get.docker.com VERSION=27.5.1 DOWNLOAD_URL=https://download.docker.com\n")
+    );
     let left: Vec<_> = std::fs::read_dir(machine.path("tmp")).unwrap().collect();
     assert!(left.is_empty(), "{left:?}");
     assert_eq!(
@@ -86,11 +91,15 @@ async fn script_installs_once_and_leaves_nothing_behind() {
 #[tokio::test]
 async fn pin_installs_that_version_and_refuses_another_one() {
     let machine = Machine::new();
-    let report = apply(&machine, pinned("27.5")).await;
-    assert_eq!(outcome(&report), &changed("install docker 27.5"));
-    assert_eq!(machine.read("state/docker-version"), "27.5.1\n");
     let report = apply(&machine, pinned("27.5.1")).await;
-    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    assert_eq!(outcome(&report), &changed("install docker 27.5.1"));
+    assert_eq!(machine.read("state/docker-version"), "27.5.1\n");
+    let exact = "docker-ce=5:27.5.1-1~ubuntu.24.04~noble docker-ce-cli=5:27.5.1-1~ubuntu.24.04~noble containerd.io ";
+    assert!(machine.calls().contains(exact), "{}", machine.calls());
+    for version in ["27.5.1", "27.5"] {
+        let report = apply(&machine, pinned(version)).await;
+        assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    }
 
     let before = machine.calls();
     let report = apply(&machine, pinned("29.1.3")).await;
@@ -103,15 +112,39 @@ async fn pin_installs_that_version_and_refuses_another_one() {
 }
 
 #[tokio::test]
-async fn version_that_is_not_offered_fails_with_apts_words() {
+async fn pin_is_held_against_upgrades_until_latest_is_wanted() {
+    let machine = Machine::new();
+    apply(&machine, pinned("27.5.1")).await;
+    let held =
+        || ["docker-ce", "docker-ce-cli"].map(|name| machine.has(&format!("state/on-hold/{name}")));
+    assert_eq!(held(), [true, true]);
+    machine.remove("state/on-hold/docker-ce-cli");
+    let report = apply(&machine, pinned("27.5.1")).await;
+    assert_eq!(outcome(&report), &changed("hold docker-ce-cli at 27.5.1"));
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        outcome(&report),
+        &changed("take the hold off docker-ce, docker-ce-cli")
+    );
+    assert_eq!(held(), [false, false]);
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+}
+
+#[tokio::test]
+async fn version_that_is_not_offered_fails_with_those_that_are() {
     let report = apply(&Machine::new(), pinned("19.03.1")).await;
     assert_eq!(failure(&report).code, FailureCode::DockerInstallFailed);
-    assert!(
-        failure(&report)
-            .evidence
-            .contains(&"E: Version '5:19.03.1-*' for 'docker-ce' was not found".to_owned()),
-        "{:?}",
-        failure(&report).evidence
+    assert_eq!(
+        failure(&report).message,
+        "docker could not be installed: there is no version 19.03.1 of docker-ce"
+    );
+    let last = failure(&report).evidence.last();
+    assert_eq!(
+        last.map(String::as_str),
+        Some(
+            "https://download.docker.com/linux/ubuntu offers for docker-ce: 5:29.1.3-1~ubuntu.24.04~noble 5:27.5.10-1~ubuntu.24.04~noble 5:27.5.1-1~ubuntu.24.04~noble"
+        )
     );
 }
 
@@ -156,18 +189,37 @@ async fn missing_compose_plugin_is_added_to_the_vendors_engine() {
 }
 
 #[tokio::test]
-async fn lasting_troubles_fail_with_the_last_lines_as_evidence() {
+async fn lasting_troubles_fail_with_their_cause_and_the_last_lines() {
     let interrupted = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n";
     let full = "E: You don't have enough free space in /var/cache/apt/archives/.\n";
-    let mirror = "E: Failed to fetch http://archive.ubuntu.com/x  503\n";
-    for (file, text, last) in [
-        ("state/apt-install", interrupted.repeat(2), interrupted),
-        ("state/apt-install", full.to_owned(), full),
-        ("state/apt-update", mirror.repeat(3), mirror),
+    let mirror = "E: Failed to fetch http://me:s3cret@archive.example/x  503\n";
+    let shown = "E: Failed to fetch http://***@archive.example/x  503";
+    let packages =
+        "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin";
+    for (file, text, last, message) in [
+        (
+            "state/apt-install",
+            interrupted.repeat(2),
+            interrupted,
+            format!("these packages could not be installed: {packages}"),
+        ),
+        (
+            "state/apt-install",
+            full.to_owned(),
+            "/dev/vda1 25G 25G 0 100% /",
+            format!("the disk is full: these packages could not be installed: {packages}"),
+        ),
+        (
+            "state/apt-update",
+            mirror.repeat(3),
+            shown,
+            "a mirror did not answer: the package lists could not be read".to_owned(),
+        ),
         (
             "state/offline",
             String::new(),
             "curl: (6) Could not resolve host: download.docker.com\n",
+            "a mirror did not answer: the key of the packages could not be downloaded from https://download.docker.com/linux/ubuntu/gpg".to_owned(),
         ),
     ] {
         let machine = Machine::new();
@@ -175,35 +227,61 @@ async fn lasting_troubles_fail_with_the_last_lines_as_evidence() {
         let report = apply(&machine, DockerConfig::default()).await;
         let failure = failure(&report);
         assert_eq!(failure.code, FailureCode::DockerInstallFailed);
-        assert_eq!(failure.message, "docker could not be installed");
+        assert_eq!(failure.message, format!("docker could not be installed: {message}"));
         assert!(
             failure.evidence.contains(&last.trim_end().to_owned()),
             "{file}: {:?}",
             failure.evidence
+        );
+        // What was begun does not stop others from using apt.
+        assert_eq!(
+            machine.has("etc/apt/sources.list.d/docker.sources"),
+            file == "state/apt-install"
         );
     }
 }
 
 #[tokio::test]
 async fn engine_that_never_answers_fails_verification_with_its_log() {
-    for obstacle in ["state/mute", "state/broken-unit"] {
+    for (obstacle, words) in [
+        ("state/mute", "it did not answer within 60 s"),
+        ("state/dying", "its daemon ended"),
+        ("state/broken-unit", "its service could not be started"),
+    ] {
         let machine = Machine::new();
         machine.write(obstacle, "");
         let report = apply(&machine, DockerConfig::default()).await;
         let failure = failure(&report);
         assert_eq!(failure.code, FailureCode::DockerVerifyFailed, "{obstacle}");
-        assert!(
-            failure
-                .evidence
-                .contains(&"docker[7]: failed to start daemon".to_owned()),
-            "{:?}",
-            failure.evidence
+        assert_eq!(
+            failure.message,
+            format!("docker is installed but does not answer: {words}")
         );
+        for line in ["docker[7]: failed to start daemon", "Result=exit-code"] {
+            assert!(
+                failure.evidence.contains(&line.to_owned()),
+                "{:?}",
+                failure.evidence
+            );
+        }
         // The obstacle gone, a second run finishes what is missing.
         machine.remove(obstacle);
         let report = apply(&machine, DockerConfig::default()).await;
         assert_eq!(outcome(&report), &changed("start docker"));
     }
+}
+
+#[tokio::test]
+async fn engine_that_does_not_start_with_the_host_is_enabled() {
+    let machine = Machine::new();
+    machine.install_docker("docker-ce", "29.1.3");
+    machine.write("state/packages/docker-compose-plugin", "");
+    machine.write("state/running", "");
+    machine.write("state/disabled", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("let docker start with the host"));
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
 }
 
 #[tokio::test]

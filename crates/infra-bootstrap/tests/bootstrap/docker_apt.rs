@@ -1,6 +1,6 @@
 //! Packages on the way to Docker: those that stand against it, locks and mirrors.
 
-use infra_bootstrap::{DockerConfig, InstallMethod};
+use infra_bootstrap::{DockerConfig, DockerPackages, InstallMethod};
 use stagecraft_core::{FailureCode, StepOutcome};
 
 use crate::docker::{apply, changed, failure, outcome};
@@ -97,7 +97,7 @@ async fn locked_lists_interrupted_dpkg_and_mirror_hiccups_are_got_over() {
     assert_eq!(outcome(&report), &changed("install the latest docker"));
     let calls = machine.calls();
     assert_eq!(calls.matches("sleep 5").count(), 2, "{calls}");
-    assert_eq!(calls.matches("dpkg --configure -a").count(), 1, "{calls}");
+    assert_eq!(calls.matches("--configure -a").count(), 1, "{calls}");
 }
 
 #[tokio::test]
@@ -151,4 +151,72 @@ async fn lists_that_could_not_be_read_are_tried_again_with_the_vendors_script_to
         let calls = machine.calls();
         assert_eq!(calls.matches("sleep 5").count(), 1, "{calls}");
     }
+}
+
+#[tokio::test]
+async fn mirror_key_and_names_of_packages_are_the_configured_ones() {
+    let machine = Machine::new();
+    let config = DockerConfig {
+        mirror: "http://mirror.example:8080/linux/".parse().unwrap(),
+        packages: DockerPackages {
+            engine: "docker.io".parse().unwrap(),
+            ..DockerPackages::default()
+        },
+        ..DockerConfig::default()
+    };
+    let report = apply(&machine, config.clone()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    let calls = machine.calls();
+    assert!(
+        calls.contains("http://mirror.example:8080/linux/ubuntu/gpg"),
+        "{calls}"
+    );
+    assert!(
+        calls.contains(" install docker.io docker-ce-cli "),
+        "{calls}"
+    );
+    let sources = machine.read("etc/apt/sources.list.d/docker.sources");
+    assert!(sources.contains("URIs: http://mirror.example:8080/linux/ubuntu\n"));
+    let report = apply(&machine, config).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+
+    let machine = Machine::new();
+    let config = DockerConfig {
+        key: Some("https://keys.example/portal/gpg".parse().unwrap()),
+        ..DockerConfig::default()
+    };
+    let report = apply(&machine, config).await;
+    assert_eq!(
+        failure(&report).message,
+        "docker could not be installed: what https://keys.example/portal/gpg gives is no key"
+    );
+    assert!(!machine.has("etc/apt/keyrings/docker.asc"));
+}
+
+#[tokio::test]
+async fn installation_that_was_cut_off_is_finished() {
+    for state in ["iF ", "iU ", "iHR"] {
+        let machine = Machine::new();
+        machine.install_docker("docker-ce", "29.1.3");
+        machine.write("state/running", "");
+        machine.write("state/packages/docker-compose-plugin", "");
+        machine.write("state/dpkg/docker-ce", state);
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(
+            outcome(&report),
+            &changed("finish the installation of docker-ce")
+        );
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    }
+}
+
+#[tokio::test]
+async fn sources_of_docker_that_somebody_else_wrote_stay() {
+    let machine = Machine::new();
+    let other = "deb https://packages.example/docker noble main\n";
+    machine.write("etc/apt/sources.list.d/docker.list", other);
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    assert_eq!(machine.read("etc/apt/sources.list.d/docker.list"), other);
 }

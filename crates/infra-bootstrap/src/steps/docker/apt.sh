@@ -3,42 +3,92 @@
 codename=${UBUNTU_CODENAME:-${VERSION_CODENAME:-}}
 [ -n "$codename" ] || fail '/etc/os-release names no codename'
 spare_running_engine
-ensure_curl
 
+url=$mirror/$ID
+key=${key:-$url/gpg}
 install -m 0755 -d /etc/apt/keyrings || exit 1
-download "https://download.docker.com/linux/$ID/gpg" /etc/apt/keyrings/docker.asc.new ||
-  fail "the key of Docker's repository could not be downloaded"
+download "$key" /etc/apt/keyrings/docker.asc.new ||
+  fail "the key of the packages could not be downloaded from $key"
+if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' /etc/apt/keyrings/docker.asc.new; then
+  rm -f /etc/apt/keyrings/docker.asc.new
+  fail "what $key gives is no key"
+fi
 chmod a+r /etc/apt/keyrings/docker.asc.new || exit 1
 mv /etc/apt/keyrings/docker.asc.new /etc/apt/keyrings/docker.asc || exit 1
 
-# The one-line form that older installations use: both would be read.
-rm -f /etc/apt/sources.list.d/docker.list
+# The one-line form that older installations and Docker's script use: both would be read, and apt
+# refuses two keys for one repository.
+sources=/etc/apt/sources.list.d/docker
+if [ -e "$sources.list" ] && grep -q "download\.docker\.com\|$mirror" "$sources.list"; then
+  mv "$sources.list" "$work/docker.list" || exit 1
+fi
+if [ -e "$sources.sources" ]; then
+  cp "$sources.sources" "$work/docker.sources" || exit 1
+fi
+# A repository that cannot be read would stop every later use of apt on this host.
+take_back() {
+  rm -f "$sources.sources"
+  for file in docker.list docker.sources; do
+    if [ -e "$work/$file" ]; then
+      cp "$work/$file" "/etc/apt/sources.list.d/$file"
+    fi
+  done
+}
 architecture=$(dpkg --print-architecture) || exit 1
-cat >/etc/apt/sources.list.d/docker.sources.new <<END || exit 1
+cat >"$sources.sources.new" <<END || exit 1
 Types: deb
-URIs: https://download.docker.com/linux/$ID
+URIs: $url
 Suites: $codename
 Components: stable
 Architectures: $architecture
 Signed-By: /etc/apt/keyrings/docker.asc
 END
-mv /etc/apt/sources.list.d/docker.sources.new /etc/apt/sources.list.d/docker.sources || exit 1
+mv "$sources.sources.new" "$sources.sources" || exit 1
 
-apt update || fail 'the package lists could not be read'
+if ! apt update; then
+  take_back
+  fail "the package lists could not be read"
+fi
+
+# choose PACKAGE: the newest of its versions that is the wanted one, and nothing if there is none.
+choose() {
+  for candidate in $(offered "$1"); do
+    case "${candidate#*:}" in
+      "$version" | "$version"[!0-9]*)
+        echo "$candidate"
+        return
+        ;;
+    esac
+  done
+}
+offered() {
+  apt-cache madison "$1" | sed -n 's/^[^|]*| *\([^ |]*\) *|.*/\1/p'
+}
 wanted=
 for package in $packages; do
-  case "$package" in
-    docker-ce | docker-ce-cli) wanted="$wanted $package${pattern:+=$pattern}" ;;
-    *) wanted="$wanted $package" ;;
-  esac
+  pin=
+  if [ -n "$version" ]; then
+    case "$package" in
+      "$engine" | "$cli")
+        pin=$(choose "$package")
+        if [ -z "$pin" ]; then
+          echo "$url offers for $package:" $(offered "$package" | sed 30q)
+          fail "there is no version $version of $package"
+        fi
+        ;;
+    esac
+  fi
+  wanted="$wanted $package${pin:+=$pin}"
 done
-# No globbing: the pattern is apt's. The lists are unquoted on purpose: one word for each package.
-set -f
+# The lists are unquoted on purpose: one word for each package.
 apt -s install $wanted || fail "these packages cannot be installed:$wanted"
 
 # Only now, so that a host never loses an engine for which there is no other.
 conflicts=
 for package in docker.io docker-compose docker-compose-v2 docker-doc podman-docker containerd runc; do
+  case " $all " in
+    *" $package "*) continue ;;
+  esac
   if is_installed "$package"; then
     conflicts="$conflicts $package"
   fi
@@ -47,4 +97,5 @@ if [ -n "$conflicts" ]; then
   spare_running_engine
   apt remove $conflicts || fail "these packages could not be removed:$conflicts"
 fi
+forget_holds
 apt install $wanted || fail "these packages could not be installed:$wanted"

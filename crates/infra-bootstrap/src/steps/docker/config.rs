@@ -5,6 +5,8 @@ use std::str::FromStr;
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagecraft_core::config::parse_text;
 
+use super::source::{DockerPackages, DownloadUrl, VENDOR, VENDOR_SCRIPT};
+
 /// The configuration of the step `docker`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -13,12 +15,22 @@ pub struct DockerConfig {
     /// Whether the step is carried out. Default: `true`.
     pub enabled: bool,
     /// `latest`, or a version such as `27.5.1`; `27.5` means any `27.5.x`. An installed
-    /// engine of another version is a failure, `latest` accepts every one.
+    /// engine of another version is a failure, `latest` accepts every one. A named version is
+    /// put on hold, so that no upgrade replaces it; `latest` takes the hold away.
     /// Default: `latest`.
     pub version: DockerVersion,
     /// How Docker is installed where it is missing. Default: `apt`.
     #[serde(alias = "installMethod")]
     pub install_method: InstallMethod,
+    /// The address in place of <https://download.docker.com/linux>, below which `ubuntu` and
+    /// `debian` lie. Default: that one.
+    pub mirror: DownloadUrl,
+    /// The address of the key that signs the packages. Default: `gpg` beside them.
+    pub key: Option<DownloadUrl>,
+    /// The address of the script of `install_method: script`. Default: <https://get.docker.com>.
+    pub script: DownloadUrl,
+    /// What the packages are called. Default: Docker's own names.
+    pub packages: DockerPackages,
 }
 
 impl Default for DockerConfig {
@@ -27,6 +39,10 @@ impl Default for DockerConfig {
             enabled: true,
             version: DockerVersion::Latest,
             install_method: InstallMethod::Apt,
+            mirror: VENDOR.parse().expect("it is a plain URL"),
+            key: None,
+            script: VENDOR_SCRIPT.parse().expect("it is a plain URL"),
+            packages: DockerPackages::default(),
         }
     }
 }

@@ -1,5 +1,6 @@
 //! The scripts that install and start Docker.
 
+use std::fmt::Write as _;
 use std::time::Duration;
 
 use stagecraft_core::{
@@ -7,20 +8,24 @@ use stagecraft_core::{
 };
 
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
-use super::{COMPOSE, START, foreign};
+use super::source::DownloadUrl;
+use super::{COMPOSE, HOLD, RELEASE, START, foreign};
 use crate::failure;
 
 const PRELUDE: &str = include_str!("prelude.sh");
 const APT: &str = include_str!("apt.sh");
 const VENDOR_SCRIPT: &str = include_str!("vendor_script.sh");
 const RUNNING: &str = include_str!("start.sh");
+const HOLDS: &str = include_str!("hold.sh");
+/// What stands before the reason in the last words of a script.
+const REASON: &str = "failed: ";
 
 /// The code with which a script ends when Docker is there but does not answer.
 const NOT_RUNNING: u32 = 70;
 /// The code with which a script ends when an engine runs that is not Docker's own package.
 const FOREIGN: u32 = 71;
 const DEADLINE: Duration = Duration::from_mins(14);
-const EVIDENCE_LINES: usize = 12;
+const EVIDENCE_LINES: usize = 24;
 
 /// Carries out one change and verifies it.
 ///
@@ -50,37 +55,70 @@ fn script(config: &DockerConfig, change: &str) -> String {
         DockerVersion::Latest => "",
         DockerVersion::Pinned(version) => version,
     };
-    // `27.5.1` must not match `27.5.10`, while `27.5` is to match `27.5.1`.
-    let pattern = match version.split('.').count() {
-        _ if version.is_empty() => String::new(),
-        3 => format!("5:{version}-*"),
-        _ => format!("5:{version}.*"),
-    };
+    let names = &config.packages;
+    let all = names.all().join(" ");
     let packages = match change {
-        COMPOSE => "docker-buildx-plugin docker-compose-plugin",
-        _ => "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin",
+        COMPOSE => format!("{} {}", names.buildx, names.compose),
+        _ => all.clone(),
     };
-    let body = match (change, config.install_method) {
-        (START, _) => "",
+    let is_pinned = config.version != DockerVersion::Latest;
+    let hold = match change {
+        RELEASE => "unhold",
+        _ => "hold",
+    };
+    let install = match (change, config.install_method) {
+        (START | HOLD | RELEASE, _) => "",
         (COMPOSE, _) | (_, InstallMethod::Apt | InstallMethod::Skip) => APT,
         (_, InstallMethod::Script) => VENDOR_SCRIPT,
     };
-    format!(
-        "version={}\npattern={}\npackages={}\n{PRELUDE}\n{body}\n{RUNNING}",
-        shell_quote(version),
-        shell_quote(&pattern),
-        shell_quote(packages),
-    )
+    let holds = match change {
+        HOLD | RELEASE => HOLDS,
+        // The plugins have versions of their own.
+        START | COMPOSE => "",
+        _ if is_pinned => HOLDS,
+        _ => "",
+    };
+    let mut script = String::new();
+    for (name, value) in [
+        ("version", version),
+        ("packages", &packages),
+        ("all", &all),
+        ("engine", names.engine.as_str()),
+        ("cli", names.cli.as_str()),
+        ("mirror", config.mirror.as_str()),
+        ("key", config.key.as_ref().map_or("", DownloadUrl::as_str)),
+        ("script", config.script.as_str()),
+        ("hold", hold),
+    ] {
+        writeln!(script, "{name}={}", shell_quote(value)).expect("writing to a string cannot fail");
+    }
+    for part in [PRELUDE, install, holds, RUNNING] {
+        script.push_str(part);
+        script.push('\n');
+    }
+    script
+}
+
+/// The evidence of a failed script, and the reason that it told at last, if it did.
+fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
+    let mut lines = output.tail(EVIDENCE_LINES);
+    let at = lines.iter().rposition(|line| line.starts_with(REASON));
+    let reason = at.map(|at| lines.remove(at)[REASON.len()..].to_owned());
+    (lines, reason)
 }
 
 fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<(), StepFailure> {
-    let tail = || output.tail(EVIDENCE_LINES);
+    let (evidence, reason) = told(output);
+    let because = |what: &str| match &reason {
+        Some(reason) => format!("{what}: {reason}"),
+        None => what.to_owned(),
+    };
     if output.exit == stagecraft_core::Exit::Code(NOT_RUNNING) {
         return Err(StepFailure::new(
             FailureCode::DockerVerifyFailed,
-            "docker is installed but does not answer",
+            because("docker is installed but does not answer"),
         )
-        .with_evidence(tail()));
+        .with_evidence(evidence));
     }
     if output.exit == stagecraft_core::Exit::Code(FOREIGN) {
         return Err(foreign(None));
@@ -95,12 +133,16 @@ fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<
                 FailureCode::DockerInstallFailed,
                 "the compose plugin could not be installed",
             ),
+            HOLD | RELEASE => (
+                FailureCode::DockerInstallFailed,
+                "the hold of docker's packages could not be changed",
+            ),
             _ => (
                 FailureCode::DockerInstallFailed,
                 "docker could not be installed",
             ),
         };
-        return Err(StepFailure::new(code, what).with_evidence(tail()));
+        return Err(StepFailure::new(code, because(what)).with_evidence(evidence));
     }
     let server = output
         .stdout
@@ -115,7 +157,9 @@ fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<
             }
             _ => "docker does not tell its version".to_owned(),
         };
-        return Err(StepFailure::new(FailureCode::DockerVerifyFailed, wanted).with_evidence(tail()));
+        return Err(
+            StepFailure::new(FailureCode::DockerVerifyFailed, wanted).with_evidence(evidence)
+        );
     }
     Ok(())
 }
@@ -139,11 +183,11 @@ mod tests {
                 DockerVersion::Latest,
                 DockerVersion::Pinned("27.5.1".into()),
             ] {
-                for change in [INSTALL, COMPOSE, START] {
+                for change in [INSTALL, COMPOSE, START, HOLD, RELEASE] {
                     let config = DockerConfig {
-                        enabled: true,
                         version: version.clone(),
                         install_method,
+                        ..DockerConfig::default()
                     };
                     scripts.push(script(&config, change));
                 }
@@ -160,20 +204,5 @@ mod tests {
             drop(stdin);
             assert!(child.wait().unwrap().success(), "{script}");
         }
-    }
-
-    #[test]
-    fn pin_names_exactly_what_it_means() {
-        let pattern = |version: &str| {
-            let config = DockerConfig {
-                version: version.parse().unwrap(),
-                ..DockerConfig::default()
-            };
-            let script = script(&config, INSTALL);
-            script.lines().nth(1).unwrap().to_owned()
-        };
-        assert_eq!(pattern("latest"), "pattern=''");
-        assert_eq!(pattern("27.5.1"), "pattern='5:27.5.1-*'");
-        assert_eq!(pattern("27.5"), "pattern='5:27.5.*'");
     }
 }

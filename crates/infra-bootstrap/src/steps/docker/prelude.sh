@@ -1,33 +1,58 @@
-# What all changes share. Set before: version, pattern, packages.
+# What all changes share. Set before: version, packages (those to install), all, engine, cli,
+# mirror, key, script, hold.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
-work=$(mktemp -d) || exit 1
+# Not on the disk, which may be full.
+work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
 trap 'rm -rf -- "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
 log=$work/log
+: >"$log"
 
-# The longest time for which locks are waited for, all commands together, in seconds.
+# The longest time for which locks are waited for, and mirrors are tried again, all commands
+# together, in seconds.
 lock_limit=300
 locked_for=0
+mirror_limit=240
+mirror_for=0
 
+LOCKED='^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock\|lock was locked by another process\|database is locked by another process'
+FULL='No space left on device\|enough free space\|(28): No space'
+UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not connect\|Connection failed\|Connection timed out\|Hash Sum mismatch'
+
+# fail WORDS: ends with the last command's reason, if it is a known one.
 fail() {
-  echo "$*" >&2
+  reason=
+  if grep -q "$FULL" "$log"; then
+    reason='the disk is full: '
+    df -hP / /var /var/lib/docker /var/cache/apt/archives 2>/dev/null | cut -c 1-120 | uniq
+  elif grep -q "$LOCKED" "$log"; then
+    reason='the package lock was not free: '
+    pid=$(sed -n 's/.*held by process \([0-9]*\).*/\1/p; s/.*another process with pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    if [ -r "/proc/${pid:-none}/cmdline" ]; then
+      echo "process $pid is: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-200)"
+    fi
+  elif grep -q "$UNREACHABLE" "$log"; then
+    reason='a mirror did not answer: '
+  fi
+  echo "failed: $reason$*" >&2
   exit 1
 }
 
 # logged COMMAND...: runs it and keeps its output in $log too.
 logged() {
-  "$@" >"$log" 2>&1
+  "$@" >"$log" 2>&1 </dev/null
   code=$?
   cat "$log"
   return "$code"
 }
 
 # settled COMMAND...: runs it again while another process holds a lock of apt, until $lock_limit
-# is used up, twice more when a mirror does not answer, and once more after an interrupted dpkg
-# was repaired. apt waits by itself for dpkg's lock; that time counts too, with the whole run of
-# the command that waited. It does not wait for the locks of the lists and the archives.
+# is used up, twice more when a mirror does not answer and $mirror_limit is not used up, and once
+# more after an interrupted dpkg was repaired. apt waits by itself for dpkg's lock; that time
+# counts too, with the whole run of the command that waited. It does not wait for the locks of the
+# lists and the archives, and dpkg waits for none.
 settled() {
   hiccups=0
   repaired=no
@@ -35,12 +60,13 @@ settled() {
     began=$(date +%s)
     logged "$@"
     ended=$?
-    if grep -q 'Waiting for cache lock\|Could not get lock\|Unable to lock directory\|Unable to acquire the dpkg frontend lock' "$log"; then
-      locked_for=$((locked_for + $(date +%s) - began))
+    took=$(($(date +%s) - began))
+    if grep -q "Waiting for cache lock\|$LOCKED" "$log"; then
+      locked_for=$((locked_for + took))
     fi
     if [ "$ended" -eq 0 ]; then
       return 0
-    elif grep -q '^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock' "$log"; then
+    elif grep -q "$LOCKED" "$log"; then
       [ "$locked_for" -lt "$lock_limit" ] || return 1
       sleep 5
       locked_for=$((locked_for + 5))
@@ -48,15 +74,27 @@ settled() {
       [ "$repaired" = no ] || return 1
       repaired=yes
       echo 'repairing an interrupted dpkg'
-      dpkg --configure -a || return 1
-    elif grep -q 'Failed to fetch\|Temporary failure\|Could not connect\|Connection failed\|Hash Sum mismatch' "$log"; then
+      repair || return 1
+    elif grep -q "$FULL" "$log"; then
+      return 1
+    elif grep -q "$UNREACHABLE" "$log"; then
       hiccups=$((hiccups + 1))
-      [ "$hiccups" -lt 3 ] || return 1
+      mirror_for=$((mirror_for + took + 5))
+      [ "$hiccups" -lt 3 ] && [ "$mirror_for" -lt "$mirror_limit" ] || return 1
       echo 'a mirror failed, trying again'
       sleep 5
     else
       return 1
     fi
+  done
+}
+
+# repair: finishes what an interrupted dpkg has begun, once nobody else is at it.
+repair() {
+  until logged dpkg --force-confdef --force-confold --configure -a; do
+    grep -q "$LOCKED" "$log" && [ "$locked_for" -lt "$lock_limit" ] || return 1
+    sleep 5
+    locked_for=$((locked_for + 5))
   done
 }
 
@@ -71,36 +109,62 @@ lock_left() {
 # does not know it.
 apt() {
   settled apt-get -y -q -o "DPkg::Lock::Timeout=$(lock_left)" -o Acquire::Retries=3 \
+    -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \
     -o APT::Update::Error-Mode=any \
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
+# download URL FILE
 download() {
-  curl -fsSL --retry 3 --connect-timeout 20 --max-time 120 "$1" -o "$2"
+  case "$1" in
+    file://*)
+      logged cp "${1#file://}" "$2"
+      return
+      ;;
+    https://*)
+      [ -e /etc/ssl/certs/ca-certificates.crt ] || ensure_curl
+      ;;
+  esac
+  command -v curl >/dev/null || ensure_curl
+  logged curl -fsSL --retry 3 --connect-timeout 20 --max-time 120 "$1" -o "$2"
 }
 
 ensure_curl() {
-  if ! command -v curl >/dev/null || [ ! -e /etc/ssl/certs/ca-certificates.crt ]; then
-    apt update || fail 'the package lists could not be read'
-    apt install ca-certificates curl || fail 'curl could not be installed'
-  fi
+  apt update || fail 'the package lists could not be read'
+  apt install ca-certificates curl || fail 'curl could not be installed'
+}
+
+# status PACKAGE: what dpkg knows of it, such as `ii ` or `hi ` for one on hold.
+status() {
+  dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null
 }
 
 # is_installed PACKAGE
 is_installed() {
-  case $(dpkg-query -W -f='${db:Status-Abbrev}' "$1" 2>/dev/null) in
-    ii*) return 0 ;;
+  case $(status "$1") in
+    ?i*) return 0 ;;
     *) return 1 ;;
   esac
 }
 
-# Another engine than Docker's own package is never taken away while it runs: containers would
-# end. It may have been started since the host was looked at.
+# apt refuses to change what is on hold.
+forget_holds() {
+  for package in $all; do
+    case $(status "$package") in
+      h*) settled apt-mark unhold "$package" ;;
+    esac
+  done
+}
+
+# Another engine than the wanted package is never taken away while it runs: containers would end.
+# It may have been started since the host was looked at.
 spare_running_engine() {
-  is_installed docker-ce && return 0
+  case $(status "$engine") in
+    ?[iUFHWt]*) return 0 ;;
+  esac
   foreign=$(timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null)
   if [ -n "$foreign" ]; then
-    echo "docker $foreign runs, and is not Docker's own package" >&2
+    echo "docker $foreign runs, and is not the package $engine" >&2
     exit 71
   fi
 }

@@ -1,4 +1,5 @@
-# Reads what there is of Docker. Read only.
+# Reads what there is of Docker. Read only. Starts as few programs as can be: fleets are looked at
+# often, and nearly always are as wanted.
 if [ -r /etc/os-release ]; then
   . /etc/os-release
 fi
@@ -6,25 +7,27 @@ echo "os=${ID:-}"
 echo "release=${VERSION_ID:-}"
 if path=$(command -v docker); then
   echo "path=$path"
-  echo "client=$(timeout 10 docker --version)"
-  echo "server=$(timeout 10 docker version --format '{{.Server.Version}}')"
-  echo "compose=$(timeout 10 docker compose version --short)"
+  server=$(timeout 10 docker version --format '{{.Server.Version}}')
+  echo "server=$server"
+  if [ -z "$server" ]; then
+    echo "client=$(timeout 10 docker --version)"
+  fi
+  compose=
+  for folder in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker; do
+    if [ -x "$folder/cli-plugins/docker-compose" ]; then
+      compose=$folder/cli-plugins/docker-compose
+    fi
+  done
+  echo "compose=${compose:-$(timeout 10 docker compose version --short)}"
 fi
 echo "engine=$(command -v dockerd)"
-conflicts=
-vendor=
-for package in docker-ce docker.io docker-compose docker-compose-v2 docker-doc podman-docker containerd runc; do
-  status=$(dpkg-query -W -f='${db:Status-Abbrev}' "$package") || continue
-  case "$status" in
-    ii*)
-      if [ "$package" = docker-ce ]; then
-        vendor=yes
-      else
-        conflicts="$conflicts $package"
-      fi
-      ;;
-  esac
-done
-echo "vendor=$vendor"
-echo "conflicts=$conflicts"
-echo "probe=done"
+if [ -e /etc/systemd/system/multi-user.target.wants/docker.service ]; then
+  echo 'enabled=enabled'
+else
+  echo "enabled=$(systemctl is-enabled docker)"
+fi
+dpkg-query -W -f='package=${db:Status-Abbrev} ${Package} ${Version}\n' \
+  docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin \
+  docker.io docker-cli docker-compose docker-compose-v2 docker-buildx docker-doc podman-docker \
+  containerd runc 'docker*' 'containerd*' 'moby*'
+echo 'probe=done'

@@ -12,15 +12,18 @@ use tempfile::TempDir;
 
 /// The tools that scripts may use as they are.
 const TOOLS: &[&str] = &[
-    "sh", "cat", "chmod", "cut", "env", "flock", "grep", "install", "mkdir", "mktemp", "mv", "rm",
-    "sed", "stat", "tail", "timeout", "touch", "tr",
+    "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "install", "mkdir", "mktemp", "mv",
+    "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "uniq",
 ];
 
 /// Programs that change nothing but the machine's own directory.
 const STAND_INS: &[(&str, &str)] = &[
+    ("apt-cache", include_str!("stand_ins/apt-cache.sh")),
     ("apt-get", include_str!("stand_ins/apt-get.sh")),
+    ("apt-mark", include_str!("stand_ins/apt-mark.sh")),
     ("curl", include_str!("stand_ins/curl.sh")),
     ("date", include_str!("stand_ins/date.sh")),
+    ("df", "echo '/dev/vda1 25G 25G 0 100% /'"),
     ("docker.installed", include_str!("stand_ins/docker.sh")),
     ("dpkg", include_str!("stand_ins/dpkg.sh")),
     ("dpkg-query", include_str!("stand_ins/dpkg-query.sh")),
@@ -63,6 +66,8 @@ impl Machine {
             "run",
             "tmp",
             "var/lib/dpkg",
+            "state/dpkg",
+            "state/on-hold",
             "state/packages",
         ] {
             fs::create_dir_all(machine.path(folder)).unwrap();
@@ -138,12 +143,19 @@ impl Machine {
     /// The script as this machine runs it.
     pub(crate) fn moved(&self, script: &str) -> String {
         let root = self.root.path().display().to_string();
-        ["/etc/", "/run/", "/var/"]
-            .iter()
-            .fold(script.to_owned(), |script, folder| {
-                script.replace(folder, &format!("\u{1}{folder}"))
-            })
-            .replace('\u{1}', &root)
+        [
+            "/etc/",
+            "/run/",
+            "/var/",
+            "/usr/lib/",
+            "/usr/libexec/",
+            "/usr/local/",
+        ]
+        .iter()
+        .fold(script.to_owned(), |script, folder| {
+            script.replace(folder, &format!("\u{1}{folder}"))
+        })
+        .replace('\u{1}', &root)
     }
 
     pub(crate) fn exec(&self, command: &RemoteCommand) -> RemoteOutput {

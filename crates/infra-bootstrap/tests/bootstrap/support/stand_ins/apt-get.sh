@@ -51,7 +51,7 @@ case "$sub" in
     for word in $words; do
       version=29.1.3
       case "$word" in
-        *=5:27.5.1-\* | *=5:27.5.\*) version=27.5.1 ;;
+        *=5:*-1~ubuntu.24.04~noble) version=${word#*=5:}; version=${version%%-*} ;;
         *=*) echo "E: Version '${word#*=}' for '${word%%=*}' was not found" >&2; exit 100 ;;
       esac
       name=${word%%=*}
@@ -64,9 +64,14 @@ case "$sub" in
           ;;
       esac
       [ "$sub" = install ] || continue
+      if [ -e "ROOT/state/on-hold/$name" ]; then
+        echo 'E: Held packages were changed and -y was used without --allow-change-held-packages.' >&2
+        exit 100
+      fi
+      rm -f "ROOT/state/dpkg/$name"
       echo "$version" >"ROOT/state/packages/$name"
       echo "Setting up $name ($version) ..."
-      if [ "$name" = docker-ce ]; then
+      if [ "$name" = docker-ce ] || [ "$name" = docker.io ]; then
         echo "$version" >ROOT/state/docker-version
       fi
       if [ "$name" = docker-ce-cli ]; then

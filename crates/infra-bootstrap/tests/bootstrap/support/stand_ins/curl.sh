@@ -9,15 +9,16 @@ file=
 while [ $# -gt 0 ]; do
   case "$1" in
     -o) file=$2; shift ;;
-    https://*) url=$1 ;;
+    http*://*) url=$1 ;;
   esac
   shift
 done
 case "$url" in
-  https://download.docker.com/linux/ubuntu/gpg) echo key >"$file" ;;
+  */portal/gpg) echo '<html>please log in</html>' >"$file" ;;
+  */gpg) echo '-----BEGIN PGP PUBLIC KEY BLOCK-----' >"$file" ;;
   https://get.docker.com)
     cat >"$file" <<'END'
-echo "get.docker.com VERSION=$VERSION" >>ROOT/state/calls
+echo "get.docker.com VERSION=$VERSION DOWNLOAD_URL=$DOWNLOAD_URL" >>ROOT/state/calls
 apt-get update || exit 1
 for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
   echo "${VERSION:-29.1.3}" >ROOT/state/packages/$name

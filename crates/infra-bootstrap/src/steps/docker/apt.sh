@@ -80,6 +80,7 @@ for package in $packages; do
   fi
   wanted="$wanted $package${pin:+=$pin}"
 done
+forget_holds
 # The lists are unquoted on purpose: one word for each package.
 apt -s install $wanted || fail "these packages cannot be installed:$wanted"
 
@@ -97,5 +98,4 @@ if [ -n "$conflicts" ]; then
   spare_running_engine
   apt remove $conflicts || fail "these packages could not be removed:$conflicts"
 fi
-forget_holds
 apt install $wanted || fail "these packages could not be installed:$wanted"

@@ -17,7 +17,7 @@ locked_for=0
 mirror_limit=240
 mirror_for=0
 
-LOCKED='^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock\|lock was locked by another process\|database is locked by another process'
+LOCKED='^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock\|lock was locked by \|database is locked by '
 FULL='No space left on device\|enough free space\|(28): No space'
 UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not connect\|Connection failed\|Connection timed out\|Hash Sum mismatch'
 
@@ -29,9 +29,9 @@ fail() {
     df -hP / /var /var/lib/docker /var/cache/apt/archives 2>/dev/null | cut -c 1-120 | uniq
   elif grep -q "$LOCKED" "$log"; then
     reason='the package lock was not free: '
-    pid=$(sed -n 's/.*held by process \([0-9]*\).*/\1/p; s/.*another process with pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)
+    pid=$(sed -n 's/.*held by process \([0-9]*\).*/\1/p; s/.*locked by .* with pid \([0-9]*\).*/\1/p' "$log" | tail -n 1)
     if [ -r "/proc/${pid:-none}/cmdline" ]; then
-      echo "process $pid is: $(tr '\0' ' ' <"/proc/$pid/cmdline" | cut -c 1-200)"
+      echo "process $pid is: $(tr '\0\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-200)"
     fi
   elif grep -q "$UNREACHABLE" "$log"; then
     reason='a mirror did not answer: '
@@ -151,7 +151,7 @@ is_installed() {
 forget_holds() {
   for package in $all; do
     case $(status "$package") in
-      h*) settled apt-mark unhold "$package" ;;
+      h*) settled apt-mark unhold "$package" || fail "the hold of $package could not be taken off" ;;
     esac
   done
 }

@@ -55,7 +55,18 @@ fn check_release() -> Result<()> {
         .filter_map(|entry| entry["id"].as_str())
         .collect();
     ensure!(
-        ids == ["digitalocean", "tailscale", "docker", "network"],
+        ids == [
+            "digitalocean",
+            "tailscale",
+            "docker",
+            "network",
+            "swap",
+            "sysctl",
+            "system",
+            "timezone",
+            "unattended_upgrades",
+            "users"
+        ],
         "the release build lists {ids:?}"
     );
     measure::report()

@@ -22,6 +22,7 @@ use crate::lock::LockedRemote;
 use crate::order;
 use crate::readiness::ReadinessPolicy;
 use crate::report::{self, HostReport, StepReport};
+use crate::steps::SYSTEM_STEPS;
 use crate::watch::Watch;
 use rotation::Work;
 use session::Session;
@@ -340,7 +341,8 @@ impl Bootstrap {
                     reason: "the run was interrupted".to_owned(),
                 }
             } else {
-                if step.after().iter().any(|need| changed.contains(need)) {
+                let before = step.after().iter().chain(step.follows());
+                if before.into_iter().any(|id| changed.contains(id)) {
                     session.look(run).await?;
                     decisions = self.decide(session, context);
                 }
@@ -532,6 +534,7 @@ fn late_code(step: &str) -> FailureCode {
     match step {
         "docker" => FailureCode::DockerInstallFailed,
         "network" => FailureCode::NetworkJoinFailed,
+        id if SYSTEM_STEPS.contains(&id) => FailureCode::SystemChangeFailed,
         _ => FailureCode::HostNotReady,
     }
 }

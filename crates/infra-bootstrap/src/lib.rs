@@ -17,9 +17,11 @@ pub use fleet::{Fleet, HostQueue};
 pub use lock::{LOCK_PATH, LockedRemote};
 pub use readiness::ReadinessPolicy;
 pub use report::{HostReport, Retried, StepReport};
-#[cfg(feature = "yaml")]
-pub use steps::{DOCKER, NETWORK};
 pub use steps::{
-    DockerConfig, DockerPackages, DockerStep, DockerVersion, DownloadUrl, InstallMethod,
-    NetworkConfig, NetworkStep, PackageName,
+    AuthorizedKey, ByteSize, DockerConfig, DockerPackages, DockerStep, DockerVersion, DownloadUrl,
+    InstallMethod, LoginName, NetworkConfig, NetworkStep, PackageName, ShellPath, SwapStep,
+    SysctlConfig, SysctlKey, SysctlStep, SysctlValue, SystemConfig, SystemStep, TimeZone,
+    TimezoneStep, UpgradesStep, UserConfig, UsersConfig, UsersStep,
 };
+#[cfg(feature = "yaml")]
+pub use steps::{DOCKER, NETWORK, SWAP, SYSCTL, SYSTEM, TIMEZONE, UNATTENDED_UPGRADES, USERS};

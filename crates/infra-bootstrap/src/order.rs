@@ -5,7 +5,7 @@ use std::sync::Arc;
 
 use stagecraft_core::{Error, ErrorKind, HostStep, Result};
 
-/// Sorts steps so that each comes after those that it needs; ties are broken by id.
+/// Sorts steps so that each comes after those that it needs or follows; ties are broken by id.
 ///
 /// # Errors
 ///
@@ -36,12 +36,17 @@ pub(crate) fn sort(
             )));
         }
     }
+    let configured: BTreeSet<&str> = waiting.keys().copied().collect();
     let mut done = BTreeSet::new();
     let mut sorted = Vec::with_capacity(waiting.len());
     while !waiting.is_empty() {
         let next = waiting
             .iter()
-            .find(|(_, step)| step.after().iter().all(|need| done.contains(need)))
+            .find(|(_, step)| {
+                let before = step.after().iter().chain(step.follows());
+                let mut missing = before.filter(|id| configured.contains(**id));
+                missing.all(|id| done.contains(id))
+            })
             .map(|(id, _)| *id);
         let Some(step) = next.and_then(|id| waiting.remove(id)) else {
             let ids: Vec<String> = waiting.keys().map(|id| format!("`{id}`")).collect();
@@ -70,7 +75,15 @@ mod tests {
     use super::*;
 
     #[derive(Debug)]
-    struct Named(&'static str, &'static [&'static str]);
+    struct Named(
+        &'static str,
+        &'static [&'static str],
+        &'static [&'static str],
+    );
+
+    fn named(id: &'static str, after: &'static [&'static str]) -> Named {
+        Named(id, after, &[])
+    }
 
     #[async_trait]
     impl HostStep for Named {
@@ -80,6 +93,10 @@ mod tests {
 
         fn after(&self) -> &'static [&'static str] {
             self.1
+        }
+
+        fn follows(&self) -> &'static [&'static str] {
+            self.2
         }
 
         fn inspect(&self) -> ProbeScript {
@@ -114,31 +131,41 @@ mod tests {
     #[test]
     fn steps_come_after_their_needs_and_otherwise_by_id() {
         let order = sorted(vec![
-            Named("volumes", &["docker"]),
-            Named("network", &[]),
-            Named("docker", &[]),
-            Named("agent", &["network", "volumes"]),
+            named("volumes", &["docker"]),
+            named("network", &[]),
+            named("docker", &[]),
+            named("agent", &["network", "volumes"]),
         ]);
         assert_eq!(order.unwrap(), ["docker", "network", "volumes", "agent"]);
+    }
+
+    #[test]
+    fn steps_follow_others_only_if_those_are_configured() {
+        let order = sorted(vec![
+            Named("check", &[], &["network", "users", "docker"]),
+            Named("network", &[], &["users"]),
+            named("users", &[]),
+        ]);
+        assert_eq!(order.unwrap(), ["users", "network", "check"]);
     }
 
     #[test]
     fn circles_gaps_doubles_and_reserved_ids_are_refused_by_name() {
         for (steps, message) in [
             (
-                vec![Named("a", &["b"]), Named("b", &["a"]), Named("c", &[])],
+                vec![named("a", &["b"]), named("b", &["a"]), named("c", &[])],
                 "steps come after each other in a circle: `a`, `b`",
             ),
             (
-                vec![Named("a", &["x"])],
+                vec![named("a", &["x"])],
                 "step `a` comes after `x`, which is not configured",
             ),
             (
-                vec![Named("a", &[]), Named("a", &[])],
+                vec![named("a", &[]), named("a", &[])],
                 "step `a` is given twice",
             ),
             (
-                vec![Named("readiness", &[])],
+                vec![named("readiness", &[])],
                 "step id `readiness` is reserved",
             ),
         ] {

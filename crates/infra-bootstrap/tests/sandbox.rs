@@ -135,7 +135,8 @@ async fn fresh_hosts_get_docker_and_a_second_run_changes_nothing() {
             "{report:?}"
         );
     }
-    let log = "cat /var/log/sandbox/apt-get.log /var/log/sandbox/systemctl.log | grep -v is-enabled";
+    let log =
+        "cat /var/log/sandbox/apt-get.log /var/log/sandbox/systemctl.log | grep -v is-enabled";
     let before = lab.hosts.run(1, log).await.unwrap();
     assert!(before.contains("enable --now docker"), "{before}");
     for report in lab.converge(pinned("27.5.1"), Mode::Apply, &hosts).await {

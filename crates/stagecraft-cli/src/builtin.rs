@@ -64,6 +64,12 @@ mod tests {
                 "network provider tailscale",
                 "host step docker",
                 "host step network",
+                "host step swap",
+                "host step sysctl",
+                "host step system",
+                "host step timezone",
+                "host step unattended_upgrades",
+                "host step users",
             ]
         );
     }

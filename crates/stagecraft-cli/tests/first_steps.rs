@@ -80,7 +80,18 @@ fn program_tells_its_version_its_providers_and_its_completions() {
     let version = run(directory.path(), &["version"]);
     assert!(text(&version.stdout).contains(env!("CARGO_PKG_VERSION")));
     let providers = run(directory.path(), &["providers"]);
-    for id in ["digitalocean", "tailscale", "docker", "network"] {
+    for id in [
+        "digitalocean",
+        "tailscale",
+        "docker",
+        "network",
+        "swap",
+        "sysctl",
+        "system",
+        "timezone",
+        "unattended_upgrades",
+        "users",
+    ] {
         assert!(text(&providers.stdout).contains(id), "{providers:?}");
     }
     let completions = run(directory.path(), &["completions", "bash"]);

@@ -88,6 +88,10 @@ pub enum FailureCode {
     NetworkJoinFailed,
     /// The host joined the network but is not connected as wanted.
     NetworkVerifyFailed,
+    /// A setting of the host's system could not be changed.
+    SystemChangeFailed,
+    /// The host's system is not fit for use: its disk or its clock.
+    SystemVerifyFailed,
     /// The configuration does not allow the step on this host.
     ConfigInvalid,
     /// The run was interrupted before the host was ready.
@@ -108,6 +112,8 @@ impl FailureCode {
             Self::NetworkInstallFailed => "network_install_failed",
             Self::NetworkJoinFailed => "network_join_failed",
             Self::NetworkVerifyFailed => "network_verify_failed",
+            Self::SystemChangeFailed => "system_change_failed",
+            Self::SystemVerifyFailed => "system_verify_failed",
             Self::ConfigInvalid => "config_invalid",
             Self::Interrupted => "interrupted",
         }

@@ -20,6 +20,12 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
         &[]
     }
 
+    /// The steps that come before this one if they are configured. Unlike those of
+    /// [`after`](Self::after) they may be missing, and may have failed.
+    fn follows(&self) -> &'static [&'static str] {
+        &[]
+    }
+
     /// The script that reads the host's state. Constant and read only.
     fn inspect(&self) -> ProbeScript;
 

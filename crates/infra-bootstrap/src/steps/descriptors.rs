@@ -7,6 +7,10 @@ use stagecraft_core::{Build, BuildContext, Descriptor, Error, HostStep, Result};
 
 use super::docker::{self, DockerConfig, DockerStep};
 use super::network::{self, NetworkConfig, NetworkStep};
+use super::system::{
+    ByteSize, SwapStep, SysctlConfig, SysctlStep, SystemConfig, SystemStep, TimeZone, TimezoneStep,
+    UpgradesStep, UsersConfig, UsersStep, id,
+};
 
 /// The descriptor of the step `docker`.
 pub static DOCKER: Descriptor = Descriptor {
@@ -64,3 +68,83 @@ fn build_network(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn 
         ))),
     }
 }
+
+/// Makes the descriptor of a step that is built from its block alone.
+macro_rules! system_step {
+    ($(#[$doc:meta])* $name:ident, $id:expr, $summary:literal, $is_default:literal, $config:ty, $build:expr) => {
+        $(#[$doc])*
+        pub static $name: Descriptor = Descriptor {
+            id: $id,
+            summary: $summary,
+            origin: env!("CARGO_PKG_NAME"),
+            version: env!("CARGO_PKG_VERSION"),
+            is_experimental: false,
+            is_default_step: $is_default,
+            capabilities: &[],
+            schema: || schemars::schema_for!($config),
+            effective: |block| block.effective::<$config>(),
+            build: Build::Step(|block, _| {
+                let config: $config = block.parse()?;
+                Ok(Arc::new($build(config)))
+            }),
+        };
+
+        #[cfg(feature = "inventory")]
+        stagecraft_core::register!($name);
+    };
+}
+
+system_step!(
+    /// The descriptor of the step `swap`.
+    SWAP,
+    id::SWAP,
+    "Gives the host a swap file",
+    false,
+    ByteSize,
+    |size: ByteSize| SwapStep::new(&size)
+);
+system_step!(
+    /// The descriptor of the step `sysctl`.
+    SYSCTL,
+    id::SYSCTL,
+    "Sets kernel settings",
+    false,
+    SysctlConfig,
+    SysctlStep::new
+);
+system_step!(
+    /// The descriptor of the step `system`.
+    SYSTEM,
+    id::SYSTEM,
+    "Checks disk space and clock when all else is done",
+    true,
+    SystemConfig,
+    SystemStep::new
+);
+system_step!(
+    /// The descriptor of the step `timezone`.
+    TIMEZONE,
+    id::TIMEZONE,
+    "Sets the time zone",
+    false,
+    TimeZone,
+    TimezoneStep::new
+);
+system_step!(
+    /// The descriptor of the step `unattended_upgrades`.
+    UNATTENDED_UPGRADES,
+    id::UPGRADES,
+    "Lets the host upgrade its packages by itself, or not",
+    false,
+    bool,
+    UpgradesStep::new
+);
+system_step!(
+    /// The descriptor of the step `users`.
+    USERS,
+    id::USERS,
+    "Makes accounts with keys, groups and rights",
+    false,
+    UsersConfig,
+    UsersStep::new
+);

@@ -13,6 +13,7 @@ use stagecraft_core::{
 
 pub use config::{DockerConfig, DockerVersion, InstallMethod};
 use facts::DockerFacts;
+pub(super) use install::PRELUDE as APT_PRELUDE;
 pub use source::{DockerPackages, DownloadUrl, PackageName};
 
 /// The step's id.

@@ -355,7 +355,19 @@ fn step_is_found_in_the_registry_and_built_from_the_file() {
     use stagecraft_core::config::{Document, Project};
     use stagecraft_core::{BuildContext, Kind, Registry};
     let registry = Registry::discover().unwrap();
-    assert_eq!(registry.ids(Kind::Step), ["docker", "network"]);
+    assert_eq!(
+        registry.ids(Kind::Step),
+        [
+            "docker",
+            "network",
+            "swap",
+            "sysctl",
+            "system",
+            "timezone",
+            "unattended_upgrades",
+            "users"
+        ]
+    );
     let build = |text: &str| {
         let text = format!("infra:\n  bootstrap:\n    docker: {text}\n");
         let project = Project::new(Document::new("f.yml", text).unwrap()).unwrap();

@@ -10,3 +10,5 @@ mod lock;
 mod network;
 mod readiness;
 mod support;
+mod system;
+mod users;

@@ -74,6 +74,10 @@ enum FailureCode {
     NetworkJoinFailed,
     /// The host joined the network but is not connected as wanted.
     NetworkVerifyFailed,
+    /// A setting of the host's system could not be changed.
+    SystemChangeFailed,
+    /// The host's system is not fit for use: its disk or its clock.
+    SystemVerifyFailed,
     /// The configuration does not allow the step on this host.
     ConfigInvalid,
     /// The run was interrupted before the host was ready.
@@ -174,6 +178,8 @@ impl From<core::FailureCode> for FailureCode {
             core::FailureCode::NetworkInstallFailed => Self::NetworkInstallFailed,
             core::FailureCode::NetworkJoinFailed => Self::NetworkJoinFailed,
             core::FailureCode::NetworkVerifyFailed => Self::NetworkVerifyFailed,
+            core::FailureCode::SystemChangeFailed => Self::SystemChangeFailed,
+            core::FailureCode::SystemVerifyFailed => Self::SystemVerifyFailed,
             core::FailureCode::ConfigInvalid => Self::ConfigInvalid,
             core::FailureCode::Interrupted => Self::Interrupted,
         }

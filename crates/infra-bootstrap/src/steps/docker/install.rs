@@ -7,25 +7,23 @@ use stagecraft_core::{
     FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure, shell_quote,
 };
 
+use super::super::script::{not_run, told};
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
 use super::source::DownloadUrl;
 use super::{COMPOSE, HOLD, RELEASE, START, foreign};
-use crate::failure;
 
-const PRELUDE: &str = include_str!("prelude.sh");
+/// What every script that uses apt begins with.
+pub(in crate::steps) const PRELUDE: &str = include_str!("prelude.sh");
 const APT: &str = include_str!("apt.sh");
 const VENDOR_SCRIPT: &str = include_str!("vendor_script.sh");
 const RUNNING: &str = include_str!("start.sh");
 const HOLDS: &str = include_str!("hold.sh");
-/// What stands before the reason in the last words of a script.
-const REASON: &str = "failed: ";
 
 /// The code with which a script ends when Docker is there but does not answer.
 const NOT_RUNNING: u32 = 70;
 /// The code with which a script ends when an engine runs that is not Docker's own package.
 const FOREIGN: u32 = 71;
 const DEADLINE: Duration = Duration::from_mins(14);
-const EVIDENCE_LINES: usize = 24;
 
 /// Carries out one change and verifies it.
 ///
@@ -40,13 +38,10 @@ pub(super) async fn carry_out(
     change: &str,
 ) -> Result<(), StepFailure> {
     let command = RemoteCommand::script(script(config, change), DEADLINE);
-    let output = remote.exec(run, &command).await.map_err(|error| {
-        let code = failure::common_code(&error).unwrap_or(match error.kind() {
-            stagecraft_core::ErrorKind::Unavailable => FailureCode::SshFailed,
-            _ => FailureCode::DockerInstallFailed,
-        });
-        failure::of_error(code, &error)
-    })?;
+    let output = remote
+        .exec(run, &command)
+        .await
+        .map_err(|error| not_run(&error, FailureCode::DockerInstallFailed))?;
     verify(config, change, &output)
 }
 
@@ -97,14 +92,6 @@ fn script(config: &DockerConfig, change: &str) -> String {
         script.push('\n');
     }
     script
-}
-
-/// The evidence of a failed script, and the reason that it told at last, if it did.
-fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
-    let mut lines = output.tail(EVIDENCE_LINES);
-    let at = lines.iter().rposition(|line| line.starts_with(REASON));
-    let reason = at.map(|at| lines.remove(at)[REASON.len()..].to_owned());
-    (lines, reason)
 }
 
 fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<(), StepFailure> {

@@ -12,8 +12,8 @@ use tempfile::TempDir;
 
 /// The tools that scripts may use as they are.
 const TOOLS: &[&str] = &[
-    "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "install", "mkdir", "mktemp", "mv",
-    "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "uniq",
+    "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "install", "ln", "mkdir", "mktemp",
+    "mv", "readlink", "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "truncate", "uniq",
 ];
 
 /// Programs that change nothing but the machine's own directory.
@@ -30,6 +30,18 @@ const STAND_INS: &[(&str, &str)] = &[
     ("id", "echo \"$(cat ROOT/state/uid)\""),
     ("journalctl", "echo 'docker[7]: failed to start daemon'"),
     ("sleep", include_str!("stand_ins/sleep.sh")),
+    (
+        "fallocate",
+        "echo \"fallocate $*\" >>ROOT/state/calls; truncate -s \"$2\" \"$3\"",
+    ),
+    ("getent", include_str!("stand_ins/getent.sh")),
+    ("mkswap", "echo \"mkswap $1\" >>ROOT/state/calls"),
+    ("runuser", "shift 3; exec \"$@\""),
+    ("sudo", ""),
+    ("swapoff", ": >ROOT/proc/swaps"),
+    ("swapon", "echo \"$1 file 1 0 -2\" >ROOT/proc/swaps"),
+    ("useradd", include_str!("stand_ins/useradd.sh")),
+    ("usermod", include_str!("stand_ins/usermod.sh")),
     ("systemctl", include_str!("stand_ins/systemctl.sh")),
 ];
 
@@ -150,6 +162,10 @@ impl Machine {
             "/usr/lib/",
             "/usr/libexec/",
             "/usr/local/",
+            "/usr/bin/unattended-upgrade",
+            "/usr/share/zoneinfo",
+            "/proc/sys/",
+            "/proc/swaps",
         ]
         .iter()
         .fold(script.to_owned(), |script, folder| {

@@ -1,0 +1,104 @@
+//! The step `swap`: a swap file.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stagecraft_core::{
+    Change, Decision, FailureCode, HostContext, HostStep, ProbeFacts, ProbeScript, Remote, Result,
+    Run, StepFailure,
+};
+
+use super::super::script;
+use super::size::{ByteSize, shown};
+use super::{PRELUDE, check_whole, id};
+
+const MIB: u64 = 1 << 20;
+/// What must stay free on the disk.
+const RESERVE: u64 = 512 * MIB;
+
+/// Gives a host a swap file of its own, `/var/swap.stagecraft`, of this size. Other swap is left
+/// alone. A size of 0 takes the file away.
+#[derive(Debug, Clone)]
+pub struct SwapStep {
+    size: u64,
+}
+
+impl SwapStep {
+    /// Wants a swap file of this size, in whole MiB.
+    pub fn new(size: &ByteSize) -> Self {
+        Self {
+            size: size.bytes() / MIB * MIB,
+        }
+    }
+}
+
+#[async_trait]
+impl HostStep for SwapStep {
+    fn id(&self) -> &'static str {
+        id::SWAP
+    }
+
+    fn inspect(&self) -> ProbeScript {
+        ProbeScript(include_str!("swap.sh"))
+    }
+
+    fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+        check_whole(facts, "the swap space")?;
+        let number = |key: &str| facts.value(key).and_then(|value| value.trim().parse().ok());
+        let has: u64 = number("size").unwrap_or_default();
+        let is_active = facts.value("active").is_some();
+        let is_kept = facts.value("fstab").is_some();
+        if self.size == 0 {
+            return Ok(if has == 0 && !is_active && !is_kept {
+                Decision::Nothing
+            } else {
+                change(format!("take away {} of swap", shown(has)))
+            });
+        }
+        if has == self.size && is_active && is_kept {
+            return Ok(Decision::Nothing);
+        }
+        let free = facts.value("free").and_then(|value| {
+            let (blocks, size) = value.trim().split_once(' ')?;
+            Some(blocks.parse::<u64>().ok()? * size.parse::<u64>().ok()?)
+        });
+        if let Some(free) = free
+            && free + has < self.size + RESERVE
+        {
+            return Err(StepFailure::new(
+                FailureCode::SystemChangeFailed,
+                format!("the disk has no room for {} of swap", shown(self.size)),
+            )
+            .with_evidence([format!(
+                "{} are free, and {} must stay free",
+                shown(free),
+                shown(RESERVE)
+            )]));
+        }
+        Ok(change(if has == 0 {
+            format!("add {} of swap", shown(self.size))
+        } else {
+            format!("change swap from {} to {}", shown(has), shown(self.size))
+        }))
+    }
+
+    async fn change(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        _: &HostContext,
+        _: &[Change],
+    ) -> Result<(), StepFailure> {
+        let text = format!(
+            "{PRELUDE}\nsize={}\n{}",
+            self.size / MIB,
+            include_str!("swap_set.sh")
+        );
+        let what = "the swap file could not be set up";
+        script::change(run, remote, text, Duration::from_mins(10), what).await
+    }
+}
+
+fn change(summary: String) -> Decision {
+    Decision::Change(vec![Change::new("set", summary)])
+}

@@ -1,0 +1,88 @@
+//! The step `timezone`.
+
+use std::time::Duration;
+
+use async_trait::async_trait;
+use stagecraft_core::{
+    Change, Decision, HostContext, HostStep, ProbeFacts, ProbeScript, Remote, Result, Run,
+    StepFailure, shell_quote,
+};
+
+use super::super::{script, text::checked_text};
+use super::{PRELUDE, check_whole, id};
+
+checked_text!(
+    /// A name of the time zone database, such as `Europe/Berlin` or `Etc/UTC`.
+    TimeZone,
+    time_zone,
+    "^[A-Za-z][A-Za-z0-9_+-]*(/[A-Za-z0-9_+-]+){0,2}$"
+);
+
+fn time_zone(value: &str) -> Result<String, String> {
+    let is_part = |part: &str| {
+        !part.is_empty()
+            && part
+                .chars()
+                .all(|c| c.is_ascii_alphanumeric() || "_+-".contains(c))
+    };
+    let begins_well = value.starts_with(|c: char| c.is_ascii_alphabetic());
+    if begins_well && value.split('/').count() <= 3 && value.split('/').all(is_part) {
+        Ok(value.to_owned())
+    } else {
+        Err(format!(
+            "invalid time zone {value:?}: write for example \"Etc/UTC\""
+        ))
+    }
+}
+
+/// Sets the time zone of a host, if the host knows it.
+#[derive(Debug, Clone)]
+pub struct TimezoneStep {
+    zone: TimeZone,
+}
+
+impl TimezoneStep {
+    /// Wants this time zone.
+    pub fn new(zone: TimeZone) -> Self {
+        Self { zone }
+    }
+}
+
+#[async_trait]
+impl HostStep for TimezoneStep {
+    fn id(&self) -> &'static str {
+        id::TIMEZONE
+    }
+
+    fn inspect(&self) -> ProbeScript {
+        ProbeScript(include_str!("timezone.sh"))
+    }
+
+    fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+        check_whole(facts, "the time zone")?;
+        let wanted = self.zone.as_str();
+        let is_named = facts.value("name").is_none_or(|name| name == wanted);
+        Ok(if facts.value("zone") == Some(wanted) && is_named {
+            Decision::Nothing
+        } else {
+            let summary = format!("set the time zone to {wanted}");
+            Decision::Change(vec![Change::new("set", summary)])
+        })
+    }
+
+    async fn change(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        _: &HostContext,
+        _: &[Change],
+    ) -> Result<(), StepFailure> {
+        let text = format!(
+            "{PRELUDE}\nzone={}\n{}",
+            shell_quote(self.zone.as_str()),
+            include_str!("timezone_set.sh")
+        );
+        let what = "the time zone could not be set";
+        script::change(run, remote, text, Duration::from_mins(1), what).await
+    }
+}

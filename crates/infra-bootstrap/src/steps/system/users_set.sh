@@ -1,0 +1,45 @@
+# user NAME SHELL GROUPS SUDO KEYS: empty means as it is, but for the keys. Never deletes a user.
+user() {
+  name=$1 shell=$2 groups=$3 sudo=$4 keys=$5
+  if [ -n "$shell" ] && [ ! -x "$shell" ]; then
+    fail "the host has no shell $shell"
+  fi
+  entry=$(getent passwd "$name")
+  if [ -z "$entry" ]; then
+    useradd --create-home --shell "${shell:-/bin/bash}" "$name" || fail "$name could not be added"
+    entry=$(getent passwd "$name")
+  elif [ -n "$shell" ] && [ "${entry##*:}" != "$shell" ]; then
+    usermod --shell "$shell" "$name" || fail "the shell of $name could not be changed"
+  fi
+  id=$(echo "$entry" | cut -d : -f 3)
+  if [ "$id" -lt 1000 ]; then
+    fail "$name is an account of the system"
+  fi
+  for group in $groups; do
+    getent group "$group" >/dev/null || fail "the host has no group $group"
+    usermod --append --groups "$group" "$name" || fail "$name could not join $group"
+  done
+  case "$sudo" in
+    yes)
+      command -v sudo >/dev/null || fail 'the package sudo is not installed'
+      printf '%s ALL=(ALL:ALL) NOPASSWD:ALL\n' "$name" | put "/etc/sudoers.d/stagecraft-$name" 440
+      ;;
+    no) rm -f "/etc/sudoers.d/stagecraft-$name" || fail "the rights of $name could not be taken" ;;
+  esac
+  home=$(echo "$entry" | cut -d : -f 6)
+  # As the user: below a home that is not root's, root must not follow links.
+  if [ -n "$keys" ] || grep -qs '^# stagecraft: begin$' "$home/.ssh/authorized_keys"; then
+    printf '%s' "$keys" | runuser -u "$name" -- sh -c '
+      umask 077
+      mkdir -p "$1/.ssh" || exit 1
+      file=$1/.ssh/authorized_keys
+      if [ -e "$file" ]; then
+        sed "/^# stagecraft: begin\$/,/^# stagecraft: end\$/d" "$file" >"$file.stagecraft-new" || exit 1
+      else
+        : >"$file.stagecraft-new" || exit 1
+      fi
+      { echo "# stagecraft: begin"; cat; echo "# stagecraft: end"; } >>"$file.stagecraft-new" &&
+        chmod 600 "$file.stagecraft-new" && mv -f "$file.stagecraft-new" "$file"
+    ' sh "$home" || fail "the keys of $name could not be written"
+  fi
+}

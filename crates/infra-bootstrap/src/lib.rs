@@ -9,6 +9,7 @@ mod order;
 mod readiness;
 mod report;
 mod steps;
+mod verify;
 mod watch;
 
 pub use config::{BootstrapConfig, ReadinessConfig, SshSettings};
@@ -25,3 +26,4 @@ pub use steps::{
 };
 #[cfg(feature = "yaml")]
 pub use steps::{DOCKER, NETWORK, SWAP, SYSCTL, SYSTEM, TIMEZONE, UNATTENDED_UPGRADES, USERS};
+pub use verify::reached_by_name;

@@ -12,3 +12,4 @@ mod readiness;
 mod support;
 mod system;
 mod users;
+mod verify;

@@ -24,9 +24,17 @@ has_open() {
 
 for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
   /var/cache/apt/archives/lock /run/stagecraft.lock; do
-  [ -e "$lock" ] || continue
-  inode=$(stat -c %i "$lock") || continue
-  pids=$(sed -n "s/^[0-9]*: [A-Z]* *[A-Z]* *[A-Z]* *\([0-9]*\) [^ ]*:$inode .*/\1/p" /proc/locks)
+  if [ -e "$lock" ]; then
+    set -- "$@" "$lock"
+  fi
+done
+[ $# -eq 0 ] || stat -c '%i %n' "$@" | while read -r inode lock; do
+  pids=
+  while read -r _ _ _ _ pid place _; do
+    case "$place" in
+      *:"$inode") pids="$pids $pid" ;;
+    esac
+  done </proc/locks
   # The process that took our own lock is flock(1), which has ended: the file names the holder.
   label=
   if [ "$lock" = /run/stagecraft.lock ]; then

@@ -16,6 +16,7 @@ const UNKNOWN: &str = "staging-app-1.invalid";
 
 async fn peer(machine: &Machine) -> Arc<dyn Remote> {
     let target = RemoteTarget {
+        aliases: Vec::new(),
         host: HostName::new("db-1").expect("a name"),
         address: IpAddr::V4(Ipv4Addr::LOCALHOST),
         host_keys: vec![Fingerprint::of_wire(b"key")],

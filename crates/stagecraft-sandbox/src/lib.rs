@@ -2,6 +2,7 @@
 
 mod api;
 mod cloud_config;
+mod container;
 mod control;
 mod driver;
 mod fault;
@@ -11,6 +12,7 @@ mod sandbox;
 mod ssh_server;
 mod state;
 
+pub use container::{ContainerHosts, ContainerHostsConfig};
 pub use control::{
     Breakage, Control, ControlError, DropletState, DropletView, FailTimes, ForeignDroplet,
     PrivateImage,

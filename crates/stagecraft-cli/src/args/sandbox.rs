@@ -8,6 +8,7 @@ use stagecraft_sandbox::{KnobError, Knobs};
   stagecraft sandbox                                  serve, and print the variables to export
   stagecraft sandbox -- stagecraft infra up --yes     run one command under them
   stagecraft sandbox -- sh                            a shell to play in
+  stagecraft sandbox --hosts container -- sh          hosts with real packages
   stagecraft sandbox --latency 100ms --boot-time 10s  a slower cloud
   stagecraft sandbox --knob list_lag=5s --knob errored_creates=web-1,web-2
   stagecraft sandbox --knob 'tag_case={\"prod\":\"PROD\"}' --knob burst_limit=null
@@ -23,6 +24,10 @@ pub(crate) struct SandboxArgs {
     /// What stands behind a droplet
     #[arg(long, value_enum, default_value = "process")]
     pub(crate) hosts: HostsMode,
+    /// The container image of a droplet's image, for `--hosts container`; `stagecraft-lab:NAME`
+    /// of an image `NAME-x64` if left out
+    #[arg(long = "container-image", value_name = "SLUG=IMAGE", value_parser = container_image)]
+    pub(crate) container_images: Vec<(String, String)>,
     /// The port of the API; any free one if left out
     #[arg(long, value_name = "PORT", default_value_t = 0)]
     pub(crate) port: u16,
@@ -74,6 +79,15 @@ fn knob(text: &str) -> Result<KnobSetting, String> {
     Ok(KnobSetting { name, value })
 }
 
+fn container_image(text: &str) -> Result<(String, String), String> {
+    match text.split_once('=') {
+        Some((slug, image)) if !slug.is_empty() && !image.is_empty() => {
+            Ok((slug.to_owned(), image.to_owned()))
+        }
+        _ => Err("write it as debian-13-x64=IMAGE".to_owned()),
+    }
+}
+
 fn latency(text: &str) -> Result<KnobSetting, String> {
     knob(&format!("latency={text}"))
 }
@@ -90,6 +104,8 @@ fn droplet_limit(text: &str) -> Result<KnobSetting, String> {
 pub(crate) enum HostsMode {
     /// A host made of Linux namespaces, with SSH and a real shell
     Process,
+    /// A container with systemd, sshd, cloud-init and real packages; needs a Docker Engine
+    Container,
     /// Nothing: only the API answers
     None,
 }

@@ -13,7 +13,10 @@ use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use stagecraft_core::config::Project;
 use stagecraft_core::{HostKey, SecretSource};
-use stagecraft_sandbox::{HostDriver, ProcessHosts, ProcessHostsConfig, Sandbox, SandboxConfig};
+use stagecraft_sandbox::{
+    ContainerHosts, ContainerHostsConfig, HostDriver, ProcessHosts, ProcessHostsConfig, Sandbox,
+    SandboxConfig,
+};
 
 use super::{Interruption, interruption};
 use crate::args::{GlobalArgs, HostsMode, SandboxArgs};
@@ -58,6 +61,12 @@ pub(super) async fn run(
         HostsMode::Process => {
             let config = ProcessHostsConfig::default().tailnet_domain(names.tailnet_domain);
             Some(Arc::new(ProcessHosts::new(config).await?))
+        }
+        HostsMode::Container => {
+            let config = ContainerHostsConfig::default();
+            let images = args.container_images.iter();
+            let config = images.fold(config, |config, (slug, image)| config.image(slug, image));
+            Some(Arc::new(ContainerHosts::new(config).await?))
         }
     };
     let sandbox = Sandbox::start(SandboxConfig {

@@ -15,7 +15,8 @@ public() {
 }
 
 if [ ! -e "$next" ] && [ -r "$file.pub" ]; then
-  read -r line <"$file.pub"
+  # cloud-init writes no end of line.
+  read -r line <"$file.pub" || :
   case "$line" in
   *" stagecraft-own")
     # It is in its place already, and was not taken up yet.

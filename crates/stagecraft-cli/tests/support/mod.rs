@@ -20,8 +20,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use stagecraft_core::HostKey;
 use stagecraft_sandbox::{
-    Control, DropletState, DropletView, HostDriver, Knobs, ProcessHosts, ProcessHostsConfig,
-    Sandbox, SandboxConfig,
+    ContainerHosts, ContainerHostsConfig, Control, DropletState, DropletView, HostDriver, Knobs,
+    ProcessHosts, ProcessHostsConfig, Sandbox, SandboxConfig,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -77,6 +77,7 @@ pub fn quick() -> Knobs {
 pub struct Lab {
     sandbox: Sandbox,
     pub hosts: Option<Arc<ProcessHosts>>,
+    pub containers: Option<Arc<ContainerHosts>>,
     pub directory: TempDir,
     pub variables: BTreeMap<String, String>,
 }
@@ -115,7 +116,22 @@ impl Lab {
     pub async fn with_hosts(knobs: Knobs) -> Self {
         let config = ProcessHostsConfig::default().first_boot(Duration::from_millis(100));
         let hosts = ProcessHosts::new(config).await.expect("process hosts");
-        Self::start(knobs, Some(Arc::new(hosts))).await
+        let hosts = Arc::new(hosts);
+        let driver = Arc::clone(&hosts) as Arc<dyn HostDriver>;
+        let mut lab = Self::start(knobs, Some(driver)).await;
+        lab.hosts = Some(hosts);
+        lab
+    }
+
+    /// With hosts that are containers, and this configuration.
+    pub async fn with_containers(config: ContainerHostsConfig, text: &str) -> Self {
+        let containers = ContainerHosts::new(config).await.expect("a Docker Engine");
+        let containers = Arc::new(containers);
+        let driver = Arc::clone(&containers) as Arc<dyn HostDriver>;
+        let mut lab = Self::start(quick(), Some(driver)).await;
+        lab.containers = Some(containers);
+        std::fs::write(lab.config_path(), text).expect("a config");
+        lab
     }
 
     /// Only an API.
@@ -123,7 +139,7 @@ impl Lab {
         Self::start(knobs, None).await
     }
 
-    async fn start(knobs: Knobs, hosts: Option<Arc<ProcessHosts>>) -> Self {
+    async fn start(knobs: Knobs, driver: Option<Arc<dyn HostDriver>>) -> Self {
         let directory = tempfile::tempdir().expect("a directory");
         let key = HostKey::generate().expect("a key");
         let key_path = directory.path().join("operator-key");
@@ -133,7 +149,7 @@ impl Lab {
             token: TOKEN.to_owned(),
             ssh_keys: vec![("my-ssh-key".to_owned(), key.public().to_owned())],
             knobs,
-            driver: hosts.clone().map(|hosts| hosts as Arc<dyn HostDriver>),
+            driver,
             ..SandboxConfig::default()
         })
         .await
@@ -152,7 +168,8 @@ impl Lab {
         }
         Self {
             sandbox,
-            hosts,
+            hosts: None,
+            containers: None,
             directory,
             variables,
         }

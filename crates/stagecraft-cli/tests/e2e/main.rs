@@ -1,0 +1,8 @@
+//! Hosts that are containers, with real cloud-init, sshd, apt and Docker Engine. Run by
+//! `cargo xtask e2e`, which makes the images and serves the packages.
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod fleet;
+mod hosts;

@@ -45,7 +45,7 @@ async fn counting(to: u16) -> (u16, Arc<Waits>) {
             {
                 let waits = Arc::clone(&counter);
                 tokio::spawn(async move {
-                    let mut buffer = [0; 64 * 1024];
+                    let mut buffer = vec![0; 64 * 1024];
                     while let Ok(length @ 1..) = from.read(&mut buffer).await {
                         waits.seen(is_ours);
                         if into.write_all(&buffer[..length]).await.is_err() {

@@ -87,7 +87,7 @@ async fn shown(
     let connector = loaded.connector()?;
     let target = RemoteTarget {
         host: args.host.clone(),
-        aliases: vec![host.node.to_string()],
+        aliases: vec![host.node.clone()],
         address: address.into(),
         host_keys: Vec::new(),
     };

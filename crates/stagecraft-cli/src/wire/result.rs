@@ -144,6 +144,7 @@ pub(crate) struct RetagResult {
 /// What `infra hosts trust` did, or would do.
 #[derive(Debug, Serialize, JsonSchema)]
 pub(crate) struct TrustResult {
+    /// The environment.
     environment: String,
     /// The host.
     host: String,

@@ -116,8 +116,12 @@ async fn first_ctrl_c_tells_that_the_running_step_ends_first_and_begins_no_other
     let last = last.expect("a result");
     assert_eq!(last["outcome"], "interrupted");
     let steps = last["hosts"][0]["steps"].as_array().expect("steps");
-    assert_eq!(steps[0]["status"], "changed", "{last}");
-    assert_eq!(steps[1]["status"], "skipped", "{last}");
+    let status = |id: &str| {
+        let step = steps.iter().find(|step| step["step"] == id);
+        step.map(|step| step["status"].clone()).unwrap_or_default()
+    };
+    assert_eq!(status("docker"), "changed", "{last}");
+    assert_eq!(status("network"), "skipped", "{last}");
     lab.run(&BOOTSTRAP).await.expect_code(0);
     assert_next_run_changes_nothing(&lab).await;
     lab.shutdown().await;

@@ -20,6 +20,7 @@ use tracing::debug;
 use crate::failure;
 use crate::lock::LockedRemote;
 use crate::order;
+use crate::peers::{self, Peers};
 use crate::readiness::ReadinessPolicy;
 use crate::report::{self, HostReport, StepReport};
 use crate::steps::SYSTEM_STEPS;
@@ -49,6 +50,7 @@ pub struct Bootstrap {
     cache: Option<Arc<dyn HostKeyCache>>,
     policy: ReadinessPolicy,
     step_deadline: Duration,
+    port: Option<u16>,
 }
 
 impl fmt::Debug for Bootstrap {
@@ -76,12 +78,13 @@ impl Bootstrap {
     ) -> Result<Self> {
         Ok(Self {
             connector,
-            steps: order::sort(steps, &[session::READINESS, rotation::ID, "ssh"])?,
+            steps: order::sort(steps, &[session::READINESS, rotation::ID, peers::ID, "ssh"])?,
             network: None,
             pins: None,
             cache: None,
             policy,
             step_deadline: Duration::from_mins(15),
+            port: None,
         })
     }
 
@@ -116,6 +119,19 @@ impl Bootstrap {
         self
     }
 
+    /// Looks whether hosts that join the network are reached there by their names at this TCP
+    /// port, that of their SSH servers. Only [`Fleet`](crate::Fleet) does, once all are done.
+    #[must_use]
+    pub fn with_look_at_port(mut self, port: u16) -> Self {
+        self.port = Some(port);
+        self
+    }
+
+    /// The port at which hosts that join the network are looked at there.
+    pub(crate) fn port(&self) -> Option<u16> {
+        self.port
+    }
+
     /// The ids of the steps, in the order in which they run.
     pub fn steps(&self) -> impl Iterator<Item = &'static str> {
         self.steps.iter().map(|step| step.id())
@@ -139,18 +155,20 @@ impl Bootstrap {
         host: &Host,
         mode: Mode,
     ) -> HostReport {
-        let (report, stale) = self.work(run, environment, host, mode).await;
+        let (report, stale) = self.work(run, environment, host, mode, None).await;
         self.settle_keys(run, &stale).await;
         report
     }
 
-    /// As [`host`](Self::host), but gives the pins that are to be dropped in place of doing it.
+    /// As [`host`](Self::host), but gives the pins that are to be dropped in place of doing it,
+    /// and the connection to a member of the network to `peers` in place of ending it.
     pub(crate) async fn work(
         &self,
         run: &Run,
         environment: &EnvironmentName,
         host: &Host,
         mode: Mode,
+        peers: Option<&Peers>,
     ) -> (HostReport, Vec<Pin>) {
         let mut report = HostReport::new(host);
         let started = Instant::now();
@@ -160,6 +178,21 @@ impl Bootstrap {
         let climbed = self
             .climb(run, environment, host, mode, &mut report, &mut stale)
             .await;
+        let climbed = match climbed {
+            Ok(remote) => {
+                let is_member = report.fqdn.is_some() && report.is_ok();
+                let peers = peers.filter(|_| is_member);
+                let unused = match peers {
+                    Some(peers) => peers.offer(&host.id, remote),
+                    None => Some(remote),
+                };
+                if let Some(remote) = unused {
+                    remote.close().await;
+                }
+                Ok(())
+            }
+            Err(failure) => Err(failure),
+        };
         report.duration = started.elapsed();
         report.retries = watch.retries();
         if let Err(failure) = climbed {
@@ -193,7 +226,7 @@ impl Bootstrap {
         mode: Mode,
         report: &mut HostReport,
         stale: &mut Vec<Fingerprint>,
-    ) -> Result<(), StepFailure> {
+    ) -> Result<Arc<dyn Remote>, StepFailure> {
         let context = context_of(environment, host)?;
         let address = report.address.ok_or_else(|| {
             StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
@@ -242,8 +275,13 @@ impl Bootstrap {
             }
             Err(failure) => Err(failure),
         };
-        session.close().await;
-        result
+        match result {
+            Ok(()) => Ok(session.remote()),
+            Err(failure) => {
+                session.close().await;
+                Err(failure)
+            }
+        }
     }
 
     /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
@@ -352,9 +390,16 @@ impl Bootstrap {
                 let outcome = self
                     .carry_out(run, session, &**step, context, mode, decision)
                     .await;
-                match step.after().iter().find(|need| pending.contains(*need)) {
-                    Some(need) => report::depending(outcome, need),
-                    None => outcome,
+                let first = |ids: &[&'static str]| {
+                    let mut ids = ids.iter().copied();
+                    ids.find(|id| pending.contains(id))
+                };
+                match (first(step.after()), first(step.follows())) {
+                    (Some(need), _) => report::depending(outcome, need),
+                    (None, Some(earlier)) if !step.is_check() => {
+                        report::following(outcome, earlier)
+                    }
+                    _ => outcome,
                 }
             };
             match &outcome {

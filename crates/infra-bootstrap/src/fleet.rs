@@ -11,6 +11,7 @@ use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::{Id, JoinError, JoinSet};
 
 use crate::engine::{Bootstrap, Mode};
+use crate::peers::Peers;
 use crate::report::HostReport;
 
 /// Makes hosts ready side by side. None waits for another, and none fails another.
@@ -44,7 +45,9 @@ impl Fleet {
 
     /// Takes hosts until all senders are gone and makes each ready at once.
     ///
-    /// A host that is handed over twice is worked on once. The reports are sorted by name,
+    /// A host that is handed over twice is worked on once. Once all are done, those that joined
+    /// the network in this run are looked up there by their names, from this machine or from
+    /// another of the hosts; for that up to two connections stay open until the end. The reports are sorted by name,
     /// then by id. A panic while a host is worked on is that host's failure. When the call is
     /// dropped, all work on hosts is dropped too.
     pub async fn run(
@@ -60,6 +63,8 @@ impl Fleet {
         let mut waiting = VecDeque::new();
         let mut reports = BTreeMap::new();
         let mut stale = Vec::new();
+        let port = self.bootstrap.port().filter(|_| mode == Mode::Apply);
+        let peers = port.map(|port| Arc::new(Peers::new(port)));
         let mut open = true;
         while open || !waiting.is_empty() || !tasks.is_empty() {
             while tasks.len() < self.parallel.get()
@@ -72,6 +77,7 @@ impl Fleet {
                     environment.clone(),
                     host,
                     mode,
+                    peers.clone(),
                 ));
                 names.insert(handle.id(), report);
             }
@@ -99,6 +105,10 @@ impl Fleet {
         }
         // Together: hosts of one create request share the pin of their first key.
         self.bootstrap.settle_keys(run, &stale).await;
+        // All tasks have ended and let go of it.
+        if let Some(peers) = peers.and_then(Arc::into_inner) {
+            peers.look(run, reports.values_mut()).await;
+        }
         reports.into_values().collect()
     }
 
@@ -137,8 +147,10 @@ async fn one(
     environment: EnvironmentName,
     host: Host,
     mode: Mode,
+    peers: Option<Arc<Peers>>,
 ) -> (HostReport, Vec<(HostId, Fingerprint)>) {
-    bootstrap.work(&run, &environment, &host, mode).await
+    let peers = peers.as_deref();
+    bootstrap.work(&run, &environment, &host, mode, peers).await
 }
 
 fn crashed(run: &Run, mut report: HostReport, error: JoinError) -> HostReport {

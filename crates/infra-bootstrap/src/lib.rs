@@ -6,6 +6,7 @@ mod failure;
 mod fleet;
 mod lock;
 mod order;
+mod peers;
 mod readiness;
 mod report;
 mod steps;

@@ -131,6 +131,19 @@ pub(crate) fn depending(outcome: StepOutcome, after: &str) -> StepOutcome {
     }
 }
 
+/// What a dry run can tell of a step that follows an earlier one but does not need it.
+///
+/// What is missing now is missing then. What is as wanted may not be any more.
+pub(crate) fn following(outcome: StepOutcome, after: &str) -> StepOutcome {
+    match outcome {
+        StepOutcome::Unchanged => StepOutcome::MayChange {
+            changes: Vec::new(),
+            after: after.to_owned(),
+        },
+        other => other,
+    }
+}
+
 /// A valid name for a host that has none.
 fn stand_in(id: &HostId) -> HostName {
     let label: String = id

@@ -20,8 +20,8 @@ const SILENT: u32 = 82;
 /// Looks whether a TCP port of a host is reached by the host's name in the private network.
 ///
 /// First from this machine. If this machine does not know the name it is not in the network, and
-/// `peer`, another host that is, is asked. Without one, or if that does not resolve names of the
-/// network either, the outcome is `skipped` with the reason. Nothing is changed, and nothing is
+/// `peer`, another host that is, is asked. Without one, or if that cannot be asked or does not
+/// know the name either, the outcome is `skipped` with the reason. Nothing is changed, and nothing is
 /// sent through the connection that is opened.
 pub async fn reached_by_name(
     run: &Run,
@@ -61,10 +61,11 @@ async fn from_peer(run: &Run, name: &str, port: u16, peer: &dyn Remote) -> StepO
     let command = RemoteCommand::script(script, PATIENCE * 3);
     let output = match peer.exec(run, &command).await {
         Ok(output) => output,
+        // That is no failure of the host that is asked about.
         Err(error) => {
-            let code = failure::common_code(&error).unwrap_or(FailureCode::NetworkVerifyFailed);
-            let failure = failure::redacted(run, &failure::of_error(code, &error));
-            return StepOutcome::Failed(failure);
+            let cause = run.redact(&error.chain().join(": "));
+            let reason = format!("host `{}` could not be asked: {cause}", peer.host());
+            return StepOutcome::Skipped { reason };
         }
     };
     match output.exit {

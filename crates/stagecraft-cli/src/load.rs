@@ -389,12 +389,14 @@ impl Loaded {
         if let Some(network) = &self.network {
             engine = engine.with_network(Arc::clone(network));
         }
-        let connector = match self.connector() {
-            Ok(connector) => connector,
+        let login = match self.login() {
+            Ok(login) => login,
             Err(error) if with_bootstrap => return Err(error),
             // Nobody is going to log in, so nothing has to be right about that.
             Err(_) => return Ok(engine),
         };
+        let port = login.port_of_all();
+        let connector = SshConnector::new(login.config);
         let keys = Arc::new(HostKeyFile::new(&self.directory, connector.clone()));
         engine = engine.with_host_keys(Arc::clone(&keys) as _);
         if with_bootstrap {
@@ -406,6 +408,9 @@ impl Loaded {
             )?;
             if let Some(network) = &self.network {
                 bootstrap = bootstrap.with_network(Arc::clone(network));
+                if let Some(port) = port {
+                    bootstrap = bootstrap.with_look_at_port(port);
+                }
             }
             if let Some(pins) = pins_of(&self.cloud) {
                 bootstrap = bootstrap.with_pins(pins);

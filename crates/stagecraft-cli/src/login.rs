@@ -112,17 +112,30 @@ impl Login {
         }
     }
 
+    /// The port of every host; `None` if a file may name another for some.
+    pub(crate) fn port_of_all(&self) -> Option<u16> {
+        let is_open = self.may_name(Fixed::Port, "port");
+        (!is_open).then_some(self.config.port)
+    }
+
     /// The keys that log in to every host; `None` if a file may name others for some.
     pub(crate) fn identity_of_all(&self) -> Option<Identity> {
-        if let Some(file) = &self.config.client_config
-            && !file.fixed.contains(&Fixed::Identity)
-        {
-            let text = std::fs::read(&file.path).ok()?;
-            let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
-            if text.contains("identityfile") || text.contains("include") {
-                return None;
-            }
+        if self.may_name(Fixed::Identity, "identityfile") {
+            return None;
         }
         Some(self.config.identity.clone())
+    }
+
+    /// Whether the SSH client's file may name what our configuration does not.
+    fn may_name(&self, what: Fixed, word: &str) -> bool {
+        let file = self.config.client_config.as_ref();
+        let Some(file) = file.filter(|file| !file.fixed.contains(&what)) else {
+            return false;
+        };
+        let Ok(text) = std::fs::read(&file.path) else {
+            return true;
+        };
+        let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
+        text.contains(word) || text.contains("include")
     }
 }

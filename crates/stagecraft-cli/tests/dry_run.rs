@@ -79,9 +79,18 @@ async fn plan_with_hosts_tells_what_will_be_changed_on_those_that_exist() {
     );
     assert_eq!(shown["plan"]["create"].as_array().map(Vec::len), Some(2));
     assert_eq!(shown["hosts"].as_array().map(Vec::len), Some(1));
-    for step in shown["hosts"][0]["steps"].as_array().unwrap() {
-        assert_eq!(step["status"], "would_change", "{shown}");
-    }
+    let steps = shown["hosts"][0]["steps"].as_array().unwrap();
+    let statuses: Vec<_> = steps
+        .iter()
+        .map(|step| [&step["step"], &step["status"]])
+        .collect();
+    let expected = [
+        ["host_key", "would_change"],
+        ["docker", "would_change"],
+        ["network", "would_change"],
+        ["system", "unchanged"],
+    ];
+    assert_eq!(statuses, expected, "{shown}");
     let text = lab.run(&["infra", "plan", "--hosts"]).await;
     let text = &text.expect_code(0).stdout;
     assert!(

@@ -26,6 +26,11 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
         &[]
     }
 
+    /// Whether the step only looks, and never changes anything.
+    fn is_check(&self) -> bool {
+        false
+    }
+
     /// The script that reads the host's state. Constant and read only.
     fn inspect(&self) -> ProbeScript;
 

@@ -178,6 +178,34 @@ async fn dry_run_says_will_may_or_nothing() {
 }
 
 #[tokio::test]
+async fn dry_run_says_of_steps_that_follow_what_they_will_and_may_but_of_checks_only_what_is() {
+    let machine = Machine::new();
+    machine.write("run/third", "");
+    let follower = |id, probe, is_check| FileStep {
+        follows: &["first"],
+        is_check,
+        ..FileStep::new(id, probe, &[])
+    };
+    let steps = steps(&[
+        FileStep::new("first", FIRST, &[]),
+        follower("missing", SECOND, false),
+        follower("present", THIRD, false),
+        follower("check", THIRD, true),
+    ]);
+    let report = converge(&Connections::to(machine), steps, Mode::DryRun).await;
+    let will = StepOutcome::WouldChange {
+        changes: vec!["make the file".to_owned()],
+    };
+    assert_eq!(report.step("missing"), Some(&will));
+    let may = StepOutcome::MayChange {
+        changes: Vec::new(),
+        after: "first".to_owned(),
+    };
+    assert_eq!(report.step("present"), Some(&may));
+    assert_eq!(report.step("check"), Some(&StepOutcome::Unchanged));
+}
+
+#[tokio::test]
 async fn interrupted_run_ends_the_running_step_and_begins_no_further_one() {
     let machine = Machine::new();
     let events = Events::default();

@@ -8,6 +8,7 @@ mod engine;
 mod fleet;
 mod lock;
 mod network;
+mod reachable;
 mod readiness;
 mod support;
 mod system;

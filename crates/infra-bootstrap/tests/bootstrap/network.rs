@@ -18,7 +18,7 @@ use crate::support::{Connections, Machine, environment, host, policy};
 type Fault = (ErrorKind, Option<&'static str>);
 
 #[derive(Debug, Default)]
-struct Mesh {
+pub(crate) struct Mesh {
     decide: Option<Fault>,
     change: Option<Fault>,
     name: Option<&'static str>,

@@ -152,6 +152,10 @@ impl HostStep for SystemStep {
         ]
     }
 
+    fn is_check(&self) -> bool {
+        true
+    }
+
     fn inspect(&self) -> ProbeScript {
         ProbeScript(include_str!("check.sh"))
     }

@@ -14,6 +14,8 @@ use tokio_util::sync::CancellationToken;
 pub(crate) struct FileStep {
     pub(crate) id: &'static str,
     pub(crate) after: &'static [&'static str],
+    pub(crate) follows: &'static [&'static str],
+    pub(crate) is_check: bool,
     pub(crate) probe: &'static str,
     /// Cancelled while the change is made.
     pub(crate) cancel: Option<CancellationToken>,
@@ -28,6 +30,8 @@ impl FileStep {
         Self {
             id,
             after,
+            follows: &[],
+            is_check: false,
             probe,
             cancel: None,
         }
@@ -42,6 +46,14 @@ impl HostStep for FileStep {
 
     fn after(&self) -> &'static [&'static str] {
         self.after
+    }
+
+    fn follows(&self) -> &'static [&'static str] {
+        self.follows
+    }
+
+    fn is_check(&self) -> bool {
+        self.is_check
     }
 
     fn inspect(&self) -> ProbeScript {

@@ -1,0 +1,124 @@
+//! Whether hosts that joined the network are reached there, once all hosts are done.
+
+use std::fmt;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
+
+use stagecraft_core::{Event, HostId, Remote, Run, StepOutcome};
+use tokio::task::JoinSet;
+use tokio::time::Instant;
+
+use crate::report::{HostReport, StepReport};
+use crate::steps::NETWORK_ID;
+use crate::verify::reached_by_name;
+
+/// The id in reports and events. No step of a host may have it.
+pub(crate) const ID: &str = "reachable";
+/// How many connections stay open: one host cannot tell whether it is itself reached by others.
+const KEPT: usize = 2;
+/// How many hosts are looked at side by side. A server takes up to ten commands at a time.
+const AT_ONCE: usize = 8;
+
+/// Members of the network whose connections stay open until all hosts are done, so that they can
+/// be asked about others without another login.
+pub(crate) struct Peers {
+    port: u16,
+    kept: Mutex<Vec<(HostId, Arc<dyn Remote>)>>,
+}
+
+impl fmt::Debug for Peers {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Peers")
+            .field("port", &self.port)
+            .finish_non_exhaustive()
+    }
+}
+
+impl Peers {
+    /// Hosts are going to be looked at at this TCP port.
+    pub(crate) fn new(port: u16) -> Self {
+        Self {
+            port,
+            kept: Mutex::default(),
+        }
+    }
+
+    /// Hands over the connection to a member. Gives it back if no more are needed.
+    pub(crate) fn offer(&self, id: &HostId, remote: Arc<dyn Remote>) -> Option<Arc<dyn Remote>> {
+        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
+        if kept.len() >= KEPT {
+            return Some(remote);
+        }
+        kept.push((id.clone(), remote));
+        None
+    }
+
+    /// Looks whether the hosts that joined the network in this run are reached by their names,
+    /// and tells it as the last line of their reports. Ends all kept connections.
+    ///
+    /// A host whose membership did not change was looked at when it did. Nothing more is looked
+    /// at once the run is cancelled.
+    pub(crate) async fn look(self, run: &Run, reports: impl IntoIterator<Item = &mut HostReport>) {
+        let kept = self.kept.into_inner();
+        let kept = kept.unwrap_or_else(PoisonError::into_inner);
+        let mut waiting: Vec<_> = reports.into_iter().filter(|own| has_joined(own)).collect();
+        while !waiting.is_empty() && !run.cancellation().is_cancelled() {
+            let mut looks = JoinSet::new();
+            let some: Vec<_> = waiting.drain(..waiting.len().min(AT_ONCE)).collect();
+            for (place, report) in some.iter().enumerate() {
+                let other = kept.iter().find(|(id, _)| *id != report.id);
+                let peer = other.map(|(_, remote)| Arc::clone(remote));
+                let name = report.fqdn.clone().unwrap_or_default();
+                let (run, port) = (run.clone(), self.port);
+                looks.spawn(async move { (place, look_at(&run, &name, port, peer).await) });
+            }
+            let mut some: Vec<_> = some.into_iter().map(Some).collect();
+            while let Some(ended) = looks.join_next().await {
+                if let Ok((place, Some((outcome, duration)))) = ended
+                    && let Some(report) = some[place].take()
+                {
+                    tell(run, report, outcome, duration);
+                }
+            }
+        }
+        for (_, remote) in kept {
+            remote.close().await;
+        }
+    }
+}
+
+fn has_joined(report: &HostReport) -> bool {
+    let network = report.step(NETWORK_ID);
+    let has_changed = matches!(network, Some(StepOutcome::Changed { .. }));
+    has_changed && report.fqdn.is_some() && report.is_ok()
+}
+
+/// Nothing if the run was cancelled meanwhile.
+async fn look_at(
+    run: &Run,
+    name: &str,
+    port: u16,
+    peer: Option<Arc<dyn Remote>>,
+) -> Option<(StepOutcome, Duration)> {
+    let started = Instant::now();
+    tokio::select! {
+        biased;
+        () = run.cancellation().cancelled() => None,
+        outcome = reached_by_name(run, name, port, peer.as_deref()) => {
+            Some((outcome, started.elapsed()))
+        }
+    }
+}
+
+fn tell(run: &Run, report: &mut HostReport, outcome: StepOutcome, duration: Duration) {
+    run.emit(Event::StepFinished {
+        host: report.host.clone(),
+        step: ID.to_owned(),
+        outcome: outcome.clone(),
+    });
+    report.steps.push(StepReport {
+        step: ID,
+        outcome,
+        duration,
+    });
+}

@@ -7,6 +7,7 @@ mod events;
 mod examples;
 mod features;
 mod fuzz;
+mod lab;
 mod measure;
 mod process;
 mod status;
@@ -24,6 +25,9 @@ Usage: cargo xtask COMMAND
   examples   run the examples of the library crates and look at what they print
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
+  lab        container hosts for tests: `lab image` makes what they boot from, `lab up` serves
+             packages to them, `lab down` ends it all, `lab status` tells what is there
+  e2e        run the tests on container hosts; makes the lab, as far as it is missing
   fuzz       feed hostile input to everything that is read, for 300 or the named seconds
   bench      `bench cloud` measures what the life of a fleet costs and writes the page about it;
              with numbers of hosts it measures these and only prints
@@ -48,6 +52,11 @@ fn main() -> ExitCode {
         ["examples"] => examples::run_all(),
         ["features"] => features::run(),
         ["test"] => test::run_all(),
+        ["lab", "image"] => lab::image(),
+        ["lab", "up"] => lab::up(),
+        ["lab", "down"] => lab::down(),
+        ["lab", "status"] => lab::status(),
+        ["e2e"] => lab::e2e(),
         ["fuzz"] => fuzz::fuzz(fuzz::DEFAULT),
         ["fuzz", time] => fuzz::seconds(time).and_then(fuzz::fuzz),
         ["bench", "cloud", sizes @ ..] => bench::cloud(sizes),

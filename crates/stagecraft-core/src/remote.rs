@@ -83,6 +83,8 @@ impl RemoteOutput {
             .stdout
             .lines()
             .chain(self.stderr.lines())
+            // What a progress display has written over was not meant to stay.
+            .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
             .filter(|line| !line.trim().is_empty())
             .collect();
         all[all.len().saturating_sub(lines)..]
@@ -187,6 +189,16 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn tail_leaves_out_what_a_progress_display_has_written_over() {
+        let output = RemoteOutput {
+            exit: Exit::Code(0),
+            stdout: "Reading 5%\rReading 100%\rRead it all.\r\n\nInstalled\n".into(),
+            stderr: String::new(),
+        };
+        assert_eq!(output.tail(5), ["Read it all.", "Installed"]);
+    }
 
     #[test]
     fn failed_command_names_code_and_last_line() {

@@ -1,0 +1,317 @@
+//! Container hosts for tests: a Docker Engine, images to boot, and a repository of packages.
+
+use std::fs::{self, File};
+use std::os::unix::process::CommandExt as _;
+use std::path::{Path, PathBuf};
+use std::process::{Command, Stdio};
+use std::thread::sleep;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, bail};
+
+use crate::process::{cargo, output, root, run};
+
+const MIRROR_SCRIPT: &str = include_str!("lab/mirror.sh");
+/// The container that serves the repository.
+const MIRROR: &str = "stagecraft-lab-mirror";
+/// The variable that tells tests where it is.
+const MIRROR_VARIABLE: &str = "STAGECRAFT_LAB_MIRROR";
+/// The label that the sandbox gives to its hosts.
+const HOSTS: &str = "label=dev.stagecraft.sandbox";
+
+/// The images: their tags and Debian's names for the releases.
+const RELEASES: [(&str, &str); 2] = [("debian-13", "trixie"), ("debian-12", "bookworm")];
+
+/// What a cloud's image has, as far as a container can have it.
+const PACKAGES: &str = "ca-certificates,cloud-init,curl,dbus,iproute2,iptables,kmod,\
+                        openssh-server,procps,python3,sudo,systemd,systemd-sysv,tzdata";
+
+/// A public image of another system, and how hosts are made of it.
+const UBUNTU: (&str, &str) = ("ubuntu-24-04", "ubuntu:24.04");
+
+/// systemd counts against a limit of the machine's: about four for each host.
+const INOTIFY: (&str, u32) = ("/proc/sys/fs/inotify/max_user_instances", 1024);
+
+/// The longest time for the engine to answer.
+const ENGINE_START: Duration = Duration::from_mins(1);
+
+/// Makes the images, and the repository of packages.
+pub(crate) fn image() -> Result<()> {
+    engine()?;
+    install("/usr/bin/mmdebstrap", "mmdebstrap")?;
+    fs::create_dir_all(directory())?;
+    for (tag, release) in RELEASES {
+        make_image(tag, release)?;
+    }
+    make_ubuntu();
+    make_mirror()
+}
+
+/// Makes what is missing, and serves the repository.
+pub(crate) fn up() -> Result<()> {
+    let mirror = start()?;
+    tell(&format!(
+        "the lab is up; for tests run by hand:\nexport {MIRROR_VARIABLE}={mirror}"
+    ));
+    Ok(())
+}
+
+/// Ends the hosts, the repository, and the engine if it was started here. Images stay.
+pub(crate) fn down() -> Result<()> {
+    if answers() {
+        let hosts = output(docker().args(["ps", "--all", "--quiet", "--filter", HOSTS]))?;
+        let mut all: Vec<&str> = hosts.split_whitespace().collect();
+        all.push(MIRROR);
+        // One that is not there is no mistake.
+        docker()
+            .args(["rm", "--force", "--volumes"])
+            .args(all)
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+    }
+    let record = directory().join("dockerd.pid");
+    if let Ok(pid) = fs::read_to_string(&record) {
+        let command = fs::read_to_string(format!("/proc/{}/cmdline", pid.trim()));
+        if command.is_ok_and(|command| command.starts_with("dockerd")) {
+            run(Command::new("kill").arg(pid.trim()))?;
+        }
+        fs::remove_file(record)?;
+    }
+    Ok(())
+}
+
+/// Tells what is there.
+pub(crate) fn status() -> Result<()> {
+    if !answers() {
+        tell("engine: none answers");
+        return Ok(());
+    }
+    let version = output(docker().args(["version", "--format", "{{.Server.Version}}"]))?;
+    tell(&format!("engine: {}", version.trim()));
+    for (tag, _) in RELEASES {
+        let word = if has_image(tag) { "there" } else { "missing" };
+        tell(&format!("image {}: {word}", name(tag)));
+    }
+    let mirror = address(MIRROR);
+    tell(&format!(
+        "packages: {}",
+        mirror.as_deref().unwrap_or("not served")
+    ));
+    let hosts = output(docker().args(["ps", "--quiet", "--filter", HOSTS]))?;
+    tell(&format!("hosts: {}", hosts.split_whitespace().count()));
+    Ok(())
+}
+
+/// Runs the tests on container hosts.
+pub(crate) fn e2e() -> Result<()> {
+    let mirror = start()?;
+    run(cargo()
+        .args(["test", "--quiet", "--package", "stagecraft-cli"])
+        .args(["--test", "e2e", "--", "--test-threads", "3"])
+        .env(MIRROR_VARIABLE, mirror))
+}
+
+/// Makes what is missing. Gives the base of the repository.
+fn start() -> Result<String> {
+    engine()?;
+    let is_whole = RELEASES.iter().all(|(tag, _)| has_image(tag));
+    if !is_whole || !directory().join("linux/debian/gpg").exists() {
+        image()?;
+    }
+    raise_limit();
+    serve()
+}
+
+fn directory() -> PathBuf {
+    root().join("target/lab")
+}
+
+fn name(tag: &str) -> String {
+    format!("stagecraft-lab:{tag}")
+}
+
+fn docker() -> Command {
+    Command::new("docker")
+}
+
+fn answers() -> bool {
+    let asked = docker()
+        .args(["version", "--format", "{{.Server.Version}}"])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    asked.is_ok_and(|status| status.success())
+}
+
+fn has_image(tag: &str) -> bool {
+    let asked = docker()
+        .args(["image", "inspect", &name(tag)])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+    asked.is_ok_and(|status| status.success())
+}
+
+/// Installs Debian's package of a program that is not here, or says what to type.
+fn install(program: &str, package: &str) -> Result<()> {
+    if Path::new(program).exists() {
+        return Ok(());
+    }
+    let line = format!("apt-get install --yes --no-install-recommends {package}");
+    let may = output(Command::new("id").arg("-u"))?.trim() == "0"
+        && Path::new("/usr/bin/apt-get").exists();
+    if !may {
+        bail!("container hosts need {program}; type: sudo {line}");
+    }
+    run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
+    run(Command::new("apt-get")
+        .args(["install", "--yes", "--quiet", "--quiet"])
+        .args(["--no-install-recommends", package])
+        .env("DEBIAN_FRONTEND", "noninteractive"))
+}
+
+/// Sees to it that a Docker Engine answers.
+#[expect(clippy::disallowed_methods, reason = "there is no run to stop")]
+fn engine() -> Result<()> {
+    if answers() {
+        return Ok(());
+    }
+    install("/usr/sbin/dockerd", "docker.io")?;
+    install("/usr/sbin/iptables", "iptables")?;
+    if answers() {
+        return Ok(());
+    }
+    if Path::new("/run/systemd/system").exists() {
+        run(Command::new("systemctl").args(["start", "docker"]))?;
+    } else {
+        start_engine()?;
+    }
+    let began = Instant::now();
+    while !answers() {
+        if began.elapsed() > ENGINE_START {
+            let log = directory().join("dockerd.log");
+            bail!(
+                "no Docker Engine answers within {}s; see {}",
+                ENGINE_START.as_secs(),
+                log.display()
+            );
+        }
+        sleep(Duration::from_millis(200));
+    }
+    Ok(())
+}
+
+/// Starts an engine that goes on after this program.
+fn start_engine() -> Result<()> {
+    fs::create_dir_all(directory())?;
+    let log = File::create(directory().join("dockerd.log"))?;
+    let daemon = Command::new("dockerd")
+        .stdin(Stdio::null())
+        .stdout(log.try_clone()?)
+        .stderr(log)
+        .process_group(0)
+        .spawn()
+        .context("cannot run dockerd")?;
+    fs::write(directory().join("dockerd.pid"), daemon.id().to_string())?;
+    Ok(())
+}
+
+fn make_image(tag: &str, release: &str) -> Result<()> {
+    let archive = directory().join(format!("{tag}.tar"));
+    run(Command::new("mmdebstrap")
+        .args(["--quiet", "--variant=minbase"])
+        .arg(format!("--include={PACKAGES}"))
+        .args(["--aptopt=Acquire::Languages \"none\""])
+        // cloud-init makes them anew: no two hosts may share them.
+        .args(["--customize-hook=rm -f \"$1\"/etc/ssh/ssh_host_*"])
+        .arg(release)
+        .arg(&archive))?;
+    run(docker().arg("import").arg(&archive).arg(name(tag)))?;
+    fs::remove_file(archive)?;
+    Ok(())
+}
+
+/// Makes an image of a public one. Where none can be pulled, there is none.
+fn make_ubuntu() {
+    let (tag, public) = UBUNTU;
+    let container = "stagecraft-lab-ubuntu";
+    let script = format!(
+        "apt-get update && DEBIAN_FRONTEND=noninteractive apt-get install --yes \
+         --no-install-recommends {} && rm -f /etc/ssh/ssh_host_*",
+        PACKAGES.replace(',', " ")
+    );
+    let made = run(docker().args(["pull", "--quiet", public]))
+        .and_then(|()| {
+            run(docker().args(["run", "--name", container, public, "sh", "-c", &script]))
+        })
+        .and_then(|()| run(docker().args(["commit", container, &name(tag)])));
+    if let Err(error) = made {
+        tell(&format!("no image {}: {error}", name(tag)));
+    }
+    // It may not be there.
+    let _removed = docker()
+        .args(["rm", "--force", container])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status();
+}
+
+/// Fills the repository, in a host's own system, so that nothing has to be installed here.
+fn make_mirror() -> Result<()> {
+    let script = directory().join("mirror.sh");
+    fs::write(&script, MIRROR_SCRIPT)?;
+    let out = directory().join("linux");
+    if out.exists() {
+        fs::remove_dir_all(&out)?;
+    }
+    run(docker()
+        .args(["run", "--rm", "--volume"])
+        .arg(format!("{}:/out", directory().display()))
+        .arg(name(RELEASES[0].0))
+        .args(["sh", "/out/mirror.sh"]))
+}
+
+/// Serves the repository from a container of its own.
+fn serve() -> Result<String> {
+    if address(MIRROR).is_none() {
+        docker()
+            .args(["rm", "--force", MIRROR])
+            .stdout(Stdio::null())
+            .stderr(Stdio::null())
+            .status()?;
+        let files = format!("{}:/srv:ro", directory().display());
+        run(docker()
+            .args(["run", "--detach", "--name", MIRROR, "--volume", &files])
+            .arg(name(RELEASES[0].0))
+            .args(["python3", "-m", "http.server", "--directory", "/srv", "80"]))?;
+    }
+    let address = address(MIRROR).context("the container that serves packages has no address")?;
+    Ok(format!("http://{address}/linux"))
+}
+
+fn address(container: &str) -> Option<String> {
+    let format = "{{if .State.Running}}{{.NetworkSettings.IPAddress}}{{end}}";
+    let asked = docker()
+        .args(["inspect", "--format", format, container])
+        .stderr(Stdio::null())
+        .output()
+        .ok()?;
+    let address = String::from_utf8(asked.stdout).ok()?.trim().to_owned();
+    (!address.is_empty()).then_some(address)
+}
+
+/// Lets the machine bear some hundred hosts. Without the right to, it bears some ten.
+fn raise_limit() {
+    let (path, wanted) = INOTIFY;
+    let now = fs::read_to_string(path).ok();
+    let now: Option<u32> = now.and_then(|text| text.trim().parse().ok());
+    if now.is_some_and(|now| now < wanted) && fs::write(path, wanted.to_string()).is_err() {
+        tell(&format!("{path} stays below {wanted}: few hosts will boot"));
+    }
+}
+
+#[expect(clippy::print_stdout, reason = "a developers' tool talks to a terminal")]
+fn tell(text: &str) {
+    println!("{text}");
+}

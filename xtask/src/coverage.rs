@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde_json::Value;
 
 use crate::process::{cargo, output, root, run, target};
-use crate::status;
+use crate::{lab, status};
 #[cfg(test)]
 pub(crate) use figures::Lines;
 pub(crate) use figures::{Figures, PATH, THIN};
@@ -94,11 +94,13 @@ fn measure() -> Result<Figures> {
         fs::remove_dir_all(&profiles)?;
     }
     fs::create_dir_all(&profiles)?;
+    let mirror = lab::start()?;
     run(instrumented(cargo().args([
         "test",
         "--workspace",
         "--no-fail-fast",
     ])))?;
+    run(instrumented(&mut lab::suite(&mirror)))?;
     let merged = merge(&tools, &profiles)?;
     let report = export(&tools, &merged)?;
     let figures = Figures::of_report(&root(), &lcov::parse(&report))?;

@@ -19,6 +19,9 @@ const MIRROR_VARIABLE: &str = "STAGECRAFT_LAB_MIRROR";
 /// The label that the sandbox gives to its hosts.
 const HOSTS: &str = "label=dev.stagecraft.sandbox";
 
+/// The target of the tests on container hosts.
+pub(crate) const SUITE: &str = "e2e";
+
 /// The images: their tags and Debian's names for the releases.
 const RELEASES: [(&str, &str); 2] = [("debian-13", "trixie"), ("debian-12", "bookworm")];
 
@@ -106,14 +109,21 @@ pub(crate) fn status() -> Result<()> {
 /// Runs the tests on container hosts.
 pub(crate) fn e2e() -> Result<()> {
     let mirror = start()?;
-    run(cargo()
-        .args(["test", "--quiet", "--package", "stagecraft-cli"])
-        .args(["--test", "e2e", "--", "--test-threads", "3"])
-        .env(MIRROR_VARIABLE, mirror))
+    run(&mut suite(&mirror))
+}
+
+/// The call of cargo that runs the tests on container hosts.
+pub(crate) fn suite(mirror: &str) -> Command {
+    let mut command = cargo();
+    command
+        .args(["test", "--package", "stagecraft-cli"])
+        .args(["--test", SUITE, "--", "--test-threads", "3"])
+        .env(MIRROR_VARIABLE, mirror);
+    command
 }
 
 /// Makes what is missing. Gives the base of the repository.
-fn start() -> Result<String> {
+pub(crate) fn start() -> Result<String> {
     engine()?;
     let is_whole = RELEASES.iter().all(|(tag, _)| has_image(tag));
     if !is_whole || !directory().join("linux/debian/gpg").exists() {
@@ -242,9 +252,9 @@ fn make_ubuntu() {
         PACKAGES.replace(',', " ")
     );
     let made = run(docker().args(["pull", "--quiet", public]))
-        .and_then(|()| {
-            run(docker().args(["run", "--name", container, public, "sh", "-c", &script]))
-        })
+        .and_then(
+            |()| run(docker().args(["run", "--name", container, public, "sh", "-c", &script])),
+        )
         .and_then(|()| run(docker().args(["commit", container, &name(tag)])));
     if let Err(error) = made {
         tell(&format!("no image {}: {error}", name(tag)));
@@ -311,7 +321,10 @@ fn raise_limit() {
     }
 }
 
-#[expect(clippy::print_stdout, reason = "a developers' tool talks to a terminal")]
+#[expect(
+    clippy::print_stdout,
+    reason = "a developers' tool talks to a terminal"
+)]
 fn tell(text: &str) {
     println!("{text}");
 }

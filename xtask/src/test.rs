@@ -30,6 +30,18 @@ pub(crate) fn run_all() -> Result<()> {
         "-D",
         "warnings",
     ]))?;
+    // Not among all targets, since it runs by itself.
+    run(cargo().args([
+        "clippy",
+        "--package",
+        "stagecraft-cli",
+        "--test",
+        "e2e",
+        "--quiet",
+        "--",
+        "-D",
+        "warnings",
+    ]))?;
     features::run()?;
     coverage::check()?;
     run(cargo()

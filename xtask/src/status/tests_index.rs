@@ -8,6 +8,7 @@ use anyhow::Result;
 use serde_json::Value;
 
 use super::sources::{ChildModule, Source};
+use crate::lab;
 use crate::process::{cargo, output};
 
 /// What cargo compiles into one test program.
@@ -136,7 +137,9 @@ fn targets(metadata: &Value) -> Vec<Target> {
                 .flatten()
                 .filter_map(Value::as_str)
                 .find(|feature| !features.contains(*feature));
-            let barrier = if target["test"] == true {
+            // `cargo xtask test` runs this one by itself.
+            let is_run = target["test"] == true || target["name"] == lab::SUITE;
+            let barrier = if is_run {
                 missing.map(|feature| format!("its target needs the feature `{feature}`"))
             } else {
                 Some("its target is not tested".to_owned())
@@ -272,6 +275,7 @@ mod tests {
                 { "src_path": "/a/lib.rs", "test": true },
                 { "src_path": "/a/live.rs", "test": true, "required-features": ["live"] },
                 { "src_path": "/a/example.rs", "test": false },
+                { "src_path": "/a/e2e.rs", "test": false, "name": "e2e" },
             ],
         }]});
         let targets = targets(&metadata);
@@ -283,6 +287,7 @@ mod tests {
                 None,
                 Some("its target needs the feature `live`"),
                 Some("its target is not tested"),
+                None,
             ]
         );
     }

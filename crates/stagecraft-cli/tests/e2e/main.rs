@@ -6,3 +6,6 @@ mod support;
 
 mod fleet;
 mod hosts;
+mod packages;
+mod running;
+mod stand_ins;

@@ -1,0 +1,241 @@
+//! What goes wrong with packages and Docker: told with its cause, and healed by the next run.
+
+use crate::running::Running;
+use crate::stand_ins::{DOCKER, HOST, host, status};
+use crate::support::Lab;
+
+/// Below `infra.bootstrap`, with this longest time for waits.
+fn patience(deadline: &str) -> String {
+    format!("readiness: {{ interval: 200ms, deadline: {deadline} }}\n{DOCKER}")
+}
+
+/// A program that takes locks in the background, and leaves them after this many seconds each.
+fn holder(locks: &[(&str, u32)]) -> String {
+    let locks = format!("{locks:?}").replace('[', "(").replace(']', ",)");
+    format!(
+        "cat >/run/hold-locks <<'END'
+import fcntl, time
+files = [(open(path, 'w'), seconds) for path, seconds in {locks}]
+for file, _ in files:
+    fcntl.lockf(file, fcntl.LOCK_EX)
+open('/run/locked', 'w')
+began = time.monotonic()
+for file, seconds in files:
+    time.sleep(max(0, began + seconds - time.monotonic()))
+    file.close()
+END
+setsid python3 /run/hold-locks >/dev/null 2>&1 &
+echo $! >/run/holder
+until [ -e /run/locked ]; do sleep 0.05; done"
+    )
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn package_locks_that_are_held_for_a_while_are_waited_for() {
+    let lab = host(&patience("40s")).await;
+    let locks = [
+        ("/var/lib/dpkg/lock-frontend", 5),
+        ("/var/lib/apt/lists/lock", 10),
+    ];
+    lab.inside(HOST, &holder(&locks)).await;
+    let up = lab.bootstrap().await;
+    up.expect_code(0);
+    for (lock, _) in locks {
+        let named = format!("{lock} is held by process");
+        let is_named = |line: &serde_json::Value| {
+            let what = line["what"].as_str().unwrap_or_default();
+            what.contains(&named) && what.contains("(python3 /run/hold-locks")
+        };
+        assert!(up.lines().iter().any(is_named), "{}", up.stdout);
+    }
+    assert_eq!(status(&up.result(), "docker"), "changed");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn package_lock_that_is_held_for_ever_is_told_with_its_holder_who_lives_on() {
+    let lab = host(&patience("3s")).await;
+    for lock in ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"] {
+        lab.inside(HOST, &holder(&[(lock, 3600)])).await;
+        let pid = lab
+            .inside(HOST, "kill -0 $(cat /run/holder); cat /run/holder")
+            .await;
+        let failed = lab.fails().await;
+        assert_eq!(failed["code"], "host_not_ready");
+        let holder = format!(
+            "{lock} is held by process {} (python3 /run/hold-locks",
+            pid.trim()
+        );
+        assert!(failed["evidence"].to_string().contains(&holder), "{failed}");
+        lab.inside(HOST, "kill $(cat /run/holder) && rm /run/locked")
+            .await;
+    }
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
+    let lab = host(&patience("20s")).await;
+    lab.inside(HOST, "touch /run/hold").await;
+    let run = Running::start(&lab);
+    lab.until(HOST, "test -e /run/inside").await;
+    lab.inside(HOST, "pkill -9 -x dpkg; rm /run/hold").await;
+    let (code, last) = run.end().await;
+    let last = last.expect("a result");
+    assert_eq!(code, Some(3), "{last}");
+    let step = crate::stand_ins::failure(&last, HOST);
+    assert_eq!(step["code"], "docker_install_failed");
+    assert!(step.to_string().contains("dpkg"), "{step}");
+    let audit = lab
+        .inside(HOST, "dpkg --audit; ls /var/lib/dpkg/updates")
+        .await;
+    assert!(audit.contains("docker-ce"), "{audit}");
+    lab.heals().await;
+    let audit = lab
+        .inside(HOST, "dpkg --audit; ls /var/lib/dpkg/updates")
+        .await;
+    assert_eq!(audit, "");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn mirrors_that_cannot_be_used_are_told_and_leave_apt_whole() {
+    let lab = host(&patience("20s")).await;
+    let good = "file:///srv/linux";
+    let dead = "ip neigh add 172.17.255.200 lladdr 02:00:00:00:00:01 dev eth0 nud permanent
+printf '#!/bin/sh\\nexec /usr/bin/curl \"$@\" --retry 1 --connect-timeout 1\\n' >/usr/local/bin/curl
+chmod 755 /usr/local/bin/curl";
+    for (script, mirror, cause) in [
+        (
+            "true",
+            "http://127.0.0.1:9/linux",
+            "a mirror did not answer",
+        ),
+        // Packets to it vanish. The usual patience with that is more than a minute.
+        (
+            dead,
+            "http://172.17.255.200/linux",
+            "a mirror did not answer",
+        ),
+        (
+            "sed -i 's/^Suite: .*/Suite: other/' /srv/linux/debian/dists/trixie/InRelease",
+            good,
+            "not signed",
+        ),
+    ] {
+        lab.inside(HOST, script).await;
+        lab.edit(good, mirror);
+        let failed = lab.fails().await;
+        lab.edit(mirror, good);
+        assert_eq!(failed["code"], "docker_install_failed");
+        assert!(failed.to_string().contains(cause), "{failed}");
+        // Later uses of apt are not stopped by a repository that cannot be read.
+        lab.inside(HOST, "apt-get update -o APT::Update::Error-Mode=any")
+            .await;
+    }
+    let mend = "sed -i 's/^Suite: .*/Suite: trixie/' /srv/linux/debian/dists/trixie/InRelease";
+    lab.inside(HOST, mend).await;
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn full_disk_is_told_wherever_it_is_met() {
+    let lab = host(&patience("20s")).await;
+    lab.edit("file:///srv/linux", "http://127.0.0.1:8000/linux");
+    let serve = "setsid python3 -m http.server -d /srv 8000 >/dev/null 2>&1 &";
+    lab.inside(HOST, serve).await;
+    lab.until(HOST, "curl -fs http://127.0.0.1:8000/").await;
+    // Too small for the download; then for one package; then for Docker's own data.
+    for (place, code) in [
+        ("/var/cache/apt/archives", "docker_install_failed"),
+        ("/opt/containerd", "docker_install_failed"),
+        ("/var/lib/docker", "system_verify_failed"),
+    ] {
+        let mount = format!("mkdir -p {place}; mount -t tmpfs -o size=2m none {place}");
+        lab.inside(HOST, &mount).await;
+        let failed = lab.fails().await;
+        assert_eq!(failed["code"], code, "{place}: {failed}");
+        if code == "docker_install_failed" {
+            let message = failed["message"].as_str().expect("a message");
+            assert!(message.contains("the disk is full"), "{failed}");
+        }
+        assert!(failed.to_string().contains(place), "{failed}");
+        lab.inside(HOST, &format!("umount {place}")).await;
+    }
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn dead_daemon_is_started_and_one_that_dies_again_is_told_with_its_journal() {
+    let lab = host(&patience("20s")).await;
+    lab.heals().await;
+    lab.inside(HOST, "systemctl stop docker").await;
+    let started = lab.bootstrap().await;
+    assert_eq!(
+        status(&started.expect_code(0).result(), "docker"),
+        "changed"
+    );
+    lab.inside(HOST, "systemctl is-active docker").await;
+
+    let breaks = "mkdir -p /etc/docker && touch /etc/docker/broken && systemctl restart docker";
+    lab.inside(HOST, breaks).await;
+    lab.until(HOST, "systemctl is-failed docker").await;
+    let failed = lab.fails().await;
+    assert_eq!(failed["code"], "docker_verify_failed");
+    let journal = "failed to start daemon: the stand-in is broken";
+    assert!(failed["evidence"].to_string().contains(journal), "{failed}");
+    lab.inside(HOST, "rm /etc/docker/broken").await;
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+/// A run that is in the middle of dpkg.
+async fn in_the_middle_of_dpkg() -> (Lab, Running) {
+    let lab = host(&patience("20s")).await;
+    lab.inside(HOST, "touch /run/hold").await;
+    let run = Running::start(&lab);
+    lab.until(HOST, "kill -0 $(cat /run/inside)").await;
+    (lab, run)
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_ctrl_c_in_the_middle_of_dpkg_lets_it_end() {
+    let (lab, mut run) = in_the_middle_of_dpkg().await;
+    run.interrupt().await;
+    run.waits_for("step `docker` to end").await;
+    lab.inside(HOST, "rm /run/hold").await;
+    let (code, last) = run.end().await;
+    let last = last.expect("a result");
+    assert_eq!(code, Some(130), "{last}");
+    assert_eq!(last["outcome"], "interrupted");
+    assert_eq!(status(&last, "docker"), "changed");
+    assert_eq!(status(&last, "system"), "skipped");
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn second_ctrl_c_leaves_dpkg_at_work_and_the_next_run_waits_for_it() {
+    let (lab, mut run) = in_the_middle_of_dpkg().await;
+    run.interrupt().await;
+    run.waits_for("step `docker` to end").await;
+    run.interrupt().await;
+    let (code, _) = run.end().await;
+    assert_eq!(code, Some(130));
+    lab.inside(HOST, "kill -0 $(cat /run/inside)").await;
+
+    let mut rerun = Running::start(&lab);
+    rerun.waits_for("an earlier run on this host to end").await;
+    lab.inside(HOST, "rm /run/hold").await;
+    let (code, last) = rerun.end().await;
+    let last = last.expect("a result");
+    assert_eq!(code, Some(0), "{last}");
+    let retried = last["hosts"][0]["retries"].to_string();
+    assert!(retried.contains("an earlier run"), "{retried}");
+    assert_eq!(lab.inside(HOST, "dpkg --audit").await, "");
+    lab.heals().await;
+    lab.shutdown().await;
+}

@@ -1,0 +1,108 @@
+# Makes a signed repository of packages under Docker's names in the folder $1. They are small, and
+# do what is asked of them: the engine's installation stands still while /run/hold is there.
+set -eu
+cd "$1"
+export GNUPGHOME="$1/gnupg"
+mkdir -m 700 gnupg
+gpg -q --batch --passphrase '' --quick-gen-key stand-in@example.org ed25519 sign never 2>/dev/null
+mkdir pool
+
+# pack NAME DEPENDS: makes a package of the folder NAME.
+pack() {
+  mkdir -p "$1/DEBIAN"
+  cat >"$1/DEBIAN/control" <<END
+Package: $1
+Version: 5:28.0.1-1
+Architecture: all
+Maintainer: Nobody <nobody@example.org>
+Description: Stand-in
+${2:+Depends: $2}
+END
+  sed -i '/^$/d' "$1/DEBIAN/control"
+  dpkg-deb -Znone --root-owner-group --build "$1" pool >/dev/null
+}
+
+mkdir -p docker-ce/usr/bin docker-ce/usr/lib/systemd/system docker-ce/DEBIAN
+cat >docker-ce/usr/bin/dockerd <<'END'
+#!/bin/sh
+echo 'the stand-in begins'
+[ ! -e /etc/docker/broken ] || { echo 'failed to start daemon: the stand-in is broken'; exit 1; }
+touch /run/docker-answers
+exec sleep infinity
+END
+chmod 755 docker-ce/usr/bin/dockerd
+cat >docker-ce/usr/lib/systemd/system/docker.service <<'END'
+[Unit]
+StartLimitBurst=2
+[Service]
+ExecStartPre=rm -f /run/docker-answers
+ExecStart=/usr/bin/dockerd
+Restart=always
+RestartSec=100ms
+[Install]
+WantedBy=multi-user.target
+END
+cat >docker-ce/DEBIAN/postinst <<'END'
+#!/bin/sh
+set -e
+echo $$ >/run/inside
+while [ -e /run/hold ]; do sleep 0.05; done
+[ "$1" != configure ] || systemctl enable --now docker
+END
+chmod 755 docker-ce/DEBIAN/postinst
+pack docker-ce 'docker-ce-cli, containerd.io'
+
+mkdir -p docker-ce-cli/usr/bin
+cat >docker-ce-cli/usr/bin/docker <<'END'
+#!/bin/sh
+case "$1" in
+--version) echo 'Docker version 28.0.1, build 0' ;;
+compose) exec /usr/libexec/docker/cli-plugins/docker-compose ;;
+version)
+  if systemctl is-active -q docker && [ -e /run/docker-answers ]; then
+    echo 28.0.1
+  else
+    echo 'Cannot connect to the Docker daemon' >&2
+    exit 1
+  fi
+  ;;
+esac
+END
+chmod 755 docker-ce-cli/usr/bin/docker
+pack docker-ce-cli ''
+
+mkdir -p docker-compose-plugin/usr/libexec/docker/cli-plugins
+printf '#!/bin/sh\necho 2.33.1\n' >docker-compose-plugin/usr/libexec/docker/cli-plugins/docker-compose
+chmod 755 docker-compose-plugin/usr/libexec/docker/cli-plugins/docker-compose
+pack docker-compose-plugin ''
+# Not small: a disk can be too small for it.
+mkdir -p containerd.io/opt/containerd
+head -c 8000000 /dev/urandom >containerd.io/opt/containerd/stand-in
+pack containerd.io ''
+pack docker-buildx-plugin ''
+
+suite=linux/debian/dists/trixie
+packages=stable/binary-$(dpkg --print-architecture)/Packages
+mkdir -p "$suite/$(dirname "$packages")"
+mv pool linux/debian/pool
+for package in linux/debian/pool/*.deb; do
+  dpkg-deb -f "$package"
+  echo "Filename: ${package#linux/debian/}"
+  echo "Size: $(stat -c %s "$package")"
+  echo "SHA256: $(sha256sum "$package" | cut -d ' ' -f 1)"
+  echo
+done >"$suite/$packages"
+cd "$suite"
+cat >Release <<END
+Suite: trixie
+Codename: trixie
+Components: stable
+Architectures: $(dpkg --print-architecture)
+Date: $(LC_ALL=C date -u -R)
+SHA256:
+ $(sha256sum "$packages" | cut -d ' ' -f 1) $(stat -c %s "$packages") $packages
+END
+gpg -q --batch --clearsign -o InRelease Release
+rm Release
+gpg -q --armor --export >"$1/linux/debian/gpg"
+gpgconf --kill all

@@ -2,6 +2,7 @@
 
 mod floor;
 mod goals;
+mod hosts;
 mod page;
 mod sandbox;
 mod step;
@@ -66,16 +67,21 @@ pub(crate) fn cloud(sizes: &[&str]) -> Result<()> {
             lives.push(live(hosts, is_limited)?);
         }
     }
-    let machine = page::machine()?;
+    let machine = page::machine(COMMAND)?;
     let text = page::page(&lives, &machine);
     if named.is_empty() {
-        fs::write(root().join(PAGE), text).with_context(|| format!("cannot write {PAGE}"))?;
+        let path = root().join(PAGE);
+        let former = fs::read_to_string(&path).unwrap_or_default();
+        fs::write(path, page::with_cloud(&former, &text))
+            .with_context(|| format!("cannot write {PAGE}"))?;
         println!("bench: wrote {PAGE}");
     } else {
         print!("{}", page::tables(&lives));
     }
     Ok(())
 }
+
+pub(crate) use self::hosts::measure_hosts;
 
 /// From an empty account to an empty account.
 fn live(hosts: u32, is_limited: bool) -> Result<Life> {

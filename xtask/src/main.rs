@@ -30,7 +30,9 @@ Usage: cargo xtask COMMAND
   e2e        run the tests on container hosts; makes the lab, as far as it is missing
   fuzz       feed hostile input to everything that is read, for 300 or the named seconds
   bench      `bench cloud` measures what the life of a fleet costs and writes the page about it;
-             with numbers of hosts it measures these and only prints
+             with numbers of hosts it measures these and only prints; `bench hosts` measures as
+             root, on containers, what it costs to find hosts as wanted, beside Ansible, pyinfra
+             and ssh; with a number of hosts or names of tools it only prints
   events     write the schema and the page of what programs read; with --check, only compare
   coverage   run the suite, write down how many lines of each crate it covers; with --check,
              only tell what misses its goal or is written down wrongly
@@ -60,6 +62,7 @@ fn main() -> ExitCode {
         ["fuzz"] => fuzz::fuzz(fuzz::DEFAULT),
         ["fuzz", time] => fuzz::seconds(time).and_then(fuzz::fuzz),
         ["bench", "cloud", sizes @ ..] => bench::cloud(sizes),
+        ["bench", "hosts", rest @ ..] => bench::measure_hosts(rest),
         ["events"] => events::run(status::Mode::Write),
         ["events", "--check"] => events::run(status::Mode::Check),
         ["coverage"] => test::install_programs().and_then(|()| coverage::write()),

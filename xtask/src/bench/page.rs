@@ -7,13 +7,15 @@ use anyhow::{Context as _, Result};
 
 use super::floor::Floor;
 use super::goals::goals;
-use super::{BURST_LIMIT, COMMAND, Life, line_of};
+use super::{BURST_LIMIT, Life, line_of};
 
 const INTRODUCTION: &str = include_str!("introduction.md");
 const PEERS: &str = include_str!("peers.md");
+/// Where the part about hosts begins.
+const HOSTS_PART: &str = "<!-- Written by `cargo xtask bench hosts`. -->";
 
 /// The machine in general words, and the day.
-pub(super) fn machine() -> Result<String> {
+pub(super) fn machine(command: &str) -> Result<String> {
     let memory = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
     let kib: u64 = memory
         .lines()
@@ -29,7 +31,7 @@ pub(super) fn machine() -> Result<String> {
     let kernel = line_of("uname", &["-r"])?;
     let kernel: Vec<&str> = kernel.splitn(3, '.').take(2).collect();
     Ok(format!(
-        "Measured on {} with `{COMMAND}` on a machine with {cores} cores, {} GiB of memory, {system} and Linux {}.\n\
+        "Measured on {} with `{command}` on a machine with {cores} cores, {} GiB of memory, {system} and Linux {}.\n\
          The machine did other work at the same time.\n",
         line_of("date", &["+%Y-%m-%d"])?,
         kib.div_ceil(1024 * 1024),
@@ -40,6 +42,27 @@ pub(super) fn machine() -> Result<String> {
 /// The whole page.
 pub(super) fn page(lives: &[Life], machine: &str) -> String {
     format!("{INTRODUCTION}\n{machine}\n{}\n{PEERS}", tables(lives))
+}
+
+/// The page with another part about hosts, which is its end.
+pub(super) fn with_hosts(page: &str, part: &str) -> String {
+    let (rest, _) = split(page);
+    format!("{}\n\n{}\n", rest.trim_end(), part.trim_end())
+}
+
+/// The page with all but the part about hosts from another.
+pub(super) fn with_cloud(page: &str, part: &str) -> String {
+    match split(page) {
+        (_, Some(hosts)) => with_hosts(part, hosts),
+        (_, None) => part.to_owned(),
+    }
+}
+
+fn split(page: &str) -> (&str, Option<&str>) {
+    match page.find(HOSTS_PART) {
+        Some(at) => (&page[..at], Some(&page[at..])),
+        None => (page, None),
+    }
 }
 
 /// The tables of the figures.
@@ -108,5 +131,21 @@ fn kinds(text: &mut String, life: &Life) {
             .collect();
         writeln!(text, "- {}: {}.", measured.step.title(), kinds.join(", "))
             .expect("writing to a string succeeds");
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn either_command_keeps_what_the_other_wrote() {
+        let part = format!("{HOSTS_PART}\n\n## Hosts\n");
+        let page = with_hosts("# Benchmarks\n\nold\n", &part);
+        assert_eq!(page, format!("# Benchmarks\n\nold\n\n{part}"));
+        assert_eq!(with_hosts(&page, &part), page);
+        let page = with_cloud(&page, "# Benchmarks\n\nnew\n");
+        assert_eq!(page, format!("# Benchmarks\n\nnew\n\n{part}"));
+        assert_eq!(with_cloud("old", "new\n"), "new\n");
     }
 }

@@ -2,7 +2,7 @@
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
-use std::net::TcpStream;
+use std::net::{Ipv4Addr, TcpStream};
 use std::path::Path;
 use std::process::{Child, Command, Stdio};
 
@@ -27,6 +27,15 @@ pub(super) struct Request {
     pub(super) kind: String,
     /// The status of its answer.
     pub(super) status: Option<u16>,
+}
+
+/// A droplet as the sandbox has it.
+#[derive(Debug, Deserialize)]
+pub(super) struct Droplet {
+    pub(super) id: u64,
+    pub(super) name: String,
+    pub(super) tags: Vec<String>,
+    pub(super) address: Option<Ipv4Addr>,
 }
 
 #[derive(Debug, Deserialize)]
@@ -83,6 +92,19 @@ impl Sandbox {
     pub(super) fn requests(&self) -> Result<Vec<Request>> {
         let body = self.call("GET", "/sandbox/requests", None)?;
         serde_json::from_str(&body).context("the record of requests is not understood")
+    }
+
+    /// The droplets as they really are.
+    pub(super) fn droplets(&self) -> Result<Vec<Droplet>> {
+        let body = self.call("GET", "/sandbox/droplets", None)?;
+        serde_json::from_str(&body).context("the droplets are not understood")
+    }
+
+    /// Replaces the tags of a droplet.
+    pub(super) fn set_tags(&self, id: u64, tags: &[String]) -> Result<()> {
+        let path = format!("/sandbox/droplets/{id}/tags");
+        let body = json!({ "tags": tags });
+        self.call("PUT", &path, Some(&body)).map(drop)
     }
 
     /// One request on a connection of its own.

@@ -1,0 +1,8 @@
+#!/bin/sh
+# Answers as the client of a Docker that runs.
+case "$*" in
+  'version --format {{.Server.Version}}') echo 27.5.1 ;;
+  --version) echo 'Docker version 27.5.1, build 9f9e405' ;;
+  'compose version --short') echo 2.32.4 ;;
+  *) echo "not answered by this stand-in: $*" >&2; exit 1 ;;
+esac

@@ -1,0 +1,20 @@
+# Takes away all that the benchmark made, once the benchmark has ended: its end closes the
+# standard input, however it came about.
+# Usage: guard.sh DIRECTORY NAME INSTANCES
+trap '' INT TERM HUP
+cat >/dev/null
+directory=$1 name=$2 instances=$3
+for group in /sys/fs/cgroup/cpuacct/$name-tool /sys/fs/cgroup/$name-tool; do
+  if [ -d "$group" ]; then
+    while read -r pid; do kill -KILL "$pid"; done <"$group/cgroup.procs"
+  fi
+done
+hosts=$(docker ps -aq --filter "label=$name")
+[ -z "$hosts" ] || docker rm -f $hosts
+docker network rm "$name"
+docker image rm "$name"
+sysctl -q -w "fs.inotify.max_user_instances=$instances"
+for group in /sys/fs/cgroup/*/"$name"-* /sys/fs/cgroup/"$name"-*; do
+  [ ! -d "$group" ] || find "$group" -depth -type d -exec rmdir {} ';'
+done
+rm -rf "$directory"

@@ -1,0 +1,85 @@
+//! Control groups: what many processes used together, also those that have ended.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+
+/// Where the system keeps control groups of either version.
+const MOUNT: &str = "/sys/fs/cgroup";
+
+/// A control group that counts CPU time.
+#[derive(Debug, Clone)]
+pub(super) struct Group {
+    account: PathBuf,
+    /// Where its weight is set.
+    weight: PathBuf,
+}
+
+impl Group {
+    /// The group of this name below the root, made unless it is there.
+    ///
+    /// Each group of the benchmark weighs as much as fifty processes would: hosts have cores of
+    /// their own in life, and what else runs here should not decide.
+    pub(super) fn make(name: &str) -> Result<Self> {
+        let root = Path::new(MOUNT);
+        let group = if root.join("cpuacct").is_dir() {
+            Self {
+                account: root.join("cpuacct").join(name),
+                weight: root.join("cpu").join(name),
+            }
+        } else {
+            let both = root.join(name);
+            Self {
+                account: both.clone(),
+                weight: both,
+            }
+        };
+        for directory in [&group.account, &group.weight] {
+            fs::create_dir_all(directory)
+                .with_context(|| format!("cannot make {}", directory.display()))?;
+        }
+        if group.is_first_version() {
+            fs::write(group.weight.join("cpu.shares"), "51200")
+                .context("cannot set the weight of a control group")?;
+        } else {
+            // Only there if the controller is switched on for groups below the root.
+            fs::write(group.weight.join("cpu.weight"), "5000").ok();
+        }
+        Ok(group)
+    }
+
+    fn is_first_version(&self) -> bool {
+        self.weight != self.account
+    }
+
+    /// The files to which a process writes its number to join.
+    pub(super) fn doors(&self) -> Vec<PathBuf> {
+        let mut doors = vec![self.account.join("cgroup.procs")];
+        if self.is_first_version() {
+            doors.push(self.weight.join("cgroup.procs"));
+        }
+        doors
+    }
+
+    /// The CPU time of all that ever ran in it.
+    pub(super) fn used(&self) -> Result<Duration> {
+        if self.is_first_version() {
+            let text = fs::read_to_string(self.account.join("cpuacct.usage"))?;
+            return Ok(Duration::from_nanos(text.trim().parse()?));
+        }
+        let text = fs::read_to_string(self.account.join("cpu.stat"))?;
+        let value = text
+            .lines()
+            .find_map(|line| line.strip_prefix("usage_usec "));
+        let value = value.context("the control group does not count CPU time")?;
+        Ok(Duration::from_micros(value.trim().parse()?))
+    }
+
+    /// Its processes at this moment.
+    pub(super) fn processes(&self) -> Vec<u32> {
+        let text = fs::read_to_string(self.account.join("cgroup.procs")).unwrap_or_default();
+        text.lines().filter_map(|line| line.parse().ok()).collect()
+    }
+}

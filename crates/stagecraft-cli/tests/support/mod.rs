@@ -245,11 +245,13 @@ impl Lab {
     }
 
     pub async fn run(&self, arguments: &[&str]) -> Finished {
-        finish(self.command(arguments)).await
+        self.run_in(self.directory.path(), arguments).await
     }
 
     pub async fn run_in(&self, directory: &Path, arguments: &[&str]) -> Finished {
-        finish(self.command_in(directory, arguments)).await
+        // Real packages take their time.
+        let limit = Duration::from_secs(if self.containers.is_some() { 600 } else { 90 });
+        finish(self.command_in(directory, arguments), limit).await
     }
 
     /// Runs the command and kills it, as a power cut would, at the first line that `at` accepts.
@@ -325,10 +327,10 @@ impl Lab {
     }
 }
 
-async fn finish(mut command: Command) -> Finished {
-    let output = tokio::time::timeout(Duration::from_secs(90), command.output())
+async fn finish(mut command: Command, limit: Duration) -> Finished {
+    let output = tokio::time::timeout(limit, command.output())
         .await
-        .expect("an end within 90 s")
+        .unwrap_or_else(|_| panic!("no end within {limit:?}"))
         .expect("the binary");
     Finished {
         code: output.status.code(),

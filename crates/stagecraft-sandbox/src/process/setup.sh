@@ -12,7 +12,7 @@ hostname "$name"
 ip link set lo up 2>/dev/null || :
 
 root=/tmp
-mount -n -t tmpfs -o size=512m,nr_inodes=131072,mode=755 sandbox "$root"
+mount -n -t tmpfs -o size=2g,nr_inodes=131072,mode=755 sandbox "$root"
 cd "$root"
 mkdir dev dev/shm etc home media mnt old opt proc root run srv sys tmp usr var
 chmod 1777 dev/shm tmp

@@ -20,7 +20,7 @@ use super::{check_whole, id};
 pub struct SystemConfig {
     /// Whether the step is carried out. Default: `true`.
     pub enabled: bool,
-    /// What must be free on the disks of `/` and of Docker. Default: `256M`.
+    /// What must be free on the disks of `/` and of Docker. Default: `1G`.
     pub min_free_disk: ByteSize,
     /// How many more files those disks must be able to hold. Default: 5000.
     pub min_free_inodes: u64,
@@ -41,7 +41,7 @@ impl Default for SystemConfig {
     fn default() -> Self {
         Self {
             enabled: true,
-            min_free_disk: "256M".parse().expect("it is a size"),
+            min_free_disk: "1G".parse().expect("it is a size"),
             min_free_inodes: 5000,
             max_clock_skew: Duration::from_mins(1).into(),
             require_time_service: false,

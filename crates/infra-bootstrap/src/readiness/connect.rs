@@ -1,5 +1,6 @@
 //! The first rung: an SSH session with a host whose key is known.
 
+use std::hash::{DefaultHasher, Hash as _, Hasher as _};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -83,7 +84,8 @@ pub(crate) async fn connect(
         if left.is_zero() {
             return Err(late(target, &error, started.elapsed(), attempts));
         }
-        let delay = policy.connect.interval.max(wanted).min(left);
+        let pause = policy.connect.interval.max(wanted);
+        let delay = (pause + jitter(pause, target, attempts)).min(left);
         run.emit(Event::Retrying {
             host: Some(target.host.clone()),
             what: "connect".to_owned(),
@@ -93,6 +95,16 @@ pub(crate) async fn connect(
         last = Some(error);
         run.sleep(delay).await.map_err(|_| failure::interrupted())?;
     }
+}
+
+/// Up to a quarter of a pause more: hosts that came up together do not go on in step, at a jump
+/// host for example. The same host waits the same in every run.
+fn jitter(pause: Duration, target: &RemoteTarget, attempt: u32) -> Duration {
+    const PARTS: u32 = 1000;
+    let mut hasher = DefaultHasher::new();
+    (target.host.as_str(), target.address, attempt).hash(&mut hasher);
+    let part = u32::try_from(hasher.finish() % u64::from(PARTS)).unwrap_or_default();
+    pause / 4 * part / PARTS
 }
 
 fn late(target: &RemoteTarget, last: &Error, elapsed: Duration, attempts: u32) -> StepFailure {
@@ -107,4 +119,30 @@ fn late(target: &RemoteTarget, last: &Error, elapsed: Duration, attempts: u32) -
     )
     .with_evidence([format!("attempt {attempts}: {}", cause.message)])
     .with_evidence(cause.evidence)
+}
+
+#[cfg(test)]
+mod tests {
+    use std::collections::BTreeSet;
+
+    use stagecraft_core::HostName;
+
+    use super::*;
+
+    #[test]
+    fn pauses_of_hosts_differ_by_up_to_a_quarter_and_are_the_same_in_every_run() {
+        let target = |number: u8| RemoteTarget {
+            host: HostName::new(format!("app-{number}")).unwrap(),
+            aliases: Vec::new(),
+            address: [192, 0, 2, number].into(),
+            host_keys: Vec::new(),
+        };
+        let pause = Duration::from_secs(4);
+        let all = || (0..50).map(|number| jitter(pause, &target(number), 1));
+        assert!(all().all(|more| more < Duration::from_secs(1)));
+        assert!(all().collect::<BTreeSet<_>>().len() > 40);
+        assert!(all().eq(all()));
+        let one = target(1);
+        assert_ne!(jitter(pause, &one, 1), jitter(pause, &one, 2));
+    }
 }

@@ -22,6 +22,7 @@ use crate::environment::ProcessEnvironment;
 use crate::host_keys::HostKeyFile;
 use crate::login::{self, Login};
 use crate::lookup::{ProjectLookup, read_bounded};
+use crate::passphrase::AtTerminal;
 
 /// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
 pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
@@ -377,7 +378,7 @@ impl Loaded {
 
     /// What connects to hosts. It has its own connections.
     pub(crate) fn connector(&self) -> anyhow::Result<SshConnector> {
-        Ok(SshConnector::new(self.login()?.config))
+        Ok(connector_of(self.login()?))
     }
 
     /// An engine over these providers.
@@ -396,7 +397,7 @@ impl Loaded {
             Err(_) => return Ok(engine),
         };
         let port = login.port_of_all();
-        let connector = SshConnector::new(login.config);
+        let connector = connector_of(login);
         let keys = Arc::new(HostKeyFile::new(&self.directory, connector.clone()));
         engine = engine.with_host_keys(Arc::clone(&keys) as _);
         if with_bootstrap {
@@ -420,4 +421,9 @@ impl Loaded {
         }
         Ok(engine)
     }
+}
+
+/// Encrypted keys are asked for at the terminal.
+fn connector_of(login: Login) -> SshConnector {
+    SshConnector::new(login.config).with_ask(Arc::new(AtTerminal))
 }

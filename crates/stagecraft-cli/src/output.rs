@@ -8,11 +8,13 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use secrecy::SecretString;
 use serde::Serialize;
 use stagecraft_core::is_plain;
 use tokio_util::sync::CancellationToken;
 
 use crate::args::OutputFormat;
+use crate::hidden::Hidden;
 use crate::wire::{Event, Lines};
 
 /// Where results and messages go.
@@ -98,6 +100,23 @@ impl Output {
 
     /// Asks on the terminal. `None` if nobody answers, or the run is cancelled meanwhile.
     pub(crate) async fn ask(self, question: &str, cancelled: &CancellationToken) -> Option<String> {
+        let line = self.ask_line(question, cancelled).await?;
+        Some(line.trim().to_owned())
+    }
+
+    /// As [`ask`](Self::ask), without showing what is typed. `None` also for an empty line.
+    pub(crate) async fn ask_hidden(
+        self,
+        question: &str,
+        cancelled: &CancellationToken,
+    ) -> Option<SecretString> {
+        let _hidden = Hidden::begin()?;
+        let line = self.ask_line(question, cancelled).await?;
+        let typed = line.trim_end_matches(['\r', '\n']);
+        (!typed.is_empty()).then(|| SecretString::from(typed))
+    }
+
+    async fn ask_line(self, question: &str, cancelled: &CancellationToken) -> Option<String> {
         let mut err = anstream::stderr();
         write!(err, "{} ", shown(question))
             .and_then(|()| err.flush())
@@ -106,7 +125,7 @@ impl Output {
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
             let read = std::io::stdin().read_line(&mut answer).ok()?;
-            (read > 0).then(|| answer.trim().to_owned())
+            (read > 0).then_some(answer)
         });
         tokio::select! {
             () = cancelled.cancelled() => {

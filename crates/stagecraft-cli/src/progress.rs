@@ -1,9 +1,10 @@
 //! What a person or a program sees while a run works. One event stream feeds both.
 
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
+use secrecy::SecretString;
 use stagecraft_core::{Event, EventSink, Run, seconds};
 use stagecraft_engine::Planned;
 
@@ -14,6 +15,9 @@ use crate::{bundle, render, wire};
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
 const TICK: Duration = Duration::from_millis(120);
+
+/// What is shown now, for questions that come up deep below.
+static SHOWN: Mutex<Weak<Sink>> = Mutex::new(Weak::new());
 
 /// Shows the events of one run.
 #[derive(Debug)]
@@ -33,6 +37,8 @@ struct Sink {
 struct State {
     bar: Option<ProgressBar>,
     last_wait: Option<(String, Instant)>,
+    /// Lines that wait while somebody is asked.
+    held: Option<Vec<String>>,
 }
 
 impl Progress {
@@ -50,17 +56,17 @@ impl Progress {
         let bar = output
             .can_draw()
             .then(|| spinner("reading the cloud".to_owned(), Duration::ZERO));
-        Self {
-            sink: Arc::new(Sink {
-                output,
-                as_json,
-                started: Instant::now(),
-                state: Mutex::new(State {
-                    bar,
-                    ..State::default()
-                }),
+        let sink = Arc::new(Sink {
+            output,
+            as_json,
+            started: Instant::now(),
+            state: Mutex::new(State {
+                bar,
+                ..State::default()
             }),
-        }
+        });
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&sink);
+        Self { sink }
     }
 
     pub(crate) fn sink(&self) -> Arc<dyn EventSink> {
@@ -126,16 +132,8 @@ impl Progress {
 
     /// Asks a question while the bar is away.
     pub(crate) async fn ask(&self, question: &str, run: &Run) -> Option<String> {
-        // Hiding the bar would leave its last line before the question.
-        let bar = self.sink.lock().bar.take();
-        if let Some(bar) = &bar {
-            bar.finish_and_clear();
-        }
-        let answer = self.sink.output.ask(question, run.cancellation()).await;
-        if let Some(bar) = bar {
-            self.sink.lock().bar = Some(spinner(bar.message(), bar.elapsed()));
-        }
-        answer
+        let _aside = Aside::step(&self.sink);
+        self.sink.output.ask(question, run.cancellation()).await
     }
 
     /// Shows something else while the bar is away.
@@ -144,6 +142,52 @@ impl Progress {
         match bar {
             Some(bar) => bar.suspend(show),
             None => show(),
+        }
+    }
+}
+
+/// Asks for a secret whoever watches the run that goes on, without showing what is typed. `None`
+/// if nobody does, or nothing is typed.
+pub(crate) async fn ask_hidden(question: &str, run: &Run) -> Option<SecretString> {
+    let sink = shown().filter(|sink| sink.output.can_ask())?;
+    let _aside = Aside::step(&sink);
+    let cancelled = run.cancellation();
+    sink.output.ask_hidden(question, cancelled).await
+}
+
+fn shown() -> Option<Arc<Sink>> {
+    let shown = SHOWN.lock().unwrap_or_else(PoisonError::into_inner);
+    shown.upgrade()
+}
+
+/// While somebody is asked, the bar is away and lines wait.
+struct Aside<'a> {
+    sink: &'a Sink,
+    bar: Option<ProgressBar>,
+}
+
+impl<'a> Aside<'a> {
+    fn step(sink: &'a Sink) -> Self {
+        let mut state = sink.lock();
+        state.held = Some(Vec::new());
+        let bar = state.bar.take();
+        drop(state);
+        // Hiding the bar would leave its last line before the question.
+        if let Some(bar) = &bar {
+            bar.finish_and_clear();
+        }
+        Self { sink, bar }
+    }
+}
+
+impl Drop for Aside<'_> {
+    fn drop(&mut self) {
+        let mut state = self.sink.lock();
+        for line in state.held.take().into_iter().flatten() {
+            self.sink.output.message(&line);
+        }
+        if let Some(bar) = self.bar.take() {
+            state.bar = Some(spinner(bar.message(), bar.elapsed()));
         }
     }
 }
@@ -194,6 +238,10 @@ impl Sink {
         }
         let elapsed = self.started.elapsed().as_secs_f64();
         let text = format!("{elapsed:>6.1}s  {text}");
+        if let Some(held) = &mut state.held {
+            held.push(text);
+            return;
+        }
         match &state.bar {
             Some(bar) => bar.suspend(|| self.output.message(&text)),
             None => self.output.message(&text),

@@ -1,0 +1,128 @@
+//! The passphrase of an encrypted key, typed on a terminal: one that `script` makes.
+
+mod support;
+
+use std::process::Stdio;
+use std::time::Duration;
+
+use support::{Lab, quick};
+use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::process::{Child, Command};
+
+const PASSPHRASE: &str = "open sesame";
+
+/// A host, and a key that logs in to it once it is opened.
+async fn locked() -> Lab {
+    let lab = Lab::with_hosts(quick()).await;
+    let create = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
+    lab.run(&create).await.expect_code(0);
+    let encrypt = Command::new("ssh-keygen")
+        .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
+        .arg(lab.directory.path().join("operator-key"))
+        .stdout(Stdio::null())
+        .status()
+        .await;
+    assert!(encrypt.expect("ssh-keygen").success());
+    lab
+}
+
+/// A command on a terminal, and what the terminal showed.
+struct Terminal {
+    child: Child,
+    shown: String,
+}
+
+impl Terminal {
+    fn run(lab: &Lab, after: &str) -> Self {
+        let program = env!("CARGO_BIN_EXE_stagecraft");
+        let line = format!("trap : INT; {program} infra bootstrap --host db-1; code=$?; {after}");
+        let model = lab.command(&[]);
+        let variables = model.as_std().get_envs();
+        let child = Command::new("script")
+            .args(["-qfec", &line, "/dev/null"])
+            .current_dir(lab.directory.path())
+            .env_clear()
+            .envs(variables.filter_map(|(name, value)| Some((name, value?))))
+            .env("SHELL", "/bin/sh")
+            .stdin(Stdio::piped())
+            .stdout(Stdio::piped())
+            .stderr(Stdio::null())
+            .kill_on_drop(true)
+            .spawn();
+        Self {
+            child: child.expect("script, of Debian's bsdutils"),
+            shown: String::new(),
+        }
+    }
+
+    /// Reads until something new is shown.
+    async fn wait_for(&mut self, text: &str) {
+        let out = self.child.stdout.as_mut().expect("a pipe");
+        let from = self.shown.len();
+        let mut buffer = [0; 4096];
+        while !self.shown[from..].contains(text) {
+            let read = tokio::time::timeout(Duration::from_secs(60), out.read(&mut buffer)).await;
+            let length = read.expect("an answer in 60 s").expect("a terminal");
+            assert!(length > 0, "it ended without {text}: {}", self.shown);
+            self.shown
+                .push_str(&String::from_utf8_lossy(&buffer[..length]));
+        }
+    }
+
+    async fn types(&mut self, keys: &str) {
+        let input = self.child.stdin.as_mut().expect("a pipe");
+        input.write_all(keys.as_bytes()).await.expect("a terminal");
+        input.flush().await.expect("a terminal");
+    }
+
+    /// The exit code of the command line, and all that was shown.
+    async fn end(mut self) -> (Option<i32>, String) {
+        let mut rest = Vec::new();
+        let out = self.child.stdout.as_mut().expect("a pipe");
+        let read = tokio::time::timeout(Duration::from_secs(60), out.read_to_end(&mut rest)).await;
+        read.expect("an end in 60 s").expect("a terminal");
+        self.shown.push_str(&String::from_utf8_lossy(&rest));
+        let status = self.child.wait().await.expect("an end");
+        (status.code(), self.shown)
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn passphrase_is_asked_for_on_a_terminal_again_if_wrong_and_never_shown() {
+    let lab = locked().await;
+    let mut terminal = Terminal::run(&lab, "exit $code");
+    terminal.wait_for("operator-key:").await;
+    terminal.types("not this one\n").await;
+    terminal.wait_for("operator-key, again:").await;
+    terminal.types(&format!("{PASSPHRASE}\n")).await;
+    let (code, shown) = terminal.end().await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert!(shown.contains("install the latest docker"), "{shown}");
+    for typed in [PASSPHRASE, "not this one"] {
+        assert!(!shown.contains(typed), "{shown}");
+    }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn ctrl_c_at_the_question_leaves_a_terminal_that_shows_what_is_typed() {
+    let lab = locked().await;
+    let mut terminal = Terminal::run(&lab, "stty -a; exit $code");
+    terminal.wait_for("operator-key:").await;
+    terminal.types("\u{3}").await;
+    let (code, shown) = terminal.end().await;
+    assert_eq!(code, Some(130), "{shown}");
+    assert!(shown.contains(" echo "), "{shown}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn without_a_terminal_nobody_is_asked_and_the_error_says_what_to_do() {
+    let lab = locked().await;
+    let failed = lab.run(&["infra", "bootstrap", "--host", "db-1"]).await;
+    let told = format!("{}{}", failed.stdout, failed.stderr);
+    assert_ne!(failed.code, Some(0), "{told}");
+    assert!(told.contains("operator-key is encrypted"), "{told}");
+    assert!(!told.contains("Passphrase of"), "{told}");
+    lab.shutdown().await;
+}

@@ -61,7 +61,7 @@ impl Terminal {
         let from = self.shown.len();
         let mut buffer = [0; 4096];
         while !self.shown[from..].contains(text) {
-            let read = tokio::time::timeout(Duration::from_secs(60), out.read(&mut buffer)).await;
+            let read = tokio::time::timeout(Duration::from_mins(1), out.read(&mut buffer)).await;
             let length = read.expect("an answer in 60 s").expect("a terminal");
             assert!(length > 0, "it ended without {text}: {}", self.shown);
             self.shown
@@ -79,7 +79,7 @@ impl Terminal {
     async fn end(mut self) -> (Option<i32>, String) {
         let mut rest = Vec::new();
         let out = self.child.stdout.as_mut().expect("a pipe");
-        let read = tokio::time::timeout(Duration::from_secs(60), out.read_to_end(&mut rest)).await;
+        let read = tokio::time::timeout(Duration::from_mins(1), out.read_to_end(&mut rest)).await;
         read.expect("an end in 60 s").expect("a terminal");
         self.shown.push_str(&String::from_utf8_lossy(&rest));
         let status = self.child.wait().await.expect("an end");

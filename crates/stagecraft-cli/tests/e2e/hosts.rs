@@ -43,6 +43,7 @@ infra:
 }
 
 /// Docker's packages from the lab's repository.
+#[expect(clippy::disallowed_methods, reason = "this is no library")]
 pub(crate) fn docker() -> String {
     let mirror = std::env::var(MIRROR).expect("the variable that `cargo xtask e2e` sets");
     format!("docker: {{ install_method: apt, mirror: '{mirror}' }}")

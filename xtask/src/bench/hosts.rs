@@ -174,7 +174,7 @@ fn measure(options: &Options, bench: &Bench<'_>) -> Result<Figures> {
         // In turn, so that what else the machine does meets all alike.
         for round in 0..most.unwrap_or_default() {
             for tool in options.tools.iter().filter(|tool| round < tool.rounds()) {
-                let run = bench.run(*tool, round_trip, false)?;
+                let run = bench.run_or_again(*tool, round_trip, false)?;
                 match rows.iter_mut().find(|row| row.tool == *tool) {
                     Some(row) => row.runs.push(run),
                     None => rows.push(Row {
@@ -189,7 +189,8 @@ fn measure(options: &Options, bench: &Bench<'_>) -> Result<Figures> {
     }
     for tool in &options.tools {
         let fastest = |round_trip| {
-            let runs = (0..tool.rounds().min(3)).map(|_| bench.run(*tool, round_trip, true));
+            let runs =
+                (0..tool.rounds().min(3)).map(|_| bench.run_or_again(*tool, round_trip, true));
             let walls: Vec<Duration> = runs
                 .map(|run| run.map(|run| run.wall))
                 .collect::<Result<_>>()?;

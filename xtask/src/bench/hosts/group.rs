@@ -20,8 +20,8 @@ pub(super) struct Group {
 impl Group {
     /// The group of this name below the root, made unless it is there.
     ///
-    /// Each group of the benchmark weighs as much as fifty processes would: hosts have cores of
-    /// their own in life, and what else runs here should not decide.
+    /// Each group of the benchmark weighs as much as it can: hosts have cores of their own in
+    /// life, and what else runs here should not decide.
     pub(super) fn make(name: &str) -> Result<Self> {
         let root = Path::new(MOUNT);
         let group = if root.join("cpuacct").is_dir() {
@@ -41,11 +41,11 @@ impl Group {
                 .with_context(|| format!("cannot make {}", directory.display()))?;
         }
         if group.is_first_version() {
-            fs::write(group.weight.join("cpu.shares"), "51200")
+            fs::write(group.weight.join("cpu.shares"), "262144")
                 .context("cannot set the weight of a control group")?;
         } else {
             // Only there if the controller is switched on for groups below the root.
-            fs::write(group.weight.join("cpu.weight"), "5000").ok();
+            fs::write(group.weight.join("cpu.weight"), "10000").ok();
         }
         Ok(group)
     }

@@ -203,6 +203,7 @@ impl Lab {
             // One run comes after the other here.
             "burst_limit": null,
             "hourly_limit": null,
+            "keys_limit": null,
         }))?;
         let up = ["infra", "up", "--no-bootstrap", "--yes"];
         output(self.command().args(up))?;

@@ -47,6 +47,26 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
+    /// As [`run`](Self::run), once more if a peer fails. Stagecraft may not fail.
+    #[expect(
+        clippy::print_stderr,
+        reason = "a developers' tool talks to a terminal"
+    )]
+    pub(super) fn run_or_again(
+        &self,
+        tool: Tool,
+        round_trip: Duration,
+        is_one: bool,
+    ) -> Result<Measured> {
+        match self.run(tool, round_trip, is_one) {
+            Err(error) if tool != Tool::Stagecraft => {
+                eprintln!("bench:   once more: {error:#}");
+                self.run(tool, round_trip, is_one)
+            }
+            result => result,
+        }
+    }
+
     /// Lets a tool look at all hosts, or only at the first.
     #[expect(
         clippy::print_stderr,

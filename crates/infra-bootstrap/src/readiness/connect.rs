@@ -13,6 +13,12 @@ use tokio::time::{Instant, timeout};
 use super::ReadinessPolicy;
 use crate::failure;
 
+/// The refused logins that follow each other without a longer pause.
+const QUICK_LOGINS: u32 = 2;
+/// The pause after further ones. OpenSSH 9.8 and later counts 5 s against an address for each, and
+/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`).
+const LOGIN_PAUSE: Duration = Duration::from_secs(6);
+
 /// Connects, again and again while the host may still be booting.
 ///
 /// # Errors
@@ -37,6 +43,8 @@ pub(crate) async fn connect(
     }
     let started = Instant::now();
     let mut first_refusal = None;
+    let mut refusals = 0_u32;
+    let mut refused: Option<String> = None;
     let mut last: Option<Error> = None;
     let mut attempts = 0_u32;
     loop {
@@ -70,7 +78,15 @@ pub(crate) async fn connect(
             ErrorKind::Cancelled => return Err(failure::interrupted()),
             ErrorKind::Unauthorized => {
                 let since = *first_refusal.get_or_insert_with(Instant::now);
-                (since.elapsed() < policy.login).then_some(Duration::ZERO)
+                let left = policy.login.saturating_sub(since.elapsed());
+                refusals += 1;
+                refused = Some(error.to_string());
+                let pause = if refusals > QUICK_LOGINS {
+                    LOGIN_PAUSE.min(left)
+                } else {
+                    Duration::ZERO
+                };
+                (!left.is_zero()).then_some(pause)
             }
             _ => match error.retry() {
                 Retry::After(wanted) => Some(wanted.unwrap_or_default()),
@@ -80,9 +96,13 @@ pub(crate) async fn connect(
         let Some(wanted) = wanted else {
             return Err(failure::of_error(FailureCode::SshFailed, &error));
         };
+        let is_login = error.kind() == ErrorKind::Unauthorized;
+        let earlier = refused.as_ref().filter(|_| !is_login);
         let left = policy.connect.deadline.saturating_sub(started.elapsed());
         if left.is_zero() {
-            return Err(late(target, &error, started.elapsed(), attempts));
+            // A server that has refused logins may answer no more: they are the cause.
+            return Err(late(target, &error, started.elapsed(), attempts)
+                .with_evidence(earlier.map(|refusal| format!("before that: {refusal}"))));
         }
         let pause = policy.connect.interval.max(wanted);
         let delay = (pause + jitter(pause, target, attempts)).min(left);

@@ -50,6 +50,32 @@ async fn host_that_boots_is_tried_again_until_it_answers() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
+    let refused = (ErrorKind::Unauthorized, Retry::Never);
+    let away = [(ErrorKind::Unavailable, RETRY); 40];
+    let answers = [refused; 4].into_iter().chain(away);
+    let connections = Connections::after(Machine::new(), answers);
+    let events = Events::default();
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    let delays: Vec<u64> = events
+        .all()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Retrying { delay, .. } => Some(delay.as_secs()),
+            _ => None,
+        })
+        .collect();
+    // Each refusal counts for 5 s, and 15 s turn an address away.
+    assert_eq!(delays[..6], [2, 2, 6, 6, 2, 2]);
+    let evidence = report.failure.unwrap().evidence.join("\n");
+    assert!(evidence.contains("scripted Unavailable"), "{evidence}");
+    assert!(
+        evidence.contains("before that: scripted Unauthorized"),
+        "{evidence}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
 async fn lasting_refusals_fail_by_kind_and_in_time() {
     for (answer, code, seconds) in [
         (

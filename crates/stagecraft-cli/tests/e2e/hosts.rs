@@ -5,6 +5,7 @@
 use std::process::Output;
 use std::time::Duration;
 
+use serde_json::Value;
 use stagecraft_sandbox::{ContainerHostsConfig, HostDriver as _};
 use tokio::process::Command;
 
@@ -51,8 +52,13 @@ pub(crate) fn docker() -> String {
 
 /// Container hosts with this configuration.
 pub(crate) async fn lab(text: &str) -> Lab {
-    let first_boot = ContainerHostsConfig::default().first_boot(Duration::from_secs(1));
-    Lab::with_containers(first_boot, text).await
+    lab_booting(text, Duration::from_secs(1)).await
+}
+
+/// Container hosts whose vendor's part of the first boot takes so long.
+pub(crate) async fn lab_booting(text: &str, first_boot: Duration) -> Lab {
+    let hosts = ContainerHostsConfig::default().first_boot(first_boot);
+    Lab::with_containers(hosts, text).await
 }
 
 impl Lab {
@@ -91,4 +97,117 @@ pub(crate) async fn engine(arguments: &[&str]) -> Output {
     let stderr = String::from_utf8_lossy(&output.stderr);
     assert!(output.status.success(), "docker {arguments:?}: {stderr}");
     output
+}
+
+/// A bootstrap without Docker: a cheap step, and deadlines that bound a test.
+pub(crate) const CHEAP: &str = "\
+docker: { enabled: false }
+readiness: { interval: 500ms, deadline: 60s }
+timezone: Europe/Berlin";
+
+/// A program in the place of `useradd` that stands still while `/run/hold` exists.
+const SLOW: &str = r#"
+    touch /run/hold
+    cat >/usr/local/sbin/useradd <<'EOT'
+#!/bin/sh
+echo $$ >/run/inside
+while [ -e /run/hold ]; do sleep 0.2; done
+exec /usr/sbin/useradd "$@"
+EOT
+    chmod 755 /usr/local/sbin/useradd"#;
+
+impl Lab {
+    /// Waits until a script succeeds inside a host: at most 40 s.
+    pub(crate) async fn until(&self, host: &str, script: &str) -> String {
+        let containers = self.containers.as_ref().expect("container hosts");
+        let mut interval = tokio::time::interval(Duration::from_millis(200));
+        for _ in 0..200 {
+            interval.tick().await;
+            if let Ok(printed) = containers.run(self.id(host), script).await {
+                return printed;
+            }
+        }
+        panic!("{host} never came to: {script}");
+    }
+
+    /// Makes the step `users` of a host stand still in its middle.
+    pub(crate) async fn hold_users(&self, host: &str) {
+        self.inside(host, SLOW).await;
+    }
+
+    /// Waits until the step `users` of a host stands still.
+    pub(crate) async fn until_held(&self, host: &str) {
+        self.until(host, "kill -0 $(cat /run/inside)").await;
+    }
+
+    /// Asserts that the hosts are in this time zone.
+    pub(crate) async fn assert_zone(&self, hosts: &[&str], zone: &str) {
+        for host in hosts {
+            let found = self.inside(host, "readlink /etc/localtime").await;
+            assert!(found.trim().ends_with(zone), "{host}: {found}");
+        }
+    }
+
+    /// The address of a host.
+    pub(crate) async fn address(&self, host: &str) -> String {
+        let format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+        let output = engine(&["inspect", "--format", format, &self.container(host)]).await;
+        let text = String::from_utf8(output.stdout).expect("UTF-8");
+        text.trim().to_owned()
+    }
+
+    /// Ends a host as a power cut does. Gives its address.
+    pub(crate) async fn cut_power(&self, host: &str) -> String {
+        let address = self.address(host).await;
+        engine(&["kill", &self.container(host)]).await;
+        address
+    }
+
+    /// Starts it again, at its address: an engine may have given it another one.
+    pub(crate) async fn power_on(&self, host: &str, address: &str) {
+        engine(&["start", &self.container(host)]).await;
+        let script = format!(
+            "ip -4 address show dev eth0 | grep -q ' {address}/' || ip address add {address}/16 dev eth0"
+        );
+        self.inside(host, &script).await;
+    }
+}
+
+/// A host's report in a result.
+pub(crate) fn host<'a>(result: &'a Value, name: &str) -> &'a Value {
+    let mut hosts = result["hosts"].as_array().expect("hosts").iter();
+    let found = hosts.find(|host| host["host"] == name);
+    found.unwrap_or_else(|| panic!("no {name} in {result}"))
+}
+
+/// The failure of a host as a whole, or else of its first failed step.
+#[track_caller]
+pub(crate) fn failure<'a>(result: &'a Value, name: &str) -> &'a Value {
+    let host = host(result, name);
+    if !host["failure"].is_null() {
+        return &host["failure"];
+    }
+    let mut steps = host["steps"].as_array().expect("steps").iter();
+    let failed = steps.find(|step| step["status"] == "failed");
+    failed.unwrap_or_else(|| panic!("nothing failed on {host}"))
+}
+
+/// Asserts that nothing of a host failed.
+#[track_caller]
+pub(crate) fn assert_fine(result: &Value, name: &str) {
+    let host = host(result, name);
+    assert!(host["failure"].is_null(), "{host}");
+    let mut steps = host["steps"].as_array().expect("steps").iter();
+    assert!(steps.all(|step| step["status"] != "failed"), "{host}");
+}
+
+/// Asserts the code of a host's failure, and that each of these words is in it.
+#[track_caller]
+pub(crate) fn assert_failure(result: &Value, name: &str, code: &str, words: &[&str]) {
+    let failed = failure(result, name);
+    assert_eq!(failed["code"], code, "{failed}");
+    let text = failed.to_string();
+    for word in words {
+        assert!(text.contains(word), "no {word:?} in {text}");
+    }
 }

@@ -4,8 +4,10 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod connect;
 mod fleet;
 mod hosts;
+mod identity;
 mod packages;
 mod running;
 mod stand_ins;

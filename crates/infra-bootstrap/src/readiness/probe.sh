@@ -22,8 +22,9 @@ has_open() {
   return 1
 }
 
-for lock in /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock /var/lib/apt/lists/lock \
-  /var/cache/apt/archives/lock /run/stagecraft.lock; do
+# Our own first: an earlier run that is in the middle of dpkg holds several.
+for lock in /run/stagecraft.lock /var/lib/dpkg/lock-frontend /var/lib/dpkg/lock \
+  /var/lib/apt/lists/lock /var/cache/apt/archives/lock; do
   if [ -e "$lock" ]; then
     set -- "$@" "$lock"
   fi

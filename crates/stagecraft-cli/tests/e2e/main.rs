@@ -5,9 +5,11 @@
 mod support;
 
 mod connect;
+mod dry_run;
 mod fleet;
 mod hosts;
 mod identity;
 mod packages;
 mod running;
 mod stand_ins;
+mod system;

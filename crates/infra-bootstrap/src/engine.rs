@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Decision, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostContext,
-    HostId, HostKeyCache, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote, RemoteTarget,
-    Result, Run, StepFailure, StepOutcome, seconds,
+    Connector, Decision, EnvironmentName, ErrorKind, Event, FailureCode, Fingerprint, Host,
+    HostContext, HostId, HostKeyCache, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote,
+    RemoteTarget, Result, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -406,6 +406,9 @@ impl Bootstrap {
                 StepOutcome::Failed(_) => {
                     failed.insert(id);
                 }
+                StepOutcome::Skipped { .. } if run.cancellation().is_cancelled() => {
+                    failed.insert(id);
+                }
                 StepOutcome::Changed { .. } => {
                     changed.insert(id);
                 }
@@ -464,9 +467,15 @@ impl Bootstrap {
             ));
         }
         if let Err(error) = run.before_write().await {
-            return StepOutcome::Skipped {
-                reason: error.to_string(),
-            };
+            if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Locked) {
+                return StepOutcome::Skipped {
+                    reason: error.to_string(),
+                };
+            }
+            // Nothing was done, which must not look like a host that is ready.
+            let code = failure::common_code(&error).unwrap_or_else(|| late_code(step.id()));
+            let failed = failure::of_error(code, &error);
+            return StepOutcome::Failed(failure::redacted(run, &failed));
         }
         run.emit(Event::StepStarted {
             host: context.name.clone(),

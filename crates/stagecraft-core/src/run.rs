@@ -317,11 +317,20 @@ impl Run {
 
     /// The text with every secret of this run replaced by `***`.
     pub fn redact(&self, text: &str) -> String {
-        self.secrets()
-            .values()
-            .fold(text.to_owned(), |text, secret| {
-                text.replace(secret.expose_secret(), "***")
-            })
+        let secrets = self.secrets();
+        let mut secrets: Vec<&str> = secrets.values().map(ExposeSecret::expose_secret).collect();
+        // One may be a part of another.
+        secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
+        secrets.iter().fold(text.to_owned(), |text, secret| {
+            let text = text.replace(secret, "***");
+            // As it stands in JSON.
+            match serde_json::to_string(secret) {
+                Ok(quoted) if quoted.len() > secret.len() + 2 => {
+                    text.replace(&quoted[1..quoted.len() - 1], "***")
+                }
+                _ => text,
+            }
+        })
     }
 
     fn secrets(&self) -> MutexGuard<'_, BTreeMap<SecretSource, SecretString>> {

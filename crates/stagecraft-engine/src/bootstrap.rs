@@ -50,6 +50,9 @@ impl Engine {
         let declared = self.cloud.declared(&request.environment)?;
         let facts = self.cloud.observe(run, request).await?;
         self.refuse_other_account(&facts.account)?;
+        if let Some(cache) = &self.host_keys {
+            cache.begin(&facts.account, &facts.endpoint);
+        }
         let plan = self.cloud.plan(&facts, request)?;
         selection::check(&declared, &facts, &plan, request)?;
         refuse_doubles(&plan)?;

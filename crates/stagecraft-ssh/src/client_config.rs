@@ -31,7 +31,27 @@ pub(crate) struct Answers {
     pub(crate) user: Option<String>,
     pub(crate) port: Option<u16>,
     pub(crate) identity_files: Vec<PathBuf>,
-    pub(crate) jump: Option<Vec<JumpHost>>,
+    jump: Option<Vec<JumpHost>>,
+    /// Whose `ProxyCommand` it is, in place of jump hosts. Refused by whoever needs those.
+    proxy_command: Option<String>,
+}
+
+impl Answers {
+    /// The jump hosts, if it says anything about them.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if a `ProxyCommand` is asked for.
+    pub(crate) fn jump(&self) -> Result<Option<Vec<JumpHost>>> {
+        match &self.proxy_command {
+            None => Ok(self.jump.clone()),
+            Some(name) => Err(Error::new(
+                ErrorKind::Config,
+                format!("ssh_config asks for a ProxyCommand for {name}, which is not supported"),
+            )
+            .with_hint("use ProxyJump there, or set infra.bootstrap.ssh.jump")),
+        }
+    }
 }
 
 /// The words of the settings that count, before they are understood.
@@ -116,12 +136,7 @@ impl ClientConfig {
         let jump = match &found.proxy {
             None => None,
             Some((text, _)) if text.eq_ignore_ascii_case("none") => Some(Vec::new()),
-            Some((_, true)) => {
-                return Err(wrong(format!(
-                    "ssh_config asks for a ProxyCommand for {name}, which is not supported"
-                ))
-                .with_hint("use ProxyJump there, or set infra.bootstrap.ssh.jump"));
-            }
+            Some((_, true)) => None,
             Some((text, false)) => {
                 let text = expand(text, token).unwrap_or_else(|| text.clone());
                 Some(JumpHost::parse_chain(&text)?)
@@ -132,6 +147,10 @@ impl ClientConfig {
             user: found.user,
             port,
             identity_files,
+            proxy_command: match &found.proxy {
+                Some((text, true)) if !text.eq_ignore_ascii_case("none") => Some(name.to_owned()),
+                _ => None,
+            },
             jump,
         })
     }

@@ -50,10 +50,7 @@ impl Routes {
         let chain = if self.is_fixed(Fixed::Jump) {
             self.config.jump.clone()
         } else {
-            answers
-                .jump
-                .clone()
-                .unwrap_or_else(|| self.config.jump.clone())
+            answers.jump()?.unwrap_or_else(|| self.config.jump.clone())
         };
         let port = match answers.port {
             Some(port) if !self.is_fixed(Fixed::Port) => port,
@@ -91,7 +88,7 @@ impl Routes {
     /// The chain with the jump hosts that its first one needs itself.
     fn whole(&self, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
         while let Some(first) = chain.first() {
-            let Some(mut before) = self.ask(&[&first.host])?.jump else {
+            let Some(mut before) = self.ask(&[&first.host])?.jump()? else {
                 break;
             };
             // A `ProxyJump` for all hosts is not meant for the jump host itself.

@@ -24,6 +24,7 @@ fn theirs(path: &Path, name: &str) -> Option<Answers> {
     output.status.success().then(|| Answers {
         host_name: value("hostname").pop(),
         user: None,
+        proxy_command: None,
         port: value("port").pop().and_then(|port| port.parse().ok()),
         identity_files: value("identityfile").iter().map(PathBuf::from).collect(),
         jump: value("proxyjump")
@@ -149,11 +150,10 @@ fn included_files_count_where_they_are_included() {
 #[test]
 fn what_cannot_be_done_is_told_only_to_the_host_that_needs_it() {
     let text = "Host old\nProxyCommand nc %h %p\nHost bad\nPort many\nHost odd\nHostName %q\nHost run\nMatch exec true\nUser x\n";
-    for (name, told) in [
-        ("old", "ProxyCommand"),
-        ("bad", "no port"),
-        ("odd", "unclear"),
-    ] {
+    let old = read(text, &["old"]).unwrap();
+    let error = old.jump().unwrap_err();
+    assert!(error.to_string().contains("ProxyCommand"), "{error}");
+    for (name, told) in [("bad", "no port"), ("odd", "unclear")] {
         let error = read(text, &[name]).unwrap_err();
         assert_eq!(error.kind(), ErrorKind::Config);
         assert!(error.to_string().contains(told), "{error}");
@@ -164,6 +164,8 @@ fn what_cannot_be_done_is_told_only_to_the_host_that_needs_it() {
         error.to_string().contains(":1: a quote is not closed"),
         "{error}"
     );
+    let text = "LocalCommand echo don't\nHost b\nUser me\n";
+    assert_eq!(read(text, &["b"]).unwrap().user.as_deref(), Some("me"));
     let missing = ClientConfig::load(Path::new("/nowhere/config"), Path::new("/")).unwrap_err();
     assert!(missing.to_string().contains("does not exist"), "{missing}");
 }

@@ -13,7 +13,14 @@ pub(super) fn cut(line: &str) -> Result<Option<(String, Vec<String>)>, &'static 
     let (keyword, rest) = line.split_at(end);
     let rest = rest.trim_start();
     let rest = rest.strip_prefix('=').unwrap_or(rest);
-    Ok(Some((keyword.to_ascii_lowercase(), words(rest)?)))
+    let keyword = keyword.to_ascii_lowercase();
+    let words = match keyword.as_str() {
+        "host" | "match" | "include" | "hostname" | "user" | "port" | "identityfile"
+        | "proxyjump" => words(rest)?,
+        // Some of the others are a text to the end of the line, with quotes of its own.
+        _ => rest.split_whitespace().map(ToOwned::to_owned).collect(),
+    };
+    Ok(Some((keyword, words)))
 }
 
 fn words(text: &str) -> Result<Vec<String>, &'static str> {

@@ -58,9 +58,16 @@ if [ -e "$next" ]; then
   sync
   if ! "$server" -t; then
     echo 'sshd refuses its new host key; the one before it is back' >&2
-    rm -f "$file" "$file.pub"
-    [ ! -e "$old" ] || mv -f "$old" "$file"
-    [ ! -e "$old.pub" ] || mv -f "$old.pub" "$file.pub"
+    if [ -e "$old" ]; then
+      mv -f "$old" "$file"
+    else
+      rm -f "$file"
+    fi
+    if [ -e "$old.pub" ]; then
+      mv -f "$old.pub" "$file.pub"
+    else
+      rm -f "$file.pub"
+    fi
     sync
     exit 1
   fi

@@ -2,7 +2,7 @@
 file=/etc/ssh/ssh_host_ed25519_key
 if [ -r "$file.pub" ]; then
   read -r line <"$file.pub"
-  echo "key=$line"
+  printf 'key=%s\n' "$line"
 fi
 if [ -e "$file.stagecraft-next" ]; then
   echo "next=1"

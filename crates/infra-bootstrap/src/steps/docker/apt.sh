@@ -14,6 +14,9 @@ if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' /etc/apt/keyrings/docker.as
   fail "what $key gives is no key"
 fi
 chmod a+r /etc/apt/keyrings/docker.asc.new || exit 1
+if [ -e /etc/apt/keyrings/docker.asc ]; then
+  cp /etc/apt/keyrings/docker.asc "$work/docker.asc" || exit 1
+fi
 mv /etc/apt/keyrings/docker.asc.new /etc/apt/keyrings/docker.asc || exit 1
 
 # The one-line form that older installations and Docker's script use: both would be read, and apt
@@ -27,7 +30,10 @@ if [ -e "$sources.sources" ]; then
 fi
 # A repository that cannot be read would stop every later use of apt on this host.
 take_back() {
-  rm -f "$sources.sources"
+  rm -f "$sources.sources" /etc/apt/keyrings/docker.asc
+  if [ -e "$work/docker.asc" ]; then
+    cp "$work/docker.asc" /etc/apt/keyrings/docker.asc
+  fi
   for file in docker.list docker.sources; do
     if [ -e "$work/$file" ]; then
       cp "$work/$file" "/etc/apt/sources.list.d/$file"
@@ -96,6 +102,10 @@ for package in docker.io docker-compose docker-compose-v2 docker-doc podman-dock
 done
 if [ -n "$conflicts" ]; then
   spare_running_engine
+  # Whatever else works with it would lose its containers.
+  if is_installed containerd && ! is_installed docker.io && systemctl is-active --quiet containerd; then
+    fail 'containerd runs here without docker, and would be replaced; remove it by hand if nothing needs it'
+  fi
   apt remove $conflicts || fail "these packages could not be removed:$conflicts"
 fi
 apt install $wanted || fail "these packages could not be installed:$wanted"

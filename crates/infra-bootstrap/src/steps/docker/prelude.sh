@@ -149,7 +149,7 @@ is_installed() {
 
 # apt refuses to change what is on hold.
 forget_holds() {
-  for package in $all; do
+  for package in $packages; do
     case $(status "$package") in
       h*) settled apt-mark unhold "$package" || fail "the hold of $package could not be taken off" ;;
     esac

@@ -4,7 +4,7 @@ if [ -r /etc/sysctl.d/60-stagecraft.conf ]; then
     case "$key" in
       '' | \#*) continue ;;
     esac
-    echo "kept=$key=$value"
+    printf 'kept=%s=%s\n' "$key" "$value"
     set -- "$@" "/proc/sys/$key"
   done </etc/sysctl.d/60-stagecraft.conf
   # The shell's own `read` gets one byte of these files only.

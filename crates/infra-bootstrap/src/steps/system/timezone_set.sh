@@ -4,5 +4,5 @@ file=/usr/share/zoneinfo/$zone
 ln -sfn "$file" /etc/localtime.stagecraft-new && mv -fT /etc/localtime.stagecraft-new /etc/localtime ||
   fail '/etc/localtime could not be written'
 if [ -e /etc/timezone ]; then
-  echo "$zone" | put /etc/timezone 644
+  echo "$zone" | put /etc/timezone 644 || exit 1
 fi

@@ -4,7 +4,7 @@ if [ -x /usr/bin/unattended-upgrade ]; then
 fi
 if [ -r /etc/apt/apt.conf.d/99stagecraft-upgrades ]; then
   while read -r line; do
-    echo "line=$line"
+    printf 'line=%s\n' "$line"
   done </etc/apt/apt.conf.d/99stagecraft-upgrades
 fi
 echo 'probe=done'

@@ -15,7 +15,7 @@ while IFS=: read -r name _ id _ _ home shell; do
       case "$line" in
         '# stagecraft: begin') ours=yes ;;
         '# stagecraft: end') ours= ;;
-        *) [ -z "$ours" ] || echo "key=$name:$line" ;;
+        *) [ -z "$ours" ] || printf 'key=%s:%s\n' "$name" "$line" ;;
       esac
     done <"$home/.ssh/authorized_keys"
   fi

@@ -5,15 +5,14 @@ user() {
     fail "the host has no shell $shell"
   fi
   entry=$(getent passwd "$name")
+  if [ -n "$entry" ] && [ "$(echo "$entry" | cut -d : -f 3)" -lt 1000 ]; then
+    fail "$name is an account of the system"
+  fi
   if [ -z "$entry" ]; then
     useradd --create-home --shell "${shell:-/bin/bash}" "$name" || fail "$name could not be added"
     entry=$(getent passwd "$name")
   elif [ -n "$shell" ] && [ "${entry##*:}" != "$shell" ]; then
     usermod --shell "$shell" "$name" || fail "the shell of $name could not be changed"
-  fi
-  id=$(echo "$entry" | cut -d : -f 3)
-  if [ "$id" -lt 1000 ]; then
-    fail "$name is an account of the system"
   fi
   for group in $groups; do
     getent group "$group" >/dev/null || fail "the host has no group $group"
@@ -22,7 +21,8 @@ user() {
   case "$sudo" in
     yes)
       command -v sudo >/dev/null || fail 'the package sudo is not installed'
-      printf '%s ALL=(ALL:ALL) NOPASSWD:ALL\n' "$name" | put "/etc/sudoers.d/stagecraft-$name" 440
+      printf '%s ALL=(ALL:ALL) NOPASSWD:ALL\n' "$name" | put "/etc/sudoers.d/stagecraft-$name" 440 ||
+        exit 1
       ;;
     no) rm -f "/etc/sudoers.d/stagecraft-$name" || fail "the rights of $name could not be taken" ;;
   esac
@@ -34,7 +34,17 @@ user() {
       mkdir -p "$1/.ssh" || exit 1
       file=$1/.ssh/authorized_keys
       if [ -e "$file" ]; then
+        # Without an end all lines of others below the begin would go.
+        begins=$(grep -c "^# stagecraft: begin\$" "$file")
+        ends=$(grep -c "^# stagecraft: end\$" "$file")
+        if [ "$begins" != "$ends" ]; then
+          echo "$file has $begins lines \"# stagecraft: begin\" and $ends \"# stagecraft: end\"" >&2
+          exit 1
+        fi
         sed "/^# stagecraft: begin\$/,/^# stagecraft: end\$/d" "$file" >"$file.stagecraft-new" || exit 1
+        if [ -n "$(tail -c 1 "$file.stagecraft-new")" ]; then
+          echo >>"$file.stagecraft-new" || exit 1
+        fi
       else
         : >"$file.stagecraft-new" || exit 1
       fi

@@ -7,6 +7,7 @@ mod support;
 mod connect;
 mod dry_run;
 mod fleet;
+mod fleet_faults;
 mod hosts;
 mod identity;
 mod packages;

@@ -55,7 +55,16 @@ done
 
 if [ "$boot" = running ]; then
   echo "evidence:"
-  tail -c 1000 /run/cloud-init/status.json
-  echo
-  tail -n 15 /var/log/cloud-init-output.log
+  stage=$(sed -n 's/.*"stage": *"\{0,1\}\([a-z-]*\).*/\1/p' /run/cloud-init/status.json | head -n 1)
+  echo "cloud-init is in its stage ${stage:-unknown}"
+  # What its services run now.
+  for service in /sys/fs/cgroup/system.slice/cloud-*.service/cgroup.procs; do
+    [ -r "$service" ] || continue
+    while read -r pid; do
+      command=$(tr '\0\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-200)
+      [ -z "$command" ] || echo "process $pid runs: $command"
+    done <"$service" | tail -n 5
+  done
+  # Without its tables of addresses and routes.
+  tail -n 60 /var/log/cloud-init-output.log | grep -v '^ci-info:' | tail -n 10
 fi

@@ -187,7 +187,7 @@ async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
     );
     machine.write(
         "var/log/cloud-init-output.log",
-        "Unpacking droplet-agent ...\nhunter3\n",
+        "ci-info: | eth0 |\nUnpacking droplet-agent ...\nhunter3\n",
     );
     let events = Events::default();
     let started = Instant::now();
@@ -199,7 +199,7 @@ async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
     assert_eq!(
         failure.evidence,
         [
-            "{ \"stage\": \"modules-final\" }",
+            "cloud-init is in its stage modules-final",
             "Unpacking droplet-agent ...",
             "hunter3"
         ]

@@ -117,7 +117,7 @@ pub(crate) fn suite(mirror: &str) -> Command {
     let mut command = cargo();
     command
         .args(["test", "--package", "stagecraft-cli"])
-        .args(["--test", SUITE, "--", "--test-threads", "3"])
+        .args(["--test", SUITE, "--", "--test-threads", "2"])
         .env(MIRROR_VARIABLE, mirror);
     command
 }

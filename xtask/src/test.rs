@@ -13,6 +13,7 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh-agent", "openssh-client"),
     ("/usr/bin/nsenter", "util-linux"),
+    ("/usr/bin/gpg", "gnupg"),
 ];
 
 pub(crate) fn run_all() -> Result<()> {

@@ -134,9 +134,8 @@ impl ClientConfig {
             }
         }
         let jump = match &found.proxy {
-            None => None,
             Some((text, _)) if text.eq_ignore_ascii_case("none") => Some(Vec::new()),
-            Some((_, true)) => None,
+            None | Some((_, true)) => None,
             Some((text, false)) => {
                 let text = expand(text, token).unwrap_or_else(|| text.clone());
                 Some(JumpHost::parse_chain(&text)?)

@@ -4,6 +4,7 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod broken_off;
 mod connect;
 mod dry_run;
 mod fleet;
@@ -11,6 +12,7 @@ mod fleet_faults;
 mod hosts;
 mod identity;
 mod packages;
+mod rights;
 mod running;
 mod stand_ins;
 mod system;

@@ -1,0 +1,79 @@
+//! A host that is not there yet, or goes away while it is worked on.
+
+use std::time::Duration;
+
+use crate::hosts::{CHEAP, assert_failure, assert_fine, config, host, lab, lab_booting};
+
+const ONLY_CREATE: [&str; 2] = ["--yes", "--no-bootstrap"];
+const JSON: [&str; 3] = ["--yes", "--output", "json"];
+const FIRST_ZONE: &str = "Europe/Berlin";
+
+#[tokio::test(flavor = "multi_thread")]
+async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
+    let text = config("web-1: { role: web, image: debian-13-x64 }", CHEAP);
+    let lab = lab_booting(&text, Duration::from_secs(25)).await;
+    lab.infra("up", &ONLY_CREATE).await.expect_code(0);
+    let final_stage = "grep -q '\"modules-final\",\\?$' /run/cloud-init/status.json";
+    lab.until("web-1", final_stage).await;
+    lab.edit("500ms, deadline: 60s", "500ms, deadline: 5s");
+    let failed = lab.infra("up", &JSON).await;
+    let result = failed.expect_code(3).result();
+    let words = [
+        "for the first boot to end",
+        "cloud-init is in its stage modules-final",
+        "/agent",
+    ];
+    assert_failure(&result, "web-1", "host_not_ready", &words);
+
+    lab.edit("500ms, deadline: 5s", "500ms, deadline: 60s");
+    let done = lab.infra("up", &JSON).await;
+    let result = done.expect_code(0).result();
+    let waited = &host(&result, "web-1")["retries"];
+    assert!(waited.to_string().contains("the first boot"), "{waited}");
+    lab.assert_zone(&["web-1"], FIRST_ZONE).await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() {
+    let all = ["dies", "lost", "back"];
+    let hosts = all.map(|name| format!("{name}: {{ role: web, image: debian-13-x64 }}"));
+    let lab = lab(&config(&hosts.join("\n"), CHEAP)).await;
+    lab.infra("up", &JSON).await.expect_code(0);
+    let users = format!("timezone: {FIRST_ZONE}\n    users: {{ ada: {{}} }}");
+    lab.edit(&format!("timezone: {FIRST_ZONE}"), &users);
+    for name in all {
+        lab.hold_users(name).await;
+    }
+
+    let (partial, address) = tokio::join!(lab.infra("bootstrap", &JSON[1..]), async {
+        for name in all {
+            lab.until_held(name).await;
+        }
+        let address = lab.cut_power("dies").await;
+        for name in ["lost", "back"] {
+            lab.inside(name, "ip link set eth0 down").await;
+        }
+        // Long enough for packets to be lost, and short of what a keepalive takes for the end.
+        lab.inside("back", "sleep 10; ip link set eth0 up; rm /run/hold")
+            .await;
+        address
+    });
+    let result = partial.expect_code(10).result();
+    for name in ["dies", "lost"] {
+        let words = [&format!("connection to {name} was lost")[..]];
+        assert_failure(&result, name, "ssh_failed", &words);
+    }
+    assert_fine(&result, "back");
+    lab.inside("back", "id ada").await;
+
+    lab.power_on("dies", &address).await;
+    lab.inside("lost", "ip link set eth0 up").await;
+    lab.inside("lost", "rm /run/hold").await;
+    let done = lab.infra("bootstrap", &JSON[1..]).await;
+    done.expect_code(0);
+    for name in all {
+        lab.inside(name, "id ada").await;
+    }
+    lab.shutdown().await;
+}

@@ -55,7 +55,7 @@ done
 
 if [ "$boot" = running ]; then
   echo "evidence:"
-  stage=$(sed -n 's/.*"stage": *"\{0,1\}\([a-z-]*\).*/\1/p' /run/cloud-init/status.json | head -n 1)
+  stage=$(sed -n '/"stage"/{s/.*"stage": *"\{0,1\}\([a-z-]*\).*/\1/p;q}' /run/cloud-init/status.json)
   echo "cloud-init is in its stage ${stage:-unknown}"
   # What its services run now.
   for service in /sys/fs/cgroup/system.slice/cloud-*.service/cgroup.procs; do

@@ -73,13 +73,13 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
 }
 
 /// Holds connections to the SSH server of a host that never log in, as many as it takes.
-const CROWD: &str = r#"
+const CROWD: &str = r"
 cat >/root/crowd.py <<'EOT'
 import signal, socket, sys
 kept = [socket.create_connection((sys.argv[1], 22)) for _ in range(8)]
 signal.pause()
 EOT
-systemd-run --unit crowd python3 /root/crowd.py"#;
+systemd-run --unit crowd python3 /root/crowd.py";
 
 #[tokio::test(flavor = "multi_thread")]
 async fn crowded_jump_host_is_tried_again_and_logged_in_to_once_for_all_hosts_behind_it() {

@@ -117,17 +117,19 @@ EOT
     chmod 755 /usr/local/sbin/useradd"#;
 
 impl Lab {
-    /// Waits until a script succeeds inside a host: at most 40 s.
+    /// Waits until a script succeeds inside a host: at most a minute.
     pub(crate) async fn until(&self, host: &str, script: &str) -> String {
         let containers = self.containers.as_ref().expect("container hosts");
         let mut interval = tokio::time::interval(Duration::from_millis(200));
-        for _ in 0..200 {
+        let mut last = None;
+        for _ in 0..300 {
             interval.tick().await;
-            if let Ok(printed) = containers.run(self.id(host), script).await {
-                return printed;
+            match containers.run(self.id(host), script).await {
+                Ok(printed) => return printed,
+                Err(error) => last = Some(error),
             }
         }
-        panic!("{host} never came to: {script}");
+        panic!("{host}: {script}: {last:?}");
     }
 
     /// Makes the step `users` of a host stand still in its middle.

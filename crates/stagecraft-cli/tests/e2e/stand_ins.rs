@@ -1,10 +1,7 @@
 //! A repository of packages under Docker's names, which hosts have on their own disk: what goes
 //! wrong with packages is shown without the net, and in seconds.
 
-use std::time::Duration;
-
 use serde_json::Value;
-use stagecraft_sandbox::HostDriver as _;
 use tokio::process::Command;
 
 use crate::hosts::{config, engine, lab};
@@ -81,21 +78,6 @@ impl Lab {
                 assert!(is_idle, "{host}");
             }
         }
-    }
-
-    /// Waits until a script succeeds inside a host.
-    pub(crate) async fn until(&self, host: &str, script: &str) {
-        let containers = self.containers.as_ref().expect("container hosts");
-        let mut interval = tokio::time::interval(Duration::from_millis(100));
-        let mut last = None;
-        for _ in 0..600 {
-            interval.tick().await;
-            match containers.run(self.id(host), script).await {
-                Ok(_) => return,
-                Err(error) => last = Some(error),
-            }
-        }
-        panic!("{host}: {script}: {last:?}");
     }
 
     /// Waits for the end of a host's first boot.

@@ -44,7 +44,8 @@ pub(crate) struct Keys {
     seen: BTreeSet<Vec<u8>>,
 }
 
-/// Gathers the keys of `identity`. An encrypted file is not opened if an agent has its key.
+/// Gathers the keys of `identity`. An encrypted file is not opened if an agent has its key, and
+/// nobody is asked for a passphrase while another key can be offered.
 ///
 /// # Errors
 ///
@@ -66,23 +67,36 @@ pub(crate) async fn gather(
         };
         found.push(left_out(listed, &mut failures));
     }
+    let mut closed = Vec::new();
     for (index, source) in sources.iter().enumerate() {
         let Identity::File(path) = source else {
             continue;
         };
         let read = match key_file::read(path) {
             Ok(KeyFile::Open(key)) => Ok(Candidate::of_file(Arc::new(*key), path)),
-            Ok(KeyFile::Locked(locked)) => match take(&mut found, locked.public.as_ref()) {
-                Some(of_agent) => Ok(of_agent),
-                None => match vault.open(run, path, &locked).await {
-                    Ok(key) => Ok(Candidate::of_file(key, path)),
-                    Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
-                    Err(error) => Err(error),
-                },
-            },
+            Ok(KeyFile::Locked(locked)) => {
+                let Some(of_agent) = take(&mut found, locked.public.as_ref()) else {
+                    closed.push((index, path, locked));
+                    continue;
+                };
+                Ok(of_agent)
+            }
             Err(error) => Err(error),
         };
         found[index] = left_out(read.map(|key| vec![key]), &mut failures);
+    }
+    for (index, path, locked) in closed {
+        let is_needed = found.iter().all(Vec::is_empty);
+        if !is_needed && !vault.knows() {
+            tracing::debug!(path = %path.display(), "an encrypted key is left closed");
+            continue;
+        }
+        let opened = match vault.open(run, path, &locked).await {
+            Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
+            opened => opened,
+        };
+        let candidate = opened.map(|key| vec![Candidate::of_file(key, path)]);
+        found[index] = left_out(candidate, &mut failures);
     }
     for candidate in found.into_iter().flatten() {
         keys.add(candidate);

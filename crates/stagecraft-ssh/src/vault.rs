@@ -78,6 +78,11 @@ impl Vault {
         key
     }
 
+    /// Whether passphrases are known without asking.
+    pub(crate) fn knows(&self) -> bool {
+        self.source.is_some()
+    }
+
     async fn open_once(&self, run: &Run, path: &Path, locked: &Locked) -> Result<PrivateKey> {
         if let Some(source) = &self.source {
             let passphrase = secret(run, source, "passphrase").await?;

@@ -183,3 +183,18 @@ async fn nobody_is_asked_for_a_key_that_the_agent_has() {
     let second = std::time::Duration::from_secs(1);
     assert_eq!(public_keys(&identity, second).await.unwrap().len(), 1);
 }
+
+#[tokio::test]
+async fn nobody_is_asked_while_another_key_can_be_offered() {
+    let (sshd, key) = locked(&["-t", "ed25519"]).await;
+    let open = sshd.config().identity;
+    let config = SshConfig {
+        identity: Identity::Any(vec![Identity::File(key), open]),
+        ..sshd.config()
+    };
+    let asked = person(Some(PASSPHRASE));
+    let connector = SshConnector::new(config).with_ask(asked.clone());
+    let remote = connector.connect(&Run::default(), &sshd.target()).await;
+    remote.unwrap().close().await;
+    assert_eq!(asked.1.load(Ordering::SeqCst), 0);
+}

@@ -81,11 +81,7 @@ impl Figures {
                     is_met: ours <= XARGS,
                 });
             }
-            for (tool, least) in [
-                (Tool::Ansible, ANSIBLE),
-                (Tool::Mitogen, ANSIBLE),
-                (Tool::Pyinfra, PYINFRA),
-            ] {
+            for (tool, least) in [(Tool::Ansible, ANSIBLE), (Tool::Pyinfra, PYINFRA)] {
                 if let Some(ratio) = self.ratio(tool, row.round_trip) {
                     goals.push(Goal {
                         text: format!(

@@ -17,13 +17,6 @@ use crate::process::{output, target};
 
 /// The name of all that is made: network, image, label, and the start of the hosts' names.
 pub(super) const NAME: &str = "bench-hosts";
-/// The bridge of their network.
-pub(super) const BRIDGE: &str = "bench-bridge";
-/// What the engine and this machine know of the hosts' network. The addresses under which tools
-/// meet hosts are others: they exist in the hosts' and the controller's namespaces only, since
-/// this machine may reach something of its own there.
-const SUBNET: &str = "10.203.113.0/24";
-const GATEWAY: &str = "10.203.113.250";
 /// What fifty systemds need of one kernel.
 const INSTANCES: u32 = 2048;
 const INSTANCES_FILE: &str = "/proc/sys/fs/inotify/max_user_instances";
@@ -117,17 +110,15 @@ impl Lab {
                 .arg(format!("BASE={base}"))
                 .arg(&context),
         )?;
-        output(&mut docker(&[
-            "network",
-            "create",
-            "--subnet",
-            SUBNET,
-            "--gateway",
-            GATEWAY,
-            "--opt",
-            &format!("com.docker.network.bridge.name={BRIDGE}"),
-            NAME,
-        ]))?;
+        // The engine chooses the subnet: the addresses under which tools meet hosts exist in the
+        // hosts' and the controller's namespaces only, since this machine may reach something of
+        // its own there. The name is new each time: an engine may keep a network in use whose
+        // hosts are gone.
+        output(
+            docker(&["network", "create", "--label", NAME, "--opt"])
+                .arg(format!("com.docker.network.bridge.name={}", bridge()))
+                .arg(bridge()),
+        )?;
         make_key(&directory.join("id_ed25519"), "bench")?;
         let public_key = fs::read_to_string(directory.join("id_ed25519.pub"))?;
         let binary = target("release").join("stagecraft");
@@ -165,7 +156,7 @@ impl Lab {
                 let name = format!("{NAME}-{number}");
                 let mut run = docker(&["run", "--detach", "--tty", "--label", NAME]);
                 run.args(["--name", &name, "--hostname", &name])
-                    .args(["--network", NAME])
+                    .args(["--network", &bridge()])
                     .args(["--env", &format!("ADDRESS={}/24", address(number))])
                     .args(["--cgroup-parent", &parent, "--cgroupns=private"])
                     .args(["--cap-add", "SYS_ADMIN", "--cap-add", "NET_ADMIN"])
@@ -282,6 +273,11 @@ fn make_key(path: &Path, comment: &str) -> Result<()> {
 fn host_key(directory: &Path, number: u32) -> Result<String> {
     let path = directory.join(format!("keys/{number}/ssh_host_ed25519_key.pub"));
     fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))
+}
+
+/// The name of the hosts' network and of its bridge.
+pub(super) fn bridge() -> String {
+    format!("bench-{}", std::process::id())
 }
 
 /// The address of a host, which are counted from 1: the very one that the sandbox gives to a

@@ -9,7 +9,8 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use serde::Deserialize;
 
-use super::lab::{BRIDGE, Outside, poll};
+use super::group::Group;
+use super::lab::{NAME, Outside, bridge, poll};
 use crate::process::output;
 
 const PROGRAM: &str = include_str!("files/line.py");
@@ -45,7 +46,7 @@ impl Line {
             .command(python)
             .arg(&program)
             .arg(&socket)
-            .args([NEAR, FAR, BRIDGE, &std::process::id().to_string()])
+            .args([NEAR, FAR, &bridge(), &std::process::id().to_string()])
             .stdin(Stdio::null())
             .spawn()
             .context("cannot start the wire")?;
@@ -57,6 +58,10 @@ impl Line {
             let told = Command::new("ip").args(["link", "show", FAR]).output()?;
             Ok(line.socket.exists() && told.status.success())
         })?;
+        // Whoever starves the wire starves the tool and the hosts.
+        for door in Group::make(&format!("{NAME}-line"))?.doors() {
+            std::fs::write(door, line.process.id().to_string())?;
+        }
         output(Command::new("ip").args(["address", "add", CONTROLLER, "dev", FAR]))?;
         output(Command::new("ip").args(["link", "set", FAR, "up"]))?;
         Ok(line)

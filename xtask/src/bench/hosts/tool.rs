@@ -67,8 +67,16 @@ impl Tool {
     pub(super) fn rounds(self) -> usize {
         match self {
             Self::Stagecraft | Self::Xargs => 5,
-            Self::Pyinfra => 3,
+            Self::Pyinfra => 2,
             Self::Mitogen | Self::Ansible => 1,
+        }
+    }
+
+    /// How often one host is looked at over each wire.
+    pub(super) fn one_host_rounds(self) -> usize {
+        match self {
+            Self::Stagecraft | Self::Xargs => 3,
+            Self::Pyinfra | Self::Mitogen | Self::Ansible => 1,
         }
     }
 }

@@ -10,8 +10,9 @@ for group in /sys/fs/cgroup/cpuacct/$name-tool /sys/fs/cgroup/$name-tool; do
   fi
 done
 hosts=$(docker ps -aq --filter "label=$name")
-[ -z "$hosts" ] || docker rm -f $hosts
-docker network rm "$name"
+# One after the other: an engine that is asked for many at a time may leave some on the network.
+for host in $hosts; do docker rm -f "$host"; done
+for network in $(docker network ls -q --filter "label=$name"); do docker network rm "$network"; done
 docker image rm "$name"
 sysctl -q -w "fs.inotify.max_user_instances=$instances"
 for group in /sys/fs/cgroup/*/"$name"-* /sys/fs/cgroup/"$name"-*; do

@@ -44,7 +44,8 @@ def name_list(stream):
 
 class Counts:
     def __init__(self):
-        self.connections = 0
+        # By their ends: what is lost is sent again.
+        self.connections = set()
         self.frames = 0
         self.streams = {}
         self.first = None
@@ -57,7 +58,7 @@ class Counts:
         source, target = struct.unpack(">HH", frame[tcp : tcp + 4])
         flags = frame[tcp + 13]
         if from_controller and target == 22 and flags & (SYN | ACK) == SYN:
-            self.connections += 1
+            self.connections.add((frame[30:34], source))
             if self.first is None:
                 self.first = (frame[30:34], source)
                 self.streams = {True: b"", False: b""}
@@ -76,7 +77,7 @@ class Counts:
         return next((name for name in client if name in server), None)
 
     def told(self):
-        return {"connections": self.connections, "frames": self.frames, "kex": self.kex()}
+        return {"connections": len(self.connections), "frames": self.frames, "kex": self.kex()}
 
 
 def main():

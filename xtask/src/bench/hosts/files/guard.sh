@@ -4,10 +4,16 @@
 trap '' INT TERM HUP
 cat >/dev/null
 directory=$1 name=$2 instances=$3
-for group in /sys/fs/cgroup/cpuacct/$name-tool /sys/fs/cgroup/$name-tool; do
+for group in /sys/fs/cgroup/cpuacct/"$name"-* /sys/fs/cgroup/"$name"-*; do
+  # The hosts' processes end with their containers.
+  case "$group" in *-all) continue ;; esac
   if [ -d "$group" ]; then
     while read -r pid; do kill -KILL "$pid"; done <"$group/cgroup.procs"
   fi
+done
+# The cloud, which runs in the directory.
+for process in /proc/[0-9]*; do
+  [ "$(readlink "$process/cwd")" != "$directory" ] || kill -KILL "${process#/proc/}"
 done
 hosts=$(docker ps -aq --filter "label=$name")
 # One after the other: an engine that is asked for many at a time may leave some on the network.

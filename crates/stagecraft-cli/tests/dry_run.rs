@@ -17,6 +17,7 @@ const LOOKS: [&[&str]; 3] = [
 /// Everything on a host that can be written: its name, owner, mode, times, size and content.
 /// The stand-ins' own records of who called them are not the host's.
 const FILES: &str = "set -e; cd /; \
+    until [ -e run/cloud-init/result.json ]; do sleep 0.1; done; \
     find . -xdev -path ./var/log/sandbox -prune -o -printf '%p %u %m %T@ %C@ %s %l\\n' | sort; \
     find . -xdev \\( -path ./var/log/sandbox -o -path ./dev \\) -prune -o -type f -print0 | sort -z | xargs -0r sha256sum";
 

@@ -83,8 +83,7 @@ impl RemoteOutput {
             .stdout
             .lines()
             .chain(self.stderr.lines())
-            // What a progress display has written over was not meant to stay.
-            .map(|line| line.trim_end().rsplit('\r').next().unwrap_or_default())
+            .flat_map(shown)
             .filter(|line| !line.trim().is_empty())
             .collect();
         all[all.len().saturating_sub(lines)..]
@@ -112,6 +111,22 @@ impl RemoteOutput {
             format!("command ended with {how}: {last}"),
         ))
     }
+}
+
+/// What a terminal would have shown of a line one after the other, without the steps of a
+/// progress display, which are written over by their like.
+fn shown(line: &str) -> Vec<&str> {
+    let first_word = |text: &&str| text.split_whitespace().next().map(ToOwned::to_owned);
+    let all: Vec<&str> = line.split('\r').collect();
+    let mut pieces = all.iter().peekable();
+    let mut kept = Vec::new();
+    while let Some(piece) = pieces.next() {
+        let next = pieces.peek().and_then(|next| first_word(next));
+        if next.is_none() || first_word(piece) != next {
+            kept.push(*piece);
+        }
+    }
+    kept
 }
 
 /// A file to be written on a host.
@@ -194,10 +209,10 @@ mod tests {
     fn tail_leaves_out_what_a_progress_display_has_written_over() {
         let output = RemoteOutput {
             exit: Exit::Code(0),
-            stdout: "Reading 5%\rReading 100%\rRead it all.\r\n\nInstalled\n".into(),
+            stdout: "Reading 5%\rReading 100%\rReading all.\r\n\nInstalled\rE: not\n".into(),
             stderr: String::new(),
         };
-        assert_eq!(output.tail(5), ["Read it all.", "Installed"]);
+        assert_eq!(output.tail(5), ["Reading all.", "Installed", "E: not"]);
     }
 
     #[test]

@@ -60,7 +60,7 @@ async fn commands_run_one_at_a_time_and_the_waiting_one_names_the_holder() {
                 .unwrap()
                 .block_on(async {
                     let wait = format!(
-                        ": >{0}/running; until [ -e {0}/go ]; do :; done",
+                        ": >{0}/running; while [ -d {0} ] && ! [ -e {0}/go ]; do :; done",
                         machine.path("state").display()
                     );
                     locked(&machine, "docker", 5)
@@ -104,17 +104,17 @@ async fn commands_run_one_at_a_time_and_the_waiting_one_names_the_holder() {
 async fn what_runs_on_in_the_background_does_not_keep_the_lock() {
     let machine = Machine::new();
     let remote = locked(&machine, "test", 1).await;
-    let go = machine.path("state/go");
+    // Until the test has ended.
+    let state = machine.path("state");
     let background = format!(
-        "(until [ -e {} ]; do :; done) >/dev/null 2>&1 &",
-        go.display()
+        "(while [ -d {} ]; do :; done) >/dev/null 2>&1 &",
+        state.display()
     );
     remote
         .exec(&Run::default(), &script(&background))
         .await
         .unwrap();
     let output = remote.exec(&Run::default(), &script("echo free")).await;
-    machine.write("state/go", "");
     assert_eq!(output.unwrap().stdout, "free\n");
     let shared: Arc<dyn Remote> = Arc::new(remote);
     shared.close().await;

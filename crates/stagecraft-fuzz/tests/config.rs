@@ -78,6 +78,12 @@ fn load(text: &str) -> Vec<ConfigErrors> {
         }
     }
     for id in registry.ids(Kind::Step) {
+        let is_default = registry
+            .get(Kind::Step, id)
+            .is_ok_and(|step| step.is_default_step);
+        if !is_default && !project.has_bootstrap(id) {
+            continue;
+        }
         if let Err(error) = registry.step(id, &project.bootstrap_block(id), &context) {
             found.extend(config_errors(&error));
         }

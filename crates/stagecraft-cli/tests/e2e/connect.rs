@@ -30,7 +30,8 @@ async fn hosts_out_of_reach_are_told_apart_and_finished_once_they_answer() {
     lab.infra("up", &JSON).await.expect_code(0);
     lab.assert_zone(&all, FIRST_ZONE).await;
     lab.edit(FIRST_ZONE, NEXT_ZONE);
-    lab.edit("500ms, deadline: 60s", "500ms, deadline: 20s");
+    // Longer than one attempt may take by itself: then its own words are told.
+    lab.edit("500ms, deadline: 60s", "500ms, deadline: 24s");
 
     let address = lab.cut_power("down").await;
     engine(&["pause", &lab.container("paused")]).await;
@@ -52,9 +53,9 @@ async fn hosts_out_of_reach_are_told_apart_and_finished_once_they_answer() {
     assert_fine(&result, "fine");
     for name in &all[..4] {
         let took = host(&result, name)["duration_ms"].as_u64();
-        assert!(took < Some(25_000), "{name}: {took:?}");
+        assert!(took < Some(30_000), "{name}: {took:?}");
     }
-    lab.edit("500ms, deadline: 20s", "500ms, deadline: 60s");
+    lab.edit("500ms, deadline: 24s", "500ms, deadline: 60s");
     lab.assert_zone(&["fine"], NEXT_ZONE).await;
 
     lab.power_on("down", &address).await;

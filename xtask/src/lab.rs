@@ -116,7 +116,8 @@ pub(crate) fn e2e() -> Result<()> {
 pub(crate) fn suite(mirror: &str) -> Command {
     let mut command = cargo();
     command
-        .args(["test", "--package", "stagecraft-cli"])
+        // As the rest of the suite is built: a package by itself has other features.
+        .args(["test", "--workspace"])
         .args(["--test", SUITE, "--", "--test-threads", "2"])
         .env(MIRROR_VARIABLE, mirror);
     command

@@ -44,7 +44,7 @@ impl SshConnector {
     ///
     /// # Errors
     ///
-    /// As [`Connector::connect`], but for those of the login.
+    /// As [`Connector::connect`](stagecraft_core::Connector::connect), but for those of the login.
     pub async fn shown_key(&self, run: &Run, target: &RemoteTarget) -> Result<PublicKeyLine> {
         run.check()?;
         let host = &target.host;

@@ -100,7 +100,9 @@ fn measure() -> Result<Figures> {
         "--workspace",
         "--no-fail-fast",
     ])))?;
-    run(instrumented(&mut lab::suite(&mirror)))?;
+    for pass in lab::PASSES {
+        run(instrumented(&mut lab::suite(&mirror, pass)))?;
+    }
     let merged = merge(&tools, &profiles)?;
     let report = export(&tools, &merged)?;
     let figures = Figures::of_report(&root(), &lcov::parse(&report))?;

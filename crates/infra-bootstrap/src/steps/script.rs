@@ -10,15 +10,44 @@ use crate::failure;
 
 /// What stands before the reason in the last words of a script.
 const REASON: &str = "failed: ";
+/// The line after which a script prints what it failed of; all before is only what led there.
+const CAUSE: &str = "the cause:";
 /// The lines of a failed script's output that are kept.
 const EVIDENCE_LINES: usize = 24;
+/// How the lines begin with which apt and dpkg tell that all goes well.
+const NOISE: &[&str] = &[
+    "(Reading database",
+    "Building dependency tree",
+    "Conf ",
+    "Get:",
+    "Hit:",
+    "Inst ",
+    "NOTE: This is only a simulation!",
+    "Preparing to unpack",
+    "Reading package lists",
+    "Reading state information",
+    "Remv ",
+    "Selecting previously unselected package",
+    "Unpacking ",
+];
 
 /// The evidence of a failed script, and the reason that it told at last, if it did.
+///
+/// The evidence begins with the cause, if the script told it; then come the last lines of what
+/// led there.
 pub(super) fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
-    let mut lines = output.tail(EVIDENCE_LINES);
+    let mut lines = output.tail(usize::MAX);
     let at = lines.iter().rposition(|line| line.starts_with(REASON));
     let reason = at.map(|at| lines.remove(at)[REASON.len()..].to_owned());
-    (lines, reason)
+    let at = lines.iter().rposition(|line| line == CAUSE);
+    let mut evidence = at.map_or_else(Vec::new, |at| lines.split_off(at).split_off(1));
+    evidence.truncate(EVIDENCE_LINES);
+    lines.retain(|line| {
+        !evidence.contains(line) && !NOISE.iter().any(|noise| line.starts_with(noise))
+    });
+    let room = EVIDENCE_LINES - evidence.len();
+    evidence.extend(lines.split_off(lines.len().saturating_sub(room)));
+    (evidence, reason)
 }
 
 /// The failure of a script that could not be sent or did not end in time.
@@ -57,4 +86,50 @@ pub(super) async fn change(
         None => what.to_owned(),
     };
     Err(StepFailure::new(code, message).with_evidence(evidence))
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecraft_core::Exit;
+
+    use super::*;
+
+    fn evidence(stdout: &str, stderr: &str) -> Vec<String> {
+        told(&RemoteOutput {
+            exit: Exit::Code(1),
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+        })
+        .0
+    }
+
+    #[test]
+    fn cause_comes_first_and_once_and_noise_not_at_all() {
+        let output = "Inst docker-ce (5:1 noble)\nConf docker-ce (5:1 noble)\nRemv runc\n\
+            Setting up docker-ce\nE: broken\nthe cause:\nE: broken\n /dev/vda1 100% /\n";
+        let stderr = "cp: no such file\nfailed: it is full\n";
+        assert_eq!(
+            evidence(output, stderr),
+            [
+                "E: broken",
+                " /dev/vda1 100% /",
+                "cp: no such file",
+                "Setting up docker-ce"
+            ]
+        );
+    }
+
+    #[test]
+    fn evidence_of_any_length_is_bounded_and_keeps_the_beginning_of_the_cause() {
+        let long =
+            |word: &str| (0..100).fold(String::new(), |all, n| all + &format!("{word} {n}\n"));
+        let kept = evidence(&(long("step") + CAUSE + "\n" + &long("E: mirror")), "");
+        assert_eq!(kept.len(), EVIDENCE_LINES);
+        assert_eq!(kept[0], "E: mirror 0");
+        let kept = evidence(&(long("step") + CAUSE + "\nE: short\n"), "");
+        assert_eq!(kept.len(), EVIDENCE_LINES);
+        assert_eq!((&*kept[0], &*kept[1]), ("E: short", "step 77"));
+        let kept = evidence(&long("step"), "");
+        assert_eq!((&*kept[0], kept.len()), ("step 76", EVIDENCE_LINES));
+    }
 }

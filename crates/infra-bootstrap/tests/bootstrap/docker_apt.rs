@@ -101,6 +101,46 @@ async fn locked_lists_interrupted_dpkg_and_mirror_hiccups_are_got_over() {
 }
 
 #[tokio::test]
+async fn evidence_leads_with_the_errors_and_leaves_out_what_went_well() {
+    let machine = Machine::new();
+    machine.write(
+        "state/apt-update",
+        "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\n",
+    );
+    machine.write(
+        "state/apt-says",
+        "Reading package lists...\n\
+         dpkg: warning: files list file for package 'x' missing\n\
+         Setting up docker-ce (5:29.1.3) ...\n\
+         invoke-rc.d: initscript docker, action \"start\" failed.\n\
+         dpkg: error processing package docker-ce (--configure):\n \
+         installed docker-ce package post-installation script subprocess returned error\n\
+         Processing triggers for man-db (2.12.0) ...\n\
+         Errors were encountered while processing:\n docker-ce\n",
+    );
+    // Without an end of the line: nothing is lost of it, and what comes next is a line of its own.
+    let last = "E: Sub-process /usr/bin/dpkg returned an error code (1)";
+    machine.write("state/apt-install", last);
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        failure(&report).evidence,
+        [
+            "dpkg: error processing package docker-ce (--configure):",
+            " installed docker-ce package post-installation script subprocess returned error",
+            "Errors were encountered while processing:",
+            " docker-ce",
+            last,
+            // A lock that was got over is not what it failed of.
+            "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)",
+            "dpkg: warning: files list file for package 'x' missing",
+            "Setting up docker-ce (5:29.1.3) ...",
+            "invoke-rc.d: initscript docker, action \"start\" failed.",
+            "Processing triggers for man-db (2.12.0) ...",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn locks_are_waited_for_by_the_clock_and_no_longer() {
     let lists =
         "E: Could not get lock /var/lib/apt/lists/lock. It is held by process 9 (apt-get)\n";

@@ -24,6 +24,8 @@ UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not co
 # fail WORDS: ends with the last command's reason, if it is a known one.
 fail() {
   reason=
+  printf '\nthe cause:\n'
+  causes
   if grep -q "$FULL" "$log"; then
     reason='the disk is full: '
     df -hP / /var /var/lib/docker /var/cache/apt/archives 2>/dev/null | cut -c 1-120 | uniq
@@ -38,6 +40,22 @@ fail() {
   fi
   echo "failed: $reason$*" >&2
   exit 1
+}
+
+# causes: what the last command gave as its errors, with the lines that are indented below them.
+causes() {
+  told=no
+  while IFS= read -r line || [ -n "$line" ]; do
+    case "$line" in
+      'dpkg: warning'*) told=no ;;
+      'E: '* | 'dpkg: '* | 'dpkg-deb: '* | 'curl: '* | 'Errors were encountered '* | 'The following packages have unmet '*)
+        told=yes
+        ;;
+      ' '*) ;;
+      *) told=no ;;
+    esac
+    [ "$told" = no ] || echo "$line"
+  done <"$log"
 }
 
 # logged COMMAND...: runs it and keeps its output in $log too.

@@ -1,6 +1,7 @@
 # Docker must answer within a minute, and Compose must be there. A unit that failed too often does
 # not start again before that is forgotten.
 mute() {
+  printf '\nthe cause:\n'
   cat "$log"
   systemctl show docker -p ActiveState,SubState,Result,ExecMainStatus,NRestarts
   timeout 10 journalctl -u docker -n 12 --no-pager

@@ -32,9 +32,11 @@ if [ "$sub" = update ] && [ -z "$strict" ] && grep -q 'Failed to fetch' ROOT/sta
   echo 'W: Some index files failed to download. They have been ignored, or old ones used instead.' >&2
   exit 0
 fi
-# Each line of the file `apt-SUB` is the error of one call.
+# Each line of the file `apt-SUB` is the error of one call; `apt-says` is what an installation
+# tells before.
 order=ROOT/state/apt-$sub
 if [ -s "$order" ]; then
+  if [ "$sub" = install ] && [ -s ROOT/state/apt-says ]; then cat ROOT/state/apt-says; fi
   sed -n 1p "$order" >&2
   sed 1d "$order" >"$order.rest"
   mv "$order.rest" "$order"
@@ -63,7 +65,11 @@ case "$sub" in
           fi
           ;;
       esac
-      [ "$sub" = install ] || continue
+      if [ "$sub" = simulate ]; then
+        echo "Inst $name ($version Docker:noble [amd64])"
+        echo "Conf $name ($version Docker:noble [amd64])"
+        continue
+      fi
       if [ -e "ROOT/state/on-hold/$name" ]; then
         echo 'E: Held packages were changed and -y was used without --allow-change-held-packages.' >&2
         exit 100

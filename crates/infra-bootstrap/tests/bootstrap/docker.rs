@@ -244,7 +244,10 @@ async fn lasting_troubles_fail_with_their_cause_and_the_last_lines() {
 #[tokio::test]
 async fn engine_that_never_answers_fails_verification_with_its_log() {
     for (obstacle, words) in [
-        ("state/mute", "it did not answer within 60 s"),
+        (
+            "state/mute",
+            "it did not answer within 60 s, and its service was active",
+        ),
         ("state/dying", "its daemon ended"),
         ("state/broken-unit", "its service could not be started"),
     ] {
@@ -269,6 +272,39 @@ async fn engine_that_never_answers_fails_verification_with_its_log() {
         let report = apply(&machine, DockerConfig::default()).await;
         assert_eq!(outcome(&report), &changed("start docker"));
     }
+}
+
+#[tokio::test]
+async fn start_that_hangs_is_told_with_its_state_and_its_log() {
+    let machine = Machine::new();
+    machine.install_docker("docker-ce", "29.1.3");
+    machine.write("state/packages/docker-compose-plugin", "");
+    machine.write("state/hanging", "");
+    // The time is up at once.
+    machine.program(
+        "timeout",
+        "case \"$*\" in '90 systemctl enable --now docker') exit 124 ;; -k*) shift 2 ;; esac\nshift\nexec \"$@\"",
+    );
+    let report = apply(&machine, DockerConfig::default()).await;
+    let hung = failure(&report);
+    assert_eq!(hung.code, FailureCode::DockerVerifyFailed);
+    assert_eq!(
+        hung.message,
+        "docker is installed but does not answer: its service was still activating after 90 s"
+    );
+    assert_eq!(
+        hung.evidence,
+        [
+            "ActiveState=activating",
+            "Result=exit-code",
+            "docker[7]: failed to start daemon"
+        ]
+    );
+    // It was only slow: the next run finds it started.
+    machine.remove("state/hanging");
+    machine.write("state/running", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
 }
 
 #[tokio::test]

@@ -1,5 +1,5 @@
-# Docker must answer within a minute, and Compose must be there. A unit that failed too often does
-# not start again before that is forgotten.
+# Docker must start within 90 s and answer within a minute more, and Compose must be there. A unit
+# that failed too often does not start again before that is forgotten.
 mute() {
   printf '\nthe cause:\n'
   cat "$log"
@@ -9,13 +9,21 @@ mute() {
   exit 70
 }
 systemctl reset-failed docker 2>/dev/null
-logged systemctl enable --now docker || mute 'its service could not be started'
+# Docker's unit waits for its daemon without end. Only the waiting ends here: a daemon that is slow
+# goes on, and the next run finds it started.
+logged timeout 90 systemctl enable --now docker
+case $? in
+  0) ;;
+  124) mute "its service was still $(systemctl is-active docker) after 90 s" ;;
+  *) mute 'its service could not be started' ;;
+esac
 began=$(date +%s)
 until server=$(timeout 10 docker version --format '{{.Server.Version}}' 2>"$log") && [ -n "$server" ]; do
-  if [ $(($(date +%s) - began)) -ge 60 ]; then
-    mute 'it did not answer within 60 s'
-  elif [ "$(systemctl is-active docker)" = failed ]; then
+  state=$(systemctl is-active docker)
+  if [ "$state" = failed ]; then
     mute 'its daemon ended'
+  elif [ $(($(date +%s) - began)) -ge 60 ]; then
+    mute "it did not answer within 60 s, and its service was $state"
   fi
   sleep 2
 done

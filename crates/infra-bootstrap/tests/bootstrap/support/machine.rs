@@ -119,10 +119,10 @@ impl Machine {
     }
 
     /// Written by another process: a file that this one, or a fork of it in another test, holds
-    /// open for writing could not be executed.
+    /// open for writing could not be executed. A link to a tool of this machine goes first.
     fn write_program(&self, name: &str, text: &str) {
         let mut child = Command::new("/bin/sh")
-            .args(["-c", "cat >\"$0\" && chmod 755 \"$0\""])
+            .args(["-c", "rm -f \"$0\" && cat >\"$0\" && chmod 755 \"$0\""])
             .arg(self.path("bin").join(name))
             .stdin(Stdio::piped())
             .spawn()

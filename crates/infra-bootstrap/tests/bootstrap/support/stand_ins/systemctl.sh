@@ -6,11 +6,17 @@ case "$*" in
     ;;
   'is-active docker')
     if [ -e ROOT/state/broken-unit ] || [ -e ROOT/state/dying ]; then echo failed; exit 3; fi
+    if [ -e ROOT/state/hanging ]; then echo activating; exit 3; fi
+    if [ ! -e ROOT/state/docker-version ]; then echo inactive; exit 3; fi
     echo active
     exit 0
     ;;
   'reset-failed docker') exit 0 ;;
-  'show '*) echo 'Result=exit-code'; exit 0 ;;
+  'show '*)
+    echo "ActiveState=$("$0" is-active docker)"
+    echo 'Result=exit-code'
+    exit 0
+    ;;
 esac
 echo "systemctl $*" >>ROOT/state/calls
 if [ -e ROOT/state/broken-unit ]; then

@@ -308,6 +308,36 @@ async fn start_that_hangs_is_told_with_its_state_and_its_log() {
 }
 
 #[tokio::test]
+async fn start_within_the_installation_is_limited_unless_an_engine_runs() {
+    for install_method in [InstallMethod::Apt, InstallMethod::Script] {
+        for is_running in [false, true] {
+            let machine = Machine::new();
+            if is_running {
+                machine.install_docker("docker-ce", "29.1.3");
+                machine.write("state/running", "");
+                machine.write("state/dpkg/docker-ce", "iF ");
+            }
+            let config = DockerConfig {
+                install_method,
+                ..DockerConfig::default()
+            };
+            let report = apply(&machine, config).await;
+            assert!(matches!(outcome(&report), StepOutcome::Changed { .. }));
+            let calls = machine.calls();
+            let limit = "starts docker with TimeoutStartSec=180\n";
+            assert_eq!(calls.contains(limit), !is_running, "{calls}");
+            // It was for the installation only.
+            assert_eq!(
+                calls.ends_with("systemctl daemon-reload\n"),
+                !is_running,
+                "{calls}"
+            );
+            assert!(!machine.has("run/systemd/system/docker.service.d/stagecraft.conf"));
+        }
+    }
+}
+
+#[tokio::test]
 async fn engine_that_does_not_start_with_the_host_is_enabled() {
     let machine = Machine::new();
     machine.install_docker("docker-ce", "29.1.3");

@@ -108,4 +108,5 @@ if [ -n "$conflicts" ]; then
   fi
   apt remove $conflicts || fail "these packages could not be removed:$conflicts"
 fi
+limit_start
 apt install $wanted || fail "these packages could not be installed:$wanted"

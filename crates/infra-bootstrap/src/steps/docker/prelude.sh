@@ -3,7 +3,7 @@
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
 # Not on the disk, which may be full.
 work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
-trap 'rm -rf -- "$work"' EXIT
+trap 'lift_limit; rm -rf -- "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 trap 'exit 143' TERM
@@ -184,5 +184,22 @@ spare_running_engine() {
   if [ -n "$foreign" ]; then
     echo "docker $foreign runs, and is not the package $engine" >&2
     exit 71
+  fi
+}
+
+# Packages start what they bring and wait for it, and Docker's unit waits for its daemon without
+# end: one that hangs would hold up the installation, with the lock of dpkg. The limit is for
+# engines that do not run yet, and for this script. An end that no trap sees leaves it until the
+# next change or the host's next start.
+limited=/run/systemd/system/docker.service.d/stagecraft.conf
+limit_start() {
+  [ "$(systemctl is-active docker)" != active ] || return 0
+  mkdir -p "${limited%/*}" && printf '[Service]\nTimeoutStartSec=180\n' >"$limited"
+}
+
+lift_limit() {
+  if [ -e "$limited" ]; then
+    rm -f "$limited"
+    systemctl daemon-reload
   fi
 }

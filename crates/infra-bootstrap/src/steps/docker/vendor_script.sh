@@ -11,5 +11,6 @@ Acquire::https::Timeout "20";
 APT::Update::Error-Mode "any";
 Dpkg::Options { "--force-confdef"; "--force-confold"; };
 END
+limit_start
 settled env APT_CONFIG="$work/apt.conf" VERSION="$version" DOWNLOAD_URL="${mirror%/linux}" \
   sh "$work/script" || fail "Docker's script failed"

@@ -78,6 +78,7 @@ case "$sub" in
       echo "$version" >"ROOT/state/packages/$name"
       echo "Setting up $name ($version) ..."
       if [ "$name" = docker-ce ] || [ "$name" = docker.io ]; then
+        sed 's/^Timeout/starts docker with Timeout/' ROOT/run/systemd/system/docker.service.d/* >>ROOT/state/calls
         echo "$version" >ROOT/state/docker-version
       fi
       if [ "$name" = docker-ce-cli ]; then

@@ -20,6 +20,7 @@ case "$url" in
     cat >"$file" <<'END'
 echo "get.docker.com VERSION=$VERSION DOWNLOAD_URL=$DOWNLOAD_URL" >>ROOT/state/calls
 apt-get update || exit 1
+sed 's/^Timeout/starts docker with Timeout/' ROOT/run/systemd/system/docker.service.d/* >>ROOT/state/calls
 for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
   echo "${VERSION:-29.1.3}" >ROOT/state/packages/$name
 done

@@ -113,7 +113,6 @@ impl<'a> Target<'a> {
         let Client::Answering {
             preferences,
             status,
-            ..
         } = &facts.client
         else {
             return Ok(Vec::new());
@@ -135,7 +134,8 @@ impl<'a> Target<'a> {
                 check_system(&facts.system)?;
                 return Ok(Some(Action::Install));
             }
-            Client::Silent { version } | Client::Answering { version, .. } => version,
+            Client::Silent { version } => version,
+            Client::Answering { status, .. } => &status.version,
         };
         self.check_version(version)?;
         Ok(matches!(facts.client, Client::Silent { .. }).then_some(Action::Daemon))

@@ -31,7 +31,6 @@ pub(crate) enum Client {
     Silent { version: String },
     /// Its daemon answers.
     Answering {
-        version: String,
         preferences: Preferences,
         status: Box<Status>,
     },
@@ -63,7 +62,6 @@ impl HostFacts {
                 Some("0") => {
                     let json = facts.rest_after("status").unwrap_or_default();
                     Client::Answering {
-                        version: text("version"),
                         preferences: Preferences {
                             control_url: known("control_url"),
                             accept_dns: known("accept_dns").and_then(|value| value.parse().ok()),

@@ -9,6 +9,8 @@ use serde::{Deserialize, Deserializer};
 /// The state of the client on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
+    /// The daemon's version; empty if it does not tell.
+    pub(crate) version: String,
     pub(crate) state: BackendState,
     /// Whether a login has been made. It outlives `tailscale down`.
     pub(crate) have_node_key: bool,
@@ -78,6 +80,7 @@ impl Status {
             ips => ips,
         };
         Ok(Self {
+            version: wire.version,
             state: BackendState::parse(&wire.backend_state),
             have_node_key: wire.have_node_key,
             node_id: own.id,
@@ -142,6 +145,8 @@ impl Status {
 #[serde(default, rename_all = "PascalCase")]
 struct Wire {
     #[serde(deserialize_with = "or_default")]
+    version: String,
+    #[serde(deserialize_with = "or_default")]
     backend_state: String,
     #[serde(deserialize_with = "or_default")]
     have_node_key: bool,
@@ -202,6 +207,7 @@ mod tests {
     #[test]
     fn status_of_a_joined_node_is_read() {
         let status = Status::parse(JOINED).unwrap();
+        assert_eq!(status.version, "1.82.0-tlocal");
         assert_eq!(status.state, BackendState::Running);
         assert_eq!(status.dns_name, "web-1.tail.internal");
         assert_eq!(status.suffix, "tail.internal");

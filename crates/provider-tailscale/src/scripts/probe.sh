@@ -7,18 +7,22 @@ export LC_ALL=C
 limited() {
   if command -v timeout >/dev/null 2>&1; then timeout 10 "$@"; else "$@"; fi
 }
-pref() {
-  printf '%s\n' "$prefs" | sed -n 's/^[[:space:]]*"'"$1"'": *"\{0,1\}\([^",]*\)"\{0,1\},\{0,1\}$/\1/p' | sed -n 1p
+# preference KEY NAME: the sed command that makes `NAME=VALUE` of the line `"KEY": VALUE,`.
+preference() {
+  printf '%s\n' 's/^[[:space:]]*"'"$1"'": *"\{0,1\}\([^",]*\)"\{0,1\},\{0,1\}$/'"$2"'=\1/p'
 }
 if command -v tailscale >/dev/null 2>&1; then
   echo 'installed=yes'
-  printf 'version=%s\n' "$(limited tailscale version | sed -n 1p)"
-  prefs=$(limited tailscale debug prefs)
-  printf 'control_url=%s\n' "$(pref ControlURL)"
-  printf 'accept_dns=%s\n' "$(pref CorpDNS)"
-  printf 'hostname=%s\n' "$(pref Hostname)"
   status=$(limited tailscale status --json --peers=false)
-  printf 'status_code=%s\n' "$?"
+  code=$?
+  # The status names the version. The preferences, too, are the daemon's to tell.
+  if [ "$code" -eq 0 ]; then
+    limited tailscale debug prefs |
+      sed -n "$(preference ControlURL control_url; preference CorpDNS accept_dns; preference Hostname hostname)"
+  else
+    printf 'version=%s\n' "$(limited tailscale version | sed -n 1p)"
+  fi
+  printf 'status_code=%s\n' "$code"
   printf 'status:\n%s\n' "$status"
 else
   echo 'installed=no'

@@ -116,15 +116,25 @@ fn client_is_installed_only_where_that_is_possible_and_wanted() {
 #[test]
 fn old_client_is_refused_with_the_command_that_upgrades() {
     let provider = builder().min_version("1.82").build().unwrap();
-    assert!(ids(&provider, &probed("version=1.82.0-tlocal\n", JOINED)).is_empty());
-    assert!(ids(&provider, &probed("version=1.100.0\n", JOINED)).is_empty());
-    let old = probed("version=1.9.3\n", JOINED);
+    let running = |version: &str| probed("", &JOINED.replace("1.82.0-tlocal", version));
+    assert!(ids(&provider, &running("1.82.0-tlocal")).is_empty());
+    assert!(ids(&provider, &running("1.100.0")).is_empty());
+    let silent = |version: &str| ProbeFacts {
+        output: format!("installed=yes\nversion={version}\nstatus_code=1\nstatus:\n\n"),
+        code: 0,
+    };
+    assert_eq!(ids(&provider, &silent("1.82.0")), ["daemon"]);
+    assert_eq!(
+        refusal(&provider, &silent("1.9.3")).2,
+        "client 1.9.3 is older than min_version 1.82"
+    );
+    let old = running("1.9.3");
     let (kind, operation, text) = refusal(&provider, &old);
     assert_eq!((kind, operation), (ErrorKind::Rejected, "install"));
     assert_eq!(text, "client 1.9.3 is older than min_version 1.82");
     let hint = provider.decide(&old, &node()).unwrap_err();
     assert!(hint.hint().unwrap().contains("--only-upgrade tailscale"));
-    let (kind, ..) = refusal(&provider, &probed("version=\n", JOINED));
+    let (kind, ..) = refusal(&provider, &running(""));
     assert_eq!(kind, ErrorKind::Protocol);
 }
 

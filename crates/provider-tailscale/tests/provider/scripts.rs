@@ -336,10 +336,7 @@ async fn probe_reads_a_host_and_changes_nothing() {
     assert_eq!(host.sent(), [provider().probe().0]);
     let calls = host.read("state/tailscale.calls");
     let calls: Vec<&str> = calls.lines().collect();
-    assert_eq!(
-        calls,
-        ["version", "debug prefs", "status --json --peers=false"]
-    );
+    assert_eq!(calls, ["status --json --peers=false", "debug prefs"]);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -375,6 +372,19 @@ async fn probe_travels_with_the_scripts_of_others() {
             .contains("control server https://hs.example.com"),
         "{error}"
     );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn probe_of_a_daemon_that_does_not_answer_asks_the_client_for_its_version() {
+    let host = LocalHost::with_client(JOINED);
+    host.write("state/version", "1.9.3");
+    std::fs::remove_file(host.path("state/daemon")).unwrap();
+    let picky = builder().min_version("1.82").build().unwrap();
+    let error = join(&picky, &host).await.unwrap_err();
+    assert!(error.to_string().contains("client 1.9.3"), "{error}");
+    let calls = host.read("state/tailscale.calls");
+    let calls: Vec<&str> = calls.lines().collect();
+    assert_eq!(calls, ["status --json --peers=false", "version"]);
 }
 
 #[tokio::test(flavor = "current_thread")]

@@ -66,6 +66,17 @@ pub enum Decision {
     Change(Vec<Change>),
 }
 
+impl From<Vec<Change>> for Decision {
+    /// These changes, or nothing if there are none.
+    fn from(changes: Vec<Change>) -> Self {
+        if changes.is_empty() {
+            Self::Nothing
+        } else {
+            Self::Change(changes)
+        }
+    }
+}
+
 /// The host that a step works on.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct HostContext {

@@ -12,27 +12,6 @@ use super::system::{
     UpgradesStep, UsersConfig, UsersStep, id,
 };
 
-/// The descriptor of the step `docker`.
-pub static DOCKER: Descriptor = Descriptor {
-    id: docker::ID,
-    summary: "Installs Docker Engine and the Compose plugin",
-    origin: env!("CARGO_PKG_NAME"),
-    version: env!("CARGO_PKG_VERSION"),
-    is_experimental: false,
-    is_default_step: true,
-    capabilities: &[],
-    schema: || schemars::schema_for!(DockerConfig),
-    effective: |block| block.effective::<DockerConfig>(),
-    build: Build::Step(build_docker),
-};
-
-#[cfg(feature = "inventory")]
-stagecraft_core::register!(DOCKER);
-
-fn build_docker(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn HostStep>> {
-    Ok(Arc::new(DockerStep::new(block.parse()?)))
-}
-
 /// The descriptor of the step `network`.
 pub static NETWORK: Descriptor = Descriptor {
     id: network::ID,
@@ -70,7 +49,7 @@ fn build_network(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn 
 }
 
 /// Makes the descriptor of a step that is built from its block alone.
-macro_rules! system_step {
+macro_rules! plain_step {
     ($(#[$doc:meta])* $name:ident, $id:expr, $summary:literal, $is_default:literal, $config:ty, $build:expr) => {
         $(#[$doc])*
         pub static $name: Descriptor = Descriptor {
@@ -94,7 +73,16 @@ macro_rules! system_step {
     };
 }
 
-system_step!(
+plain_step!(
+    /// The descriptor of the step `docker`.
+    DOCKER,
+    docker::ID,
+    "Installs Docker Engine and the Compose plugin",
+    true,
+    DockerConfig,
+    DockerStep::new
+);
+plain_step!(
     /// The descriptor of the step `swap`.
     SWAP,
     id::SWAP,
@@ -103,7 +91,7 @@ system_step!(
     ByteSize,
     |size: ByteSize| SwapStep::new(&size)
 );
-system_step!(
+plain_step!(
     /// The descriptor of the step `sysctl`.
     SYSCTL,
     id::SYSCTL,
@@ -112,7 +100,7 @@ system_step!(
     SysctlConfig,
     SysctlStep::new
 );
-system_step!(
+plain_step!(
     /// The descriptor of the step `system`.
     SYSTEM,
     id::SYSTEM,
@@ -121,7 +109,7 @@ system_step!(
     SystemConfig,
     SystemStep::new
 );
-system_step!(
+plain_step!(
     /// The descriptor of the step `timezone`.
     TIMEZONE,
     id::TIMEZONE,
@@ -130,7 +118,7 @@ system_step!(
     TimeZone,
     TimezoneStep::new
 );
-system_step!(
+plain_step!(
     /// The descriptor of the step `unattended_upgrades`.
     UNATTENDED_UPGRADES,
     id::UPGRADES,
@@ -139,7 +127,7 @@ system_step!(
     bool,
     UpgradesStep::new
 );
-system_step!(
+plain_step!(
     /// The descriptor of the step `users`.
     USERS,
     id::USERS,

@@ -83,11 +83,7 @@ impl DockerStep {
                 }
             }
         }
-        if changes.is_empty() {
-            Decision::Nothing
-        } else {
-            Decision::Change(changes)
-        }
+        changes.into()
     }
 }
 

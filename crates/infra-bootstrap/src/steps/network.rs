@@ -62,11 +62,7 @@ impl HostStep for NetworkStep {
             let code = Self::code(&error, FailureCode::NetworkVerifyFailed);
             failure::of_error(code, &error)
         })?;
-        Ok(if changes.is_empty() {
-            Decision::Nothing
-        } else {
-            Decision::Change(changes)
-        })
+        Ok(changes.into())
     }
 
     async fn change(

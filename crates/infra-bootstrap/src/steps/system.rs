@@ -8,6 +8,8 @@ mod timezone;
 mod upgrades;
 mod users;
 
+use stagecraft_core::{Change, Decision, FailureCode, ProbeFacts, StepFailure};
+
 pub use check::{SystemConfig, SystemStep};
 pub use size::ByteSize;
 pub use swap::SwapStep;
@@ -39,16 +41,21 @@ pub(crate) const STEPS: [&str; 6] = [
 /// What the scripts of these steps begin with.
 const PRELUDE: &str = include_str!("system/prelude.sh");
 
+/// The id of the change that makes it as the configuration says.
+const SET: &str = "set";
+
+/// The one change that this step has to make.
+fn set(summary: String) -> Decision {
+    vec![Change::new(SET, summary)].into()
+}
+
 /// The failure of a probe that did not come to its end.
-fn check_whole(
-    facts: &stagecraft_core::ProbeFacts,
-    what: &str,
-) -> Result<(), stagecraft_core::StepFailure> {
+fn check_whole(facts: &ProbeFacts, what: &str) -> Result<(), StepFailure> {
     if facts.code == 0 && facts.output.lines().any(|line| line == "probe=done") {
         return Ok(());
     }
-    Err(stagecraft_core::StepFailure::new(
-        stagecraft_core::FailureCode::SystemVerifyFailed,
+    Err(StepFailure::new(
+        FailureCode::SystemVerifyFailed,
         format!("{what} could not be read (exit code {})", facts.code),
     )
     .with_evidence(facts.output.lines().map(ToOwned::to_owned)))

@@ -10,7 +10,7 @@ use stagecraft_core::{
 
 use super::super::script;
 use super::size::{ByteSize, shown};
-use super::{PRELUDE, check_whole, id};
+use super::{PRELUDE, check_whole, id, set};
 
 const MIB: u64 = 1 << 20;
 /// What must stay free on the disk.
@@ -52,7 +52,7 @@ impl HostStep for SwapStep {
             return Ok(if has == 0 && !is_active && !is_kept {
                 Decision::Nothing
             } else {
-                change(format!("take away {} of swap", shown(has)))
+                set(format!("take away {} of swap", shown(has)))
             });
         }
         if has == self.size && is_active && is_kept {
@@ -75,7 +75,7 @@ impl HostStep for SwapStep {
                 shown(RESERVE)
             )]));
         }
-        Ok(change(if has == 0 {
+        Ok(set(if has == 0 {
             format!("add {} of swap", shown(self.size))
         } else {
             format!("change swap from {} to {}", shown(has), shown(self.size))
@@ -97,8 +97,4 @@ impl HostStep for SwapStep {
         let what = "the swap file could not be set up";
         script::change(run, remote, text, Duration::from_mins(10), what).await
     }
-}
-
-fn change(summary: String) -> Decision {
-    Decision::Change(vec![Change::new("set", summary)])
 }

@@ -13,7 +13,7 @@ use stagecraft_core::{
 };
 
 use super::super::{script, text::checked_text};
-use super::{PRELUDE, check_whole, id};
+use super::{PRELUDE, SET, check_whole, id};
 
 checked_text!(
     /// A setting of the kernel, such as `net.ipv4.ip_forward`; see sysctl.d(5).
@@ -148,7 +148,7 @@ impl HostStep for SysctlStep {
             let is = |found: &BTreeMap<&str, Vec<&str>>| found.get(&*path) == Some(&words);
             if !is(&kept) || !is(&live) {
                 let summary = format!("set {key} to {}", value.0);
-                changes.push(Change::new("set", summary));
+                changes.push(Change::new(SET, summary));
             }
         }
         let wanted: Vec<String> = self.settings.keys().map(SysctlKey::path).collect();
@@ -158,11 +158,7 @@ impl HostStep for SysctlStep {
         {
             changes.push(Change::new("forget", format!("no longer set {key}")));
         }
-        Ok(if changes.is_empty() {
-            Decision::Nothing
-        } else {
-            Decision::Change(changes)
-        })
+        Ok(changes.into())
     }
 
     async fn change(

@@ -9,7 +9,7 @@ use stagecraft_core::{
 };
 
 use super::super::{script, text::checked_text};
-use super::{PRELUDE, check_whole, id};
+use super::{PRELUDE, check_whole, id, set};
 
 checked_text!(
     /// A name of the time zone database, such as `Europe/Berlin` or `Etc/UTC`.
@@ -65,8 +65,7 @@ impl HostStep for TimezoneStep {
         Ok(if facts.value("zone") == Some(wanted) && is_named {
             Decision::Nothing
         } else {
-            let summary = format!("set the time zone to {wanted}");
-            Decision::Change(vec![Change::new("set", summary)])
+            set(format!("set the time zone to {wanted}"))
         })
     }
 

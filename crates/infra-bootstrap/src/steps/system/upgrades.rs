@@ -10,7 +10,7 @@ use stagecraft_core::{
 
 use super::super::docker::APT_PRELUDE;
 use super::super::script;
-use super::{check_whole, id};
+use super::{check_whole, id, set};
 
 /// Switches on or off that a host upgrades its packages by itself, in a file of apt's
 /// configuration that is read after the distribution's.
@@ -54,8 +54,7 @@ impl HostStep for UpgradesStep {
             return Ok(Decision::Nothing);
         }
         let how = if self.is_on { "on" } else { "off" };
-        let summary = format!("switch unattended upgrades {how}");
-        Ok(Decision::Change(vec![Change::new("set", summary)]))
+        Ok(set(format!("switch unattended upgrades {how}")))
     }
 
     async fn change(

@@ -13,7 +13,7 @@ use stagecraft_core::{
 };
 
 use super::super::{script, text::checked_text};
-use super::{PRELUDE, check_whole, id};
+use super::{PRELUDE, SET, check_whole, id};
 
 checked_text!(
     /// The name of a user or a group, other than `root`.
@@ -146,16 +146,12 @@ impl HostStep for UsersStep {
 
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
         check_whole(facts, "the users")?;
-        let mut changes = Vec::new();
-        for (name, wanted) in &self.users {
-            changes.extend(differences(facts, name.as_str(), wanted));
-        }
-        Ok(if changes.is_empty() {
-            Decision::Nothing
-        } else {
-            let change = |summary| Change::new("set", summary);
-            Decision::Change(changes.into_iter().map(change).collect())
-        })
+        let users = self.users.iter();
+        let changes: Vec<Change> = users
+            .flat_map(|(name, wanted)| differences(facts, name.as_str(), wanted))
+            .map(|summary| Change::new(SET, summary))
+            .collect();
+        Ok(changes.into())
     }
 
     async fn change(

@@ -90,7 +90,7 @@ fn live(hosts: u32, is_limited: bool) -> Result<Life> {
     fs::create_dir_all(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
     let result = (|| {
-        fs::write(directory.join("stagecraft.yml"), config(hosts))?;
+        fs::write(directory.join("stagecraft.yml"), config(hosts, ""))?;
         let sandbox = Sandbox::start(&binary, &directory)?;
         sandbox.set_knobs(&json!({
             "latency_ms": LATENCY_MS,
@@ -119,8 +119,9 @@ fn live(hosts: u32, is_limited: bool) -> Result<Life> {
     result
 }
 
-/// A project as a user would write it: everything that may be left out is left out.
-fn config(hosts: u32) -> String {
+/// A project as a user would write it: everything that may be left out is left out. `more` is
+/// added to the options of the hosts.
+fn config(hosts: u32, more: &str) -> String {
     format!(
         "\
 project: {{ name: bench }}
@@ -134,7 +135,7 @@ cloud:
       default_size: s-1vcpu-1gb
       hosts:
         staging:
-          app: {{ role: app, count: {hosts} }}
+          app: {{ role: app, count: {hosts}{more} }}
 "
     )
 }

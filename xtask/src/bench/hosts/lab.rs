@@ -303,21 +303,11 @@ pub(super) fn poll(
 
 /// The project: the work that the peers have too.
 fn config(count: u32, directory: &Path, public_key: &str) -> String {
+    let cloud = crate::bench::config(count, ", image: debian-13-x64");
     let key = public_key.trim();
     format!(
         "\
-project: {{ name: bench }}
-cloud:
-  provider: digitalocean
-  providers:
-    digitalocean:
-      token_env: DO_TOKEN
-      ssh_key_name: my-ssh-key
-      default_region: nyc3
-      default_size: s-1vcpu-1gb
-      hosts:
-        staging:
-          app: {{ role: app, count: {count}, image: debian-13-x64 }}
+{cloud}\
 infra:
   bootstrap:
     ssh: {{ private_key_path: {}, config_file: none }}

@@ -2,93 +2,46 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
-use std::fmt::Write as _;
-use std::fs;
-use std::net::Ipv4Addr;
+mod process_host;
+
 use std::num::NonZeroUsize;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
 use infra_bootstrap::{
     Bootstrap, DockerConfig, DockerStep, Fleet, HostReport, InstallMethod, Mode, ReadinessPolicy,
 };
-use secrecy::ExposeSecret as _;
 use stagecraft_core::{
-    EnvironmentName, FailureCode, Host, HostId, HostKey, HostName, HostStatus, HostStep,
-    PollPolicy, RoleName, Run, StepOutcome,
+    EnvironmentName, FailureCode, Host, HostKey, HostStep, PollPolicy, Run, StepOutcome,
 };
-use stagecraft_sandbox::{BootRequest, HostDriver as _, ProcessHosts, ProcessHostsConfig};
-use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+use stagecraft_sandbox::HostDriver as _;
 
-/// Hosts of the sandbox, and what is needed to log in to them.
+use process_host::Estate;
+
+/// Hosts of the sandbox.
 struct Lab {
-    hosts: ProcessHosts,
-    host_key: HostKey,
-    login: HostKey,
-    folder: tempfile::TempDir,
+    estate: Estate,
 }
 
 impl Lab {
     async fn new(first_boot: Duration) -> Self {
-        let config = ProcessHostsConfig::default().first_boot(first_boot);
-        let login = HostKey::generate().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let key = folder.path().join("id");
-        fs::write(&key, login.private().expose_secret()).unwrap();
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
         Self {
-            hosts: ProcessHosts::new(config).await.unwrap(),
-            host_key: HostKey::generate().unwrap(),
-            login,
-            folder,
+            estate: Estate::new(first_boot).await,
         }
     }
 
     async fn boot(&self, id: u64, name: &str) -> Host {
-        let mut user_data = String::from("#cloud-config\nssh_keys:\n  ed25519_private: |\n");
-        for line in self.host_key.private().expose_secret().lines() {
-            writeln!(user_data, "    {line}").unwrap();
-        }
-        writeln!(user_data, "  ed25519_public: {}", self.host_key.public()).unwrap();
-        let request = BootRequest {
-            id,
-            name: format!("staging-{name}"),
-            image: "ubuntu-24-04-x64".to_owned(),
-            user_data: Some(user_data),
-            authorized_keys: vec![self.login.public().to_owned()],
-        };
-        let address: Ipv4Addr = self.hosts.boot(request).await.unwrap();
-        Host {
-            id: HostId::new(id.to_string()),
-            node: format!("staging-{name}"),
-            name: Some(HostName::new(name).unwrap()),
-            role: Some(RoleName::new("app").unwrap()),
-            size: "small".into(),
-            region: "here".into(),
-            public_ipv4: Some(address),
-            private_ipv4: None,
-            status: HostStatus::Active,
-            disk_gb: None,
-            vpc: None,
-            cloud_project: None,
-            features: None,
-            tags: vec![self.host_key.fingerprint().tag()],
-        }
+        let host_key = HostKey::generate().unwrap();
+        self.estate.boot(id, name, &host_key).await
     }
 
     async fn converge(&self, config: DockerConfig, mode: Mode, hosts: &[Host]) -> Vec<HostReport> {
-        let connector = SshConnector::new(SshConfig {
-            port: self.hosts.ssh_port(),
-            identity: Identity::File(self.folder.path().join("id")),
-            ..SshConfig::default()
-        });
         let policy = ReadinessPolicy::every(PollPolicy {
             interval: Duration::from_millis(50),
             deadline: Duration::from_mins(1),
         });
         let step: Arc<dyn HostStep> = Arc::new(DockerStep::new(config));
-        let bootstrap = Bootstrap::new(Arc::new(connector), [step], policy).unwrap();
+        let bootstrap = Bootstrap::new(Arc::new(self.estate.connector()), [step], policy).unwrap();
         Fleet::new(Arc::new(bootstrap))
             .with_parallel(NonZeroUsize::new(4).unwrap())
             .all(
@@ -137,20 +90,21 @@ async fn fresh_hosts_get_docker_and_a_second_run_changes_nothing() {
     }
     let log =
         "cat /var/log/sandbox/apt-get.log /var/log/sandbox/systemctl.log | grep -v is-enabled";
-    let before = lab.hosts.run(1, log).await.unwrap();
+    let before = lab.estate.hosts.run(1, log).await.unwrap();
     assert!(before.contains("enable --now docker"), "{before}");
     for report in lab.converge(pinned("27.5.1"), Mode::Apply, &hosts).await {
         assert_eq!(outcome(&report), &StepOutcome::Unchanged);
     }
-    assert_eq!(lab.hosts.run(1, log).await.unwrap(), before);
-    lab.hosts.destroy_all().await;
+    assert_eq!(lab.estate.hosts.run(1, log).await.unwrap(), before);
+    lab.estate.hosts.destroy_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
 async fn broken_host_fails_with_its_evidence_and_recovers_in_a_second_run() {
     let lab = Lab::new(Duration::ZERO).await;
     let hosts = [lab.boot(1, "app").await, lab.boot(2, "db").await];
-    lab.hosts
+    lab.estate
+        .hosts
         .run(
             2,
             "printf 'always\\nE: mirror is on fire\\n' >/run/sandbox/fail/apt-get",
@@ -169,7 +123,8 @@ async fn broken_host_fails_with_its_evidence_and_recovers_in_a_second_run() {
             .contains(&"E: mirror is on fire".to_owned()),
         "{failure:?}"
     );
-    lab.hosts
+    lab.estate
+        .hosts
         .run(2, "rm /run/sandbox/fail/apt-get")
         .await
         .unwrap();
@@ -182,7 +137,7 @@ async fn broken_host_fails_with_its_evidence_and_recovers_in_a_second_run() {
         "{:?}",
         reports[1]
     );
-    lab.hosts.destroy_all().await;
+    lab.estate.hosts.destroy_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -197,7 +152,7 @@ async fn vendor_script_installs_too_and_a_second_run_changes_nothing() {
     assert!(reports[0].is_ok() && reports[0].is_changed(), "{reports:?}");
     let reports = lab.converge(config, Mode::Apply, &hosts).await;
     assert_eq!(outcome(&reports[0]), &StepOutcome::Unchanged);
-    lab.hosts.destroy_all().await;
+    lab.estate.hosts.destroy_all().await;
 }
 
 #[tokio::test(flavor = "multi_thread")]
@@ -210,5 +165,5 @@ async fn impostor_is_refused_and_nothing_runs_on_it() {
         .await;
     let failure = reports[0].failure.as_ref().unwrap();
     assert_eq!(failure.code, FailureCode::HostKeyMismatch, "{failure:?}");
-    lab.hosts.destroy_all().await;
+    lab.estate.hosts.destroy_all().await;
 }

@@ -1,31 +1,26 @@
 //! One host of the sandbox, a cloud that is a list of pins, and a fuse that kills the run.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt::Write as _;
-use std::fs;
-use std::os::unix::fs::PermissionsExt as _;
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use async_trait::async_trait;
 use infra_bootstrap::{Bootstrap, HostReport, Mode, ReadinessPolicy};
-use secrecy::ExposeSecret as _;
 use stagecraft_core::{
     Change, Connector, Decision, EnvironmentName, Error, ErrorKind, Fingerprint, Host, HostContext,
-    HostId, HostKey, HostKeyPins, HostName, HostStatus, HostStep, PollPolicy, ProbeFacts,
-    ProbeScript, Remote, RemoteCommand, RemoteOutput, RemoteTarget, Result, RoleName, Run,
-    StepFailure, Upload,
+    HostId, HostKey, HostKeyPins, HostName, HostStep, PollPolicy, ProbeFacts, ProbeScript, Remote,
+    RemoteCommand, RemoteOutput, RemoteTarget, Result, Run, StepFailure, Upload,
 };
-use stagecraft_sandbox::{BootRequest, HostDriver as _, ProcessHosts, ProcessHostsConfig};
-use stagecraft_ssh::{Identity, SshConfig, SshConnector};
+use stagecraft_sandbox::HostDriver as _;
+use stagecraft_ssh::SshConnector;
+
+use crate::process_host::Estate;
 
 const ID: u64 = 1;
 
 /// A host, and what is needed to work on it.
 pub(crate) struct Lab {
-    hosts: ProcessHosts,
-    login: HostKey,
-    folder: tempfile::TempDir,
+    estate: Estate,
     pins: Arc<Pins>,
     state: Mutex<Option<(HostKey, Host)>>,
     secrets: Secrets,
@@ -33,16 +28,8 @@ pub(crate) struct Lab {
 
 impl Lab {
     pub(crate) async fn new() -> Self {
-        let login = HostKey::generate().unwrap();
-        let folder = tempfile::tempdir().unwrap();
-        let key = folder.path().join("id");
-        fs::write(&key, login.private().expose_secret()).unwrap();
-        fs::set_permissions(&key, fs::Permissions::from_mode(0o600)).unwrap();
-        let config = ProcessHostsConfig::default().first_boot(Duration::ZERO);
         let lab = Self {
-            hosts: ProcessHosts::new(config).await.unwrap(),
-            login,
-            folder,
+            estate: Estate::new(Duration::ZERO).await,
             pins: Arc::default(),
             state: Mutex::default(),
             secrets: Secrets::default(),
@@ -53,37 +40,9 @@ impl Lab {
 
     /// Puts a fresh host in the place of the one before.
     pub(crate) async fn renew(&self) {
-        self.hosts.destroy(ID).await;
+        self.estate.hosts.destroy(ID).await;
         let key = HostKey::generate().unwrap();
-        let mut user_data = String::from("#cloud-config\nssh_keys:\n  ed25519_private: |\n");
-        for line in key.private().expose_secret().lines() {
-            writeln!(user_data, "    {line}").unwrap();
-        }
-        writeln!(user_data, "  ed25519_public: {}", key.public()).unwrap();
-        let request = BootRequest {
-            id: ID,
-            name: "staging-app".to_owned(),
-            image: "ubuntu-24-04-x64".to_owned(),
-            user_data: Some(user_data),
-            authorized_keys: vec![self.login.public().to_owned()],
-        };
-        let address = self.hosts.boot(request).await.unwrap();
-        let host = Host {
-            id: HostId::new(ID.to_string()),
-            node: "staging-app".to_owned(),
-            name: Some(HostName::new("app").unwrap()),
-            role: Some(RoleName::new("app").unwrap()),
-            size: "small".into(),
-            region: "here".into(),
-            public_ipv4: Some(address),
-            private_ipv4: None,
-            status: HostStatus::Active,
-            disk_gb: None,
-            vpc: None,
-            cloud_project: None,
-            features: None,
-            tags: Vec::new(),
-        };
+        let host = self.estate.boot(ID, "app", &key).await;
         let first = BTreeSet::from([key.fingerprint()]);
         *self.pins.0.lock().unwrap() = BTreeMap::from([(host.id.clone(), first)]);
         *self.state.lock().unwrap() = Some((key, host));
@@ -95,11 +54,7 @@ impl Lab {
         let mut host = self.state.lock().unwrap().as_ref().unwrap().1.clone();
         host.tags = self.pinned().iter().map(Fingerprint::tag).collect();
         let connector = Fused {
-            inner: SshConnector::new(SshConfig {
-                port: self.hosts.ssh_port(),
-                identity: Identity::File(self.folder.path().join("id")),
-                ..SshConfig::default()
-            }),
+            inner: self.estate.connector(),
             fuse: fuse.clone(),
         };
         let pins = FusedPins {
@@ -120,7 +75,7 @@ impl Lab {
     }
 
     pub(crate) async fn run(&self, script: &str) -> String {
-        self.hosts.run(ID, script).await.unwrap()
+        self.estate.hosts.run(ID, script).await.unwrap()
     }
 
     /// The key with which the host's server proves itself now.

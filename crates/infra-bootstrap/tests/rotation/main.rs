@@ -3,6 +3,8 @@
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
 mod lab;
+#[path = "../process_host/mod.rs"]
+mod process_host;
 
 use stagecraft_core::{FailureCode, StepOutcome};
 

@@ -1,0 +1,72 @@
+//! The keys that set a pause.
+
+use crate::support::{Lab, quick};
+use crate::{DRY_RUN, READINESS};
+
+/// Keys that set a pause, which no text tells, with the test that shows it.
+pub(crate) const PAUSES: &[(&str, &str)] = &[
+    (
+        "cloud.providers.digitalocean.lease.expiry",
+        "interval_and_expiry_of_the_file_have_an_effect",
+    ),
+    (
+        "cloud.providers.digitalocean.lease.interval",
+        "interval_and_expiry_of_the_file_have_an_effect",
+    ),
+    (
+        "cloud.providers.digitalocean.poll.interval",
+        "poll_interval_is_the_pause_between_two_lists",
+    ),
+    (
+        "cloud.providers.digitalocean.poll.list_lag",
+        "suspended_run_that_wakes_up_creates_nothing_and_ends_as_locked",
+    ),
+    (
+        "infra.bootstrap.readiness.interval",
+        "readiness_interval_is_the_pause_between_two_looks_at_a_host",
+    ),
+];
+
+#[tokio::test(flavor = "multi_thread")]
+async fn poll_interval_is_the_pause_between_two_lists() {
+    let mut lists = Vec::new();
+    for interval in ["20ms", "2s"] {
+        let lab = Lab::api_only(quick()).await;
+        lab.edit("interval: 50ms", &format!("interval: {interval}"));
+        lab.control().clear_requests();
+        let arguments = ["infra", "up", "--yes", "--no-bootstrap"];
+        lab.run(&arguments).await.expect_code(0);
+        let requests = lab.control().requests();
+        lists.push(
+            requests
+                .iter()
+                .filter(|request| request.kind == "GET /v2/droplets")
+                .count(),
+        );
+        lab.shutdown().await;
+    }
+    assert!(lists[0] >= lists[1] + 3, "{lists:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_interval_is_the_pause_between_two_looks_at_a_host() {
+    let lab = Lab::with_hosts(quick()).await;
+    let arguments = ["infra", "up", "--yes", "--no-bootstrap"];
+    lab.run(&arguments).await.expect_code(0);
+    let mut looks = Vec::new();
+    let mut from = READINESS.to_owned();
+    for interval in ["50ms", "900ms"] {
+        let to =
+            format!("readiness: {{ interval: {interval}, deadline: 1s }}\n    ssh: {{ port: 9 }}");
+        lab.edit(&from, &to);
+        from = to;
+        let refused = lab.run(DRY_RUN).await;
+        let lines = refused.lines();
+        let is_look = |line: &&serde_json::Value| {
+            line["host"] == "db-1" && matches!(line["event"].as_str(), Some("waiting" | "retrying"))
+        };
+        looks.push(lines.iter().filter(is_look).count());
+    }
+    assert!(looks[0] >= looks[1] + 5, "{looks:?}");
+    lab.shutdown().await;
+}

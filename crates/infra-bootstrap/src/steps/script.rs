@@ -34,17 +34,19 @@ const NOISE: &[&str] = &[
 /// The evidence of a failed script, and the reason that it told at last, if it did.
 ///
 /// The evidence begins with the cause, if the script told it; then come the last lines of what
-/// led there.
+/// led there, without noise. A script that was cut off told no cause: its last lines are all that
+/// there is, noise or not.
 pub(super) fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
     let mut lines = output.tail(usize::MAX);
     let at = lines.iter().rposition(|line| line.starts_with(REASON));
     let reason = at.map(|at| lines.remove(at)[REASON.len()..].to_owned());
-    let at = lines.iter().rposition(|line| line == CAUSE);
-    let mut evidence = at.map_or_else(Vec::new, |at| lines.split_off(at).split_off(1));
-    evidence.truncate(EVIDENCE_LINES);
-    lines.retain(|line| {
-        !evidence.contains(line) && !NOISE.iter().any(|noise| line.starts_with(noise))
-    });
+    let mut evidence = Vec::new();
+    if let Some(at) = lines.iter().rposition(|line| line == CAUSE) {
+        evidence = lines.split_off(at).split_off(1);
+        evidence.truncate(EVIDENCE_LINES);
+        let is_noise = |line: &String| NOISE.iter().any(|noise| line.starts_with(noise));
+        lines.retain(|line| !evidence.contains(line) && !is_noise(line));
+    }
     let room = EVIDENCE_LINES - evidence.len();
     evidence.extend(lines.split_off(lines.len().saturating_sub(room)));
     (evidence, reason)
@@ -117,6 +119,12 @@ mod tests {
                 "Setting up docker-ce"
             ]
         );
+    }
+
+    #[test]
+    fn script_that_was_cut_off_is_told_with_what_it_was_at() {
+        let kept = evidence("Get:1 noble\nUnpacking docker-ce\n", "");
+        assert_eq!(kept, ["Get:1 noble", "Unpacking docker-ce"]);
     }
 
     #[test]

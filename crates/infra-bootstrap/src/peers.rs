@@ -23,6 +23,7 @@ const AT_ONCE: usize = 8;
 /// be asked about others without another login.
 pub(crate) struct Peers {
     port: u16,
+    /// Sorted by the names of the hosts, then by their ids.
     kept: Mutex<Vec<(HostId, Arc<dyn Remote>)>>,
 }
 
@@ -43,14 +44,17 @@ impl Peers {
         }
     }
 
-    /// Hands over the connection to a member. Gives it back if no more are needed.
+    /// Hands over the connection to a member. Gives back one that is not needed, if there is one:
+    /// this or an earlier one.
+    ///
+    /// Those of the first names stay, whoever is done first: who is asked about a host, which
+    /// the outcome tells, is the same in every run.
     pub(crate) fn offer(&self, id: &HostId, remote: Arc<dyn Remote>) -> Option<Arc<dyn Remote>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        if kept.len() >= KEPT {
-            return Some(remote);
-        }
         kept.push((id.clone(), remote));
-        None
+        kept.sort_by(|(a, first), (b, second)| (first.host(), a).cmp(&(second.host(), b)));
+        let unused = if kept.len() > KEPT { kept.pop() } else { None };
+        unused.map(|(_, remote)| remote)
     }
 
     /// Looks whether the hosts that joined the network in this run are reached by their names,

@@ -1,13 +1,14 @@
 //! Hosts that joined the network are looked at there, once all are done.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use async_trait::async_trait;
 use infra_bootstrap::{Bootstrap, Fleet, HostReport, Mode, NetworkStep};
 use stagecraft_core::{
-    Connector, ErrorKind, FailureCode, HostStep, Remote, RemoteTarget, Result, Run, StepOutcome,
+    Connector, ErrorKind, FailureCode, HostStep, Remote, RemoteTarget, Result, Retry, Run,
+    StepOutcome,
 };
 
 use crate::network::Mesh;
@@ -105,6 +106,33 @@ async fn hosts_that_joined_are_looked_at_from_each_other_over_the_connections_th
     let again = estate.converge(&Run::default(), Mode::Apply).await;
     assert_eq!(reachable(&again), [None; 3], "they were looked at before");
     assert_eq!(estate.count(), [6, 6]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_asked_does_not_depend_on_who_was_done_first() {
+    let names = ["app-1", "app-2", "db-1", "db-2"];
+    let mut told = BTreeSet::new();
+    for late in names {
+        let connections = names.map(|name| {
+            let refused = (ErrorKind::Unavailable, Retry::After(None));
+            let refusals = usize::from(name == late);
+            let answers = [refused].into_iter().take(refusals);
+            (name, Connections::after(Machine::new(), answers))
+        });
+        let estate = Arc::new(Estate(connections.into()));
+        let reports = estate.converge(&Run::default(), Mode::Apply).await;
+        let reasons = reachable(&reports).into_iter().map(|outcome| {
+            let Some(StepOutcome::Skipped { reason }) = outcome else {
+                panic!("nobody knows the name: {outcome:?}");
+            };
+            reason.split(" knows").next().map(str::to_owned)
+        });
+        told.insert(reasons.flatten().collect::<Vec<_>>());
+        assert_eq!(estate.count(), [5, 4], "a refusal, and all were ended");
+    }
+    let asked = ["app-2", "app-1", "app-1", "app-1"];
+    let asked = asked.map(|name| format!("neither this machine nor host `{name}`"));
+    assert_eq!(told, BTreeSet::from([asked.to_vec()]));
 }
 
 #[tokio::test]

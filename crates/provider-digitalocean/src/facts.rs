@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use reqwest::Method;
 use stagecraft_core::{
     Account, CloudFacts, EnvironmentName, Error, ErrorKind, Host, HostFeatures, HostId, HostStatus,
-    MicroUsd, NodeName, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
+    Makes, MicroUsd, NodeName, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
 use crate::address;
@@ -35,6 +35,8 @@ pub(crate) struct Beside {
 /// once, all of it.
 ///
 /// A plan that adopts rests on every host of the account: those that it is about bear no tag.
+///
+/// The operator's key is not read: the hosts decide whether it is needed.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
@@ -45,12 +47,6 @@ pub(crate) async fn observe(
     let adopts = request.mode == PlanMode::Adopt;
     let account = read_account(client, run);
     let sizes = list_sizes(client, run);
-    let key = async {
-        match request.mode {
-            PlanMode::Reconcile => crate::key::find(client, run, ssh_key_name).await.map(Some),
-            _ => Ok(None),
-        }
-    };
     let tagged = async {
         let tag = spelled_tag(client, run, environment).await?;
         let hosts = match &tag {
@@ -70,18 +66,27 @@ pub(crate) async fn observe(
         let gpus = list_gpus(client, run, true).await?;
         hosts_of(client, run, gpus, environment).await
     };
-    let (account, sizes, key, tagged, gpus) = tokio::join!(account, sizes, key, tagged, gpus);
-    if let Some(error) = forbidden([
+    let (account, sizes, tagged, gpus) = tokio::join!(account, sizes, tagged, gpus);
+    let errors = [
         account.as_ref().err(),
         sizes.as_ref().err(),
-        key.as_ref().err(),
         tagged.as_ref().err(),
         gpus.as_ref().err(),
-    ]) {
-        return Err(error);
+    ];
+    let mut told = errors.into_iter().flatten();
+    if told.any(|error| error.kind() == ErrorKind::Forbidden) {
+        // Whether it is needed nobody knows, but whether it may be read is told with the rest.
+        let may_need_key = request.mode == PlanMode::Reconcile && request.makes != Makes::Nothing;
+        let key = if may_need_key {
+            crate::key::find(client, run, ssh_key_name).await.err()
+        } else {
+            None
+        };
+        if let Some(error) = forbidden(errors.into_iter().chain([key.as_ref()])) {
+            return Err(error);
+        }
     }
-    let ((account, time), sizes, key, (tag, mut hosts), gpus) =
-        (account?, sizes?, key?, tagged?, gpus?);
+    let ((account, time), sizes, (tag, mut hosts), gpus) = (account?, sizes?, tagged?, gpus?);
     let own = tags::environment_tag(environment);
     let is_meant = |host: &&Host| adopts || host.has_tag(&own);
     hosts.extend(gpus.iter().filter(is_meant).cloned());
@@ -93,7 +98,7 @@ pub(crate) async fn observe(
         host_limit: account.droplet_limit,
         account: account_of(account),
         endpoint: client.endpoint().to_owned(),
-        operator_key: key,
+        operator_key: None,
         hosts: each_once(hosts),
         sizes,
         time: time.filter(|_| request.mode == PlanMode::Reap),
@@ -108,8 +113,8 @@ pub(crate) async fn observe(
 }
 
 /// One error for all that the token may not read, if that is more than one thing.
-fn forbidden<const N: usize>(errors: [Option<&Error>; N]) -> Option<Error> {
-    let refused = errors.into_iter().flatten();
+fn forbidden<'a>(errors: impl Iterator<Item = Option<&'a Error>>) -> Option<Error> {
+    let refused = errors.flatten();
     let refused: Vec<&Error> = refused
         .filter(|error| error.kind() == ErrorKind::Forbidden)
         .collect();

@@ -9,8 +9,8 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use async_trait::async_trait;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
-    ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, PlanMode,
-    PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
+    ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Makes,
+    PlanMode, PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -24,7 +24,7 @@ use crate::findings::grouped;
 use crate::lease::Own;
 use crate::window::{Lane, Window};
 use crate::wire::{CloudProject, Vpc};
-use crate::{facts, preflight};
+use crate::{facts, key, preflight};
 
 pub(crate) use self::prepare::Making;
 use self::prepare::Texts;
@@ -131,6 +131,21 @@ impl DigitalOcean {
         })
     }
 
+    /// Whether hosts are made, which takes the operator's key. The list of keys may be read ten
+    /// times a minute only.
+    fn makes_hosts(&self, facts: &CloudFacts, request: &PlanRequest) -> bool {
+        let is_any_missing = || {
+            let plan = self.plan(facts, request);
+            plan.is_ok_and(|plan| !plan.create.is_empty())
+        };
+        request.mode == PlanMode::Reconcile
+            && match request.makes {
+                Makes::Missing => is_any_missing(),
+                Makes::Anew => true,
+                Makes::Nothing => false,
+            }
+    }
+
     async fn tag(
         &self,
         client: &Client,
@@ -178,6 +193,9 @@ impl CloudProvider for DigitalOcean {
         }
         let key = &self.config.ssh_key_name;
         let (mut facts, beside) = facts::observe(&client, run, request, key).await?;
+        if self.makes_hosts(&facts, request) {
+            facts.operator_key = Some(key::find(&client, run, key).await?);
+        }
         let own = || tags::environment_tag(environment);
         let tag = beside.tag.clone().unwrap_or_else(own);
         {

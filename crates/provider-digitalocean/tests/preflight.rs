@@ -6,9 +6,12 @@ use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use async_trait::async_trait;
-use provider_digitalocean::core::{ErrorKind, Finding, LoginKey, Lookup, NoEvents, Run};
+use provider_digitalocean::core::{
+    CloudProvider as _, ErrorKind, Finding, LoginKey, Lookup, Makes, NoEvents, PlanMode,
+    PlanRequest, Run,
+};
 use serde_json::{Value, json};
-use support::{Api, CONFIG, list, only_failure, refused};
+use support::{Api, CONFIG, droplet, list, only_failure, refused};
 use wiremock::ResponseTemplate;
 
 fn ok(body: Value) -> ResponseTemplate {
@@ -130,7 +133,7 @@ async fn scopes_that_a_create_needs_are_told_with_the_rest() {
 }
 
 #[tokio::test]
-async fn fleet_that_was_never_made_is_planned_with_eight_requests_and_a_whole_one_with_six() {
+async fn fleet_that_was_never_made_is_planned_with_eight_requests_and_a_whole_one_with_five() {
     let api = Api::start(Vec::new()).await;
     api.on("GET", "/v2/tags", ok(list("tags", &[])), 1).await;
     assert_eq!(api.findings().await, []);
@@ -138,7 +141,7 @@ async fn fleet_that_was_never_made_is_planned_with_eight_requests_and_a_whole_on
 
     let api = Api::start(vec![support::droplet(1, "active")]).await;
     assert_eq!(api.findings().await, []);
-    assert_eq!(api.sent("GET").await, 6);
+    assert_eq!(api.sent("GET").await, 5);
 }
 
 #[tokio::test]
@@ -221,5 +224,29 @@ async fn hosts_that_would_not_let_the_operator_in_are_not_made() {
     };
     for part in ["'ops'", "aa:bb", OWN, "~/.ssh/id_ed25519"] {
         assert!(finding.message.contains(part), "{}", finding.message);
+    }
+}
+
+#[tokio::test]
+async fn key_is_read_for_hosts_to_be_made_only() {
+    let there = vec![droplet(1, "active")];
+    for (droplets, makes, reads) in [
+        (Vec::new(), Makes::Missing, 1),
+        (Vec::new(), Makes::Nothing, 0),
+        (there.clone(), Makes::Missing, 0),
+        (there.clone(), Makes::Nothing, 0),
+        (there, Makes::Anew, 1),
+    ] {
+        let what = format!("{} hosts, {makes:?}", droplets.len());
+        let api = Api::start(droplets).await;
+        let mut request = PlanRequest::new("staging".parse().expect("a name"), PlanMode::Reconcile);
+        request.makes = makes;
+        let facts = api.provider.observe(&api.run, &request).await;
+        let key = facts.expect("facts").operator_key;
+        assert_eq!(key.is_some(), reads == 1, "{what}");
+        let requests = api.server.received_requests().await.expect("a record");
+        let keys = requests.iter();
+        let keys = keys.filter(|one| one.url.path().starts_with("/v2/account/keys"));
+        assert_eq!(keys.count(), reads, "{what}");
     }
 }

@@ -3,7 +3,7 @@
 mod support;
 
 use serde_json::Value;
-use stagecraft_sandbox::{FailTimes, SshFault};
+use stagecraft_sandbox::{FailTimes, Knobs, SshFault};
 use support::contract::Contract;
 use support::{DECLARED, Lab, quick};
 
@@ -72,6 +72,35 @@ async fn hosts_that_exist_are_made_ready_and_a_second_run_changes_nothing() {
     let second = lab.run(&BOOTSTRAP).await;
     assert_none_changed(&second.expect_code(0).result());
     assert_eq!(names_and_ids(&lab), before, "none came or went");
+    lab.shutdown().await;
+}
+
+/// The list of keys may be read ten times a minute.
+#[tokio::test(flavor = "multi_thread")]
+async fn verbs_that_create_nothing_do_not_ask_for_the_accounts_keys() {
+    let knobs = Knobs {
+        keys_limit: Some(1),
+        ..quick()
+    };
+    let lab = Lab::with_hosts(knobs).await;
+    let asked = || {
+        let requests = lab.control().requests();
+        let keys = requests.iter();
+        let keys = keys.filter(|one| one.target.starts_with("/v2/account/keys"));
+        keys.count()
+    };
+    let only_db = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
+    lab.run(&only_db).await.expect_code(0);
+    assert_eq!(asked(), 1, "one is created");
+    lab.control().clear_requests();
+    // Two hosts are missing, but that is only told.
+    lab.run(&BOOTSTRAP).await.expect_code(0);
+    lab.run(&["infra", "bootstrap", "--dry-run"])
+        .await
+        .expect_code(0);
+    // The one that is selected exists.
+    lab.run(&only_db).await.expect_code(0);
+    assert_eq!(asked(), 0);
     lab.shutdown().await;
 }
 

@@ -10,7 +10,7 @@ use crate::lease::LeaseProvider;
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
 use crate::pins::HostKeyPins;
-use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, PlanMode, PlanRequest};
+use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, Makes, PlanMode, PlanRequest};
 use crate::run::Run;
 
 /// Makes and removes hosts in one cloud.
@@ -83,7 +83,8 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     ///
     /// The provider's own, by kind.
     async fn account(&self, run: &Run, environment: &EnvironmentName) -> Result<Account> {
-        let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
+        let mut request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
+        request.makes = Makes::Nothing;
         Ok(self.observe(run, &request).await?.account)
     }
 

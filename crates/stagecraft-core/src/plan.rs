@@ -52,6 +52,26 @@ pub enum ResizeMode {
     GrowDisk,
 }
 
+/// Which hosts are made, so that providers read no more than that takes.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
+#[serde(rename_all = "snake_case")]
+pub enum Makes {
+    /// Those that are declared and missing.
+    #[default]
+    Missing,
+    /// Those that exist too: they are going to be deleted before.
+    Anew,
+    /// None. A plan tells all the same which are missing.
+    Nothing,
+}
+
+impl Makes {
+    #[expect(clippy::trivially_copy_pass_by_ref, reason = "serde asks for it")]
+    fn is_usual(&self) -> bool {
+        *self == Self::default()
+    }
+}
+
 /// What a plan is asked for.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRequest {
@@ -69,6 +89,10 @@ pub struct PlanRequest {
     /// Whether hosts of another size are resized. Counts in [`PlanMode::Reconcile`] only.
     #[serde(default)]
     pub resize: ResizeMode,
+    /// Which hosts are made. Counts in [`PlanMode::Reconcile`] only, and changes no plan but for
+    /// the operator's key, which is not read for hosts that nobody makes.
+    #[serde(default, skip_serializing_if = "Makes::is_usual")]
+    pub makes: Makes,
 }
 
 impl PlanRequest {
@@ -81,6 +105,7 @@ impl PlanRequest {
             roles: BTreeSet::new(),
             made_by: None,
             resize: ResizeMode::Never,
+            makes: Makes::Missing,
         }
     }
 }
@@ -138,7 +163,7 @@ pub struct CloudFacts {
     pub endpoint: String,
     /// The most hosts that the account may have, if it tells.
     pub host_limit: Option<u64>,
-    /// The key for new hosts. Read only for plans that may create.
+    /// The key for new hosts. Read only if there are hosts to be made.
     pub operator_key: Option<OperatorKey>,
     /// Every host that bears the environment's tag.
     pub hosts: Vec<Host>,

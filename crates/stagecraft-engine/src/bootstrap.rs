@@ -4,8 +4,8 @@ use std::collections::BTreeSet;
 
 use infra_bootstrap::{HostReport, Mode};
 use stagecraft_core::{
-    CloudFacts, EnvironmentName, Error, ErrorKind, HostName, HostRef, InfraPlan, PlanRequest,
-    Result, Run,
+    CloudFacts, EnvironmentName, Error, ErrorKind, HostName, HostRef, InfraPlan, Makes,
+    PlanRequest, Result, Run,
 };
 
 use crate::dry_run::not_ready_report;
@@ -48,17 +48,19 @@ impl Engine {
     /// have the same name.
     pub async fn existing(&self, run: &Run, request: &PlanRequest) -> Result<Existing> {
         let declared = self.cloud.declared(&request.environment)?;
-        let facts = self.cloud.observe(run, request).await?;
+        let mut request = request.clone();
+        request.makes = Makes::Nothing;
+        let facts = self.cloud.observe(run, &request).await?;
         self.refuse_other_account(&facts.account)?;
         if let Some(cache) = &self.host_keys {
             cache.begin(&facts.account, &facts.endpoint);
         }
-        let plan = self.cloud.plan(&facts, request)?;
-        selection::check(&declared, &facts, &plan, request)?;
+        let plan = self.cloud.plan(&facts, &request)?;
+        selection::check(&declared, &facts, &plan, &request)?;
         refuse_doubles(&plan)?;
-        refuse_absent(&plan, &facts, request)?;
+        refuse_absent(&plan, &facts, &request)?;
         let planned = Planned {
-            request: request.clone(),
+            request,
             plan,
             facts,
             // Nothing is made, so nothing can be in its way.

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    Confirmation, EnvironmentName, Error, ErrorKind, Host, HostName, HostRef, InfraPlan, PlanMode,
-    PlanRequest, PollPolicy, Result, Run,
+    Confirmation, EnvironmentName, Error, ErrorKind, Host, HostName, HostRef, InfraPlan, Makes,
+    PlanMode, PlanRequest, PollPolicy, Result, Run,
 };
 
 use crate::down::DownReport;
@@ -73,7 +73,8 @@ impl Engine {
             request.hosts.insert(host.clone());
             request
         };
-        let create = request(PlanMode::Reconcile);
+        let mut create = request(PlanMode::Reconcile);
+        create.makes = Makes::Anew;
         let facts = self.cloud.observe(run, &create).await?;
         self.refuse_other_account(&facts.account)?;
         let now = self.cloud.plan(&facts, &create)?;

@@ -1,11 +1,12 @@
 //! What a person or a program sees while a run works. One event stream feeds both.
 
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
-use stagecraft_core::{Event, EventSink, Run, seconds};
+use stagecraft_core::{Event, EventSink, HostName, Run, seconds};
 use stagecraft_engine::Planned;
 
 use crate::exit::Exit;
@@ -14,6 +15,8 @@ use crate::{bundle, render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
+/// How often it is told again that a host is tried again for the same cause.
+const REMIND: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(120);
 
 /// What is shown now, for questions that come up deep below.
@@ -37,8 +40,41 @@ struct Sink {
 struct State {
     bar: Option<ProgressBar>,
     last_wait: Option<(String, Instant)>,
+    /// What is tried again on a host, why, and when that was told last.
+    retries: BTreeMap<(HostName, String), (String, Instant)>,
     /// Lines that wait while somebody is asked.
     held: Option<Vec<String>>,
+}
+
+impl State {
+    /// Whether a line tells something: a host that is tried again for the same cause is told of
+    /// now and then only.
+    fn is_news(&mut self, event: &Event, now: Instant) -> bool {
+        match event {
+            Event::Retrying {
+                host: Some(host),
+                what,
+                reason,
+                ..
+            } => {
+                let key = (host.clone(), what.clone());
+                let told = self.retries.get(&key);
+                let is_old = told.is_some_and(|(last, at)| {
+                    last == reason && now.saturating_duration_since(*at) < REMIND
+                });
+                if !is_old {
+                    self.retries.insert(key, (reason.clone(), now));
+                }
+                !is_old
+            }
+            // It answered: whatever comes next is new.
+            Event::HostConnected { host, .. } => {
+                self.retries.retain(|(own, _), _| own != host);
+                true
+            }
+            _ => true,
+        }
+    }
 }
 
 impl Progress {
@@ -236,6 +272,9 @@ impl Sink {
             }
             state.last_wait = Some((what.clone(), Instant::now()));
         }
+        if !state.is_news(event, Instant::now()) {
+            return;
+        }
         let elapsed = self.started.elapsed().as_secs_f64();
         let text = format!("{elapsed:>6.1}s  {text}");
         if let Some(held) = &mut state.held {
@@ -257,5 +296,49 @@ impl EventSink for Sink {
         } else {
             self.line(&event);
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn retries_of_a_host_are_news_by_their_cause_and_every_half_minute() {
+        let host = |name: &str| HostName::new(name).unwrap();
+        let retrying = |name, reason: &str, delay| Event::Retrying {
+            host: Some(host(name)),
+            what: "connect".to_owned(),
+            reason: reason.to_owned(),
+            delay: Duration::from_secs(delay),
+        };
+        let connected = |name| Event::HostConnected {
+            host: host(name),
+            host_key: "key".to_owned(),
+        };
+        let mut state = State::default();
+        let start = Instant::now();
+        for (at, event, is_news) in [
+            (0, retrying("app-1", "no answer", 2), true),
+            (1, retrying("app-2", "no answer", 2), true),
+            (2, retrying("app-1", "no answer", 3), false),
+            (4, retrying("app-1", "refused", 2), true),
+            (6, retrying("app-1", "refused", 2), false),
+            (33, retrying("app-1", "refused", 2), false),
+            (34, retrying("app-1", "refused", 2), true),
+            (35, connected("app-1"), true),
+            (36, retrying("app-1", "refused", 2), true),
+            (36, retrying("app-2", "no answer", 2), true),
+        ] {
+            let now = start + Duration::from_secs(at);
+            assert_eq!(state.is_news(&event, now), is_news, "{at} {event:?}");
+        }
+        let of_cloud = Event::Retrying {
+            host: None,
+            what: "list".to_owned(),
+            reason: "busy".to_owned(),
+            delay: Duration::ZERO,
+        };
+        assert!(state.is_news(&of_cloud, start) && state.is_news(&of_cloud, start));
     }
 }

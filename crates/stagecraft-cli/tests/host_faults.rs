@@ -141,6 +141,27 @@ async fn refused_ssh_of_one_host_is_that_hosts_trouble() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn host_that_stays_silent_is_told_once_in_lines_and_each_time_in_events() {
+    let lab = Lab::with_hosts(quick()).await;
+    let only_db = ["infra", "up", "--yes", "--host", "db-1"];
+    lab.run(&[&only_db[..], &["--no-bootstrap"]].concat())
+        .await
+        .expect_code(0);
+    lab.edit("deadline: 5s", "deadline: 2s");
+    let hosts = lab.hosts.as_ref().expect("hosts");
+    hosts.set_ssh_fault("staging-db-1", SshFault::Refuse).await;
+    let lines = lab.run(&only_db).await;
+    let told = &lines.expect_code(3).stderr;
+    assert_eq!(told.matches("again in").count(), 1, "{told}");
+    assert!(told.contains("connection refused"), "{told}");
+    let events = lab.run(&[&only_db[..], &["-o", "json"]].concat()).await;
+    let events = events.expect_code(3).lines();
+    let retries = events.iter().filter(|line| line["event"] == "retrying");
+    assert!(retries.count() > 1);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn wrong_operator_key_fails_every_host_and_exits_3() {
     let mut lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);

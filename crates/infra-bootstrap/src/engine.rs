@@ -10,9 +10,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Decision, EnvironmentName, ErrorKind, Event, FailureCode, Fingerprint, Host,
-    HostContext, HostId, HostKeyCache, HostKeyPins, HostStep, NetworkProvider, NodeName, Remote,
-    RemoteTarget, Result, Run, StepFailure, StepOutcome, seconds,
+    Connector, Decision, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
+    HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName,
+    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -130,6 +130,30 @@ impl Bootstrap {
     /// The port at which hosts that join the network are looked at there.
     pub(crate) fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Makes sure that hosts of these names can be logged in to before they are made, as far as
+    /// that is known without them: keys are read, and encrypted ones opened once for all.
+    ///
+    /// Nothing is sent to any host. Safe to repeat.
+    ///
+    /// # Errors
+    ///
+    /// As [`Connector::prepare`]; [`ErrorKind::Config`] if a host's name does not fit.
+    pub async fn prepare_login<'a>(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        hosts: impl IntoIterator<Item = &'a HostName> + Send,
+    ) -> Result<()> {
+        let hosts: Vec<_> = hosts.into_iter().collect();
+        for host in hosts {
+            let node = NodeName::of(environment, host)
+                .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
+            let aliases = [node.to_string()];
+            self.connector.prepare(run, host, &aliases).await?;
+        }
+        Ok(())
     }
 
     /// The ids of the steps, in the order in which they run.

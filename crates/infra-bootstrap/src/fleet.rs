@@ -5,7 +5,8 @@ use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use stagecraft_core::{
-    EnvironmentName, FailureCode, Fingerprint, Host, HostId, HostSink, Run, StepFailure,
+    EnvironmentName, FailureCode, Fingerprint, Host, HostId, HostName, HostSink, Result, Run,
+    StepFailure,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::{Id, JoinError, JoinSet};
@@ -39,6 +40,20 @@ impl Fleet {
     pub fn with_parallel(mut self, parallel: NonZeroUsize) -> Self {
         self.parallel = parallel;
         self
+    }
+
+    /// As [`Bootstrap::prepare_login`].
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    pub async fn prepare_login<'a>(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        hosts: impl IntoIterator<Item = &'a HostName> + Send,
+    ) -> Result<()> {
+        self.bootstrap.prepare_login(run, environment, hosts).await
     }
 
     /// A sink to hand to a cloud provider, and the queue to hand to [`run`](Self::run).

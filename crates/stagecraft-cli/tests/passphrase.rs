@@ -11,11 +11,20 @@ use tokio::process::{Child, Command};
 
 const PASSPHRASE: &str = "open sesame";
 
+const BOOTSTRAP: [&str; 4] = ["infra", "bootstrap", "--host", "db-1"];
+const UP: [&str; 5] = ["infra", "up", "--yes", "--host", "db-1"];
+const ONLY_CREATE: [&str; 6] = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
+
 /// A host, and a key that logs in to it once it is opened.
 async fn locked() -> Lab {
     let lab = Lab::with_hosts(quick()).await;
-    let create = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
-    lab.run(&create).await.expect_code(0);
+    lab.run(&ONLY_CREATE).await.expect_code(0);
+    encrypt(&lab).await;
+    lab
+}
+
+/// Encrypts the operator's key.
+async fn encrypt(lab: &Lab) {
     let encrypt = Command::new("ssh-keygen")
         .args(["-q", "-p", "-P", "", "-N", PASSPHRASE, "-f"])
         .arg(lab.directory.path().join("operator-key"))
@@ -23,7 +32,6 @@ async fn locked() -> Lab {
         .status()
         .await;
     assert!(encrypt.expect("ssh-keygen").success());
-    lab
 }
 
 /// A command on a terminal, and what the terminal showed.
@@ -33,9 +41,10 @@ struct Terminal {
 }
 
 impl Terminal {
-    fn run(lab: &Lab, after: &str) -> Self {
+    fn run(lab: &Lab, arguments: &[&str], after: &str) -> Self {
         let program = env!("CARGO_BIN_EXE_stagecraft");
-        let line = format!("trap : INT; {program} infra bootstrap --host db-1; code=$?; {after}");
+        let arguments = arguments.join(" ");
+        let line = format!("trap : INT; {program} {arguments}; code=$?; {after}");
         let model = lab.command(&[]);
         let variables = model.as_std().get_envs();
         let child = Command::new("script")
@@ -90,7 +99,7 @@ impl Terminal {
 #[tokio::test(flavor = "multi_thread")]
 async fn passphrase_is_asked_for_on_a_terminal_again_if_wrong_and_never_shown() {
     let lab = locked().await;
-    let mut terminal = Terminal::run(&lab, "exit $code");
+    let mut terminal = Terminal::run(&lab, &BOOTSTRAP, "exit $code");
     terminal.wait_for("operator-key:").await;
     terminal.types("not this one\n").await;
     terminal.wait_for("operator-key, again:").await;
@@ -107,7 +116,7 @@ async fn passphrase_is_asked_for_on_a_terminal_again_if_wrong_and_never_shown() 
 #[tokio::test(flavor = "multi_thread")]
 async fn ctrl_c_at_the_question_leaves_a_terminal_that_shows_what_is_typed() {
     let lab = locked().await;
-    let mut terminal = Terminal::run(&lab, "stty -a; exit $code");
+    let mut terminal = Terminal::run(&lab, &BOOTSTRAP, "stty -a; exit $code");
     terminal.wait_for("operator-key:").await;
     terminal.types("\u{3}").await;
     let (code, shown) = terminal.end().await;
@@ -124,5 +133,48 @@ async fn without_a_terminal_nobody_is_asked_and_the_error_says_what_to_do() {
     assert_ne!(failed.code, Some(0), "{told}");
     assert!(told.contains("operator-key is encrypted"), "{told}");
     assert!(!told.contains("Passphrase of"), "{told}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_of_new_hosts_is_opened_before_the_first_is_created() {
+    let lab = Lab::with_hosts(quick()).await;
+    encrypt(&lab).await;
+    let mut terminal = Terminal::run(&lab, &UP, "exit $code");
+    terminal.wait_for("operator-key:").await;
+    assert!(lab.names().is_empty(), "{}", terminal.shown);
+    terminal.types(&format!("{PASSPHRASE}\n")).await;
+    let (code, shown) = terminal.end().await;
+    assert_eq!(code, Some(0), "{shown}");
+    assert_eq!(shown.matches("Passphrase of").count(), 1, "{shown}");
+    assert_eq!(lab.names(), ["staging-db-1"]);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_that_cannot_be_opened_ends_up_before_anything_is_created() {
+    let mut lab = Lab::with_hosts(quick()).await;
+    encrypt(&lab).await;
+    let failed = lab.run(&UP).await;
+    let told = &failed.expect_code(1).stderr;
+    assert!(told.contains("operator-key is encrypted"), "{told}");
+    assert!(told.contains("; no host was created"), "{told}");
+    assert!(!told.contains("Passphrase of"), "{told}");
+    assert!(lab.names().is_empty());
+
+    lab.edit(
+        "    readiness:",
+        "    ssh: { passphrase_env: KEY_PASSPHRASE }\n    readiness:",
+    );
+    lab.variables
+        .insert("KEY_PASSPHRASE".to_owned(), "close sesame".to_owned());
+    let failed = lab.run(&UP).await;
+    let told = &failed.expect_code(1).stderr;
+    assert!(told.contains("operator-key is wrong"), "{told}");
+    assert!(lab.names().is_empty());
+
+    // Nobody logs in, so nothing has to be opened.
+    lab.run(&ONLY_CREATE).await.expect_code(0);
+    assert_eq!(lab.names(), ["staging-db-1"]);
     lab.shutdown().await;
 }

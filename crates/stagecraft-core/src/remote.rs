@@ -199,6 +199,21 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
     /// [`ErrorKind::Timeout`], [`ErrorKind::Config`] if the login's own key cannot be used,
     /// [`ErrorKind::Cancelled`].
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>>;
+
+    /// Makes sure that what logs in to a host is at hand before the host is made: keys are read,
+    /// and encrypted ones opened, which may ask a person. Nothing is sent to any host.
+    ///
+    /// The names are those of the later [`RemoteTarget`]. What only its address decides is left
+    /// to the connection. Safe to repeat: what was opened stays open, and nobody is asked twice.
+    /// By default there is nothing to be made sure of.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] if no key can be used, [`ErrorKind::SecretMissing`] if the passphrase
+    /// of one cannot be read, [`ErrorKind::Cancelled`].
+    async fn prepare(&self, _run: &Run, _host: &HostName, _aliases: &[String]) -> Result<()> {
+        Ok(())
+    }
 }
 
 #[cfg(test)]

@@ -189,7 +189,8 @@ impl Engine {
         .with_hint("take the token of the other account, or correct cloud.expect_account"))
     }
 
-    /// Refuses to begin with what cannot end well: every reason at once, before any write.
+    /// Refuses to begin with what cannot end well, before any write: hosts that could not join the
+    /// network or not be logged in to. A person may be asked for the passphrase of a key.
     pub(crate) async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
         if planned.plan.create.is_empty() {
             return Ok(());
@@ -198,7 +199,21 @@ impl Engine {
             run,
             "new hosts could not join the network, so none was created",
         )
-        .await
+        .await?;
+        let Some(fleet) = &self.fleet else {
+            return Ok(());
+        };
+        let plan = &planned.plan;
+        let new = plan.create.iter().map(|entry| &entry.spec.name);
+        let prepared = fleet.prepare_login(run, &plan.environment, new).await;
+        prepared.map_err(|error| {
+            if error.kind() == ErrorKind::Cancelled {
+                return error;
+            }
+            let hint = error.hint().map(|hint| format!("{hint}; "));
+            let hint = hint.unwrap_or_default() + "no host was created";
+            error.with_hint(hint)
+        })
     }
 
     /// Fails if a host could not join the network. `hint` tells what was not done for it.

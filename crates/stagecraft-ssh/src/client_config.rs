@@ -90,6 +90,11 @@ impl ClientConfig {
         self.understood(names, user, found)
     }
 
+    /// Whether one of these keywords may be said of a host by its address only.
+    pub(crate) fn asks_for_address(&self, keywords: &[&str]) -> bool {
+        says_by_address(&self.items, false, keywords)
+    }
+
     fn understood(&self, names: &[&str], user: &str, found: Found) -> Result<Answers> {
         let name = names.first().copied().unwrap_or_default();
         let wrong = |message: String| Error::new(ErrorKind::Config, message);
@@ -192,6 +197,40 @@ fn evaluate(items: &[Item], is_parent_active: bool, names: &[&str], user: &str, 
             Item::Set(..) => {}
         }
     }
+}
+
+fn says_by_address(items: &[Item], is_parent_by_address: bool, keywords: &[&str]) -> bool {
+    let mut is_by_address = is_parent_by_address;
+    items.iter().any(|item| {
+        match item {
+            Item::Host(patterns) => {
+                let is_any = patterns.iter().any(|pattern| is_of_addresses(pattern));
+                is_by_address = is_parent_by_address || is_any;
+            }
+            Item::Match(criteria) => {
+                let mut patterns = criteria.iter().flat_map(|(_, value)| value.split(','));
+                is_by_address = is_parent_by_address || patterns.any(is_of_addresses);
+            }
+            Item::Include(files) => {
+                let mut files = files.iter();
+                return files.any(|file| says_by_address(file, is_by_address, keywords));
+            }
+            // `%h` is the address unless `HostName` says otherwise.
+            Item::Set(key, value) if keywords.contains(&key.as_str()) => {
+                return is_by_address || value.contains("%h");
+            }
+            Item::Set(..) => {}
+        }
+        false
+    })
+}
+
+/// Whether a pattern is one of addresses. `*` fits names too, so no address is needed for it.
+fn is_of_addresses(pattern: &str) -> bool {
+    let pattern = pattern.trim().trim_start_matches('!');
+    let is_v4 = pattern.bytes().all(|byte| b"0123456789.*?".contains(&byte))
+        && pattern.bytes().any(|byte| byte.is_ascii_digit());
+    is_v4 || pattern.contains(':')
 }
 
 fn set(found: &mut Found, key: &str, value: &str) {

@@ -7,7 +7,9 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use russh::client::{self, Handle};
 use russh::{Preferred, compression};
-use stagecraft_core::{Connector, Error, Fingerprint, Remote, RemoteTarget, Result, Run, seconds};
+use stagecraft_core::{
+    Connector, Error, Fingerprint, HostName, Remote, RemoteTarget, Result, Run, seconds,
+};
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
@@ -300,5 +302,14 @@ impl Connector for SshConnector {
             .await
             .map(|remote| Arc::new(remote) as Arc<dyn Remote>)
             .map_err(with_operation)
+    }
+
+    /// Reads the keys that the host and the jump hosts before it are logged in to with, and opens
+    /// encrypted ones that are needed: no connection asks for them again.
+    async fn prepare(&self, run: &Run, host: &HostName, aliases: &[String]) -> Result<()> {
+        for identity in self.routes.foreseen(host, aliases)? {
+            self.gather(run, &identity).await?;
+        }
+        Ok(())
     }
 }

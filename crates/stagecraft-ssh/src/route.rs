@@ -2,7 +2,7 @@
 
 use std::sync::OnceLock;
 
-use stagecraft_core::{Error, ErrorKind, RemoteTarget, Result};
+use stagecraft_core::{Error, ErrorKind, HostName, RemoteTarget, Result};
 
 use crate::client_config::{Answers, ClientConfig};
 use crate::config::{Fixed, Identity, SshConfig};
@@ -47,11 +47,7 @@ impl Routes {
         let mut names: Vec<&str> = target.aliases.iter().map(String::as_str).collect();
         names.extend([target.host.as_str(), &address]);
         let answers = self.ask(&names)?;
-        let chain = if self.is_fixed(Fixed::Jump) {
-            self.config.jump.clone()
-        } else {
-            answers.jump()?.unwrap_or_else(|| self.config.jump.clone())
-        };
+        let chain = self.chain(&answers)?;
         let port = match answers.port {
             Some(port) if !self.is_fixed(Fixed::Port) => port,
             _ => self.config.port,
@@ -67,6 +63,41 @@ impl Routes {
             identity: self.identity(&answers),
         };
         Ok((login, self.whole(chain)?))
+    }
+
+    /// The keys for a host whose address is not known yet and for the jump hosts before it, each
+    /// once. Those that the address may decide are left out.
+    pub(crate) fn foreseen(&self, host: &HostName, aliases: &[String]) -> Result<Vec<Identity>> {
+        let mut names: Vec<&str> = aliases.iter().map(String::as_str).collect();
+        names.push(host.as_str());
+        let answers = self.ask(&names)?;
+        let is_open = |setting, keys: &[&str]| {
+            let file = self.file.get().filter(|_| !self.is_fixed(setting));
+            file.is_some_and(|file| file.asks_for_address(keys))
+        };
+        let mut identities = Vec::new();
+        if !is_open(Fixed::Identity, &["identityfile"]) {
+            identities.push(self.identity(&answers));
+        }
+        if !is_open(Fixed::Jump, &["proxyjump", "proxycommand"]) {
+            for jump in self.whole(self.chain(&answers)?)? {
+                let identity = self.of_jump(&jump)?.identity;
+                if !identities.contains(&identity) {
+                    identities.push(identity);
+                }
+            }
+        }
+        Ok(identities)
+    }
+
+    /// The jump hosts that are named before a host.
+    fn chain(&self, answers: &Answers) -> Result<Vec<JumpHost>> {
+        let named = if self.is_fixed(Fixed::Jump) {
+            None
+        } else {
+            answers.jump()?
+        };
+        Ok(named.unwrap_or_else(|| self.config.jump.clone()))
     }
 
     /// The login at a jump host, by the name that it is given.

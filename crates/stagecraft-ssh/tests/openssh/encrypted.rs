@@ -8,7 +8,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use async_trait::async_trait;
 use secrecy::SecretString;
 use stagecraft_core::{Connector as _, ErrorKind, Lookup, NoEvents, Run, SecretSource};
-use stagecraft_ssh::{AskPassphrase, Identity, SshConfig, SshConnector, public_keys};
+use stagecraft_ssh::{
+    AskPassphrase, ClientConfigFile, Identity, SshConfig, SshConnector, public_keys,
+};
 
 use crate::support::{Agent, CONNECTION, Sshd, keygen, output, read};
 
@@ -157,6 +159,63 @@ async fn person_is_asked_once_for_all_hosts() {
         .await
         .unwrap_err();
     assert!(error.to_string().contains("is encrypted"), "{error}");
+}
+
+#[tokio::test]
+async fn key_is_opened_before_there_is_a_host_and_not_again_for_it() {
+    let (sshd, key) = locked(&["-t", "ed25519"]).await;
+    let config = SshConfig {
+        passphrase: None,
+        ..config(&sshd, &key)
+    };
+    let (run, target) = (Run::default(), sshd.target());
+    let knows = person(Some(PASSPHRASE));
+    let connector = SshConnector::new(config.clone()).with_ask(knows.clone());
+    for _ in 0..2 {
+        connector.prepare(&run, &target.host, &[]).await.unwrap();
+    }
+    assert_eq!(knows.1.load(Ordering::SeqCst), 1);
+    assert_eq!(sshd.count(CONNECTION), 0);
+    let remote = connector.connect(&run, &target).await;
+    remote.unwrap().close().await;
+    assert_eq!(knows.1.load(Ordering::SeqCst), 1);
+
+    let connector = SshConnector::new(config).with_ask(person(None));
+    let error = connector.prepare(&run, &target.host, &[]).await;
+    let error = error.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    assert!(error.to_string().contains("is encrypted"), "{error}");
+}
+
+#[tokio::test]
+async fn keys_that_only_an_address_decides_are_not_opened_before_it_is_known() {
+    let (sshd, key) = locked(&["-t", "ed25519"]).await;
+    let file = sshd.path("ssh_config");
+    let host = sshd.target().host;
+    let lines = |pattern: &str| format!("Host {pattern}\n  IdentityFile {}\n", key.display());
+    for (text, asked) in [
+        (lines("*-app-1"), 1),
+        (lines("192.0.2.*"), 0),
+        (format!("{}{}", lines("elsewhere"), lines("app-1")), 1),
+    ] {
+        std::fs::write(&file, &text).unwrap();
+        let somebody = person(Some(PASSPHRASE));
+        let connector = SshConnector::new(SshConfig {
+            identity: Identity::Any(Vec::new()),
+            passphrase: None,
+            client_config: Some(ClientConfigFile {
+                path: file.clone(),
+                home: sshd.path(""),
+                fixed: Vec::new(),
+            }),
+            ..config(&sshd, &key)
+        })
+        .with_ask(somebody.clone());
+        let aliases = ["staging-app-1".to_owned()];
+        let prepared = connector.prepare(&Run::default(), &host, &aliases).await;
+        prepared.unwrap();
+        assert_eq!(somebody.1.load(Ordering::SeqCst), asked, "{text}");
+    }
 }
 
 #[tokio::test]

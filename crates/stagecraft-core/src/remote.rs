@@ -1,10 +1,11 @@
 //! Commands and files on one host.
 
 use std::net::IpAddr;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::hostkey::Fingerprint;
@@ -186,6 +187,25 @@ pub struct RemoteTarget {
     pub host_keys: Vec<Fingerprint>,
 }
 
+/// What an attempt to connect is busy with, told to whoever waits for it. Clones tell the same.
+#[derive(Debug, Clone, Default)]
+pub struct ConnectPhase(Arc<Mutex<Option<(String, Instant)>>>);
+
+impl ConnectPhase {
+    /// Begins a phase, which ends the one before. In words such as `dialling 192.0.2.7:22`.
+    pub fn begin(&self, what: impl Into<String>) {
+        let mut phase = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        *phase = Some((what.into(), Instant::now()));
+    }
+
+    /// The phase that began last, and for how long it has gone on. `None` if none was told.
+    pub fn now(&self) -> Option<(String, Duration)> {
+        let phase = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (what, since) = phase.as_ref()?;
+        Some((what.clone(), since.elapsed()))
+    }
+}
+
 /// Makes connections.
 #[async_trait]
 pub trait Connector: Send + Sync + std::fmt::Debug {
@@ -199,6 +219,21 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
     /// [`ErrorKind::Timeout`], [`ErrorKind::Config`] if the login's own key cannot be used,
     /// [`ErrorKind::Cancelled`].
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>>;
+
+    /// As [`connect`](Self::connect), and tells all the while what it is busy with: who gives up
+    /// waiting knows then for what. By default nothing is told.
+    ///
+    /// # Errors
+    ///
+    /// As there.
+    async fn connect_telling(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+        _phase: &ConnectPhase,
+    ) -> Result<Arc<dyn Remote>> {
+        self.connect(run, target).await
+    }
 
     /// Makes sure that what logs in to a host is at hand before the host is made: keys are read,
     /// and encrypted ones opened, which may ask a person. Nothing is sent to any host.

@@ -6,7 +6,7 @@ use russh::ChannelOpenFailure::AdministrativelyProhibited;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Error};
-use stagecraft_core::Fingerprint;
+use stagecraft_core::{ConnectPhase, Fingerprint};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::known_hosts::PublicKeyLine;
@@ -17,6 +17,8 @@ const FIRST_BYTES_LIMIT: usize = 512;
 /// What was seen of a session, apart from the library's errors, which can mask it.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
+    /// What is told once the banner is there.
+    at_banner: Mutex<Option<(ConnectPhase, String)>>,
     first_bytes: Mutex<Vec<u8>>,
     accepted: OnceLock<Fingerprint>,
     refused: OnceLock<Fingerprint>,
@@ -25,6 +27,14 @@ pub(crate) struct Observed {
 }
 
 impl Observed {
+    /// Begins the phase `what` once the host has shown a banner.
+    pub(crate) fn telling(phase: &ConnectPhase, what: String) -> Self {
+        Self {
+            at_banner: Mutex::new(Some((phase.clone(), what))),
+            ..Self::default()
+        }
+    }
+
     /// Notes bytes from the host.
     pub(crate) fn received(&self, bytes: &[u8]) {
         if bytes.is_empty() || self.accepted.get().is_some() {
@@ -36,6 +46,14 @@ impl Observed {
             .unwrap_or_else(PoisonError::into_inner);
         let room = FIRST_BYTES_LIMIT - first.len();
         first.extend_from_slice(&bytes[..room.min(bytes.len())]);
+        drop(first);
+        if self.has_banner() {
+            let told = self.at_banner.lock();
+            let told = told.unwrap_or_else(PoisonError::into_inner).take();
+            if let Some((phase, what)) = told {
+                phase.begin(what);
+            }
+        }
     }
 
     /// The first line that the host sent, printable characters only.

@@ -8,7 +8,8 @@ use async_trait::async_trait;
 use russh::client::{self, Handle};
 use russh::{Preferred, compression};
 use stagecraft_core::{
-    Connector, Error, Fingerprint, HostName, Remote, RemoteTarget, Result, Run, seconds,
+    ConnectPhase, Connector, Error, Fingerprint, HostName, Remote, RemoteTarget, Result, Run,
+    seconds,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -36,6 +37,8 @@ const KEEPALIVE_LIMIT: usize = 3;
 /// The most that waits for one host behind a jump host, in packets, before the others behind
 /// it have to wait too. More than any command's window holds.
 const LINK_BUFFER: usize = 16 * 1024;
+/// The phase in which a person may be asked for a passphrase.
+const READING_KEYS: &str = "reading the login keys";
 
 /// Connects to hosts by SSH.
 ///
@@ -170,13 +173,18 @@ impl SshConnector {
         stop: &Stop,
         via: Option<Arc<Link>>,
         keys: Keys,
+        phase: &ConnectPhase,
     ) -> Result<(Fingerprint, Connection)> {
         let limit = self.routes.config().login_timeout;
         let address = &stop.server.place;
+        phase.begin(format!("waiting for a turn to log in at {address}"));
         let _place = self.gates.enter(run, address).await?;
+        phase.begin(format!("dialling {address}"));
         let stream = self.open(run, stop, via.as_deref()).await?;
 
-        let observed = Arc::new(Observed::default());
+        phase.begin(format!("waiting for the SSH banner of {address}"));
+        let exchange = format!("exchanging keys with {address}");
+        let observed = Arc::new(Observed::telling(phase, exchange));
         let cut = CancellationToken::new();
         let tied = cut.clone().drop_guard();
         let ended = CancellationToken::new();
@@ -191,6 +199,7 @@ impl SshConnector {
         };
 
         let user = &stop.login.user;
+        phase.begin(format!("logging in at {address} as {user}"));
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
         bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
@@ -211,17 +220,25 @@ impl SshConnector {
     }
 
     /// The connection to the last of these jump hosts, through those before it.
-    fn link<'a>(&'a self, run: &'a Run, chain: &'a [JumpHost]) -> Linking<'a> {
+    fn link<'a>(
+        &'a self,
+        run: &'a Run,
+        chain: &'a [JumpHost],
+        phase: &'a ConnectPhase,
+    ) -> Linking<'a> {
         Box::pin(async move {
             let Some((last, before)) = chain.split_last() else {
                 return Ok(None);
             };
+            // Another host's attempt may be making it.
+            phase.begin(format!("waiting for the connection to jump host {last}"));
             let make = || async {
-                let via = self.link(run, before).await?;
+                let via = self.link(run, before, phase).await?;
                 let stop = self.jump_stop(last, via.as_deref())?;
+                phase.begin(READING_KEYS);
                 let keys = self.gather(run, &stop.login.identity).await?;
                 let name = stop.server.name.clone();
-                let (_, connection) = self.reach(run, &stop, via, keys).await?;
+                let (_, connection) = self.reach(run, &stop, via, keys, phase).await?;
                 Ok(Link::new(name, connection))
             };
             self.links.get(chain, make).await.map(Some)
@@ -255,15 +272,22 @@ impl SshConnector {
         Elevation::new(user, password).map(Some)
     }
 
-    async fn connect_once(&self, run: &Run, target: &RemoteTarget) -> Result<SshRemote> {
+    async fn connect_once(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+        phase: &ConnectPhase,
+    ) -> Result<SshRemote> {
         run.check()?;
         if target.host_keys.is_empty() {
             return Err(failure::no_known_key(target.host.as_str()));
         }
         let (login, chain) = self.routes.of_target(target)?;
+        phase.begin(READING_KEYS);
         let keys = self.gather(run, &login.identity).await?;
+        phase.begin("reading the password for sudo");
         let elevation = self.elevation(run, &login.user).await?;
-        let via = self.link(run, &chain).await?;
+        let via = self.link(run, &chain, phase).await?;
         let server = Server {
             name: target.host.to_string(),
             place: place_behind(via.as_deref(), &login.host, login.port),
@@ -274,7 +298,7 @@ impl SshConnector {
             server,
             is_jump: false,
         };
-        let (host_key, connection) = self.reach(run, &stop, via, keys).await?;
+        let (host_key, connection) = self.reach(run, &stop, via, keys, phase).await?;
         self.proven.note(&connection.observed);
         let host = target.host.clone();
         Ok(SshRemote::new(host, host_key, connection, elevation))
@@ -297,8 +321,18 @@ impl Connector for SshConnector {
     /// Whatever fails, and also when the future is dropped, the connection is closed. Safe to
     /// repeat: nothing is changed on the host.
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
+        self.connect_telling(run, target, &ConnectPhase::default())
+            .await
+    }
+
+    async fn connect_telling(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+        phase: &ConnectPhase,
+    ) -> Result<Arc<dyn Remote>> {
         let with_operation = |error: Error| error.with_operation("connect");
-        self.connect_once(run, target)
+        self.connect_once(run, target, phase)
             .await
             .map(|remote| Arc::new(remote) as Arc<dyn Remote>)
             .map_err(with_operation)

@@ -5,8 +5,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Error, ErrorKind, Event, FailureCode, Remote, RemoteTarget, Retry, Run, StepFailure,
-    seconds,
+    ConnectPhase, Connector, Error, ErrorKind, Event, FailureCode, Remote, RemoteTarget, Retry,
+    Run, StepFailure, seconds,
 };
 use tokio::time::{Instant, timeout};
 
@@ -19,12 +19,15 @@ const QUICK_LOGINS: u32 = 2;
 /// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`).
 const LOGIN_PAUSE: Duration = Duration::from_secs(6);
 
+/// The setting of the deadline, where a file sets it.
+const DEADLINE_KEY: &str = "infra.bootstrap.readiness.deadline";
+
 /// Connects, again and again while the host may still be booting.
 ///
 /// # Errors
 ///
-/// `host_key_mismatch` at once if no key is known or another one was shown; `ssh_failed` with
-/// the last cause at the deadline, or at once for what time does not heal; `interrupted`.
+/// `host_key_mismatch` at once if no key is known or another one was shown; `ssh_failed` at the
+/// deadline with the last cause, and with what an attempt was busy with that was cut short, or at once for what time does not heal; `interrupted`.
 pub(crate) async fn connect(
     run: &Run,
     connector: &dyn Connector,
@@ -49,9 +52,18 @@ pub(crate) async fn connect(
     let mut attempts = 0_u32;
     loop {
         run.check().map_err(|_| failure::interrupted())?;
+        let elapsed = started.elapsed();
+        let left = policy.connect.deadline.saturating_sub(elapsed);
+        if let Some(last) = last.as_ref().filter(|_| left.is_zero()) {
+            return Err(late(target, elapsed)
+                .with_evidence(attempt(attempts, last))
+                .with_evidence(earlier(refused.as_deref(), last)));
+        }
         attempts += 1;
-        let left = policy.connect.deadline.saturating_sub(started.elapsed());
-        let error = match timeout(left, connector.connect(run, target)).await {
+        let phase = ConnectPhase::default();
+        let connecting = connector.connect_telling(run, target, &phase);
+        let begun = Instant::now();
+        let error = match timeout(left, connecting).await {
             Ok(Ok(remote)) => {
                 run.emit(Event::HostConnected {
                     host: target.host.clone(),
@@ -60,11 +72,18 @@ pub(crate) async fn connect(
                 return Ok(remote);
             }
             Ok(Err(error)) => error,
-            // Cut short at the deadline: what the last whole attempt found tells more.
-            Err(_) => last.take().unwrap_or_else(|| {
-                Error::new(ErrorKind::Timeout, "the connection attempt did not end")
-                    .with_retry(Retry::After(None))
-            }),
+            Err(_) => {
+                // What the last whole attempt found tells more, so it comes first.
+                let whole = last.as_ref().map(|last| attempt(attempts - 1, last));
+                let cut = cut_short(policy.connect.deadline, &phase, begun.elapsed());
+                let earlier = last
+                    .as_ref()
+                    .and_then(|last| earlier(refused.as_deref(), last));
+                return Err(late(target, started.elapsed())
+                    .with_evidence(whole.into_iter().flatten())
+                    .with_evidence([format!("attempt {attempts}: {cut}")])
+                    .with_evidence(earlier));
+            }
         };
         let wanted = match error.kind() {
             ErrorKind::HostKey => {
@@ -96,13 +115,12 @@ pub(crate) async fn connect(
         let Some(wanted) = wanted else {
             return Err(failure::of_error(FailureCode::SshFailed, &error));
         };
-        let is_login = error.kind() == ErrorKind::Unauthorized;
-        let earlier = refused.as_ref().filter(|_| !is_login);
-        let left = policy.connect.deadline.saturating_sub(started.elapsed());
+        let elapsed = started.elapsed();
+        let left = policy.connect.deadline.saturating_sub(elapsed);
         if left.is_zero() {
-            // A server that has refused logins may answer no more: they are the cause.
-            return Err(late(target, &error, started.elapsed(), attempts)
-                .with_evidence(earlier.map(|refusal| format!("before that: {refusal}"))));
+            return Err(late(target, elapsed)
+                .with_evidence(attempt(attempts, &error))
+                .with_evidence(earlier(refused.as_deref(), &error)));
         }
         let pause = policy.connect.interval.max(wanted);
         let delay = (pause + jitter(pause, target, attempts)).min(left);
@@ -127,8 +145,7 @@ fn jitter(pause: Duration, target: &RemoteTarget, attempt: u32) -> Duration {
     pause / 4 * part / PARTS
 }
 
-fn late(target: &RemoteTarget, last: &Error, elapsed: Duration, attempts: u32) -> StepFailure {
-    let cause = failure::of_error(FailureCode::SshFailed, last);
+fn late(target: &RemoteTarget, elapsed: Duration) -> StepFailure {
     StepFailure::new(
         FailureCode::SshFailed,
         format!(
@@ -137,8 +154,32 @@ fn late(target: &RemoteTarget, last: &Error, elapsed: Duration, attempts: u32) -
             target.address
         ),
     )
-    .with_evidence([format!("attempt {attempts}: {}", cause.message)])
-    .with_evidence(cause.evidence)
+}
+
+/// What an attempt found.
+fn attempt(number: u32, error: &Error) -> Vec<String> {
+    let cause = failure::of_error(FailureCode::SshFailed, error);
+    let mut lines = vec![format!("attempt {number}: {}", cause.message)];
+    lines.extend(cause.evidence);
+    lines
+}
+
+/// What became of an attempt that the deadline ended.
+fn cut_short(deadline: Duration, phase: &ConnectPhase, elapsed: Duration) -> String {
+    let doing = match phase.now() {
+        Some((what, since)) => format!("while {what}, for {}", seconds(since)),
+        None => format!("after {}", seconds(elapsed)),
+    };
+    format!(
+        "cut short by {DEADLINE_KEY} ({}) {doing}",
+        seconds(deadline)
+    )
+}
+
+/// A server that has refused logins may answer no more: they are the cause.
+fn earlier(refused: Option<&str>, last: &Error) -> Option<String> {
+    let refused = refused.filter(|_| last.kind() != ErrorKind::Unauthorized);
+    refused.map(|refusal| format!("before that: {refusal}"))
 }
 
 #[cfg(test)]

@@ -129,6 +129,44 @@ async fn lasting_refusals_fail_by_kind_and_in_time() {
     }
 }
 
+#[tokio::test(start_paused = true)]
+async fn attempt_that_the_deadline_cuts_is_told_with_its_phase_and_the_setting() {
+    let cut = "cut short by infra.bootstrap.readiness.deadline (1m)";
+    let busy = Answers::HangIn("logging in at 192.0.2.7:22 as root");
+    for (connections, evidence) in [
+        (
+            Connections::never(busy),
+            vec![format!(
+                "attempt 1: {cut} while logging in at 192.0.2.7:22 as root, for 55s"
+            )],
+        ),
+        (
+            Connections::never(Answers::Hang),
+            vec![format!("attempt 1: {cut} after 1m")],
+        ),
+        (
+            Connections::at_last(Answers::Error(ErrorKind::Unavailable, RETRY), busy),
+            vec![
+                "attempt 1: scripted Unavailable".to_owned(),
+                // The pause before it is 2 s and up to a quarter more.
+                format!("attempt 2: {cut} while logging in at 192.0.2.7:22 as root, for 52s"),
+            ],
+        ),
+        (
+            Connections::at_last(Answers::Error(ErrorKind::Unauthorized, RETRY), busy),
+            vec![
+                "attempt 1: scripted Unauthorized".to_owned(),
+                format!("attempt 2: {cut} while logging in at 192.0.2.7:22 as root, for 52s"),
+            ],
+        ),
+    ] {
+        let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+        let failure = report.failure.expect("it never connects");
+        assert_eq!(failure.code, FailureCode::SshFailed);
+        assert_eq!(failure.evidence, evidence);
+    }
+}
+
 #[tokio::test]
 async fn host_without_a_known_key_is_not_connected_to() {
     let connections = Connections::to(Machine::new());

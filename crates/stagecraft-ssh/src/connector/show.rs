@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
 
-use stagecraft_core::{Error, ErrorKind, Fingerprint, RemoteTarget, Result, Run};
+use stagecraft_core::{ConnectPhase, Error, ErrorKind, Fingerprint, RemoteTarget, Result, Run};
 use tokio_util::sync::CancellationToken;
 
 use super::{SshConnector, Stop, place_behind};
@@ -49,7 +49,7 @@ impl SshConnector {
         run.check()?;
         let host = &target.host;
         let (login, chain) = self.routes.of_target(target)?;
-        let via = self.link(run, &chain).await?;
+        let via = self.link(run, &chain, &ConnectPhase::default()).await?;
         let server = Server {
             name: host.to_string(),
             place: place_behind(via.as_deref(), &login.host, login.port),

@@ -3,7 +3,9 @@
 use std::net::{Ipv4Addr, SocketAddr};
 use std::time::{Duration, Instant};
 
-use stagecraft_core::{Connector as _, Error, ErrorKind, Fingerprint, PollPolicy, Retry, Run};
+use stagecraft_core::{
+    ConnectPhase, Connector as _, Error, ErrorKind, Fingerprint, PollPolicy, Retry, Run,
+};
 use stagecraft_ssh::{SshConfig, SshConnector};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::{TcpListener, TcpStream};
@@ -88,6 +90,39 @@ async fn stalled_key_exchange_runs_into_the_deadline() {
         error.to_string(),
         format!("key exchange with 127.0.0.1:{port} did not end within 800ms")
     );
+}
+
+#[tokio::test]
+async fn who_waits_knows_what_an_attempt_is_busy_with() {
+    let sshd = Sshd::start().await;
+    let greetings: [(&'static [u8], &str); 2] = [
+        (b"", "waiting for the SSH banner of"),
+        (b"SSH-2.0-stall\r\n", "exchanging keys with"),
+    ];
+    for (greeting, doing) in greetings {
+        let port = serve(move |mut stream| async move {
+            stream.write_all(greeting).await.unwrap();
+            let mut sink = Vec::new();
+            drop(stream.read_to_end(&mut sink).await);
+        })
+        .await;
+        let connector = SshConnector::new(config(&sshd, port));
+        let phase = ConnectPhase::default();
+        let target = target(vec![Fingerprint::of_wire(b"x")]);
+        let run = Run::default();
+        let ended = connector.connect_telling(&run, &target, &phase).await;
+        ended.unwrap_err();
+        let (what, since) = phase.now().expect("it was told");
+        assert_eq!(what, format!("{doing} 127.0.0.1:{port}"));
+        assert!(since >= Duration::from_millis(500), "{since:?}");
+    }
+    let phase = ConnectPhase::default();
+    let (run, target) = (Run::default(), sshd.target());
+    let connector = sshd.connector();
+    let remote = connector.connect_telling(&run, &target, &phase).await;
+    remote.unwrap().close().await;
+    let (what, _) = phase.now().expect("it was told");
+    assert!(what.starts_with("logging in at 127.0.0.1:"), "{what}");
 }
 
 #[tokio::test]

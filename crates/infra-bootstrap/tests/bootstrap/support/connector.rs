@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteCommand, RemoteOutput,
-    RemoteTarget, Result, Retry, Run, Upload,
+    ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteCommand,
+    RemoteOutput, RemoteTarget, Result, Retry, Run, Upload,
 };
 
 use super::{Machine, host_key};
@@ -18,6 +18,8 @@ use super::{Machine, host_key};
 pub(crate) enum Answers {
     Error(ErrorKind, Retry),
     Hang,
+    /// Tells what it is busy with 5 s after its begin, and goes on with that for ever.
+    HangIn(&'static str),
 }
 
 #[derive(Debug)]
@@ -50,6 +52,11 @@ impl Connections {
 
     pub(crate) fn never(answer: Answers) -> Arc<Self> {
         Self::with(Machine::new(), [], Some(answer))
+    }
+
+    /// Gives one answer, then another for ever.
+    pub(crate) fn at_last(first: Answers, then: Answers) -> Arc<Self> {
+        Self::with(Machine::new(), [first], Some(then))
     }
 
     fn with(
@@ -92,13 +99,27 @@ impl Connector for Connections {
             Some(Answers::Error(kind, retry)) => {
                 return Err(Error::new(kind, format!("scripted {kind:?}")).with_retry(retry));
             }
-            Some(Answers::Hang) => run.sleep(Duration::from_hours(1)).await?,
+            Some(Answers::Hang | Answers::HangIn(_)) => run.sleep(Duration::from_hours(1)).await?,
             None => {}
         }
         Ok(Arc::new(Counted {
             host: target.host.clone(),
             connections: self.me.upgrade().unwrap(),
         }))
+    }
+
+    async fn connect_telling(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+        phase: &ConnectPhase,
+    ) -> Result<Arc<dyn Remote>> {
+        let next = self.first.lock().unwrap().front().copied();
+        if let Some(Answers::HangIn(what)) = next.or(self.forever) {
+            run.sleep(Duration::from_secs(5)).await?;
+            phase.begin(what);
+        }
+        self.connect(run, target).await
     }
 }
 

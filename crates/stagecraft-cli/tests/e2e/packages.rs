@@ -32,10 +32,10 @@ until [ -e /run/locked ]; do sleep 0.05; done"
 
 #[tokio::test(flavor = "multi_thread")]
 async fn package_locks_that_are_held_for_a_while_are_waited_for() {
-    let lab = host(&patience("40s")).await;
+    let lab = host(&patience("120s")).await;
     let locks = [
-        ("/var/lib/dpkg/lock-frontend", 5),
-        ("/var/lib/apt/lists/lock", 10),
+        ("/var/lib/dpkg/lock-frontend", 60),
+        ("/var/lib/apt/lists/lock", 70),
     ];
     lab.inside(HOST, &holder(&locks)).await;
     let up = lab.bootstrap().await;
@@ -48,7 +48,10 @@ async fn package_locks_that_are_held_for_a_while_are_waited_for() {
         };
         assert!(up.lines().iter().any(is_named), "{}", up.stdout);
     }
-    assert_eq!(status(&up.result(), "docker"), "changed");
+    let result = up.result();
+    assert_eq!(status(&result, "docker"), "changed");
+    let took = result["hosts"][0]["duration_ms"].as_u64();
+    assert!(took > Some(60_000), "it waited: {took:?}");
     lab.shutdown().await;
 }
 

@@ -1,7 +1,11 @@
 //! Whose host it is that answers.
 
+use std::process::Stdio;
+use std::time::Duration;
+
 use serde_json::Value;
 use stagecraft_core::Fingerprint;
+use stagecraft_sandbox::RecordedRequest;
 
 use crate::hosts::{CHEAP, assert_failure, assert_fine, config, host, lab};
 use crate::support::Lab;
@@ -143,25 +147,79 @@ async fn assert_next_run_finishes_rotation(lab: &Lab) {
     assert!(public.trim().ends_with("stagecraft-own"), "{public}");
 }
 
-#[tokio::test(flavor = "multi_thread")]
-async fn kill_between_any_two_steps_of_the_rotation_locks_nobody_out() {
-    let up = ["infra", "up", "--env", "staging", "--yes", "-o", "json"];
-    // Before the new key is made, at its making, after its server was proven, at the end of it.
-    for point in ["host_connected", "step_started", "proven", "step_finished"] {
-        let lab = lab(&config(HOST, CHEAP)).await;
+/// Where a run is killed.
+#[derive(Debug, Clone, Copy)]
+enum Point {
+    /// At the event of this name: for steps, that of the rotation.
+    Event(&'static str),
+    /// At the second connection, which has proven the new key.
+    Proven,
+    /// At this request about the tag of a key.
+    Request(&'static str),
+}
+
+/// All of them in their order.
+const POINTS: [Point; 9] = [
+    Point::Event("host_connected"),
+    Point::Event("step_started"),
+    // The new key is made, and is pinned.
+    Point::Request("POST /v2/tags"),
+    Point::Request("POST /v2/tags/{tag}/resources"),
+    Point::Proven,
+    // The pin of the first key is dropped.
+    Point::Request("DELETE /v2/tags/{tag}/resources"),
+    Point::Request("GET /v2/tags/{tag}"),
+    Point::Request("DELETE /v2/tags/{tag}"),
+    Point::Event("step_finished"),
+];
+
+impl Point {
+    /// Kills an `up` at it.
+    async fn kill(self, lab: &Lab) {
+        let up = ["infra", "up", "--env", "staging", "--yes", "-o", "json"];
+        if let Self::Request(kind) = self {
+            return kill_at_request(lab, &up, kind).await;
+        }
         let connected = std::cell::Cell::new(0);
         let at = |line: &Value| {
             let event = line["event"].as_str().unwrap_or_default();
             if event == "host_connected" {
                 connected.set(connected.get() + 1);
             }
-            match point {
-                "proven" => connected.get() == 2,
-                "host_connected" => event == point,
-                _ => event == point && line["step"] == "host_key",
+            match self {
+                Self::Event("host_connected") => event == "host_connected",
+                Self::Event(name) => event == name && line["step"] == "host_key",
+                _ => connected.get() == 2,
             }
         };
-        assert!(lab.kill_at(&up, at).await.is_some(), "{point}");
+        assert!(lab.kill_at(&up, at).await.is_some(), "{self:?}");
+    }
+}
+
+/// Kills a run once the cloud was asked this about the tag of a host key.
+async fn kill_at_request(lab: &Lab, arguments: &[&str], kind: &str) {
+    let names_key = |request: &RecordedRequest| {
+        let body = request.body.as_deref().unwrap_or_default();
+        let mut words = request.target.split('/').chain(body.split('"'));
+        request.kind == kind && words.any(|word| Fingerprint::from_tag(word).is_some())
+    };
+    let mut command = lab.command(arguments);
+    command.stdout(Stdio::null()).stderr(Stdio::null());
+    let mut child = command.spawn().expect("the binary");
+    let mut interval = tokio::time::interval(Duration::from_millis(2));
+    while !lab.control().requests().iter().any(names_key) {
+        interval.tick().await;
+        let ended = child.try_wait().expect("a state");
+        assert!(ended.is_none(), "it ended without {kind}");
+    }
+    child.kill().await.expect("to kill it");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn kill_between_any_two_steps_of_the_rotation_locks_nobody_out() {
+    for point in POINTS {
+        let lab = lab(&config(HOST, CHEAP)).await;
+        point.kill(&lab).await;
         assert_next_run_finishes_rotation(&lab).await;
         lab.shutdown().await;
     }

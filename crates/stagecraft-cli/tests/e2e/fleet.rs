@@ -2,7 +2,8 @@
 
 use std::collections::BTreeSet;
 
-use crate::hosts::{config, docker, lab};
+use crate::hosts::{assert_failure, assert_fine, config, docker, host, lab};
+use crate::support::Lab;
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hosts_go_from_nothing_to_docker_and_compose_and_back() {
@@ -39,8 +40,34 @@ db: { role: db, count: 2, image: debian-12-x64 }";
         }
     }
 
+    assert_daemons_are_healed(&lab).await;
+
     let down = lab.infra("down", &["--confirm", "staging"]).await;
     down.expect_code(0);
     assert!(lab.droplets().is_empty());
     lab.shutdown().await;
+}
+
+/// One daemon was stopped, and one cannot start.
+async fn assert_daemons_are_healed(lab: &Lab) {
+    lab.inside("web-1", "systemctl stop docker.socket docker.service")
+        .await;
+    let breaks = "echo '{ broken' >/etc/docker/daemon.json; systemctl restart docker || :";
+    lab.inside("db-1", breaks).await;
+    let bootstrap = ["--output", "json"];
+    let partial = lab.infra("bootstrap", &bootstrap).await;
+    let result = partial.expect_code(10).result();
+    let words = ["unable to configure the Docker daemon", "daemon.json"];
+    assert_failure(&result, "db-1", "docker_verify_failed", &words);
+    for name in ["web-1", "web-2", "web-3", "db-2"] {
+        assert_fine(&result, name);
+        let is_changed = host(&result, name).to_string().contains("\"changed\"");
+        assert_eq!(is_changed, name == "web-1", "{result}");
+    }
+    lab.inside("web-1", "docker version").await;
+
+    lab.inside("db-1", "rm /etc/docker/daemon.json").await;
+    let mended = lab.infra("bootstrap", &bootstrap).await;
+    assert_fine(&mended.expect_code(0).result(), "db-1");
+    lab.inside("db-1", "docker version").await;
 }

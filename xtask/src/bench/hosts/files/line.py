@@ -42,39 +42,65 @@ def name_list(stream):
     return names.decode("ascii", "replace").split(",") if len(names) == length else None
 
 
+class Stream:
+    """The first bytes that one side of a connection sends, in their order."""
+
+    def __init__(self):
+        self.segments = {}
+        self.first = None
+
+    def see(self, sequence, is_syn, data):
+        if is_syn:
+            self.first = (sequence + 1) % 2**32
+        elif data and self.first is not None:
+            at = (sequence - self.first) % 2**32
+            # What was lost is sent again, perhaps in other portions.
+            if at < KEPT and len(self.segments.get(at, b"")) < len(data):
+                self.segments[at] = data
+
+    def start(self):
+        """As far as nothing is missing."""
+        whole = b""
+        for at, data in sorted(self.segments.items()):
+            if at > len(whole):
+                break
+            whole += data[len(whole) - at :]
+        return whole
+
+
 class Counts:
     def __init__(self):
         # By their ends: what is lost is sent again.
-        self.connections = set()
+        self.connections = {}
         self.frames = 0
-        self.streams = {}
-        self.first = None
 
     def see(self, frame, from_controller):
         self.frames += 1
         if frame[12:14] != b"\x08\x00" or frame[23] != 6:
             return
         tcp = 14 + (frame[14] & 15) * 4
-        source, target = struct.unpack(">HH", frame[tcp : tcp + 4])
+        source, target, sequence = struct.unpack(">HHI", frame[tcp : tcp + 8])
         flags = frame[tcp + 13]
-        if from_controller and target == 22 and flags & (SYN | ACK) == SYN:
-            self.connections.add((frame[30:34], source))
-            if self.first is None:
-                self.first = (frame[30:34], source)
-                self.streams = {True: b"", False: b""}
-        client = (frame[30:34], source) if from_controller else (frame[26:30], target)
-        if client == self.first and len(self.streams[from_controller]) < KEPT:
+        if from_controller:
+            ends = (frame[30:34], source)
+            if target == 22 and flags & (SYN | ACK) == SYN:
+                self.connections.setdefault(ends, {True: Stream(), False: Stream()})
+        else:
+            ends = (frame[26:30], target)
+        streams = self.connections.get(ends)
+        if streams is not None:
             end = 14 + struct.unpack(">H", frame[16:18])[0]
-            self.streams[from_controller] += frame[tcp + (frame[tcp + 12] >> 4) * 4 : end]
+            data = frame[tcp + (frame[tcp + 12] >> 4) * 4 : end]
+            streams[from_controller].see(sequence, flags & SYN != 0, data)
 
     def kex(self):
         """What both sides agree on: the client's first choice that the server knows."""
-        if self.first is None:
-            return None
-        client, server = name_list(self.streams[True]), name_list(self.streams[False])
-        if client is None or server is None:
-            return None
-        return next((name for name in client if name in server), None)
+        agreed = set()
+        for streams in self.connections.values():
+            client, server = (name_list(streams[side].start()) for side in (True, False))
+            if client is not None and server is not None:
+                agreed.add(next((name for name in client if name in server), "none"))
+        return " and ".join(sorted(agreed)) or None
 
     def told(self):
         return {"connections": len(self.connections), "frames": self.frames, "kex": self.kex()}

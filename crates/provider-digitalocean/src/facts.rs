@@ -73,8 +73,8 @@ pub(crate) async fn observe(
         tagged.as_ref().err(),
         gpus.as_ref().err(),
     ];
-    let mut told = errors.into_iter().flatten();
-    if told.any(|error| error.kind() == ErrorKind::Forbidden) {
+    let is_refused = |error: &Error| error.kind() == ErrorKind::Forbidden;
+    if errors.into_iter().flatten().any(is_refused) {
         // Whether it is needed nobody knows, but whether it may be read is told with the rest.
         let may_need_key = request.mode == PlanMode::Reconcile && request.makes != Makes::Nothing;
         let key = if may_need_key {

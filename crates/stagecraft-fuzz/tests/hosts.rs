@@ -35,7 +35,7 @@ const DOCKER: &str = "os=ubuntu\nrelease=24.04\npath=/usr/bin/docker\nclient=Doc
 const BARE: &str =
     "os=debian\nrelease=12\nengine=\nvendor=\nconflicts= docker.io runc\nprobe=done\n";
 const MEMBER: &str = concat!(
-    "os_id=ubuntu\nos_codename=noble\ninstalled=yes\nversion=1.82.0\ncontrol_url=https://controlplane.tailscale.com\n",
+    "os_id=ubuntu\nos_codename=noble\ninstalled=yes\ncontrol_url=https://controlplane.tailscale.com\n",
     "accept_dns=false\nhostname=web-1\nstatus_code=0\nstatus:\n",
     include_str!("../../provider-tailscale/tests/fixtures/status-joined.json"),
     "\n"
@@ -55,8 +55,8 @@ const NETWORK_TEXTS: &[&str] = &[
     MEMBER,
     "os_id=debian\nos_codename=bookworm\ninstalled=no\n",
     "os_id=ubuntu\nos_codename=noble\ninstalled=yes\nversion=1.82.0\nstatus_code=1\nstatus:\n\n",
-    "os_id=ubuntu\nos_codename=noble\ninstalled=yes\nversion=1.82.0\ncontrol_url=\naccept_dns=true\nhostname=\n\
-     status_code=0\nstatus:\n{\"BackendState\":\"NeedsLogin\",\"Self\":null,\"Health\":[\"You are logged out. The last login error was: x\"]}\n",
+    "os_id=ubuntu\nos_codename=noble\ninstalled=yes\ncontrol_url=\naccept_dns=true\nhostname=\n\
+     status_code=0\nstatus:\n{\"Version\":\"1.82.0-t1\",\"BackendState\":\"NeedsLogin\",\"Self\":null,\"Health\":[\"You are logged out. The last login error was: x\"]}\n",
 ];
 const OTHER_TEXTS: &[&str] = &[
     "",

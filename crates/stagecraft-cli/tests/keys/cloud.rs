@@ -152,7 +152,7 @@ pub(crate) const ROWS: &[Row] = &[
     row(
         "cloud.providers.digitalocean.ssh_key_name",
         ("my-ssh-key", "no-such-key"),
-        PLAN,
+        UP,
         "SSH key 'no-such-key' not found",
     ),
     row(

@@ -10,6 +10,7 @@ use std::time::Duration;
 
 use infra_bootstrap::{
     Bootstrap, DockerConfig, DockerStep, Fleet, HostReport, InstallMethod, Mode, ReadinessPolicy,
+    TimezoneStep, UpgradesStep, UserConfig, UsersStep,
 };
 use stagecraft_core::{
     EnvironmentName, FailureCode, Host, HostKey, HostStep, PollPolicy, Run, StepOutcome,
@@ -36,12 +37,22 @@ impl Lab {
     }
 
     async fn converge(&self, config: DockerConfig, mode: Mode, hosts: &[Host]) -> Vec<HostReport> {
+        let step: Arc<dyn HostStep> = Arc::new(DockerStep::new(config));
+        self.run(&[step], mode, hosts).await
+    }
+
+    async fn run(
+        &self,
+        steps: &[Arc<dyn HostStep>],
+        mode: Mode,
+        hosts: &[Host],
+    ) -> Vec<HostReport> {
         let policy = ReadinessPolicy::every(PollPolicy {
             interval: Duration::from_millis(50),
             deadline: Duration::from_mins(1),
         });
-        let step: Arc<dyn HostStep> = Arc::new(DockerStep::new(config));
-        let bootstrap = Bootstrap::new(Arc::new(self.estate.connector()), [step], policy).unwrap();
+        let steps = steps.iter().cloned();
+        let bootstrap = Bootstrap::new(Arc::new(self.estate.connector()), steps, policy).unwrap();
         Fleet::new(Arc::new(bootstrap))
             .with_parallel(NonZeroUsize::new(4).unwrap())
             .all(
@@ -96,6 +107,37 @@ async fn fresh_hosts_get_docker_and_a_second_run_changes_nothing() {
         assert_eq!(outcome(&report), &StepOutcome::Unchanged);
     }
     assert_eq!(lab.estate.hosts.run(1, log).await.unwrap(), before);
+    lab.estate.hosts.destroy_all().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn steps_of_the_system_work_on_these_hosts_and_a_second_run_changes_nothing() {
+    let lab = Lab::new(Duration::ZERO).await;
+    let hosts = [lab.boot(1, "app").await];
+    let ada = UserConfig {
+        authorized_keys: vec![HostKey::generate().unwrap().public().parse().unwrap()],
+        groups: vec!["docker".parse().unwrap(), "sudo".parse().unwrap()],
+        sudo: Some(true),
+        shell: Some("/bin/sh".parse().unwrap()),
+    };
+    let users = [("ada".parse().unwrap(), ada)].into_iter().collect();
+    let steps: [Arc<dyn HostStep>; 4] = [
+        Arc::new(DockerStep::new(DockerConfig::default())),
+        Arc::new(UsersStep::new(users)),
+        Arc::new(TimezoneStep::new("Etc/UTC".parse().unwrap())),
+        Arc::new(UpgradesStep::new(true)),
+    ];
+    for is_first in [true, false] {
+        let reports = lab.run(&steps, Mode::Apply, &hosts).await;
+        assert!(reports[0].is_ok(), "{:?}", reports[0]);
+        for step in &reports[0].steps {
+            let is_changed = matches!(step.outcome, StepOutcome::Changed { .. });
+            assert_eq!(is_changed, is_first, "{step:?}");
+        }
+    }
+    let as_ada = "runuser -u ada -- sudo -n cat /home/ada/.ssh/authorized_keys";
+    let keys = lab.estate.hosts.run(1, as_ada).await.unwrap();
+    assert!(keys.contains("# stagecraft: begin\nssh-ed25519 "), "{keys}");
     lab.estate.hosts.destroy_all().await;
 }
 

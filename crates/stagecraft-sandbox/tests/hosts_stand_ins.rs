@@ -342,6 +342,44 @@ async fn units_that_are_not_there_are_told() {
 }
 
 #[tokio::test]
+async fn accounts_join_docker_and_use_sudo() {
+    let host = fixture().await;
+    host.fails("getent group docker", 2).await;
+    host.ok(INSTALL_DOCKER).await;
+    host.ok("useradd --create-home --shell /bin/sh ada && usermod -a -G docker,sudo ada")
+        .await;
+    assert_eq!(host.ok("getent group docker").await, "docker:x:999:ada\n");
+    host.ok("apt-get remove -y docker-ce && apt-get install -y docker-ce")
+        .await;
+    assert_eq!(host.ok("getent group docker").await, "docker:x:999:ada\n");
+
+    let as_ada = "runuser -u ada -- env LC_ALL=C sudo -H -n -- sh -c 'echo $1' sh done";
+    assert_eq!(host.ok(as_ada).await, "done\n");
+    let with_a_password = "sudo -H -S -p '' -- sh -c 'read -r line; echo \"$line\"'";
+    let answer = host.login.exec(with_a_password, b"first\n").await;
+    assert_eq!(answer.text(), "first\n", "{answer:?}");
+    let unknown = host.fails("runuser -u bob -- true", 1).await;
+    assert!(unknown.errors().contains("user bob does not exist"));
+    let unknown = host.fails("sudo -u bob true", 1).await;
+    assert_eq!(unknown.errors(), "sudo: unknown user bob\n");
+
+    host.ok("apt-get remove -y sudo && ! test -e /usr/local/bin/sudo")
+        .await;
+    host.ok("apt-get install -y sudo && sudo true").await;
+}
+
+#[tokio::test]
+async fn unattended_upgrades_bring_their_program() {
+    let host = fixture().await;
+    let said = host.ok("unattended-upgrade -v").await;
+    assert!(said.contains("No packages found"), "{said}");
+    host.ok("apt-get remove -y unattended-upgrades && ! test -e /usr/local/bin/unattended-upgrade")
+        .await;
+    host.ok("apt-get install -y unattended-upgrades && unattended-upgrade")
+        .await;
+}
+
+#[tokio::test]
 async fn every_call_is_logged_with_its_arguments() {
     let host = fixture().await;
     host.ok("apt-get -o DPkg::Lock::Timeout=5 install -y jq; dpkg --print-architecture")

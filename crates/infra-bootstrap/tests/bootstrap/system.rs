@@ -168,8 +168,7 @@ async fn unattended_upgrades_are_switched_on_and_off() {
             is_on
         );
         if is_on {
-            machine.write("usr/bin/unattended-upgrade", "");
-            machine.shell("chmod 755 /usr/bin/unattended-upgrade");
+            machine.program("unattended-upgrade", "");
         }
         let report = run(&machine, UpgradesStep::new(is_on), Mode::Apply).await;
         assert_eq!(only(&report), &StepOutcome::Unchanged);

@@ -52,6 +52,7 @@ impl Provision<'_> {
             script.file(program.path, program.text);
         }
         script.line("chmod 755 /usr/local/sbin/* /usr/local/lib/sandbox/*");
+        script.line("cd /usr/local/lib/sandbox; cp sudo unattended-upgrade /usr/local/bin; cd /");
         for file in &self.config.files {
             script.user_file(file);
         }
@@ -62,8 +63,8 @@ impl Provision<'_> {
     fn directories(&self, script: &mut Script) {
         script.line(&format!(
             "mkdir -p /boot /etc/apt/apt.conf.d /etc/apt/keyrings /etc/apt/sources.list.d \
-             /etc/default /etc/ssh /etc/sysctl.d /etc/systemd/system /root/.ssh /run/cloud-init \
-             /run/lock /run/sandbox/fail /run/sshd /run/systemd/system /usr/local/lib/sandbox \
+             /etc/default /etc/ssh /etc/sudoers.d /etc/sysctl.d /etc/systemd/system /root/.ssh \
+             /run/cloud-init /run/lock /run/sandbox/fail /run/sshd /run/systemd/system /usr/local/lib/sandbox \
              /var/cache/apt/archives /var/lib/apt/lists /var/lib/cloud/instances/{id} \
              /var/lib/dpkg /var/lib/sandbox/held /var/lib/sandbox/packages \
              /var/lib/sandbox/services /var/lib/systemd /var/log/sandbox /var/tmp",

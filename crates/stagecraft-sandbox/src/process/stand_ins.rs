@@ -20,12 +20,17 @@ macro_rules! stand_in {
 
 /// All of them. Those below `lib` are copied into the search path by the
 /// stand-in of apt when their package is installed.
-pub(crate) const ALL: [StandIn; 14] = [
+pub(crate) const ALL: [StandIn; 17] = [
     stand_in!("/usr/local/lib/sandbox/common.sh", "common.sh"),
     stand_in!("/usr/local/lib/sandbox/catalogue.sh", "catalogue.sh"),
     stand_in!("/usr/local/lib/sandbox/docker", "docker.sh"),
+    stand_in!("/usr/local/lib/sandbox/sudo", "sudo.sh"),
     stand_in!("/usr/local/lib/sandbox/tailscale", "tailscale.sh"),
     stand_in!("/usr/local/lib/sandbox/tailscaled", "tailscaled.sh"),
+    stand_in!(
+        "/usr/local/lib/sandbox/unattended-upgrade",
+        "unattended-upgrade.sh"
+    ),
     stand_in!("/usr/local/sbin/apt-cache", "apt-cache.sh"),
     stand_in!("/usr/local/sbin/apt-get", "apt-get.sh"),
     stand_in!("/usr/local/sbin/apt-mark", "apt-mark.sh"),
@@ -33,6 +38,7 @@ pub(crate) const ALL: [StandIn; 14] = [
     stand_in!("/usr/local/sbin/curl", "curl.sh"),
     stand_in!("/usr/local/sbin/dpkg", "dpkg.sh"),
     stand_in!("/usr/local/sbin/dpkg-query", "dpkg-query.sh"),
+    stand_in!("/usr/local/sbin/runuser", "runuser.sh"),
     stand_in!("/usr/local/sbin/sshd", "sshd.sh"),
     stand_in!("/usr/local/sbin/systemctl", "systemctl.sh"),
 ];

@@ -110,10 +110,11 @@ put() {
     printf '%s' "$2" >"$STATE/packages/$1"
     case $1 in
     docker-ce-cli) cp /usr/local/lib/sandbox/docker /usr/local/bin/docker ;;
-    docker-ce) register_service docker; register_service docker.socket ;;
+    docker-ce) docker_group; register_service docker; register_service docker.socket ;;
     containerd.io | containerd) register_service containerd ;;
     docker.io)
         cp /usr/local/lib/sandbox/docker /usr/local/bin/docker
+        docker_group
         register_service docker
         register_service docker.socket
         ;;
@@ -123,8 +124,21 @@ put() {
         [ -e /etc/default/tailscaled ] || printf 'PORT="41641"\nFLAGS=""\n' >/etc/default/tailscaled
         register_service tailscaled
         ;;
-    fail2ban | nginx | haproxy | chrony | ufw | unattended-upgrades) register_service "$1" ;;
+    sudo)
+        cp /usr/local/lib/sandbox/sudo /usr/local/bin/sudo
+        mkdir -p /etc/sudoers.d
+        ;;
+    unattended-upgrades)
+        cp /usr/local/lib/sandbox/unattended-upgrade /usr/local/bin/unattended-upgrade
+        register_service "$1"
+        ;;
+    fail2ban | nginx | haproxy | chrony | ufw) register_service "$1" ;;
     esac
+}
+
+# The group stays when the engine goes, as Debian keeps groups.
+docker_group() {
+    getent group docker >/dev/null || echo 'docker:x:999:' >>/etc/group
 }
 
 take_away() {
@@ -132,6 +146,10 @@ take_away() {
     rm -f "$STATE/packages/$1"
     case $1 in
     docker-ce-cli) rm -f /usr/local/bin/docker ;;
+    sudo) rm -f /usr/local/bin/sudo ;;
+    unattended-upgrades)
+        rm -rf /usr/local/bin/unattended-upgrade "$STATE/services/unattended-upgrades"
+        ;;
     docker-ce) rm -rf "$STATE/services/docker" "$STATE/services/docker.socket" ;;
     docker.io) rm -rf /usr/local/bin/docker "$STATE/services/docker" "$STATE/services/docker.socket" ;;
     containerd.io | containerd) rm -rf "$STATE/services/containerd" ;;

@@ -1,5 +1,6 @@
-# Reads whether the host upgrades itself. Read only.
-if [ -x /usr/bin/unattended-upgrade ]; then
+# Reads whether the host upgrades itself. Read only. The program is looked for where apt's daily
+# job looks for it: in the search path.
+if command -v unattended-upgrade >/dev/null; then
   echo 'program=there'
 fi
 if [ -r /etc/apt/apt.conf.d/99stagecraft-upgrades ]; then

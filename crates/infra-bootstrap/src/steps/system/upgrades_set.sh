@@ -1,5 +1,5 @@
 # Set before: value, 1 or 0.
-if [ "$value" = 1 ] && [ ! -x /usr/bin/unattended-upgrade ]; then
+if [ "$value" = 1 ] && ! command -v unattended-upgrade >/dev/null; then
   apt update || fail 'the package lists could not be read'
   apt install unattended-upgrades || fail 'unattended-upgrades could not be installed'
 fi

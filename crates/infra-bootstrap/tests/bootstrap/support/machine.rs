@@ -162,7 +162,6 @@ impl Machine {
             "/usr/lib/",
             "/usr/libexec/",
             "/usr/local/",
-            "/usr/bin/unattended-upgrade",
             "/usr/share/zoneinfo",
             "/proc/sys/",
             "/proc/swaps",

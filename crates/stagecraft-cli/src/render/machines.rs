@@ -62,6 +62,9 @@ fn in_full(text: &mut String, host: &HostReport) {
 fn details(text: &mut String, host: &HostReport) {
     for step in &host.steps {
         line(text, &format!("   {}: {}", step.step, step_text(step)));
+        if let StepOutcome::Failed(failure) = &step.outcome {
+            evidence(text, "     ", failure);
+        }
     }
     for retried in &host.retries {
         let times = plural(retried.times as usize, "time");
@@ -75,9 +78,25 @@ fn details(text: &mut String, host: &HostReport) {
             &format!("   {DIM}again {times}: {what}{reason}{RESET}"),
         );
     }
-    if let Some(failure) = host.first_failure() {
-        failure_text(text, failure, host.failure.is_some());
+    if let Some(failure) = &host.failure {
+        line(text, &format!("   {} ({})", failure.message, failure.code));
+        evidence(text, "   ", failure);
     }
+}
+
+fn evidence(text: &mut String, indent: &str, failure: &StepFailure) {
+    for evidence in &failure.evidence {
+        line(text, &format!("{indent}{DIM}| {evidence}{RESET}"));
+    }
+}
+
+/// All failures of a host: those of its steps, and its own.
+fn failures(host: &HostReport) -> impl Iterator<Item = &StepFailure> {
+    let of_steps = host.steps.iter().filter_map(|step| match &step.outcome {
+        StepOutcome::Failed(failure) => Some(failure),
+        _ => None,
+    });
+    of_steps.chain(&host.failure)
 }
 
 /// One line for each host with something to tell, one for all others.
@@ -178,7 +197,7 @@ fn likeness(host: &HostReport) -> String {
         .iter()
         .map(|step| format!("{} {}", step.step, word(&step.outcome)))
         .collect();
-    if let Some(failure) = host.first_failure() {
+    for failure in failures(host) {
         parts.push(failure.code.to_string());
         parts.push(failure.message.clone());
         parts.extend(failure.evidence.iter().cloned());
@@ -196,15 +215,6 @@ fn likeness(host: &HostReport) -> String {
         }
     }
     likeness
-}
-
-fn failure_text(text: &mut String, failure: &StepFailure, with_message: bool) {
-    if with_message {
-        line(text, &format!("   {} ({})", failure.message, failure.code));
-    }
-    for evidence in &failure.evidence {
-        line(text, &format!("   {DIM}| {evidence}{RESET}"));
-    }
 }
 
 #[cfg(test)]
@@ -293,6 +303,55 @@ ok app-2  192.0.2.2
    docker: unchanged
 ";
         assert_eq!(shown(&[slow, host(2, StepOutcome::Unchanged)]), expected);
+    }
+
+    #[test]
+    fn the_evidence_of_every_failed_step_is_below_its_own_line() {
+        let failed = |step, code, evidence: &str| StepReport {
+            step,
+            outcome: StepOutcome::Failed(
+                StepFailure::new(code, "no").with_evidence([evidence.to_owned()]),
+            ),
+            duration: Duration::ZERO,
+        };
+        let mut host = host(1, StepOutcome::Unchanged);
+        host.steps = vec![
+            failed("docker", FailureCode::DockerInstallFailed, "no space left"),
+            host.steps.remove(0),
+            failed("users", FailureCode::SystemChangeFailed, "no group ops"),
+        ];
+        host.steps[1].step = "network";
+        let expected = "\
+failed app-1  192.0.2.1
+   docker: failed (docker_install_failed): no
+     | no space left
+   network: unchanged
+   users: failed (system_change_failed): no
+     | no group ops
+";
+        assert_eq!(shown(&[host]), expected);
+    }
+
+    #[test]
+    fn hosts_whose_second_failures_differ_are_told_apart() {
+        let failed = |number, message: &str| {
+            let mut failed = host(
+                number,
+                StepOutcome::Failed(StepFailure::new(FailureCode::DockerInstallFailed, "no")),
+            );
+            let failure = StepFailure::new(FailureCode::SystemChangeFailed, message);
+            failed.steps.push(StepReport {
+                step: "users",
+                outcome: StepOutcome::Failed(failure),
+                duration: Duration::ZERO,
+            });
+            failed
+        };
+        let text = shown(&[failed(1, "no group ops"), failed(2, "no shell zsh")]);
+        assert!(
+            text.contains("no group ops") && text.contains("no shell zsh"),
+            "{text}"
+        );
     }
 
     #[test]

@@ -160,6 +160,16 @@ async fn without_any_host_there_is_nothing_to_do() {
     let result = lab.run(&BOOTSTRAP).await.expect_code(0).result();
     assert!(names(&result).is_empty(), "{result}");
     assert_eq!(result["not_there"].as_array().map(Vec::len), Some(3));
+    for further in [&[][..], &["--dry-run"]] {
+        let command = [&["infra", "bootstrap"], further].concat();
+        let finished = lab.run(&command).await;
+        let text = &finished.expect_code(0).stdout;
+        let end = "\nno hosts to make ready in staging: nothing to do\n";
+        assert!(
+            text.contains("not there app-1") && text.ends_with(end),
+            "{text}"
+        );
+    }
     lab.shutdown().await;
 }
 

@@ -105,6 +105,15 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
             ),
         );
     }
+    let outcome = report.outcome();
+    if hosts.is_empty() && outcome == Outcome::Done {
+        let environment = &report.environment;
+        line(
+            &mut text,
+            &format!("no hosts to make ready in {environment}: nothing to do"),
+        );
+        return text;
+    }
     if is_dry_run {
         line(&mut text, &would_text(&hosts));
         line(&mut text, "Dry run: nothing was changed.");
@@ -119,7 +128,7 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
-    finish(&mut text, report.outcome(), &parts);
+    finish(&mut text, outcome, &parts);
     next_line(&mut text, &report.hosts, next);
     text
 }

@@ -6,19 +6,35 @@ use std::process::Command;
 
 use anyhow::{Context as _, Result};
 
-use crate::process::{cargo, run, target};
+use crate::process::{cargo, run, run_heard, target};
+
+mod readme;
 
 const CONFIG: &str = include_str!("demo/stagecraft.yml");
 const SCRIPT: &str = include_str!("demo/demo.sh");
 
 /// Builds the program, and runs the demonstration in a directory that goes afterwards.
 pub(crate) fn demo() -> Result<()> {
-    run(cargo().args(["build", "--quiet", "--package", "stagecraft-cli"]))?;
-    demo_of(&target("debug").join("stagecraft"))
+    demo_of(&build()?).map(drop)
 }
 
-/// Runs the demonstration with a program that is built already.
-pub(crate) fn demo_of(binary: &Path) -> Result<()> {
+/// Does the same, and holds README against what was printed.
+pub(crate) fn check() -> Result<()> {
+    check_of(&build()?)
+}
+
+/// Holds README against what the demonstration prints with a program that is built already.
+pub(crate) fn check_of(binary: &Path) -> Result<()> {
+    readme::check(&demo_of(binary)?)
+}
+
+fn build() -> Result<PathBuf> {
+    run(cargo().args(["build", "--quiet", "--package", "stagecraft-cli"]))?;
+    Ok(target("debug").join("stagecraft"))
+}
+
+/// Gives what was printed.
+fn demo_of(binary: &Path) -> Result<String> {
     let directory = std::env::temp_dir().join(format!("stagecraft-demo-{}", std::process::id()));
     std::fs::create_dir(&directory)
         .with_context(|| format!("cannot make {}", directory.display()))?;
@@ -28,17 +44,19 @@ pub(crate) fn demo_of(binary: &Path) -> Result<()> {
     result
 }
 
-fn demonstrate(binary: &Path, directory: &Path) -> Result<()> {
+fn demonstrate(binary: &Path, directory: &Path) -> Result<String> {
     for (name, content) in [("stagecraft.yml", CONFIG), ("demo.sh", SCRIPT)] {
         std::fs::write(directory.join(name), content)
             .with_context(|| format!("cannot write to {}", directory.display()))?;
     }
-    run(Command::new(binary)
-        .args(["sandbox", "--", "sh", "demo.sh"])
-        .env("PATH", path_with(binary)?)
-        // If it counts lines: those of the demonstration count for nothing.
-        .env("LLVM_PROFILE_FILE", "/dev/null")
-        .current_dir(directory))
+    run_heard(
+        Command::new(binary)
+            .args(["sandbox", "--", "sh", "demo.sh"])
+            .env("PATH", path_with(binary)?)
+            // If it counts lines: those of the demonstration count for nothing.
+            .env("LLVM_PROFILE_FILE", "/dev/null")
+            .current_dir(directory),
+    )
 }
 
 /// The search path with the program's own directory in front.

@@ -21,7 +21,8 @@ The project's own tools.
 
 Usage: cargo xtask COMMAND
 
-  demo       build, then run the whole life of three hosts in a sandbox
+  demo       build, then run the whole life of three hosts in a sandbox; with --check,
+             also tell where README shows something else
   examples   run the examples of the library crates and look at what they print
   features   compile each library crate with each of its features alone
   test       run everything that CI runs; installs what that needs where it may
@@ -51,6 +52,7 @@ fn main() -> ExitCode {
     let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
     let result = match arguments.as_slice() {
         ["demo"] => demo::demo(),
+        ["demo", "--check"] => demo::check(),
         ["examples"] => examples::run_all(),
         ["features"] => features::run(),
         ["test"] => test::run_all(),

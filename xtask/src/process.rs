@@ -1,7 +1,8 @@
 //! Running other programs, and telling what is run.
 
+use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
-use std::process::Command;
+use std::process::{Command, Stdio};
 
 use anyhow::{Context as _, Result, bail};
 
@@ -35,6 +36,36 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
         bail!("`{shown}` ended with {status}");
     }
     Ok(())
+}
+
+/// Runs a command as [`run`] does, and gives its standard output, which is shown as it comes.
+#[expect(
+    clippy::print_stderr,
+    clippy::print_stdout,
+    reason = "a developers' tool talks to a terminal"
+)]
+pub(crate) fn run_heard(command: &mut Command) -> Result<String> {
+    let shown = show(command);
+    eprintln!("\u{25b8} {shown}");
+    let mut child = command
+        .stdout(Stdio::piped())
+        .spawn()
+        .with_context(|| format!("cannot run {shown}"))?;
+    let mut heard = String::new();
+    let lines = BufReader::new(child.stdout.take().expect("it is piped")).lines();
+    for line in lines {
+        let line = line.with_context(|| format!("cannot read what {shown} prints"))?;
+        println!("{line}");
+        heard.push_str(&line);
+        heard.push('\n');
+    }
+    let status = child
+        .wait()
+        .with_context(|| format!("cannot wait for {shown}"))?;
+    if !status.success() {
+        bail!("`{shown}` ended with {status}");
+    }
+    Ok(heard)
 }
 
 /// Runs a command and gives its standard output.

@@ -51,7 +51,7 @@ pub(crate) fn run_all() -> Result<()> {
     events::run(status::Mode::Check)?;
     examples::run_all()?;
     // The program that the tests ran is there already; another build would take its time.
-    demo::demo_of(&coverage::program())?;
+    demo::check_of(&coverage::program())?;
     check_release()
 }
 

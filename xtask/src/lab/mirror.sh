@@ -17,6 +17,20 @@ architecture=$(dpkg --print-architecture)
 base=/out/linux/debian
 mkdir -p "$base"
 
+# relations NAME: what the vendor's package says of others, no more: that it says nothing of
+# packages that have the same files is what hosts meet. That of the client with `docker-cli` is
+# newer than most versions that are pinned.
+# https://github.com/docker/docker-ce-packaging/blob/master/deb/common/control
+# https://github.com/docker/containerd-packaging/blob/main/debian/control
+relations() {
+  case $1 in
+  docker-ce | docker-ce-cli) echo 'Conflicts: docker.io' ;;
+  containerd.io) printf '%s: containerd, runc\n' Conflicts Provides Replaces ;;
+  docker-buildx-plugin) echo 'Replaces: docker-ce-cli' ;;
+  docker-compose-plugin) printf '%s: docker-compose\n' Conflicts Replaces ;;
+  esac
+}
+
 # repack NAME VERSION SUITE DEPENDS FILTER DEB...: one package of the vendor's from Debian's. The
 # first brings its scripts; FILTER is a `find` expression of what goes.
 repack() {
@@ -51,8 +65,7 @@ repack() {
     echo "Priority: optional"
     all=$(printf '%s,%s' "$depends" "$own" | sed 's/^,//; s/,$//; s/,,*/, /g')
     [ -z "$all" ] || echo "Depends: $all"
-    echo "Conflicts: docker.io, docker-cli, containerd, runc, docker-buildx, docker-compose"
-    echo "Replaces: docker.io, docker-cli, containerd, runc, docker-buildx, docker-compose"
+    relations "$name"
     echo "Description: $name, made from Debian's packages for a lab"
   } >"$root/DEBIAN/control"
   # What the package no longer has must not stand among its configuration files.

@@ -51,11 +51,15 @@ impl DockerStep {
             DockerVersion::Latest => "install the latest docker".to_owned(),
             DockerVersion::Pinned(version) => format!("install docker {version}"),
         };
-        let instead = match facts.conflicts(&self.config.packages).as_slice() {
+        Ok(changes(INSTALL, what + &self.instead(facts)))
+    }
+
+    /// The packages that an installation takes away.
+    fn instead(&self, facts: &DockerFacts) -> String {
+        match facts.conflicts(&self.config.packages).as_slice() {
             [] => String::new(),
             packages => format!(" in place of {}", packages.join(", ")),
-        };
-        Ok(changes(INSTALL, format!("{what}{instead}")))
+        }
     }
 
     /// What an engine of the wanted version with its plugin still lacks.
@@ -108,8 +112,8 @@ impl HostStep for DockerStep {
         let unfinished = facts.unfinished(&self.config.packages);
         if !unfinished.is_empty() {
             facts.check_supported()?;
-            let summary = format!("finish the installation of {}", unfinished.join(", "));
-            return Ok(changes(INSTALL, summary));
+            let what = format!("finish the installation of {}", unfinished.join(", "));
+            return Ok(changes(INSTALL, what + &self.instead(&facts)));
         }
         let Some(present) = facts.version() else {
             return self.install(&facts);
@@ -128,7 +132,8 @@ impl HostStep for DockerStep {
         if facts.compose.is_none() {
             return if facts.is_wanted_package(&self.config.packages) {
                 facts.check_supported()?;
-                Ok(changes(COMPOSE, "install the compose plugin".to_owned()))
+                let what = "install the compose plugin".to_owned();
+                Ok(changes(COMPOSE, what + &self.instead(&facts)))
             } else if let Some(server) = &facts.server {
                 Err(foreign(Some(server)))
             } else {

@@ -25,6 +25,46 @@ async fn conflicting_packages_are_named_before_they_are_replaced() {
 }
 
 #[tokio::test]
+async fn packages_that_share_files_with_dockers_own_are_out_of_the_way_before() {
+    for install_method in [InstallMethod::Apt, InstallMethod::Script] {
+        let machine = Machine::new();
+        machine.install_docker("docker.io", "26.1.5+dfsg1");
+        for package in ["docker-cli", "docker-buildx", "docker-compose-v2"] {
+            machine.write(&format!("state/packages/{package}"), "");
+        }
+        let config = DockerConfig {
+            install_method,
+            ..DockerConfig::default()
+        };
+        let report = apply(&machine, config.clone()).await;
+        assert_eq!(
+            outcome(&report),
+            &changed(
+                "install the latest docker in place of \
+                 docker.io, docker-cli, docker-buildx, docker-compose-v2"
+            )
+        );
+        let report = apply(&machine, config).await;
+        assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+    }
+}
+
+#[tokio::test]
+async fn plugin_that_comes_too_takes_the_distributions_out_of_its_way() {
+    let machine = Machine::new();
+    machine.install_docker("docker-ce", "27.5.1");
+    machine.write("state/running", "");
+    machine.write("state/packages/docker-buildx", "");
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        outcome(&report),
+        &changed("install the compose plugin in place of docker-buildx")
+    );
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &StepOutcome::Unchanged);
+}
+
+#[tokio::test]
 async fn foreign_engine_that_runs_is_left_alone_with_advice() {
     for install_method in [InstallMethod::Apt, InstallMethod::Script] {
         let machine = Machine::new();

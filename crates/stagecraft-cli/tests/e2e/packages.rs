@@ -103,6 +103,21 @@ async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn packages_of_the_distribution_that_share_files_make_way() {
+    let lab = host(&patience("20s")).await;
+    let pool = "cd /srv/linux/debian/pool && dpkg -i docker-buildx_*.deb docker-cli_*.deb";
+    lab.inside(HOST, pool).await;
+    lab.heals().await;
+    let owner = "dpkg -S /usr/bin/docker /usr/libexec/docker/cli-plugins/docker-buildx";
+    assert_eq!(
+        lab.inside(HOST, owner).await,
+        "docker-ce-cli: /usr/bin/docker\n\
+         docker-buildx-plugin: /usr/libexec/docker/cli-plugins/docker-buildx\n"
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn mirrors_that_cannot_be_used_are_told_and_leave_apt_whole() {
     let lab = host(&patience("20s")).await;
     let good = "file:///srv/linux";

@@ -79,7 +79,16 @@ pack docker-compose-plugin ''
 mkdir -p containerd.io/opt/containerd
 head -c 8000000 /dev/urandom >containerd.io/opt/containerd/stand-in
 pack containerd.io ''
+plugins=usr/libexec/docker/cli-plugins
+mkdir -p docker-buildx-plugin/$plugins
+printf '#!/bin/sh\necho 0.21.1\n' >docker-buildx-plugin/$plugins/docker-buildx
 pack docker-buildx-plugin ''
+# Debian's, with the same files, of which neither side tells.
+mkdir -p docker-buildx/$plugins docker-cli/usr/bin
+cp docker-buildx-plugin/$plugins/docker-buildx docker-buildx/$plugins
+cp docker-ce-cli/usr/bin/docker docker-cli/usr/bin
+pack docker-buildx ''
+pack docker-cli ''
 
 suite=linux/debian/dists/trixie
 packages=stable/binary-$(dpkg --print-architecture)/Packages

@@ -91,15 +91,7 @@ forget_holds
 apt -s install $wanted || fail "these packages cannot be installed:$wanted"
 
 # Only now, so that a host never loses an engine for which there is no other.
-conflicts=
-for package in docker.io docker-compose docker-compose-v2 docker-doc podman-docker containerd runc; do
-  case " $all " in
-    *" $package "*) continue ;;
-  esac
-  if is_installed "$package"; then
-    conflicts="$conflicts $package"
-  fi
-done
+conflicts=$(unwanted $rivals)
 if [ -n "$conflicts" ]; then
   spare_running_engine
   # Whatever else works with it would lose its containers.

@@ -10,9 +10,13 @@ const UBUNTU: &[&str] = &["22.04", "24.04", "25.10", "26.04"];
 const DEBIAN: &[&str] = &["11", "12", "13"];
 
 /// Packages that Docker's own cannot stand beside:
-/// <https://docs.docker.com/engine/install/ubuntu/#uninstall-old-versions>.
-const CONFLICTS: &[&str] = &[
+/// <https://docs.docker.com/engine/install/debian/#uninstall-old-versions>, and Debian's client,
+/// whose files are those of `docker-ce-cli`:
+/// <https://github.com/docker/docker-ce-packaging/pull/1328>.
+pub(super) const CONFLICTS: &[&str] = &[
     "docker.io",
+    "docker-cli",
+    "docker-buildx",
     "docker-compose",
     "docker-compose-v2",
     "docker-doc",

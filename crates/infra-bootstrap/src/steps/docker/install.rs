@@ -9,6 +9,7 @@ use stagecraft_core::{
 
 use super::super::script::{not_run, told};
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
+use super::facts::CONFLICTS;
 use super::source::DownloadUrl;
 use super::{COMPOSE, HOLD, RELEASE, START, foreign};
 
@@ -73,11 +74,13 @@ fn script(config: &DockerConfig, change: &str) -> String {
         _ if is_pinned => HOLDS,
         _ => "",
     };
+    let rivals = CONFLICTS.join(" ");
     let mut script = String::new();
     for (name, value) in [
         ("version", version),
         ("packages", &packages),
         ("all", &all),
+        ("rivals", &rivals),
         ("engine", names.engine.as_str()),
         ("cli", names.cli.as_str()),
         ("mirror", config.mirror.as_str()),

@@ -1,5 +1,5 @@
-# What all changes share. Set before: version, packages (those to install), all, engine, cli,
-# mirror, key, script, hold.
+# What all changes share. Set before: version, packages (those to install), all, rivals (those that
+# cannot stand beside them), engine, cli, mirror, key, script, hold.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
 # Not on the disk, which may be full.
 work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
@@ -163,6 +163,18 @@ is_installed() {
     ?i*) return 0 ;;
     *) return 1 ;;
   esac
+}
+
+# unwanted PACKAGE...: those of them that are installed and do not belong to Docker's wanted ones.
+unwanted() {
+  for package; do
+    case " $all " in
+      *" $package "*) continue ;;
+    esac
+    if is_installed "$package"; then
+      printf ' %s' "$package"
+    fi
+  done
 }
 
 # apt refuses to change what is on hold.

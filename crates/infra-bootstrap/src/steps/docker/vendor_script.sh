@@ -11,6 +11,12 @@ Acquire::https::Timeout "20";
 APT::Update::Error-Mode "any";
 Dpkg::Options { "--force-confdef"; "--force-confold"; };
 END
+# Docker's packages have files of these and do not tell apt so. It would take the engine away and
+# then fail of them.
+shared=$(unwanted docker-cli docker-buildx docker-compose-v2)
+if [ -n "$shared" ]; then
+  apt remove $shared || fail "these packages could not be removed:$shared"
+fi
 limit_start
 settled env APT_CONFIG="$work/apt.conf" VERSION="$version" DOWNLOAD_URL="${mirror%/linux}" \
   sh "$work/script" || fail "Docker's script failed"

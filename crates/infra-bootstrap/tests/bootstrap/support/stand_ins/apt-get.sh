@@ -74,6 +74,17 @@ case "$sub" in
         echo 'E: Held packages were changed and -y was used without --allow-change-held-packages.' >&2
         exit 100
       fi
+      case "$name" in
+        docker-ce-cli) other=docker-cli ;;
+        docker-buildx-plugin) other=docker-buildx ;;
+        docker-compose-plugin) other=docker-compose-v2 ;;
+        *) other= ;;
+      esac
+      if [ -n "$other" ] && [ -e "ROOT/state/packages/$other" ]; then
+        echo "dpkg: error processing archive $name.deb (--unpack):" >&2
+        echo " trying to overwrite a file, which is also in package $other" >&2
+        exit 100
+      fi
       rm -f "ROOT/state/dpkg/$name"
       echo "$version" >"ROOT/state/packages/$name"
       echo "Setting up $name ($version) ..."

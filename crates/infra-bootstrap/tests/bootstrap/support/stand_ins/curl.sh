@@ -21,6 +21,10 @@ case "$url" in
 echo "get.docker.com VERSION=$VERSION DOWNLOAD_URL=$DOWNLOAD_URL" >>ROOT/state/calls
 apt-get update || exit 1
 sed 's/^Timeout/starts docker with Timeout/' ROOT/run/systemd/system/docker.service.d/* >>ROOT/state/calls
+for other in docker-cli docker-buildx docker-compose-v2; do
+  [ ! -e ROOT/state/packages/$other ] || exit 100
+done
+rm -f ROOT/state/packages/docker.io
 for name in docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin; do
   echo "${VERSION:-29.1.3}" >ROOT/state/packages/$name
 done

@@ -4,10 +4,28 @@ use std::collections::BTreeMap;
 use std::fmt::Write as _;
 
 use crate::error::{Error, ErrorKind, Result};
+use crate::shell::shell_quote;
 
 /// A constant, read-only script for `sh`. Each runs in a subshell of its own.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeScript(pub &'static str);
+
+impl AsRef<str> for ProbeScript {
+    fn as_ref(&self) -> &str {
+        self.0
+    }
+}
+
+impl ProbeScript {
+    /// The script's text with these words as its `$1`, `$2` and so on.
+    pub fn with_args(self, args: &[String]) -> String {
+        if args.is_empty() {
+            return self.0.to_owned();
+        }
+        let words: Vec<String> = args.iter().map(|word| shell_quote(word)).collect();
+        format!("set -- {}\n{}", words.join(" "), self.0)
+    }
+}
 
 /// What a probe script found.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -40,13 +58,13 @@ impl ProbeFacts {
 }
 
 /// Joins scripts to one. `boundary` must be a word that no script prints.
-pub fn join_probes(probes: &BTreeMap<&'static str, ProbeScript>, boundary: &str) -> String {
+pub fn join_probes(probes: &BTreeMap<&'static str, impl AsRef<str>>, boundary: &str) -> String {
     let mut script = String::from("export LC_ALL=C\n");
     for (id, probe) in probes {
         write!(
             script,
             "echo '{boundary} begin {id}'\n(\n{}\n) </dev/null 2>/dev/null\nprintf '\\n%s\\n' \"{boundary} end $?\"\n",
-            probe.0.trim_end()
+            probe.as_ref().trim_end()
         )
         .expect("writing to a string cannot fail");
     }
@@ -111,6 +129,22 @@ mod tests {
         assert_eq!(facts["a"].rest_after("list"), Some("one\ntwo"));
         assert_eq!((facts["b"].output.as_str(), facts["b"].code), ("y=\n", 0));
         assert!(split_probes(&text, "=b0=", ["c"]).is_err());
+    }
+
+    #[test]
+    fn words_of_a_script_are_its_own() {
+        let script = ProbeScript("echo \"$#:$1\"");
+        let words = ["it's $HOME".to_owned(), "b".to_owned()];
+        let probes = BTreeMap::from([
+            ("a", script.with_args(&words)),
+            ("b", script.with_args(&[])),
+        ]);
+        let script = join_probes(&probes, "=b0=");
+        let output = Command::new("sh").arg("-c").arg(&script).output().unwrap();
+        let text = String::from_utf8(output.stdout).unwrap();
+        let facts = split_probes(&text, "=b0=", ["a", "b"]).unwrap();
+        assert_eq!(facts["a"].output, "2:it's $HOME\n");
+        assert_eq!(facts["b"].output, "0:\n");
     }
 
     proptest! {

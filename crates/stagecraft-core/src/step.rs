@@ -34,6 +34,12 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
     /// The script that reads the host's state. Constant and read only.
     fn inspect(&self) -> ProbeScript;
 
+    /// What the script of [`inspect`](Self::inspect) gets as `$1`, `$2` and so on: what it is to
+    /// look for, the same on every host. Default: nothing.
+    fn inspect_args(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Decides what is to be done. Pure.
     ///
     /// # Errors

@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Connector, Decision, Error, ErrorKind, Event, FailureCode, Fingerprint, HostContext, HostId,
-    HostStep, ProbeFacts, ProbeScript, Remote, RemoteCommand, RemoteTarget, Result, Run,
-    StepFailure, join_probes, seconds, shorten, split_probes,
+    HostStep, ProbeFacts, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
+    join_probes, seconds, shorten, split_probes,
 };
 use tokio::time::Instant;
 
@@ -33,7 +33,7 @@ pub(super) struct Session<'a> {
     target: RemoteTarget,
     policy: &'a ReadinessPolicy,
     remote: Arc<dyn Remote>,
-    probes: BTreeMap<&'static str, ProbeScript>,
+    probes: BTreeMap<&'static str, String>,
     boundary: String,
     mode: Mode,
     facts: BTreeMap<&'static str, ProbeFacts>,
@@ -53,10 +53,10 @@ impl<'a> Session<'a> {
     ) -> Result<Self, StepFailure> {
         let probes: BTreeMap<_, _> = steps
             .iter()
-            .map(|step| (step.id(), step.inspect()))
+            .map(|step| (step.id(), step.inspect().with_args(&step.inspect_args())))
             .chain([
-                (READINESS, readiness::PROBE),
-                (rotation::ID, rotation::PROBE),
+                (READINESS, readiness::PROBE.with_args(&[])),
+                (rotation::ID, rotation::PROBE.with_args(&[])),
             ])
             .collect();
         let boundary = boundary(id);

@@ -1,5 +1,7 @@
 //! The step `users`, against a host in a directory.
 
+use std::os::unix::fs::symlink;
+use std::process::Command;
 use std::sync::Arc;
 
 use infra_bootstrap::{HostReport, Mode, UserConfig, UsersStep};
@@ -98,6 +100,63 @@ async fn only_what_differs_is_changed_and_keys_of_others_stay() {
     let left = machine.read("home/ada/.ssh/authorized_keys");
     assert!(left.contains(OTHER) && !left.contains(KEY), "{left}");
     assert_eq!(changes(&apply(&machine, "ada", user).await), [""; 0]);
+}
+
+#[tokio::test]
+async fn no_account_can_hold_up_the_reading_of_a_host() {
+    const KEYS: &str = "home/ada/.ssh/authorized_keys";
+    let machine = machine();
+    apply(&machine, "ada", ada()).await;
+    let fifo = |below: &str| {
+        let path = machine.path(below);
+        let made = Command::new("mkfifo").arg(path).status().expect("mkfifo");
+        assert!(made.success());
+    };
+    // Nobody asks for eve.
+    let home = machine.path("home/eve").display().to_string();
+    let accounts = machine.read("etc/passwd");
+    machine.write(
+        "etc/passwd",
+        &format!("eve:x:1000:1000::{home}:/bin/sh\n{accounts}"),
+    );
+    machine.write("home/eve/.ssh/config", "");
+    fifo("home/eve/.ssh/authorized_keys");
+    assert_eq!(changes(&apply(&machine, "ada", ada()).await), [""; 0]);
+    // As ada and not as root.
+    let drops = machine.read("state/drops");
+    let as_ada = "--reuid=1001 --regid=1001 --init-groups ";
+    assert!(
+        drops.lines().all(|drop| drop.starts_with(as_ada)),
+        "{drops}"
+    );
+    assert!(!drops.is_empty());
+
+    // Three megabytes in a block of ours are not read to their end, and are put right.
+    let long = format!("ssh-ed25519 {} x\n", "A".repeat(500)).repeat(6000);
+    let block = format!("# stagecraft: begin\n{long}# stagecraft: end\n");
+    machine.write(KEYS, &block);
+    let told = ["set the 1 keys of ada"];
+    assert_eq!(changes(&apply(&machine, "ada", ada()).await), told);
+    assert_eq!(changes(&apply(&machine, "ada", ada()).await), [""; 0]);
+
+    // What has no end is not opened, and told.
+    for link in [None, Some("/dev/zero")] {
+        machine.remove(KEYS);
+        match link {
+            None => fifo(KEYS),
+            Some(to) => symlink(to, machine.path(KEYS)).expect("a link"),
+        }
+        let report = apply(&machine, "ada", ada()).await;
+        let failure = report.first_failure().expect("it is refused");
+        assert_eq!(
+            failure.message,
+            "the users could not be set up: the keys of ada could not be written"
+        );
+        assert!(
+            failure.evidence[0].ends_with("authorized_keys is no plain file"),
+            "{failure:?}"
+        );
+    }
 }
 
 #[tokio::test]

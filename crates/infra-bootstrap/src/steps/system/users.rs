@@ -144,6 +144,11 @@ impl HostStep for UsersStep {
         ProbeScript(include_str!("users.sh"))
     }
 
+    // Files of others are none of its business, and cost what their owners like.
+    fn inspect_args(&self) -> Vec<String> {
+        self.users.keys().map(ToString::to_string).collect()
+    }
+
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
         check_whole(facts, "the users")?;
         let users = self.users.iter();
@@ -218,7 +223,7 @@ fn differences(facts: &ProbeFacts, name: &str, wanted: &UserConfig) -> Vec<Strin
         Some(false) if has_sudo => found.push(format!("no longer let {name} use sudo")),
         _ => {}
     }
-    let has: BTreeSet<&str> = of("key").into_iter().collect();
+    let has: BTreeSet<&str> = of("key").into_iter().map(str::trim).collect();
     let keys: BTreeSet<&str> = wanted
         .authorized_keys
         .iter()

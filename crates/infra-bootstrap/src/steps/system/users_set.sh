@@ -27,12 +27,20 @@ user() {
     no) rm -f "/etc/sudoers.d/stagecraft-$name" || fail "the rights of $name could not be taken" ;;
   esac
   home=$(echo "$entry" | cut -d : -f 6)
-  # As the user: below a home that is not root's, root must not follow links.
-  if [ -n "$keys" ] || grep -qs '^# stagecraft: begin$' "$home/.ssh/authorized_keys"; then
-    printf '%s' "$keys" | runuser -u "$name" -- sh -c '
+  # As the user, and not for ever: below a home that is not root's, root must not follow links,
+  # and what is opened there may have no end.
+  if [ -n "$keys" ] || [ -e "$home/.ssh/authorized_keys" ]; then
+    printf '%s' "$keys" | timeout -k 5 30 runuser -u "$name" -- sh -c '
       umask 077
-      mkdir -p "$1/.ssh" || exit 1
       file=$1/.ssh/authorized_keys
+      if [ -e "$file" ] && [ ! -f "$file" ]; then
+        echo "$file is no plain file" >&2
+        exit 1
+      fi
+      if [ -z "$2" ] && ! grep -qs "^# stagecraft: begin\$" "$file"; then
+        exit 0
+      fi
+      mkdir -p "$1/.ssh" || exit 1
       if [ -e "$file" ]; then
         # Without an end all lines of others below the begin would go.
         begins=$(grep -c "^# stagecraft: begin\$" "$file")
@@ -50,6 +58,6 @@ user() {
       fi
       { echo "# stagecraft: begin"; cat; echo "# stagecraft: end"; } >>"$file.stagecraft-new" &&
         chmod 600 "$file.stagecraft-new" && mv -f "$file.stagecraft-new" "$file"
-    ' sh "$home" || fail "the keys of $name could not be written"
+    ' sh "$home" "${keys:+some}" || fail "the keys of $name could not be written"
   fi
 }

@@ -12,8 +12,9 @@ use tempfile::TempDir;
 
 /// The tools that scripts may use as they are.
 const TOOLS: &[&str] = &[
-    "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "install", "ln", "mkdir", "mktemp",
-    "mv", "readlink", "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "truncate", "uniq",
+    "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "head", "install", "ln", "mkdir",
+    "mktemp", "mv", "readlink", "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "truncate",
+    "uniq",
 ];
 
 /// Programs that change nothing but the machine's own directory.
@@ -36,7 +37,14 @@ const STAND_INS: &[(&str, &str)] = &[
     ),
     ("getent", include_str!("stand_ins/getent.sh")),
     ("mkswap", "echo \"mkswap $1\" >>ROOT/state/calls"),
-    ("runuser", "shift 3; exec \"$@\""),
+    (
+        "runuser",
+        "echo \"runuser $2\" >>ROOT/state/calls; shift 3; exec \"$@\"",
+    ),
+    (
+        "setpriv",
+        "echo \"$@\" >>ROOT/state/drops; shift 3; exec \"$@\"",
+    ),
     ("sudo", ""),
     ("swapoff", ": >ROOT/proc/swaps"),
     ("swapon", "echo \"$1 file 1 0 -2\" >ROOT/proc/swaps"),

@@ -1,5 +1,6 @@
 //! The steps that set up and check the system, against a host in a directory.
 
+use std::os::unix::fs::symlink;
 use std::sync::Arc;
 use std::time::{Duration, SystemTime};
 
@@ -64,6 +65,9 @@ fn settings(pairs: &[(&str, &str)]) -> SysctlStep {
     SysctlStep::new(pairs.iter().map(read).collect::<SysctlConfig>())
 }
 
+/// Read at boot after `99-sysctl.conf`, which is often a link to `/etc/sysctl.conf`.
+const SYSCTL_FILE: &str = "etc/sysctl.d/zz-stagecraft.conf";
+
 #[tokio::test]
 async fn kernel_settings_are_kept_now_and_for_later_boots() {
     let machine = Machine::new();
@@ -92,7 +96,7 @@ async fn kernel_settings_are_kept_now_and_for_later_boots() {
         ])
     );
     assert_eq!(machine.read("proc/sys/vm/swappiness"), "10\n");
-    let file = machine.read("etc/sysctl.d/60-stagecraft.conf");
+    let file = machine.read(SYSCTL_FILE);
     assert!(
         file.ends_with("net/ipv4/tcp_rmem=4096 131072 9999999\nvm/swappiness=10\n"),
         "{file}"
@@ -116,6 +120,43 @@ async fn kernel_settings_are_kept_now_and_for_later_boots() {
             .message
             .ends_with("the kernel has no setting vm/nonsense")
     );
+    let kept = machine.read(SYSCTL_FILE);
+    assert!(kept.ends_with("\nvm/swappiness=10\n"), "{kept}");
+}
+
+#[tokio::test]
+async fn value_that_the_kernel_refuses_is_not_kept_for_the_next_boot() {
+    let machine = Machine::new();
+    machine.write("etc/sysctl.d/README", "");
+    machine.write("proc/sys/vm/swappiness", "60\n");
+    // Whatever is written there is gone.
+    symlink("/dev/null", machine.path("proc/sys/vm/overcommit_ratio")).expect("a link");
+    let wanted = settings(&[("vm.overcommit_ratio", "-1"), ("vm.swappiness", "10")]);
+    let report = run(&machine, wanted, Mode::Apply).await;
+    let message = &failure(&report).message;
+    assert!(message.contains("vm/overcommit_ratio is "), "{message}");
+    assert!(!machine.has(SYSCTL_FILE));
+}
+
+#[tokio::test]
+async fn file_of_earlier_versions_is_taken_up_and_makes_way() {
+    const FORMER: &str = "etc/sysctl.d/60-stagecraft.conf";
+    let machine = Machine::new();
+    machine.write("proc/sys/vm/swappiness", "10\n");
+    machine.write(FORMER, "# ours\nvm/swappiness=10\nvm/nonsense=1\n");
+    let wanted = || settings(&[("vm.swappiness", "10")]);
+    let report = run(&machine, wanted(), Mode::Apply).await;
+    assert_eq!(
+        only(&report),
+        &changed(&[
+            "no longer set vm/nonsense",
+            "let the kernel settings outlast /etc/sysctl.conf"
+        ])
+    );
+    assert!(!machine.has(FORMER));
+    assert!(machine.read(SYSCTL_FILE).ends_with("\nvm/swappiness=10\n"));
+    let report = run(&machine, wanted(), Mode::Apply).await;
+    assert_eq!(only(&report), &StepOutcome::Unchanged);
 }
 
 #[tokio::test]

@@ -30,7 +30,13 @@ unattended_upgrades: true"
         ("runuser -u ada -- sudo -n id -u", "0"),
         ("cat /proc/sys/net/ipv4/ip_forward", "1"),
         ("cat /proc/sys/net/core/somaxconn", "2048"),
-        ("cat /etc/sysctl.d/60-stagecraft.conf | grep -c =", "2"),
+        ("grep -c = /etc/sysctl.d/zz-stagecraft.conf", "2"),
+        // As at boot, where this name is a link to /etc/sysctl.conf on many systems.
+        (
+            "echo net.core.somaxconn=1024 >/etc/sysctl.d/99-sysctl.conf; \
+             /usr/lib/systemd/systemd-sysctl >/dev/null 2>&1; cat /proc/sys/net/core/somaxconn",
+            "2048",
+        ),
         (
             "readlink -f /etc/localtime",
             "/usr/share/zoneinfo/Europe/Vienna",

@@ -126,7 +126,7 @@ impl Peers {
         write("noop.sh", NOOP.replace("@KEY@", key))?;
         write("playbook.yml", PLAYBOOK.replace("@KEY@", key))?;
         write("deploy.py", DEPLOY.replace("@KEY@", key))?;
-        write("60-stagecraft.conf", SYSCTL.to_owned())?;
+        write("zz-stagecraft.conf", SYSCTL.to_owned())?;
         let (private, known) = (lab.private_key(), lab.known_hosts());
         let (private, known) = (private.display(), known.display());
         write(

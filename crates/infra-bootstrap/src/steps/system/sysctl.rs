@@ -102,6 +102,9 @@ impl schemars::JsonSchema for SysctlValue {
 /// Kernel settings with their values.
 pub type SysctlConfig = UniqueMap<SysctlKey, SysctlValue>;
 
+/// How the probe tells of the file that earlier versions wrote. Others are read after it at boot.
+const FORMER: &str = "file=60-stagecraft.conf";
+
 /// Sets kernel settings now and for later boots, in a file of its own. A setting that leaves the
 /// configuration leaves that file, and keeps its value until the next boot.
 #[derive(Debug, Clone)]
@@ -157,6 +160,10 @@ impl HostStep for SysctlStep {
             .filter(|key| !wanted.iter().any(|path| path == *key))
         {
             changes.push(Change::new("forget", format!("no longer set {key}")));
+        }
+        if facts.output.lines().any(|line| line == FORMER) {
+            let summary = "let the kernel settings outlast /etc/sysctl.conf".to_owned();
+            changes.push(Change::new(SET, summary));
         }
         Ok(changes.into())
     }

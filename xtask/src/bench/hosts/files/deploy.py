@@ -8,8 +8,8 @@ assert host.get_fact(Command, command="docker version --format '{{.Server.Versio
 assert host.get_fact(Command, command="docker compose version --short")
 files.put(
     name="kernel setting is written",
-    src="60-stagecraft.conf",
-    dest="/etc/sysctl.d/60-stagecraft.conf",
+    src="zz-stagecraft.conf",
+    dest="/etc/sysctl.d/zz-stagecraft.conf",
     mode="644",
 )
 server.sysctl(name="kernel setting holds", key="net.core.somaxconn", value=1024)

@@ -4,7 +4,7 @@ systemctl is-active --quiet docker || exit 1
 systemctl is-enabled --quiet docker || exit 1
 docker version --format '{{.Server.Version}}' >/dev/null || exit 1
 docker compose version --short >/dev/null || exit 1
-test "$(cat /etc/sysctl.d/60-stagecraft.conf)" = "# Kernel settings of infra.bootstrap.sysctl, written by Stagecraft.
+test "$(cat /etc/sysctl.d/zz-stagecraft.conf)" = "# Kernel settings of infra.bootstrap.sysctl, written by Stagecraft.
 net/core/somaxconn=1024" || exit 1
 test "$(sysctl -n net.core.somaxconn)" = 1024 || exit 1
 id deploy >/dev/null || exit 1

@@ -6,7 +6,7 @@ mod lab;
 #[path = "../process_host/mod.rs"]
 mod process_host;
 
-use stagecraft_core::{FailureCode, StepOutcome};
+use stagecraft_core::{FailureCode, Fingerprint, StepOutcome};
 
 use infra_bootstrap::Mode;
 use lab::{Fuse, Lab};
@@ -112,6 +112,10 @@ async fn kill_within_the_scripts_leaves_a_key_that_the_next_run_takes_up() {
             "between the renames",
             "cd /etc/ssh && ssh-keygen -q -t ed25519 -N '' -C stagecraft-own -f ssh_host_ed25519_key.stagecraft-next && mv *next.pub ssh_host_ed25519_key.pub",
         ),
+        (
+            "a public half alone",
+            "cd /etc/ssh && ssh-keygen -q -t ed25519 -N '' -C stagecraft-own -f other && mv other.pub ssh_host_ed25519_key.pub && rm other",
+        ),
     ] {
         lab.renew().await;
         lab.run(script).await;
@@ -165,6 +169,36 @@ async fn failed_rotation_keeps_the_key_and_nothing_is_sent() {
         [lab.shown().await],
         "no pin of a thrown away key stays"
     );
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn key_that_comes_back_after_a_kill_between_the_renames_is_whole() {
+    let lab = Lab::new().await;
+    lab.run(
+        "cd /etc/ssh && ssh-keygen -q -t ed25519 -N '' -C stagecraft-own -f ssh_host_ed25519_key.stagecraft-next && \
+         mv *next.pub ssh_host_ed25519_key.pub",
+    )
+    .await;
+    // It refuses any key that has just been put in its place.
+    lab.run(
+        "mv /usr/local/sbin/sshd /usr/local/sbin/sshd.real && printf '%s\\n' '#!/bin/sh' \
+         'cd /etc/ssh; [ -e ssh_host_ed25519_key.stagecraft-next ] || [ ! -e ssh_host_ed25519_key.stagecraft-old ] || exit 1' \
+         'exec /usr/local/sbin/sshd.real \"$@\"' >/usr/local/sbin/sshd && chmod 755 /usr/local/sbin/sshd",
+    )
+    .await;
+    let report = lab.converge(Mode::Apply, &Fuse::none()).await;
+    let failure = report.first_failure().unwrap();
+    assert_eq!(failure.code, FailureCode::HostKeyRotationFailed);
+    let public = lab.run("cat /etc/ssh/ssh_host_ed25519_key.pub").await;
+    assert_eq!(Fingerprint::of_line(public.trim()), Some(lab.first_key()));
+    assert!(public.trim().ends_with(" stagecraft-first"), "{public}");
+
+    lab.run("mv /usr/local/sbin/sshd.real /usr/local/sbin/sshd")
+        .await;
+    let report = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(report.is_ok(), "{report:?}");
+    assert_ne!(lab.shown().await, lab.first_key());
+    assert_eq!(lab.pinned(), [lab.shown().await]);
 }
 
 #[tokio::test(flavor = "multi_thread")]

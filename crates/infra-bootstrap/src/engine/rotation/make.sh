@@ -19,9 +19,12 @@ if [ ! -e "$next" ] && [ -r "$file.pub" ]; then
   read -r line <"$file.pub" || :
   case "$line" in
   *" stagecraft-own")
-    # It is in its place already, and was not taken up yet.
-    public "$file"
-    exit
+    # It is in its place already, and was not taken up yet: if the private half is too, and this
+    # is not all that is left of another key.
+    if half=$(public "$file") && [ "$half" = "$line" ]; then
+      echo "$half"
+      exit
+    fi
     ;;
   esac
 fi

@@ -37,6 +37,14 @@ reload() {
   return 1
 }
 
+# public FILE: the public half of a private key, without its comment.
+public() {
+  half=$(ssh-keygen -y -P '' -f "$1" 2>/dev/null) || return 1
+  set -f
+  set -- $half
+  echo "${1:-} ${2:-}"
+}
+
 mkdir -p /run/sshd
 if ! "$server" -t; then
   echo 'sshd refuses its configuration as it stands; nothing was changed' >&2
@@ -47,7 +55,15 @@ if [ -e "$next" ]; then
   if [ -e "$file" ]; then
     ln "$file" "$old" || exit 1
   fi
-  if [ -e "$file.pub" ]; then
+  kind='' key=''
+  if [ -r "$file.pub" ]; then
+    read -r kind key _ <"$file.pub"
+  fi
+  if half=$(public "$file") && [ "$half" != "$kind $key" ]; then
+    # A kill between the two renames below leaves the public half of another key. Only the key that
+    # came with the host is ever replaced.
+    echo "$half stagecraft-first" >"$old.pub" || exit 1
+  elif [ -e "$file.pub" ]; then
     ln "$file.pub" "$old.pub" || exit 1
   fi
   # The private half last: from then on the key counts.

@@ -6,6 +6,12 @@ fail() {
   exit 1
 }
 
+output=
+trap 'exit 129' HUP
+trap 'exit 130' INT
+# What the command that was cut off has said so far is in no other place.
+trap 'printf "%s\n" "$output" | tail -n 20 >&2; exit 143' TERM
+
 # Without the error mode, lists that could not be read are no error to `update`. apt before 2.3
 # does not know it.
 apt() {
@@ -81,9 +87,6 @@ fi
 
 work=$(mktemp -d) || fail 'no temporary directory'
 trap 'rm -rf -- "$work"' EXIT
-trap 'exit 129' HUP
-trap 'exit 130' INT
-trap 'exit 143' TERM
 
 base="https://pkgs.tailscale.com/stable/$os_id/$os_codename"
 fetch "$base.noarmor.gpg" "$work/key" || fail "no signing key at $base.noarmor.gpg"

@@ -19,9 +19,9 @@ use tokio::io::AsyncWriteExt as _;
 use crate::support::{JOINED, NEEDS_LOGIN};
 
 /// The programs that the scripts may use beside the stand-ins.
-const TOOLS: [&str; 12] = [
-    "cat", "chmod", "cp", "find", "install", "mkdir", "mktemp", "rm", "sed", "stat", "timeout",
-    "touch",
+const TOOLS: [&str; 13] = [
+    "cat", "chmod", "cp", "find", "install", "mkdir", "mktemp", "rm", "sed", "stat", "tail",
+    "timeout", "touch",
 ];
 /// The places that the scripts touch. They are moved below a temporary directory.
 const PLACES: [&str; 4] = [

@@ -1,6 +1,10 @@
 //! The client's package: locks, mirrors, and work that was cut off.
 
-use provider_tailscale::core::{ErrorKind, Retry, Run, StepOutcome};
+use std::time::Duration;
+
+use provider_tailscale::core::{
+    ErrorKind, Exit, Remote as _, RemoteCommand, Retry, Run, StepOutcome, shell_quote,
+};
 
 use crate::local::LocalHost;
 use crate::scripts::join;
@@ -114,4 +118,22 @@ async fn release_without_packages_is_named() {
         "{error}"
     );
     assert!(host.take_calls("apt").is_empty());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn work_that_is_cut_off_is_told() {
+    let host = LocalHost::new();
+    host.write(
+        "bin/apt-get",
+        "#!/bin/sh\necho 'Setting up tailscale'\nexec tail -f /dev/null\n",
+    );
+    let script = format!(
+        "os_id=debian\nos_codename=bookworm\n{}",
+        include_str!("../../src/scripts/install.sh")
+    );
+    let limited = format!("timeout -k 5 1 /bin/sh -c {}", shell_quote(&script));
+    let command = RemoteCommand::script(limited, Duration::from_mins(1));
+    let output = host.exec(&Run::default(), &command).await.unwrap();
+    assert_eq!(output.exit, Exit::Code(124));
+    assert_eq!(output.stderr, "Setting up tailscale\n");
 }

@@ -163,6 +163,23 @@ mod tests {
     use super::*;
 
     #[test]
+    fn script_that_is_cut_off_tells_what_it_was_at() {
+        let folder = tempfile::tempdir().unwrap();
+        let script = PRELUDE.replace("/run/", &format!("{}/", folder.path().display()))
+            + "\nlogged sh -c 'echo at work; exec tail -f /dev/null'\necho never";
+        let output = Command::new("timeout")
+            .args(["-k", "5", "1", "sh", "-c", &script])
+            .output()
+            .unwrap();
+        assert_eq!(output.status.code(), Some(124));
+        let told = String::from_utf8(output.stderr).unwrap();
+        assert_eq!(told.lines().last(), Some("at work"), "{told}");
+        assert_eq!(output.stdout, b"");
+        let left = std::fs::read_dir(folder.path()).unwrap().count();
+        assert_eq!(left, 0, "the folder of the script goes too");
+    }
+
+    #[test]
     fn every_script_is_valid_for_a_posix_shell() {
         let mut scripts = vec![
             include_str!("probe.sh").to_owned(),

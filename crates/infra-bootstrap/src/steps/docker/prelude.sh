@@ -6,7 +6,8 @@ work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
 trap 'lift_limit; rm -rf -- "$work"' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
-trap 'exit 143' TERM
+# What the command that was cut off has said so far is in no other place.
+trap 'tail -n 20 "$log" >&2; exit 143' TERM
 log=$work/log
 : >"$log"
 

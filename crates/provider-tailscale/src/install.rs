@@ -52,7 +52,10 @@ fn classify(output: &RemoteOutput, redact: impl Fn(&str) -> String) -> Failure {
         "Unable to lock",
         "Unable to acquire the dpkg",
     ];
-    const FETCH: [&str; 6] = [
+    const FETCH: [&str; 9] = [
+        "Could not connect",
+        "Couldn't connect",
+        "Operation timed out",
         "Temporary failure",
         "Could not resolve",
         "Failed to fetch",
@@ -95,6 +98,12 @@ mod tests {
             (
                 "curl: (6) Could not resolve host: pkgs.tailscale.com\nno signing key at x",
                 Failure::Download("curl: (6) Could not resolve host: pkgs.tailscale.com".into()),
+            ),
+            (
+                "curl: (7) Failed to connect to pkgs.tailscale.com port 443 after 3 ms: Couldn't connect to server\nno signing key at x",
+                Failure::Download(
+                    "curl: (7) Failed to connect to pkgs.tailscale.com port 443 after 3 ms: Couldn't connect to server".into(),
+                ),
             ),
             (
                 "curl: (22) The requested URL returned error: 404\nno signing key at x",

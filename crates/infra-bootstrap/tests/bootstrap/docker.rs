@@ -193,6 +193,8 @@ async fn lasting_troubles_fail_with_their_cause_and_the_last_lines() {
     let interrupted = "E: dpkg was interrupted, you must manually run 'dpkg --configure -a' to correct the problem.\n";
     let full = "E: You don't have enough free space in /var/cache/apt/archives/.\n";
     let mirror = "E: Failed to fetch http://me:s3cret@archive.example/x  503\n";
+    // As curl 7.88 of Debian 12 says it.
+    let refused = "curl: (7) Failed to connect to download.docker.com port 443 after 3 ms: Couldn't connect to server\n";
     let shown = "E: Failed to fetch http://***@archive.example/x  503";
     let packages =
         "docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin";
@@ -219,6 +221,12 @@ async fn lasting_troubles_fail_with_their_cause_and_the_last_lines() {
             "state/offline",
             String::new(),
             "curl: (6) Could not resolve host: download.docker.com\n",
+            "a mirror did not answer: the key of the packages could not be downloaded from https://download.docker.com/linux/ubuntu/gpg".to_owned(),
+        ),
+        (
+            "state/offline",
+            refused.to_owned(),
+            refused,
             "a mirror did not answer: the key of the packages could not be downloaded from https://download.docker.com/linux/ubuntu/gpg".to_owned(),
         ),
     ] {

@@ -21,6 +21,8 @@ mirror_for=0
 LOCKED='^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock\|lock was locked by \|database is locked by '
 FULL='No space left on device\|enough free space\|(28): No space'
 UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not connect\|Connection failed\|Connection timed out\|Hash Sum mismatch'
+# curl's words change from version to version: no name, no connection, too slow, cut off.
+UNREACHABLE="$UNREACHABLE\\|^curl: ([567])\\|^curl: (28)\\|^curl: (35)\\|^curl: (52)\\|^curl: (56)"
 
 # fail WORDS: ends with the last command's reason, if it is a known one.
 fail() {

@@ -1,6 +1,9 @@
 # Serves the key of Docker's repository and Docker's script.
 echo "curl $*" >>ROOT/state/calls
-if [ -e ROOT/state/offline ]; then
+if [ -s ROOT/state/offline ]; then
+  cat ROOT/state/offline >&2
+  exit 7
+elif [ -e ROOT/state/offline ]; then
   echo 'curl: (6) Could not resolve host: download.docker.com' >&2
   exit 6
 fi

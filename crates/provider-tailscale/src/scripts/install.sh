@@ -12,8 +12,8 @@ trap 'exit 130' INT
 # What the command that was cut off has said so far is in no other place.
 trap 'printf "%s\n" "$output" | tail -n 20 >&2; exit 143' TERM
 
-# Without the error mode, lists that could not be read are no error to `update`. apt before 2.3
-# does not know it.
+# Without the error mode, lists that could not be read are no error to `update`. apt before 2.1.16
+# does not know it; Debian 11 comes with 2.2.4.
 apt() {
   left=$((lock_limit - locked_for))
   [ "$left" -gt 0 ] || left=1

@@ -126,8 +126,8 @@ lock_left() {
   echo "$left"
 }
 
-# Without the error mode, lists that could not be read are no error to `update`. apt before 2.3
-# does not know it.
+# Without the error mode, lists that could not be read are no error to `update`. apt has it since
+# 2.1.16, which all supported releases have: Debian 11 comes with 2.2.4.
 apt() {
   settled apt-get -y -q -o "DPkg::Lock::Timeout=$(lock_left)" -o Acquire::Retries=3 \
     -o Acquire::http::Timeout=20 -o Acquire::https::Timeout=20 \

@@ -9,7 +9,8 @@ use stagecraft_core::{
     RemoteOutput, Result, Run, Upload, seconds, shell_quote,
 };
 
-/// The lock's file on a host. In `/run`, where only root can make or replace it.
+/// The lock's file on a host. In `/run`, where only root can make or replace it. Nobody else may
+/// read it either: who has a file open may lock it, and would hold up every run.
 pub const LOCK_PATH: &str = "/run/stagecraft.lock";
 
 /// What the wrapper prints when it gives up, before the holder.
@@ -62,7 +63,7 @@ impl LockedRemote {
         // The script stays on standard input, where no process list shows it, and is read as a
         // whole before any of it runs.
         format!(
-            "exec 9>>{LOCK_PATH} || exit 1\n\
+            "(umask 077 && : >>{LOCK_PATH}) && chmod 600 {LOCK_PATH} && exec 9>>{LOCK_PATH} || exit 1\n\
              if ! flock -w {wait} 9; then\n\
              read -r holder <{LOCK_PATH}\n\
              echo \"{HELD}$holder\" >&2\n\

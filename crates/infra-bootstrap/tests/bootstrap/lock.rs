@@ -49,6 +49,20 @@ async fn output_and_exit_code_are_those_of_the_command() {
 }
 
 #[tokio::test]
+async fn nobody_else_may_open_the_lock() {
+    for former in [None, Some("x\n")] {
+        let machine = Machine::new();
+        if let Some(text) = former {
+            machine.write("run/stagecraft.lock", text);
+        }
+        let remote = locked(&machine, "test", 5).await;
+        remote.exec(&Run::default(), &script(":")).await.unwrap();
+        let seen = machine.shell("stat -c %a /run/stagecraft.lock");
+        assert_eq!(seen.stdout, "600\n", "{former:?}");
+    }
+}
+
+#[tokio::test]
 async fn commands_run_one_at_a_time_and_the_waiting_one_names_the_holder() {
     let machine = Machine::new();
     // The first one goes on until the file `state/go` is there.

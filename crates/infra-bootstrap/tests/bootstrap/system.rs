@@ -193,6 +193,26 @@ async fn swap_file_is_added_resized_and_taken_away() {
 }
 
 #[tokio::test]
+async fn swap_that_cannot_be_made_again_is_not_asked_for_at_boot() {
+    let machine = Machine::new();
+    machine.write("proc/swaps", "Filename Type Size Used Priority\n");
+    machine.write("etc/fstab", "/dev/vda1 / ext4 defaults 0 1\n");
+    let swap = |size: &str| SwapStep::new(&size.parse().expect("a size"));
+    let report = run(&machine, swap("16M"), Mode::Apply).await;
+    assert_eq!(only(&report), &changed(&["add 16 MiB of swap"]));
+    machine.program("mkswap", "exit 1");
+    let report = run(&machine, swap("32M"), Mode::Apply).await;
+    assert!(
+        failure(&report)
+            .message
+            .ends_with("cannot be made a swap file")
+    );
+    assert_eq!(machine.read("etc/fstab"), "/dev/vda1 / ext4 defaults 0 1\n");
+    assert!(!machine.has("var/swap.stagecraft"));
+    assert!(!machine.has("etc/fstab.stagecraft-new"));
+}
+
+#[tokio::test]
 async fn unattended_upgrades_are_switched_on_and_off() {
     let machine = Machine::new();
     machine.write("etc/apt/apt.conf.d/20auto-upgrades", "");

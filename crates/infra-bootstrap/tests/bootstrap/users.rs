@@ -184,10 +184,12 @@ async fn what_the_host_does_not_have_is_named() {
             "the users could not be set up: bin is an account of the system",
         ),
     ] {
-        let report = apply(&machine(), name, user).await;
+        let machine = machine();
+        let report = apply(&machine, name, user).await;
         let failure = report.first_failure().expect("it is refused");
         assert_eq!(failure.code, FailureCode::SystemChangeFailed);
         assert_eq!(failure.message, message);
+        assert_eq!(machine.calls(), "", "nothing was begun");
     }
 }
 

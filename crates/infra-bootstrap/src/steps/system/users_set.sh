@@ -8,6 +8,11 @@ user() {
   if [ -n "$entry" ] && [ "$(echo "$entry" | cut -d : -f 3)" -lt 1000 ]; then
     fail "$name is an account of the system"
   fi
+  # Before anything is changed. A new user has a group of its own name.
+  for group in $groups; do
+    [ "$group" = "$name" ] || getent group "$group" >/dev/null || fail "the host has no group $group"
+  done
+  [ "$sudo" != yes ] || command -v sudo >/dev/null || fail 'the package sudo is not installed'
   if [ -z "$entry" ]; then
     useradd --create-home --shell "${shell:-/bin/bash}" "$name" || fail "$name could not be added"
     entry=$(getent passwd "$name")
@@ -15,12 +20,10 @@ user() {
     usermod --shell "$shell" "$name" || fail "the shell of $name could not be changed"
   fi
   for group in $groups; do
-    getent group "$group" >/dev/null || fail "the host has no group $group"
     usermod --append --groups "$group" "$name" || fail "$name could not join $group"
   done
   case "$sudo" in
     yes)
-      command -v sudo >/dev/null || fail 'the package sudo is not installed'
       printf '%s ALL=(ALL:ALL) NOPASSWD:ALL\n' "$name" | put "/etc/sudoers.d/stagecraft-$name" 440 ||
         exit 1
       ;;

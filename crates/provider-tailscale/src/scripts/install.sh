@@ -95,10 +95,22 @@ if [ ! -s "$work/key" ] || [ ! -s "$work/list" ]; then
   fail "empty answer from $base"
 fi
 mkdir -p /usr/share/keyrings /etc/apt/sources.list.d || fail 'no place for the package source'
+source=/etc/apt/sources.list.d/tailscale.list
+if [ -e "$source" ]; then
+  cp "$source" "$work/before" || fail 'the former package source could not be read'
+fi
 install -m 0644 "$work/key" /usr/share/keyrings/tailscale-archive-keyring.gpg || fail 'signing key could not be written'
-install -m 0644 "$work/list" /etc/apt/sources.list.d/tailscale.list || fail 'package source could not be written'
+install -m 0644 "$work/list" "$source" || fail 'package source could not be written'
 
-settled update || fail 'package lists could not be read'
+if ! settled update; then
+  # One that cannot be read would stop every later use of apt on this host.
+  if [ -e "$work/before" ]; then
+    cp "$work/before" "$source"
+  else
+    rm -f "$source"
+  fi
+  fail 'package lists could not be read'
+fi
 settled install -y tailscale tailscale-archive-keyring || fail 'tailscale could not be installed'
 if command -v systemctl >/dev/null 2>&1; then
   systemctl enable --now tailscaled </dev/null || fail 'tailscaled could not be started'

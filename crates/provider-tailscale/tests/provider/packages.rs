@@ -1,5 +1,6 @@
 //! The client's package: locks, mirrors, and work that was cut off.
 
+use std::fs;
 use std::time::Duration;
 
 use provider_tailscale::core::{
@@ -139,4 +140,22 @@ async fn work_that_is_cut_off_is_told() {
         output.stderr.contains("Setting up tailscale\n"),
         "{output:?}"
     );
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn source_that_cannot_be_read_is_taken_back() {
+    const SOURCE: &str = "root/etc/apt/sources.list.d/tailscale.list";
+    for before in ["", "deb https://mirror.example stable main\n"] {
+        let host = LocalHost::new();
+        if !before.is_empty() {
+            fs::create_dir_all(host.path("root/etc/apt/sources.list.d")).unwrap();
+            host.write(SOURCE, before);
+        }
+        host.write("state/apt.hiccups", "1\n2\n3\n");
+        join(&provider(), &host).await.unwrap_err();
+        assert_eq!(host.read(SOURCE), before);
+        assert_eq!(host.path(SOURCE).exists(), !before.is_empty());
+        join(&provider(), &host).await.unwrap();
+        assert_eq!(host.read(SOURCE), "content\n");
+    }
 }

@@ -76,12 +76,14 @@ impl Engine {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SecretMissing`] if a host could not join the network, [`ErrorKind::Locked`]
-    /// if the lease is gone. Nothing was done then. What fails on a host is in the report.
+    /// [`ErrorKind::SecretMissing`] if a host could not join the network, those of
+    /// [`check_login`](Self::check_login), [`ErrorKind::Locked`] if the lease is gone. Nothing
+    /// was done then. What fails on a host is in the report.
     pub async fn bootstrap(&self, run: &Run, existing: Existing) -> Result<BootstrapReport> {
         let Existing { planned } = existing;
         if kept(&planned.plan).next().is_some() {
             self.check_join_secrets(run, "no host was changed").await?;
+            self.check_login(run, &planned).await?;
             run.before_write().await?;
         }
         Ok(self.on_existing(run, planned, Mode::Apply).await)

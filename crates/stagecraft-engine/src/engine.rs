@@ -5,9 +5,10 @@ use std::sync::Arc;
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
     Account, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind, Finding, HostKeyCache,
-    HostRef, InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
+    HostName, HostRef, InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
 };
 
+use crate::up::kept;
 use crate::{adopt, selection};
 
 /// The providers of one project, ready to work.
@@ -193,7 +194,7 @@ impl Engine {
     /// network or not be logged in to. A person may be asked for the passphrase of a key.
     pub(crate) async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
         if planned.plan.create.is_empty() {
-            return Ok(());
+            return self.check_login(run, planned).await;
         }
         self.check_join_secrets(
             run,
@@ -206,14 +207,38 @@ impl Engine {
         let plan = &planned.plan;
         let new = plan.create.iter().map(|entry| &entry.spec.name);
         let prepared = fleet.prepare_login(run, &plan.environment, new).await;
-        prepared.map_err(|error| {
-            if error.kind() == ErrorKind::Cancelled {
-                return error;
+        prepared.map_err(|error| with_more_hint(error, "no host was created"))
+    }
+
+    /// Makes sure that the hosts that exist and are declared can be logged in to, as far as that
+    /// depends on this machine alone: keys, passphrases, files of settings. Sends nothing. A
+    /// person may be asked for the passphrase of a key.
+    ///
+    /// What is wrong for some hosts only is their own failure, once they are worked on. Without
+    /// a bootstrap or a host there is nothing to be made sure of.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Config`] or [`ErrorKind::SecretMissing`] if it is wrong for each of the
+    /// hosts, [`ErrorKind::Cancelled`].
+    pub async fn check_login(&self, run: &Run, planned: &Planned) -> Result<()> {
+        let Some(fleet) = &self.fleet else {
+            return Ok(());
+        };
+        let plan = &planned.plan;
+        let mut first = None;
+        for host in kept(plan).filter_map(|host| HostName::new(&host.name).ok()) {
+            match fleet.prepare_login(run, &plan.environment, [&host]).await {
+                Err(error) if error.kind() != ErrorKind::Cancelled => {
+                    first.get_or_insert(error);
+                }
+                done => return done,
             }
-            let hint = error.hint().map(|hint| format!("{hint}; "));
-            let hint = hint.unwrap_or_default() + "no host was created";
-            error.with_hint(hint)
-        })
+        }
+        match first {
+            Some(error) => Err(with_more_hint(error, "no host was changed")),
+            None => Ok(()),
+        }
     }
 
     /// Fails if a host could not join the network. `hint` tells what was not done for it.
@@ -250,4 +275,14 @@ impl Engine {
             None => error,
         })
     }
+}
+
+/// The error with something said after its hint.
+fn with_more_hint(error: Error, more: &str) -> Error {
+    if error.kind() == ErrorKind::Cancelled {
+        return error;
+    }
+    let hint = error.hint().map(|hint| format!("{hint}; "));
+    let hint = hint.unwrap_or_default() + more;
+    error.with_hint(hint)
 }

@@ -42,7 +42,8 @@ impl Engine {
     /// # Errors
     ///
     /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
-    /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`];
+    /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`] or
+    /// [`ErrorKind::Config`] if new hosts, or all that exist, could not be logged in to;
     /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written, but for
     /// hosts of a broken-off resize: these run again all the same ([`Planned::broken_off`]).
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {

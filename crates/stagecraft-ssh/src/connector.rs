@@ -28,8 +28,10 @@ use crate::sudo::Elevation;
 use crate::tether::{Line, Tether};
 use crate::trust::{Server, Trust};
 use crate::vault::{AskPassphrase, Vault, secret};
+use prepared::Prepared;
 use show::Proven;
 
+mod prepared;
 mod show;
 
 /// The keepalives without an answer after which a connection counts as lost.
@@ -53,6 +55,7 @@ pub struct SshConnector {
     gates: Arc<Gates>,
     vault: Arc<Vault>,
     proven: Arc<Proven>,
+    prepared: Arc<Prepared>,
 }
 
 /// The making of a connection to a jump host, if there is one.
@@ -75,6 +78,7 @@ impl SshConnector {
             gates: Arc::default(),
             vault: Arc::new(vault),
             proven: Arc::default(),
+            prepared: Arc::default(),
         }
     }
 
@@ -266,7 +270,7 @@ impl SshConnector {
             Elevate::Others(source) | Elevate::Always(source) => source,
         };
         let password = match source {
-            Some(source) => Some(secret(run, source, "password for sudo").await?),
+            Some(source) => Some(secret(run, source, "password for sudo", "sudo_password").await?),
             None => None,
         };
         Elevation::new(user, password).map(Some)
@@ -338,11 +342,22 @@ impl Connector for SshConnector {
             .map_err(with_operation)
     }
 
-    /// Reads the keys that the host and the jump hosts before it are logged in to with, and opens
-    /// encrypted ones that are needed: no connection asks for them again.
+    /// Reads the file in the form of `ssh_config`, the keys that the host and the jump hosts before
+    /// it are logged in to with, the files of known hosts if there are jump hosts, and the password
+    /// for sudo. Encrypted keys that are needed are opened: no connection asks for them again.
     async fn prepare(&self, run: &Run, host: &HostName, aliases: &[String]) -> Result<()> {
-        for identity in self.routes.foreseen(host, aliases)? {
-            self.gather(run, &identity).await?;
+        run.check()?;
+        let foreseen = self.routes.foreseen(host, aliases)?;
+        for jump in &foreseen.jumps {
+            Trust::files(&self.routes.config().known_hosts, &jump.host, jump.port)?;
+        }
+        if let Some(user) = &foreseen.user {
+            self.elevation(run, user).await?;
+        }
+        for identity in foreseen.identities {
+            self.prepared
+                .keys(&identity, || self.gather(run, &identity))
+                .await?;
         }
         Ok(())
     }

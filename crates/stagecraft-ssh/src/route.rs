@@ -22,6 +22,15 @@ pub(crate) struct Login {
     pub(crate) identity: Identity,
 }
 
+/// What is known of a login before the host has an address. What that may decide is left out.
+#[derive(Debug)]
+pub(crate) struct Foreseen {
+    pub(crate) user: Option<String>,
+    /// The keys for the host and for the jump hosts before it, each once.
+    pub(crate) identities: Vec<Identity>,
+    pub(crate) jumps: Vec<Login>,
+}
+
 /// The settings, with what a file says beside them.
 #[derive(Debug)]
 pub(crate) struct Routes {
@@ -52,22 +61,17 @@ impl Routes {
             Some(port) if !self.is_fixed(Fixed::Port) => port,
             _ => self.config.port,
         };
-        let user = match &answers.user {
-            Some(user) if !self.is_fixed(Fixed::User) => user.clone(),
-            _ => self.config.user.clone(),
-        };
         let login = Login {
             host: answers.host_name.clone().unwrap_or(address),
             port,
-            user,
+            user: self.user(&answers),
             identity: self.identity(&answers),
         };
         Ok((login, self.whole(chain)?))
     }
 
-    /// The keys for a host whose address is not known yet and for the jump hosts before it, each
-    /// once. Those that the address may decide are left out.
-    pub(crate) fn foreseen(&self, host: &HostName, aliases: &[String]) -> Result<Vec<Identity>> {
+    /// How a host is logged in to whose address is not known yet.
+    pub(crate) fn foreseen(&self, host: &HostName, aliases: &[String]) -> Result<Foreseen> {
         let mut names: Vec<&str> = aliases.iter().map(String::as_str).collect();
         names.push(host.as_str());
         let answers = self.ask(&names)?;
@@ -75,19 +79,33 @@ impl Routes {
             let file = self.file.get().filter(|_| !self.is_fixed(setting));
             file.is_some_and(|file| file.asks_for_address(keys))
         };
-        let mut identities = Vec::new();
+        let user = (!is_open(Fixed::User, &["user"])).then(|| self.user(&answers));
+        let mut jumps = Vec::new();
+        if !is_open(Fixed::Jump, &["proxyjump", "proxycommand"]) {
+            for jump in self.whole(self.chain(&answers)?)? {
+                jumps.push(self.of_jump(&jump)?);
+            }
+        }
+        let mut identities: Vec<Identity> = Vec::new();
         if !is_open(Fixed::Identity, &["identityfile"]) {
             identities.push(self.identity(&answers));
         }
-        if !is_open(Fixed::Jump, &["proxyjump", "proxycommand"]) {
-            for jump in self.whole(self.chain(&answers)?)? {
-                let identity = self.of_jump(&jump)?.identity;
-                if !identities.contains(&identity) {
-                    identities.push(identity);
-                }
+        for jump in &jumps {
+            if !identities.contains(&jump.identity) {
+                identities.push(jump.identity.clone());
             }
         }
-        Ok(identities)
+        Ok(Foreseen {
+            user,
+            identities,
+            jumps,
+        })
+    }
+
+    fn user(&self, answers: &Answers) -> String {
+        let named = answers.user.as_ref();
+        let named = named.filter(|_| !self.is_fixed(Fixed::User));
+        named.unwrap_or(&self.config.user).clone()
     }
 
     /// The jump hosts that are named before a host.

@@ -85,7 +85,7 @@ impl Vault {
 
     async fn open_once(&self, run: &Run, path: &Path, locked: &Locked) -> Result<PrivateKey> {
         if let Some(source) = &self.source {
-            let passphrase = secret(run, source, "passphrase").await?;
+            let passphrase = secret(run, source, "passphrase", "passphrase").await?;
             return locked
                 .open(path, &passphrase)
                 .await
@@ -106,11 +106,23 @@ impl Vault {
     }
 }
 
-/// Reads a secret that must be there.
-pub(crate) async fn secret(run: &Run, source: &SecretSource, what: &str) -> Result<SecretString> {
+/// Reads a secret that must be there. `key` is what the settings that name it begin with.
+pub(crate) async fn secret(
+    run: &Run,
+    source: &SecretSource,
+    what: &str,
+    key: &str,
+) -> Result<SecretString> {
     let missing = || {
+        let ending = match source {
+            SecretSource::Variable(_) => "env",
+            SecretSource::File(_) => "file",
+            SecretSource::Command(_) => "cmd",
+        };
         let message = format!("{what} missing from {source}");
-        Error::new(ErrorKind::SecretMissing, message)
+        Error::new(ErrorKind::SecretMissing, message).with_hint(format!(
+            "provide it, or correct infra.bootstrap.ssh.{key}_{ending}"
+        ))
     };
     match run.secret(source).await {
         Ok(Some(secret)) => Ok(secret),

@@ -26,8 +26,10 @@ const DEADLINE_KEY: &str = "infra.bootstrap.readiness.deadline";
 ///
 /// # Errors
 ///
-/// `host_key_mismatch` at once if no key is known or another one was shown; `ssh_failed` at the
-/// deadline with the last cause, and with what an attempt was busy with that was cut short, or at once for what time does not heal; `interrupted`.
+/// `host_key_mismatch` at once if no key is known or another one was shown; `config_invalid` at
+/// once if the login's own settings are wrong; `ssh_failed` at the deadline with the last cause,
+/// and with what an attempt was busy with that was cut short, or at once for what time does not
+/// heal; `interrupted`.
 pub(crate) async fn connect(
     run: &Run,
     connector: &dyn Connector,
@@ -113,7 +115,8 @@ pub(crate) async fn connect(
             },
         };
         let Some(wanted) = wanted else {
-            return Err(failure::of_error(FailureCode::SshFailed, &error));
+            let code = failure::common_code(&error).unwrap_or(FailureCode::SshFailed);
+            return Err(failure::of_error(code, &error));
         };
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);

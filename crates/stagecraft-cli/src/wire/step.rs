@@ -78,7 +78,7 @@ enum FailureCode {
     SystemChangeFailed,
     /// The host's system is not fit for use: its disk or its clock.
     SystemVerifyFailed,
-    /// The configuration does not allow the step on this host.
+    /// The configuration does not allow the step on this host, or no login at it.
     ConfigInvalid,
     /// The run was interrupted before the host was ready.
     Interrupted,

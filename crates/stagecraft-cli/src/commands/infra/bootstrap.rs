@@ -27,6 +27,7 @@ pub(super) async fn run(
     args.selection.select(&mut request);
     let report = if global.dry_run {
         let existing = engine.existing(&run, &request).await?;
+        engine.check_login(&run, &existing.planned).await?;
         engine.bootstrap_dry_run(&run, existing).await
     } else {
         let work = async |run: Run| -> anyhow::Result<BootstrapReport> {

@@ -47,6 +47,7 @@ pub(super) async fn run(
     if global.dry_run {
         let planned = engine.plan(&run, &request).await?;
         check(&planned)?;
+        engine.check_login(&run, &planned).await?;
         return Ok(dry_run(&engine, &planned, &progress, &run).await);
     }
     let work = async |run: Run| -> anyhow::Result<UpReport> {

@@ -1,0 +1,121 @@
+//! Settings of the login that are wrong: told before a host is created or touched.
+
+mod support;
+
+use support::{Finished, Lab, quick};
+
+const UP: [&str; 3] = ["infra", "up", "--yes"];
+const BOOTSTRAP: [&str; 2] = ["infra", "bootstrap"];
+const ONLY_DB: [&str; 6] = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
+
+/// What `infra.bootstrap.ssh` says, and what is told of it.
+const WRONG: [(&str, &str); 7] = [
+    (
+        "private_key_path: operator.pub",
+        "operator.pub holds no private key",
+    ),
+    ("config_file: nowhere", "ssh_config nowhere does not exist"),
+    ("config_file: broken", "broken:2: "),
+    (
+        "jump: bastion, known_hosts_file: folder",
+        "known host keys in folder",
+    ),
+    (
+        "user: admin, sudo_password_env: NO_SUCH",
+        "infra.bootstrap.ssh.sudo_password_env",
+    ),
+    (
+        "private_key_path: locked, passphrase_env: NO_SUCH",
+        "infra.bootstrap.ssh.passphrase_env",
+    ),
+    ("private_key_path: locked", "locked is encrypted"),
+];
+
+/// The files that the settings name.
+async fn write_files(lab: &Lab) {
+    let write = |name: &str, text: &str| {
+        std::fs::write(lab.directory.path().join(name), text).expect("a file");
+    };
+    write("broken", "Host *\n  User \"open\n");
+    write("proxied", "Host db-1\n  ProxyCommand nc %h %p\n");
+    std::fs::create_dir(lab.directory.path().join("folder")).expect("a folder");
+    let path = lab.directory.path().join("locked");
+    let make = tokio::process::Command::new("ssh-keygen")
+        .args(["-q", "-t", "ed25519", "-N", "open sesame", "-f"])
+        .arg(&path)
+        .status()
+        .await;
+    assert!(make.expect("ssh-keygen").success());
+    std::fs::copy(
+        path.with_extension("pub"),
+        lab.directory.path().join("operator.pub"),
+    )
+    .expect("a copy");
+}
+
+fn say(lab: &Lab, before: &str, settings: &str) -> String {
+    let line = format!("    ssh: {{ {settings} }}\n    readiness:");
+    lab.edit(before, &line);
+    line
+}
+
+#[track_caller]
+fn assert_refused(finished: &Finished, told: &str) {
+    let text = &finished.expect_code(1).stderr;
+    assert!(text.contains(told), "{told}: {text}");
+    assert!(text.contains("no host was c"), "{told}: {text}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_of_the_login_end_up_before_a_host_is_created() {
+    let lab = Lab::api_only(quick()).await;
+    write_files(&lab).await;
+    let mut before = "    readiness:".to_owned();
+    // A key that the account does not know is refused for that, and sooner.
+    for (settings, told) in WRONG
+        .into_iter()
+        .filter(|(said, _)| !said.contains("locked"))
+    {
+        before = say(&lab, &before, settings);
+        assert_refused(&lab.run(&UP).await, told);
+        assert!(lab.names().is_empty(), "{settings}");
+    }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn wrong_settings_of_the_login_are_told_with_code_1_if_hosts_exist_too() {
+    let lab = Lab::api_only(quick()).await;
+    write_files(&lab).await;
+    lab.run(&ONLY_DB).await.expect_code(0);
+    let mut before = "    readiness:".to_owned();
+    for (settings, told) in WRONG {
+        before = say(&lab, &before, settings);
+        assert_refused(&lab.run(&BOOTSTRAP).await, told);
+        let dry = lab.run(&["infra", "bootstrap", "--dry-run"]).await;
+        assert_refused(&dry, told);
+    }
+    let only_db = ["infra", "up", "--yes", "--host", "db-1"];
+    assert_refused(&lab.run(&only_db).await, "locked is encrypted");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_is_wrong_for_one_host_is_its_own_failure() {
+    let lab = Lab::with_hosts(quick()).await;
+    write_files(&lab).await;
+    lab.run(&["infra", "up", "--yes", "--no-bootstrap"])
+        .await
+        .expect_code(0);
+    say(&lab, "    readiness:", "config_file: proxied");
+    let finished = lab.run(&["infra", "bootstrap", "-o", "json"]).await;
+    let result = finished.expect_code(10).result();
+    for host in result["hosts"].as_array().expect("hosts") {
+        let is_ready = host["host"] != "db-1";
+        assert_eq!(host["failure"].is_null(), is_ready, "{host}");
+        if !is_ready {
+            assert_eq!(host["failure"]["code"], "config_invalid");
+        }
+    }
+    lab.shutdown().await;
+}

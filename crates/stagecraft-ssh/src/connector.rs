@@ -34,6 +34,8 @@ use show::Proven;
 mod prepared;
 mod show;
 
+pub use show::ShownKey;
+
 /// The keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
 /// The most that waits for one host behind a jump host, in packets, before the others behind
@@ -254,6 +256,7 @@ impl SshConnector {
         let server = Server {
             name: format!("jump host {}", jump.host),
             place: place_behind(via, &login.host, login.port),
+            source: None,
             trust: Trust::files(&self.routes.config().known_hosts, &login.host, login.port)?,
         };
         Ok(Stop {
@@ -295,6 +298,7 @@ impl SshConnector {
         let server = Server {
             name: target.host.to_string(),
             place: place_behind(via.as_deref(), &login.host, login.port),
+            source: login.detour.clone(),
             trust: Trust::pins(target.host_keys.clone()),
         };
         let stop = Stop {

@@ -20,20 +20,24 @@ pub(crate) fn no_known_key(host: &str) -> Error {
 }
 
 /// The host showed a key that is none of the expected.
-pub(crate) fn wrong_key(host: &str, expected: &[Fingerprint], shown: Fingerprint) -> Error {
+pub(crate) fn wrong_key(server: &Server, expected: &[Fingerprint], shown: Fingerprint) -> Error {
+    let Server { name, place, .. } = server;
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     let expected = match expected.as_slice() {
         [one] => one.clone(),
         several => format!("one of {}", several.join(", ")),
     };
-    Error::new(
+    let error = Error::new(
         ErrorKind::HostKey,
-        format!("host key of {host} has changed: expected {expected}, but it showed {shown}"),
-    )
-    .with_hint(
-        "someone may be between you and the host; if it was rebuilt, verify the new fingerprint \
-         on its console and pin that",
-    )
+        format!("host key of {name} has changed: expected {expected}, but {place} showed {shown}"),
+    );
+    let usual = "someone may be between you and the host; if it was rebuilt, verify the new \
+                 fingerprint on its console and pin that";
+    match &server.source {
+        // Most likely another host, so this comes first.
+        Some(source) => error.with_hint(format!("{source}; if that is right, {usual}")),
+        None => error.with_hint(usual),
+    }
 }
 
 /// The host took too long; asking again is safe.
@@ -183,6 +187,7 @@ pub(crate) async fn bounded<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::trust::Trust;
 
     #[test]
     fn tcp_failures_are_told_apart() {
@@ -217,14 +222,19 @@ mod tests {
 
     #[test]
     fn wrong_key_names_all_fingerprints_and_is_never_retried() {
-        let host = "app-1";
+        let host = Server {
+            name: "app-1".to_owned(),
+            place: "192.0.2.7:22".to_owned(),
+            source: None,
+            trust: Trust::pins(Vec::new()),
+        };
         let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
-        let one = wrong_key(host, &[a], c);
+        let one = wrong_key(&host, &[a], c);
         assert_eq!(
             one.to_string(),
-            format!("host key of app-1 has changed: expected {a}, but it showed {c}")
+            format!("host key of app-1 has changed: expected {a}, but 192.0.2.7:22 showed {c}")
         );
-        let several = wrong_key(host, &[a, b], c).to_string();
+        let several = wrong_key(&host, &[a, b], c).to_string();
         assert!(
             several.contains(&format!("expected one of {a}, {b}, but")),
             "{several}"

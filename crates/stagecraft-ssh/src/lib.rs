@@ -24,7 +24,7 @@ mod upload;
 mod vault;
 
 pub use config::{ClientConfigFile, Elevate, Fixed, Identity, SshConfig};
-pub use connector::SshConnector;
+pub use connector::{ShownKey, SshConnector};
 pub use jump::JumpHost;
 pub use public::public_keys;
 pub use vault::AskPassphrase;

@@ -20,6 +20,8 @@ pub(crate) struct Login {
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) identity: Identity,
+    /// What `HostName` of a file says in place of the host's own address, in words.
+    pub(crate) detour: Option<String>,
 }
 
 /// What is known of a login before the host has an address. What that may decide is left out.
@@ -61,7 +63,16 @@ impl Routes {
             Some(port) if !self.is_fixed(Fixed::Port) => port,
             _ => self.config.port,
         };
+        let detour = match (&answers.host_name, &self.config.client_config) {
+            (Some(name), Some(file)) if *name != address => Some(format!(
+                "HostName of {} leads there, in place of the host's own address {address}; \
+                 infra.bootstrap.ssh.config_file names another file, or `none`",
+                file.path.display()
+            )),
+            _ => None,
+        };
         let login = Login {
+            detour,
             host: answers.host_name.clone().unwrap_or(address),
             port,
             user: self.user(&answers),
@@ -122,6 +133,7 @@ impl Routes {
     pub(crate) fn of_jump(&self, jump: &JumpHost) -> Result<Login> {
         let answers = self.ask(&[&jump.host])?;
         Ok(Login {
+            detour: None,
             host: answers
                 .host_name
                 .clone()

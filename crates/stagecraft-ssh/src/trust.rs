@@ -15,6 +15,8 @@ pub(crate) struct Server {
     pub(crate) name: String,
     /// Where it is, for example `192.0.2.7:22`.
     pub(crate) place: String,
+    /// What leads there if it is not the host's own address: told with what goes wrong there.
+    pub(crate) source: Option<String>,
     pub(crate) trust: Trust,
 }
 
@@ -122,9 +124,11 @@ const ALL_KINDS: [(&str, Algorithm); 6] = [
 impl Server {
     /// It showed a key that is not accepted.
     pub(crate) fn refusal(&self, shown: Fingerprint) -> Error {
-        let Self { name, place, trust } = self;
+        let Self {
+            name, place, trust, ..
+        } = self;
         let Some(files) = &trust.files else {
-            return failure::wrong_key(name, &trust.accepted, shown);
+            return failure::wrong_key(self, &trust.accepted, shown);
         };
         if trust.revoked.contains(&shown) {
             let message = format!("host key {shown} of {name} ({place}) is revoked");
@@ -132,7 +136,7 @@ impl Server {
                 .with_hint("whoever has this key is not to be trusted; ask who runs the host");
         }
         if !trust.accepted.is_empty() {
-            return failure::wrong_key(name, &trust.accepted, shown);
+            return failure::wrong_key(self, &trust.accepted, shown);
         }
         let message = format!("host key {shown} of {name} ({place}) is not known");
         let cure = format!(

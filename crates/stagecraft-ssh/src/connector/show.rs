@@ -12,6 +12,19 @@ use crate::known_hosts::PublicKeyLine;
 use crate::tether::Tether;
 use crate::trust::{Server, Trust};
 
+/// A host key that was shown before a login, and where.
+#[derive(Debug, Clone, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct ShownKey {
+    /// The key.
+    pub key: PublicKeyLine,
+    /// What was connected to, for example `192.0.2.7:22`.
+    pub place: String,
+    /// What leads there, if it is not the host's own address: `HostName` of a file in the form
+    /// of `ssh_config`, in words.
+    pub detour: Option<String>,
+}
+
 /// The keys that were proven, by their fingerprints.
 #[derive(Debug, Default)]
 pub(crate) struct Proven(Mutex<BTreeMap<Fingerprint, PublicKeyLine>>);
@@ -45,7 +58,7 @@ impl SshConnector {
     /// # Errors
     ///
     /// As [`Connector::connect`](stagecraft_core::Connector::connect), but for those of the login.
-    pub async fn shown_key(&self, run: &Run, target: &RemoteTarget) -> Result<PublicKeyLine> {
+    pub async fn shown_key(&self, run: &Run, target: &RemoteTarget) -> Result<ShownKey> {
         run.check()?;
         let host = &target.host;
         let (login, chain) = self.routes.of_target(target)?;
@@ -53,6 +66,7 @@ impl SshConnector {
         let server = Server {
             name: host.to_string(),
             place: place_behind(via.as_deref(), &login.host, login.port),
+            source: login.detour.clone(),
             trust: Trust::pins(Vec::new()),
         };
         let stop = Stop {
@@ -70,7 +84,11 @@ impl SshConnector {
         let client = Client::new(Vec::new(), observed.clone(), CancellationToken::new());
         let ended = self.exchange_keys(run, &stop, stream, client, &observed);
         match (ended.await, observed.shown_key()) {
-            (_, Some(key)) => Ok(key),
+            (_, Some(key)) => Ok(ShownKey {
+                key,
+                place: stop.server.place.clone(),
+                detour: stop.server.source.clone(),
+            }),
             (Err(error), None) => Err(error),
             (Ok(_), None) => Err(Error::new(
                 ErrorKind::Protocol,

@@ -107,3 +107,38 @@ async fn jump_hosts_that_need_each_other_are_refused() {
         "{error}"
     );
 }
+
+#[tokio::test]
+async fn wrong_key_of_a_host_that_the_file_leads_elsewhere_names_the_file_and_both_addresses() {
+    let other = Sshd::start().await;
+    let text = format!(
+        "Host app-1\n  HostName localhost\n  Port {}\n  User {}\n  IdentityFile ~/user\n",
+        other.port, other.user
+    );
+    let connector = SshConnector::new(config(&other, &text, &[]));
+    let run = Run::default();
+    let target = RemoteTarget {
+        host_keys: vec![stagecraft_core::Fingerprint::of_wire(b"its own")],
+        ..target(&other)
+    };
+    let error = connector.connect(&run, &target).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::HostKey);
+    let place = format!("localhost:{}", other.port);
+    let message = error.to_string();
+    assert!(
+        message.contains(&format!("but {place} showed")),
+        "{message}"
+    );
+    let file = other.path("client").display().to_string();
+    let leads = format!("HostName of {file} leads there");
+    let hint = error.hint().unwrap();
+    assert!(hint.starts_with(&leads), "{hint}");
+    assert!(hint.contains("own address 127.0.0.9"), "{hint}");
+
+    // Who reads the key to trust it is told as well.
+    let shown = connector.shown_key(&run, &target).await.unwrap();
+    assert_eq!(shown.key.fingerprint(), other.host_key());
+    assert_eq!(shown.place, place);
+    let detour = shown.detour.unwrap();
+    assert!(detour.starts_with(&leads), "{detour}");
+}

@@ -40,10 +40,12 @@ async fn changed_host_key_is_refused_before_any_login() {
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostKey);
     assert_eq!(error.retry(), Retry::Never);
-    let shown = sshd.host_key();
+    let (shown, port) = (sshd.host_key(), sshd.port);
     assert_eq!(
         error.to_string(),
-        format!("host key of app-1 has changed: expected {expected}, but it showed {shown}")
+        format!(
+            "host key of app-1 has changed: expected {expected}, but 127.0.0.1:{port} showed {shown}"
+        )
     );
     assert!(error.hint().is_some());
     until("sshd to see the end", || {
@@ -108,6 +110,7 @@ async fn shown_key_is_read_without_a_login_and_a_proven_one_is_known_as_a_whole(
     let connector = sshd.connector();
     let target = sshd.target();
     let shown = connector.shown_key(&Run::default(), &target).await.unwrap();
+    let shown = shown.key;
     assert_eq!(shown.fingerprint(), sshd.host_key());
     assert_eq!(sshd.count(LOGIN_ATTEMPT), 0, "{}", sshd.log());
     assert_eq!(

@@ -2,6 +2,7 @@
 
 use stagecraft_core::{EnvironmentName, Error, ErrorKind, Fingerprint, Host, RemoteTarget, Run};
 use stagecraft_engine::{Engine, TrustReport};
+use stagecraft_ssh::ShownKey;
 
 use crate::args::{GlobalArgs, TrustArgs};
 use crate::commands::start_run;
@@ -25,7 +26,7 @@ pub(super) async fn run(
         let host = engine.host_of_ours(&run, &environment, &args.host).await?;
         let key = match args.fingerprint {
             Some(key) => key,
-            None => shown(&loaded, &run, &host, args).await?,
+            None => shown(&loaded, &run, &host, args).await?.key.fingerprint(),
         };
         let report = Engine::plan_trust(&host, key, args.replace)?;
         (wire::Outcome::DryRun, report)
@@ -79,7 +80,7 @@ async fn shown(
     run: &Run,
     host: &Host,
     args: &TrustArgs,
-) -> anyhow::Result<Fingerprint> {
+) -> anyhow::Result<ShownKey> {
     let address = host.public_ipv4.ok_or_else(|| {
         let message = format!("{} has no public address yet", args.host);
         Error::new(ErrorKind::Unavailable, message)
@@ -91,7 +92,7 @@ async fn shown(
         address: address.into(),
         host_keys: Vec::new(),
     };
-    Ok(connector.shown_key(run, &target).await?.fingerprint())
+    Ok(connector.shown_key(run, &target).await?)
 }
 
 /// The key that the host shows now, once somebody has said that it is the right one.
@@ -103,16 +104,19 @@ async fn compared(
     output: Output,
     progress: &Progress,
 ) -> anyhow::Result<Fingerprint> {
-    let key = shown(loaded, run, host, args).await?;
+    let shown = shown(loaded, run, host, args).await?;
+    let key = shown.key.fingerprint();
     if host.host_keys().contains(&key) {
         return Ok(key);
     }
     // Refused before anybody is asked.
     Engine::plan_trust(host, key, args.replace)?;
     let name = &args.host;
+    let place = &shown.place;
+    let detour = (shown.detour.as_ref()).map_or_else(String::new, |detour| format!(" ({detour})"));
     if !output.can_ask() {
         let message = format!(
-            "{name} shows the host key {key}, and nobody can be asked whether it is the right one"
+            "{name} shows the host key {key} at {place}{detour}, and nobody can be asked whether it is the right one"
         );
         return Err(Error::new(ErrorKind::Guard, message)
             .with_hint(format!(
@@ -121,7 +125,7 @@ async fn compared(
             .into());
     }
     let question = format!(
-        "{name} shows the host key {key}. On the host's console `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` must print the same. Trust it? Type yes:"
+        "{name} shows the host key {key} at {place}{detour}. On the host's console `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` must print the same. Trust it? Type yes:"
     );
     let answer = progress.ask(&question, run).await;
     run.check()?;

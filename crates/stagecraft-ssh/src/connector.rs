@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use russh::client::{self, Handle};
 use russh::{Preferred, compression};
 use stagecraft_core::{
-    ConnectPhase, Connector, Error, Fingerprint, HostName, Remote, RemoteTarget, Result, Run,
-    seconds,
+    ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteTarget, Result,
+    Run, seconds,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -70,6 +70,30 @@ struct Stop {
     is_jump: bool,
 }
 
+impl Stop {
+    /// Where it is, for messages: with its name if that is not told beside them.
+    fn at(&self) -> String {
+        let Server { name, place, .. } = &self.server;
+        if self.is_jump {
+            format!("{name} ({place})")
+        } else {
+            place.clone()
+        }
+    }
+
+    /// The error with what leads there, if the server itself could not be talked to.
+    fn explained(&self, error: Error) -> Error {
+        let is_lost = matches!(
+            error.kind(),
+            ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol
+        );
+        match &self.server.source {
+            Some(source) if is_lost && error.hint().is_none() => error.with_hint(source),
+            _ => error,
+        }
+    }
+}
+
 impl SshConnector {
     /// Makes a connector. Reads and sends nothing.
     pub fn new(config: SshConfig) -> Self {
@@ -127,7 +151,7 @@ impl SshConnector {
     /// A line to the server, by itself or through the last jump host.
     async fn open(&self, run: &Run, stop: &Stop, via: Option<&Link>) -> Result<Line> {
         let limit = self.routes.config().connect_timeout;
-        let at = &stop.server.place;
+        let at = stop.at();
         let late = || failure::too_slow(format!("no answer from {at} within {}", seconds(limit)));
         if let Some(link) = via {
             return bounded(
@@ -141,7 +165,7 @@ impl SshConnector {
         let connecting = TcpStream::connect((stop.login.host.as_str(), stop.login.port));
         let stream = bounded(run, limit, connecting, late)
             .await?
-            .map_err(|error| failure::of_tcp(error, at))?;
+            .map_err(|error| failure::of_tcp(error, &at))?;
         // Else every small packet waits for the answer to the one before.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "nodelay");
@@ -158,7 +182,7 @@ impl SshConnector {
         observed: &Observed,
     ) -> Result<Handle<Client>> {
         let limit = self.routes.config().login_timeout;
-        let address = &stop.server.place;
+        let address = stop.at();
         let connecting = client::connect_stream(self.session(stop), stream, client);
         bounded(run, limit, connecting, || {
             let time = seconds(limit);
@@ -169,7 +193,7 @@ impl SshConnector {
             })
         })
         .await?
-        .map_err(|error| failure::of_handshake(error, observed, &stop.server))
+        .map_err(|error| failure::of_handshake(error, observed, &stop.server, &address))
     }
 
     /// Connects to a server and logs in. Gives the key that it showed, too.
@@ -181,10 +205,22 @@ impl SshConnector {
         keys: Keys,
         phase: &ConnectPhase,
     ) -> Result<(Fingerprint, Connection)> {
+        let reaching = self.reach_unexplained(run, stop, via, keys, phase);
+        reaching.await.map_err(|error| stop.explained(error))
+    }
+
+    async fn reach_unexplained(
+        &self,
+        run: &Run,
+        stop: &Stop,
+        via: Option<Arc<Link>>,
+        keys: Keys,
+        phase: &ConnectPhase,
+    ) -> Result<(Fingerprint, Connection)> {
         let limit = self.routes.config().login_timeout;
-        let address = &stop.server.place;
+        let address = stop.at();
         phase.begin(format!("waiting for a turn to log in at {address}"));
-        let _place = self.gates.enter(run, address).await?;
+        let _place = self.gates.enter(run, &stop.server.place).await?;
         phase.begin(format!("dialling {address}"));
         let stream = self.open(run, stop, via.as_deref()).await?;
 
@@ -256,7 +292,7 @@ impl SshConnector {
         let server = Server {
             name: format!("jump host {}", jump.host),
             place: place_behind(via, &login.host, login.port),
-            source: None,
+            source: Some(self.routes.source_of(jump)),
             trust: Trust::files(&self.routes.config().known_hosts, &login.host, login.port)?,
         };
         Ok(Stop {

@@ -71,13 +71,18 @@ pub(crate) fn of_tcp(error: io::Error, address: &str) -> Error {
         .with_source(error)
 }
 
-/// The key exchange failed. What was observed of it counts more than the library's error.
-pub(crate) fn of_handshake(error: russh::Error, observed: &Observed, server: &Server) -> Error {
+/// The key exchange with the server at `address` failed. What was observed of it counts more
+/// than the library's error.
+pub(crate) fn of_handshake(
+    error: russh::Error,
+    observed: &Observed,
+    server: &Server,
+    address: &str,
+) -> Error {
     use russh::Error as Ssh;
     if let Some(shown) = observed.refused() {
         return server.refusal(shown);
     }
-    let address = &server.place;
     match &error {
         // A booting server, `MaxStartups` and `PerSourcePenalties` all hang up like this.
         Ssh::Disconnect | Ssh::HUP | Ssh::IO(_) | Ssh::SendError | Ssh::RecvError => {

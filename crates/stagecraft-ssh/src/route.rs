@@ -146,6 +146,18 @@ impl Routes {
         })
     }
 
+    /// Where a jump host is named, in words.
+    pub(crate) fn source_of(&self, jump: &JumpHost) -> String {
+        let file = self.config.client_config.as_ref();
+        match file.filter(|_| !self.config.jump.contains(jump)) {
+            Some(file) => format!(
+                "the jump host is named by ProxyJump in {}; infra.bootstrap.ssh.jump names another, or `none`",
+                file.path.display()
+            ),
+            None => "the jump host is named by infra.bootstrap.ssh.jump".to_owned(),
+        }
+    }
+
     /// The chain with the jump hosts that its first one needs itself.
     fn whole(&self, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
         while let Some(first) = chain.first() {

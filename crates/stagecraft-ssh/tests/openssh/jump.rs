@@ -6,7 +6,7 @@ use std::path::PathBuf;
 use std::process::Command;
 
 use stagecraft_core::{Connector as _, Error, ErrorKind, Retry, Run};
-use stagecraft_ssh::{JumpHost, SshConfig, SshConnector};
+use stagecraft_ssh::{ClientConfigFile, JumpHost, SshConfig, SshConnector};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
 
@@ -334,7 +334,42 @@ async fn jump_host_that_cannot_be_reached_is_told_once_for_all_and_may_be_retrie
     for error in [one.unwrap_err(), two.unwrap_err()] {
         assert_eq!(error.kind(), ErrorKind::Unavailable);
         assert_eq!(error.retry(), Retry::After(None));
-        let told = format!("connection refused by 127.0.0.1:{port}");
+        let told = format!("connection refused by jump host 127.0.0.1 (127.0.0.1:{port})");
         assert_eq!(error.to_string(), told);
     }
+}
+
+#[tokio::test]
+async fn jump_host_that_does_not_answer_is_named_with_what_names_it() {
+    let behind = Behind::start().await;
+    let port = free_port();
+    let connector = SshConnector::new(behind.config_by(port));
+    let (run, target) = (Run::default(), behind.host.target());
+    let connecting = connector.connect(&run, &target);
+    let error = connecting.await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Unavailable);
+    let named = format!("jump host 127.0.0.1 (127.0.0.1:{port})");
+    assert_eq!(error.to_string(), format!("connection refused by {named}"));
+    let hint = error.hint().expect("where it is named");
+    assert!(hint.ends_with("by infra.bootstrap.ssh.jump"), "{hint}");
+
+    let path = behind.host.path("client");
+    let lines = format!("Host app-1\n  ProxyJump bastion.invalid:{port}\n");
+    fs::write(&path, lines).unwrap();
+    let connector = SshConnector::new(SshConfig {
+        jump: Vec::new(),
+        client_config: Some(ClientConfigFile {
+            path: path.clone(),
+            home: behind.host.path(""),
+            fixed: Vec::new(),
+        }),
+        ..behind.config()
+    });
+    let connecting = connector.connect(&run, &target);
+    let error = connecting.await.unwrap_err();
+    let named = format!("jump host bastion.invalid (bastion.invalid:{port})");
+    assert_eq!(error.to_string(), format!("cannot connect to {named}"));
+    let hint = error.hint().expect("where it is named");
+    let file = format!("ProxyJump in {}", path.display());
+    assert!(hint.contains(&file), "{hint}");
 }

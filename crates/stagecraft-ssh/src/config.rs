@@ -104,14 +104,15 @@ pub enum Fixed {
 
 /// Where the key comes from that logs in.
 ///
-/// At most five keys of an agent and six in all are offered: OpenSSH's server hangs up at the
-/// sixth that it refuses (`MaxAuthTries` of `sshd_config(5)`).
+/// At most five keys of an agent, beside those that files name, and six in all are offered:
+/// OpenSSH's server hangs up at the sixth that it refuses (`MaxAuthTries` of `sshd_config(5)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
     /// The agent that listens on this socket.
     Agent(PathBuf),
     /// A file with a private key: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`. An encrypted one needs
-    /// [`SshConfig::passphrase`] or somebody who is asked, unless an agent has its key.
+    /// [`SshConfig::passphrase`] or somebody who is asked, unless an agent has its key. A file
+    /// with a public key stands for the key of an agent.
     File(PathBuf),
     /// All of these in their order, leaving out those that cannot be used. It is an error
     /// only if none of them can.

@@ -12,10 +12,10 @@ use stagecraft_core::{Error, ErrorKind, Fingerprint, Result, Run, seconds};
 use tokio::net::UnixStream;
 
 use crate::config::Identity;
-use crate::key_file::{self, KeyFile};
+use crate::key_file::{self, KeyFile, Locked};
 use crate::vault::Vault;
 
-/// The most keys of one agent that are offered.
+/// The most keys of one agent that are offered, beside those that files name.
 const AGENT_LIMIT: usize = 5;
 /// The most keys that are offered in all.
 const OFFER_LIMIT: usize = 6;
@@ -56,37 +56,10 @@ pub(crate) async fn gather(
     deadline: Duration,
     vault: &Vault,
 ) -> Result<Keys> {
-    let sources = flatten(identity);
     let mut keys = Keys::default();
-    let mut failures = Vec::new();
-    let mut found: Vec<Vec<Candidate>> = Vec::new();
-    for source in &sources {
-        let listed = match source {
-            Identity::Agent(socket) => keys.ask_agent(socket, deadline).await,
-            Identity::File(_) | Identity::Any(_) => Ok(Vec::new()),
-        };
-        found.push(left_out(listed, &mut failures));
-    }
-    let mut closed = Vec::new();
-    for (index, source) in sources.iter().enumerate() {
-        let Identity::File(path) = source else {
-            continue;
-        };
-        let read = match key_file::read(path) {
-            Ok(KeyFile::Open(key)) => Ok(Candidate::of_file(Arc::new(*key), path)),
-            Ok(KeyFile::Locked(locked)) => {
-                let Some(of_agent) = take(&mut found, locked.public.as_ref()) else {
-                    closed.push((index, path, locked));
-                    continue;
-                };
-                Ok(of_agent)
-            }
-            Err(error) => Err(error),
-        };
-        found[index] = left_out(read.map(|key| vec![key]), &mut failures);
-    }
-    for (index, path, locked) in closed {
-        let is_needed = found.iter().all(Vec::is_empty);
+    let mut found = keys.find(identity, deadline).await;
+    for (index, path, locked) in found.closed {
+        let is_needed = found.slots.iter().all(Vec::is_empty);
         if !is_needed && !vault.knows() {
             tracing::debug!(path = %path.display(), "an encrypted key is left closed");
             continue;
@@ -96,16 +69,94 @@ pub(crate) async fn gather(
             opened => opened,
         };
         let candidate = opened.map(|key| vec![Candidate::of_file(key, path)]);
-        found[index] = left_out(candidate, &mut failures);
+        found.slots[index] = left_out(candidate, &mut found.failures);
     }
-    for candidate in found.into_iter().flatten() {
+    for candidate in found.slots.into_iter().flatten() {
         keys.add(candidate);
     }
     if keys.candidates.is_empty() {
-        return Err(none_usable(failures));
+        return Err(none_usable(found.failures));
     }
     keys.candidates.truncate(OFFER_LIMIT);
     Ok(keys)
+}
+
+/// What the sources of keys hold, before anything is opened.
+pub(crate) struct Found<'a> {
+    /// The keys of each source, in their order.
+    pub(crate) slots: Vec<Vec<Candidate>>,
+    /// Encrypted files whose keys no agent has, with the places of their slots.
+    pub(crate) closed: Vec<(usize, &'a Path, Locked)>,
+    pub(crate) failures: Vec<Error>,
+}
+
+impl Keys {
+    /// Asks the agents and reads the files.
+    ///
+    /// A key of an agent that a file names counts as the file's: it is offered before the others
+    /// of the agent, wherever the agent keeps it. Of those others only the first are offered.
+    pub(crate) async fn find<'a>(
+        &mut self,
+        identity: &'a Identity,
+        deadline: Duration,
+    ) -> Found<'a> {
+        let sources = flatten(identity);
+        let mut failures = Vec::new();
+        let mut held: Vec<Vec<Candidate>> = Vec::new();
+        for source in &sources {
+            let listed = match source {
+                Identity::Agent(socket) => self.ask_agent(socket, deadline).await,
+                Identity::File(_) | Identity::Any(_) => Ok(Vec::new()),
+            };
+            held.push(left_out(listed, &mut failures));
+        }
+        let mut slots: Vec<Vec<Candidate>> = sources.iter().map(|_| Vec::new()).collect();
+        let mut closed = Vec::new();
+        let mut named = 0;
+        for (index, source) in sources.iter().enumerate() {
+            let Identity::File(path) = source else {
+                continue;
+            };
+            let public = match key_file::read(path) {
+                Ok(KeyFile::Open(key)) => {
+                    slots[index].push(Candidate::of_file(Arc::new(*key), path));
+                    continue;
+                }
+                Ok(KeyFile::Locked(locked)) => match locked.public.clone() {
+                    Some(public) if has(&held, &public) => public,
+                    _ => {
+                        closed.push((index, path.as_path(), locked));
+                        continue;
+                    }
+                },
+                Ok(KeyFile::Public(public)) if has(&held, &public) => *public,
+                Ok(KeyFile::Public(_)) => {
+                    failures.push(key_file::only_public(path));
+                    continue;
+                }
+                Err(error) => {
+                    left_out(Err(error), &mut failures);
+                    continue;
+                }
+            };
+            let of_agents = take(&mut held, &public);
+            named += of_agents.len();
+            slots[index].extend(of_agents);
+        }
+        // What is named must not fall behind what is not.
+        let limit = AGENT_LIMIT.min(OFFER_LIMIT.saturating_sub(named));
+        for (slot, held) in slots.iter_mut().zip(held) {
+            if held.len() > limit {
+                tracing::debug!(held = held.len(), offered = limit, "agent");
+            }
+            slot.extend(held.into_iter().take(limit));
+        }
+        Found {
+            slots,
+            closed,
+            failures,
+        }
+    }
 }
 
 fn left_out(found: Result<Vec<Candidate>>, failures: &mut Vec<Error>) -> Vec<Candidate> {
@@ -116,16 +167,26 @@ fn left_out(found: Result<Vec<Candidate>>, failures: &mut Vec<Error>) -> Vec<Can
     })
 }
 
-/// Takes the candidate out that an agent has for a key.
-fn take(found: &mut [Vec<Candidate>], public: Option<&PublicKey>) -> Option<Candidate> {
-    let wanted = wire(public?);
-    found.iter_mut().find_map(|candidates| {
-        let index = candidates.iter().position(|candidate| {
-            matches!(candidate, Candidate::Agent { identity, .. }
-                if matches!(identity.as_ref(), AgentIdentity::PublicKey { key, .. } if wire(key) == wanted))
-        })?;
-        Some(candidates.remove(index))
-    })
+/// Whether an agent's key, or a certificate of it, is this one.
+fn is_of(candidate: &Candidate, wanted: &[u8]) -> bool {
+    matches!(candidate, Candidate::Agent { identity, .. } if wire(&identity.public_key()) == wanted)
+}
+
+fn has(held: &[Vec<Candidate>], public: &PublicKey) -> bool {
+    let wanted = wire(public);
+    held.iter()
+        .flatten()
+        .any(|candidate| is_of(candidate, &wanted))
+}
+
+/// Takes out what the agents have of a key.
+fn take(held: &mut [Vec<Candidate>], public: &PublicKey) -> Vec<Candidate> {
+    let wanted = wire(public);
+    let mut taken = Vec::new();
+    for candidates in held {
+        taken.extend(candidates.extract_if(.., |candidate| is_of(candidate, &wanted)));
+    }
+    taken
 }
 
 pub(crate) fn flatten(identity: &Identity) -> Vec<&Identity> {
@@ -194,12 +255,8 @@ impl Keys {
         }
     }
 
-    /// The keys that an agent would sign with.
-    pub(crate) async fn ask_agent(
-        &mut self,
-        socket: &Path,
-        deadline: Duration,
-    ) -> Result<Vec<Candidate>> {
+    /// All keys that an agent would sign with.
+    async fn ask_agent(&mut self, socket: &Path, deadline: Duration) -> Result<Vec<Candidate>> {
         let place = socket.display();
         let unreachable = || {
             Error::new(
@@ -231,12 +288,9 @@ impl Keys {
             )
             .with_hint("add a key with `ssh-add`"));
         }
-        if identities.len() > AGENT_LIMIT {
-            tracing::debug!(held = identities.len(), offered = AGENT_LIMIT, "agent");
-        }
         let place = self.agents.len();
         self.agents.push(agent);
-        let offered = identities.into_iter().take(AGENT_LIMIT).map(|identity| {
+        let held = identities.into_iter().map(|identity| {
             let what = match &identity {
                 AgentIdentity::PublicKey { .. } => "ssh-agent",
                 AgentIdentity::Certificate { .. } => "certificate in ssh-agent",
@@ -248,7 +302,7 @@ impl Keys {
                 agent: place,
             }
         });
-        Ok(offered.collect())
+        Ok(held.collect())
     }
 }
 

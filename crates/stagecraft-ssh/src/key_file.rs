@@ -14,6 +14,8 @@ const FILE_LIMIT: u64 = 64 * 1024;
 pub(crate) enum KeyFile {
     Open(Box<PrivateKey>),
     Locked(Locked),
+    /// Only the public half: an agent may have the other.
+    Public(Box<PublicKey>),
 }
 
 /// An encrypted key.
@@ -35,7 +37,7 @@ pub(crate) enum NotOpened {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if it cannot be read or holds no private key that can be used.
+/// [`ErrorKind::Config`] if it cannot be read, or holds no key that can be used.
 pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     let place = path.display();
     let unreadable = |error: std::io::Error| {
@@ -46,12 +48,7 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
         };
         Error::new(ErrorKind::Config, message).with_source(error)
     };
-    let not_a_key = || {
-        Error::new(
-            ErrorKind::Config,
-            format!("file {place} holds no private key"),
-        )
-    };
+    let not_a_key = || not_private(path);
 
     let file = std::fs::metadata(path).map_err(unreadable)?;
     if !file.is_file() || file.len() > FILE_LIMIT {
@@ -59,8 +56,14 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     }
     let bytes = std::fs::read(path).map_err(unreadable)?;
     let text = String::from_utf8(bytes).map_err(|_| not_a_key())?;
-    if text.starts_with("ssh-") || text.starts_with("ecdsa-") {
-        return Err(not_a_key().with_hint("this is a public key; name the file without `.pub`"));
+    if ["ssh-", "ecdsa-", "sk-"]
+        .iter()
+        .any(|kind| text.starts_with(kind))
+    {
+        return match PublicKey::from_openssh(&text) {
+            Ok(public) => Ok(KeyFile::Public(Box::new(public))),
+            Err(error) => Err(not_a_key().with_source(error)),
+        };
     }
     // The older formats say so in a header, which the decoder does not always heed.
     let is_locked = text.lines().any(|line| {
@@ -85,6 +88,18 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
         Err(russh::keys::Error::KeyIsEncrypted) => Ok(locked(text)),
         Err(error) => Err(not_a_key().with_source(error)),
     }
+}
+
+fn not_private(path: &Path) -> Error {
+    let message = format!("file {} holds no private key", path.display());
+    Error::new(ErrorKind::Config, message)
+}
+
+/// The file is of a public key whose other half nobody has.
+pub(crate) fn only_public(path: &Path) -> Error {
+    not_private(path).with_hint(
+        "this is a public key, and no ssh-agent that is asked has its private half; name the file without `.pub`, or add the key to the agent",
+    )
 }
 
 fn usable(key: PrivateKey, path: &Path) -> Result<PrivateKey> {

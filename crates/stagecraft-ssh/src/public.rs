@@ -3,11 +3,10 @@
 use std::collections::BTreeSet;
 use std::time::Duration;
 
-use stagecraft_core::{Error, ErrorKind, Fingerprint, LoginKey};
+use stagecraft_core::{Fingerprint, LoginKey};
 
 use crate::config::Identity;
-use crate::identity::{Keys, flatten, wire};
-use crate::key_file::{self, KeyFile};
+use crate::identity::{Keys, wire};
 
 /// The public halves of all keys that would be offered to a host.
 ///
@@ -16,41 +15,31 @@ use crate::key_file::{self, KeyFile};
 ///
 /// `None` if a source cannot be read: then nobody can say which keys there are.
 pub async fn public_keys(identity: &Identity, deadline: Duration) -> Option<Vec<LoginKey>> {
-    let mut agents = Keys::default();
-    let mut publics = Vec::new();
-    let mut seen = BTreeSet::new();
-    let mut add = |wire: Vec<u8>, place: String| {
-        if seen.insert(wire.clone()) {
-            publics.push(LoginKey { wire, place });
-        }
-    };
-    for source in flatten(identity) {
-        let added = match source {
-            Identity::File(path) => key_file::read(path).and_then(|file| {
-                let public = match file {
-                    KeyFile::Open(key) => key.public_key().clone(),
-                    KeyFile::Locked(locked) => locked.public.ok_or_else(|| {
-                        let message = format!("key file {} is encrypted", path.display());
-                        Error::new(ErrorKind::Config, message)
-                    })?,
-                };
-                let wire = wire(&public);
-                let label = format!("{} ({})", Fingerprint::of_wire(&wire), path.display());
-                add(wire, label);
-                Ok(())
-            }),
-            Identity::Agent(socket) => agents.ask_agent(socket, deadline).await.map(|keys| {
-                for key in keys {
-                    let (wire, label) = key.public();
-                    add(wire, label.to_owned());
-                }
-            }),
-            Identity::Any(_) => Ok(()),
-        };
-        if let Err(error) = added {
-            tracing::debug!(%error, "not all login keys are known");
-            return None;
-        }
+    let mut keys = Keys::default();
+    let found = keys.find(identity, deadline).await;
+    if let Some(error) = found.failures.first() {
+        tracing::debug!(%error, "not all login keys are known");
+        return None;
     }
-    Some(publics)
+    let mut all: Vec<Vec<LoginKey>> = Vec::new();
+    for slot in &found.slots {
+        let of_slot = slot.iter().map(|candidate| {
+            let (wire, label) = candidate.public();
+            let place = label.to_owned();
+            LoginKey { wire, place }
+        });
+        all.push(of_slot.collect());
+    }
+    for (index, path, locked) in &found.closed {
+        let wire = wire(locked.public.as_ref()?);
+        let place = format!("{} ({})", Fingerprint::of_wire(&wire), path.display());
+        all[*index].push(LoginKey { wire, place });
+    }
+    let mut seen = BTreeSet::new();
+    let publics = all.into_iter().flatten();
+    Some(
+        publics
+            .filter(|key| seen.insert(key.wire.clone()))
+            .collect(),
+    )
 }

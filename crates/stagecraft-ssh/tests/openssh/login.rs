@@ -1,9 +1,10 @@
 //! Which keys log in, and what is said if none does.
 
+use std::path::PathBuf;
 use std::process::Command;
 
-use stagecraft_core::{Connector as _, Error, ErrorKind, Result, Retry, Run};
-use stagecraft_ssh::{Identity, SshConnector};
+use stagecraft_core::{Connector as _, Error, ErrorKind, LoginKey, Result, Retry, Run};
+use stagecraft_ssh::{Identity, SshConnector, public_keys};
 
 use crate::support::{Agent, CONNECTION, Sshd, argv, fingerprint, keygen, output};
 
@@ -74,7 +75,7 @@ async fn agent_with_many_strange_keys_is_refused_without_a_lock_out() {
     for key in &keys {
         keygen(key, "ed25519", "");
     }
-    let keys: Vec<_> = keys.iter().map(std::path::PathBuf::as_path).collect();
+    let keys: Vec<_> = keys.iter().map(PathBuf::as_path).collect();
     let agent = Agent::start(&keys).await;
     let strangers = Identity::Agent(agent.socket());
     let error = refusal(&sshd, strangers.clone()).await;
@@ -93,6 +94,63 @@ async fn agent_with_many_strange_keys_is_refused_without_a_lock_out() {
     let error = refusal(&sshd, one_more).await;
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     assert_eq!(error.to_string().matches("SHA256:").count(), 6, "{error}");
+}
+
+/// An agent with eight keys, of which the last is let in, and the file of its public half.
+async fn agent_with_the_right_key_last(sshd: &Sshd) -> (Agent, PathBuf) {
+    let keys: Vec<_> = (0..8)
+        .map(|number| sshd.path(&format!("k{number}")))
+        .collect();
+    for key in &keys {
+        keygen(key, "ed25519", "");
+    }
+    let public = sshd.path("k7.pub");
+    sshd.authorize(&public);
+    let keys: Vec<_> = keys.iter().map(PathBuf::as_path).collect();
+    (Agent::start(&keys).await, public)
+}
+
+#[tokio::test]
+async fn key_of_an_agent_that_a_file_names_is_offered_wherever_the_agent_keeps_it() {
+    let sshd = Sshd::start().await;
+    let (agent, public) = agent_with_the_right_key_last(&sshd).await;
+    let held = Identity::Agent(agent.socket());
+    let unnamed = refusal(&sshd, held.clone()).await;
+    assert_eq!(unnamed.kind(), ErrorKind::Unauthorized);
+
+    let run = Run::default();
+    let private = sshd.path("k7");
+    output(
+        Command::new("ssh-keygen")
+            .args(["-q", "-p", "-P", "", "-N", "a passphrase", "-f"])
+            .arg(&private),
+    );
+    for named in [public, private] {
+        let file = Identity::File(named.clone());
+        let before = Identity::Any(vec![file.clone(), held.clone()]);
+        let after = Identity::Any(vec![held.clone(), file]);
+        for identity in [before, after] {
+            let connector = sshd.connector_with(identity.clone());
+            let told = format!("{}", named.display());
+            log_in(&sshd, &connector).await.expect(&told);
+            let second = std::time::Duration::from_secs(1);
+            let offered = public_keys(&identity, second).await.expect(&told);
+            let right = fingerprint(&sshd.path("k7.pub")).to_string();
+            assert_eq!(offered.len(), 6, "{told}");
+            let is_right = |key: &&LoginKey| key.place.starts_with(&right);
+            assert_eq!(offered.iter().filter(is_right).count(), 1, "{told}");
+        }
+    }
+
+    // A public key alone is none, and says so.
+    let stranger = sshd.path("stranger");
+    keygen(&stranger, "ed25519", "");
+    let alone = Identity::Any(vec![Identity::File(sshd.path("stranger.pub"))]);
+    let connector = sshd.connector_with(alone);
+    let error = connector.connect(&run, &sshd.target()).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let hint = error.hint().expect("what to do");
+    assert!(hint.contains("no ssh-agent that is asked"), "{hint}");
 }
 
 #[tokio::test]

@@ -41,8 +41,6 @@ const KEEPALIVE_LIMIT: usize = 3;
 /// The most that waits for one host behind a jump host, in packets, before the others behind
 /// it have to wait too. More than any command's window holds.
 const LINK_BUFFER: usize = 16 * 1024;
-/// The phase in which a person may be asked for a passphrase.
-const READING_KEYS: &str = "reading the login keys";
 
 /// Connects to hosts by SSH.
 ///
@@ -139,12 +137,13 @@ impl SshConnector {
         })
     }
 
-    async fn gather(&self, run: &Run, identity: &Identity) -> Result<Keys> {
+    async fn gather(&self, run: &Run, identity: &Identity, phase: &ConnectPhase) -> Result<Keys> {
+        phase.begin("reading the login keys");
         let limit = self.routes.config().login_timeout;
         tokio::select! {
             biased;
             () = run.cancellation().cancelled() => Err(Error::cancelled()),
-            keys = identity::gather(run, identity, limit, &self.vault) => keys,
+            keys = identity::gather(run, identity, limit, &self.vault, phase) => keys,
         }
     }
 
@@ -277,8 +276,7 @@ impl SshConnector {
             let make = || async {
                 let via = self.link(run, before, phase).await?;
                 let stop = self.jump_stop(last, via.as_deref())?;
-                phase.begin(READING_KEYS);
-                let keys = self.gather(run, &stop.login.identity).await?;
+                let keys = self.gather(run, &stop.login.identity, phase).await?;
                 let name = stop.server.name.clone();
                 let (_, connection) = self.reach(run, &stop, via, keys, phase).await?;
                 Ok(Link::new(name, connection))
@@ -326,8 +324,7 @@ impl SshConnector {
             return Err(failure::no_known_key(target.host.as_str()));
         }
         let (login, chain) = self.routes.of_target(target)?;
-        phase.begin(READING_KEYS);
-        let keys = self.gather(run, &login.identity).await?;
+        let keys = self.gather(run, &login.identity, phase).await?;
         phase.begin("reading the password for sudo");
         let elevation = self.elevation(run, &login.user).await?;
         let via = self.link(run, &chain, phase).await?;
@@ -388,6 +385,7 @@ impl Connector for SshConnector {
     async fn prepare(&self, run: &Run, host: &HostName, aliases: &[String]) -> Result<()> {
         run.check()?;
         let foreseen = self.routes.foreseen(host, aliases)?;
+        let phase = ConnectPhase::default();
         for jump in &foreseen.jumps {
             Trust::files(&self.routes.config().known_hosts, &jump.host, jump.port)?;
         }
@@ -396,7 +394,7 @@ impl Connector for SshConnector {
         }
         for identity in foreseen.identities {
             self.prepared
-                .keys(&identity, || self.gather(run, &identity))
+                .keys(&identity, || self.gather(run, &identity, &phase))
                 .await?;
         }
         Ok(())

@@ -8,7 +8,7 @@ use std::time::Duration;
 use russh::keys::agent::AgentIdentity;
 use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKey, PublicKey};
-use stagecraft_core::{Error, ErrorKind, Fingerprint, Result, Run, seconds};
+use stagecraft_core::{ConnectPhase, Error, ErrorKind, Fingerprint, Result, Run, seconds};
 use tokio::net::UnixStream;
 
 use crate::config::Identity;
@@ -55,6 +55,7 @@ pub(crate) async fn gather(
     identity: &Identity,
     deadline: Duration,
     vault: &Vault,
+    phase: &ConnectPhase,
 ) -> Result<Keys> {
     let mut keys = Keys::default();
     let mut found = keys.find(identity, deadline).await;
@@ -64,7 +65,7 @@ pub(crate) async fn gather(
             tracing::debug!(path = %path.display(), "an encrypted key is left closed");
             continue;
         }
-        let opened = match vault.open(run, path, &locked).await {
+        let opened = match vault.open(run, path, &locked, phase).await {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error),
             opened => opened,
         };

@@ -7,7 +7,7 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use russh::keys::PrivateKey;
 use secrecy::SecretString;
-use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource};
+use stagecraft_core::{ConnectPhase, Error, ErrorKind, Result, Run, SecretSource};
 use tokio::sync::Mutex;
 
 use crate::key_file::{Locked, NotOpened};
@@ -47,7 +47,8 @@ impl Vault {
         }
     }
 
-    /// Opens a key. All who ask for the same get the same, also if it was not opened.
+    /// Opens a key. All who ask for the same get the same, also if it was not opened. While a
+    /// person or a command is waited for, `phase` says so.
     ///
     /// # Errors
     ///
@@ -58,7 +59,9 @@ impl Vault {
         run: &Run,
         path: &Path,
         locked: &Locked,
+        phase: &ConnectPhase,
     ) -> Result<Arc<PrivateKey>> {
+        phase.begin(format!("waiting for the passphrase of {}", path.display()));
         let mut opened = self.opened.lock().await;
         match opened.get(path) {
             Some(Ok(key)) => return Ok(Arc::clone(key)),

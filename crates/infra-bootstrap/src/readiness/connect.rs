@@ -22,7 +22,8 @@ const LOGIN_PAUSE: Duration = Duration::from_secs(6);
 /// The setting of the deadline, where a file sets it.
 const DEADLINE_KEY: &str = "infra.bootstrap.readiness.deadline";
 
-/// Connects, again and again while the host may still be booting.
+/// Connects, again and again while the host may still be booting. What logs in is made sure of
+/// first, which may ask a person: that takes nothing of the deadline.
 ///
 /// # Errors
 ///
@@ -46,6 +47,9 @@ pub(crate) async fn connect(
             target.host
         )]));
     }
+    // Before the clock starts: a person may be asked for a passphrase.
+    let prepared = connector.prepare(run, &target.host, &target.aliases).await;
+    prepared.map_err(|error| of_login(&error))?;
     let started = Instant::now();
     let mut first_refusal = None;
     let mut refusals = 0_u32;
@@ -115,8 +119,7 @@ pub(crate) async fn connect(
             },
         };
         let Some(wanted) = wanted else {
-            let code = failure::common_code(&error).unwrap_or(FailureCode::SshFailed);
-            return Err(failure::of_error(code, &error));
+            return Err(of_login(&error));
         };
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);
@@ -135,6 +138,15 @@ pub(crate) async fn connect(
         });
         last = Some(error);
         run.sleep(delay).await.map_err(|_| failure::interrupted())?;
+    }
+}
+
+/// The failure of an error that time does not heal.
+fn of_login(error: &Error) -> StepFailure {
+    let code = failure::common_code(error).unwrap_or(FailureCode::SshFailed);
+    match code {
+        FailureCode::Interrupted => failure::interrupted(),
+        code => failure::of_error(code, error),
     }
 }
 

@@ -94,7 +94,7 @@ async fn lasting_refusals_fail_by_kind_and_in_time() {
         ),
         (
             Answers::Error(ErrorKind::Config, Retry::Never),
-            FailureCode::SshFailed,
+            FailureCode::ConfigInvalid,
             0,
         ),
         (
@@ -214,6 +214,36 @@ async fn host_without_address_role_or_name_is_refused_with_the_reason() {
         assert_eq!((failure.code, failure.message.as_str()), (code, message));
     }
     assert_eq!(connections.connects(), 0);
+}
+
+#[tokio::test(start_paused = true)]
+async fn time_at_the_question_for_a_passphrase_is_none_of_the_connection() {
+    let connections = Connections::to(Machine::new());
+    *connections.prepare.lock().unwrap() = (Duration::from_mins(10), None);
+    let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+    assert!(report.is_ok(), "{report:?}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn login_that_cannot_work_is_a_matter_of_configuration_and_nothing_is_called() {
+    for (kind, code) in [
+        (ErrorKind::Config, FailureCode::ConfigInvalid),
+        (ErrorKind::SecretMissing, FailureCode::ConfigInvalid),
+        (ErrorKind::Cancelled, FailureCode::Interrupted),
+        (ErrorKind::Protocol, FailureCode::SshFailed),
+    ] {
+        let connections = Connections::to(Machine::new());
+        *connections.prepare.lock().unwrap() = (Duration::ZERO, Some(kind));
+        let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+        assert_eq!(report.failure.expect("no login").code, code);
+        assert_eq!(connections.connects(), 0);
+
+        let error = [(kind, Retry::Never)];
+        let connections = Connections::after(Machine::new(), error);
+        let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+        assert_eq!(report.failure.expect("no login").code, code);
+        assert_eq!(connections.connects(), 1);
+    }
 }
 
 #[tokio::test(start_paused = true)]

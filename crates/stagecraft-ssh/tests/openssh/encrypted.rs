@@ -7,12 +7,14 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 use async_trait::async_trait;
 use secrecy::SecretString;
-use stagecraft_core::{Connector as _, ErrorKind, Lookup, NoEvents, Run, SecretSource};
+use stagecraft_core::{
+    ConnectPhase, Connector as _, ErrorKind, Lookup, NoEvents, Run, SecretSource,
+};
 use stagecraft_ssh::{
     AskPassphrase, ClientConfigFile, Identity, SshConfig, SshConnector, public_keys,
 };
 
-use crate::support::{Agent, CONNECTION, Sshd, keygen, output, read};
+use crate::support::{Agent, CONNECTION, Sshd, keygen, output, read, until};
 
 const PASSPHRASE: &str = "open sesame";
 
@@ -256,4 +258,31 @@ async fn nobody_is_asked_while_another_key_can_be_offered() {
     let remote = connector.connect(&Run::default(), &sshd.target()).await;
     remote.unwrap().close().await;
     assert_eq!(asked.1.load(Ordering::SeqCst), 0);
+}
+
+/// Somebody who never answers.
+#[derive(Debug)]
+struct Absent;
+
+#[async_trait]
+impl AskPassphrase for Absent {
+    async fn ask(&self, _: &Run, _: &Path, _: bool) -> Option<SecretString> {
+        std::future::pending().await
+    }
+}
+
+#[tokio::test]
+async fn wait_for_a_passphrase_is_told_as_such() {
+    let (sshd, key) = locked(&["-t", "ed25519"]).await;
+    let config = SshConfig {
+        passphrase: None,
+        ..config(&sshd, &key)
+    };
+    let connector = SshConnector::new(config).with_ask(Arc::new(Absent));
+    let (run, target, phase) = (Run::default(), sshd.target(), ConnectPhase::default());
+    let waiting = format!("waiting for the passphrase of {}", key.display());
+    tokio::select! {
+        _ = connector.connect_telling(&run, &target, &phase) => panic!("nobody has answered"),
+        () = until("the question", || phase.now().is_some_and(|(what, _)| what == waiting)) => {}
+    }
 }

@@ -28,6 +28,8 @@ pub(crate) struct Connections {
     pub(crate) machine: Machine,
     first: Mutex<VecDeque<Answers>>,
     forever: Option<Answers>,
+    /// How long the keys take to be at hand, and whether they are then.
+    pub(crate) prepare: Mutex<(Duration, Option<ErrorKind>)>,
     /// Errors of the next commands, by how many succeed before.
     broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
     pub(crate) connects: AtomicUsize,
@@ -69,6 +71,7 @@ impl Connections {
             machine,
             first: Mutex::new(first.into_iter().collect()),
             forever,
+            prepare: Mutex::default(),
             broken_execs: Mutex::default(),
             connects: AtomicUsize::new(0),
             execs: AtomicUsize::new(0),
@@ -106,6 +109,17 @@ impl Connector for Connections {
             host: target.host.clone(),
             connections: self.me.upgrade().unwrap(),
         }))
+    }
+
+    async fn prepare(&self, run: &Run, _: &HostName, _: &[String]) -> Result<()> {
+        let (time, failure) = *self.prepare.lock().unwrap();
+        if !time.is_zero() {
+            run.sleep(time).await?;
+        }
+        match failure {
+            Some(kind) => Err(Error::new(kind, format!("scripted {kind:?}"))),
+            None => Ok(()),
+        }
     }
 
     async fn connect_telling(

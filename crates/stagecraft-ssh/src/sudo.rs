@@ -66,16 +66,25 @@ impl Elevation {
         }
         let user = &self.user;
         let told = &output.stderr;
-        let says = |phrases: &[&str]| phrases.iter().any(|phrase| told.contains(phrase));
-        let (message, hint) = if says(&["a password is required"]) {
+        // sudo-rs, that of Ubuntu 25.10 and later, has words of its own, and begins them with a
+        // capital in some versions (`src/common/error.rs` and `src/pam/error.rs` there).
+        let small = told.to_lowercase();
+        let says = |phrases: &[&str]| phrases.iter().any(|phrase| small.contains(phrase));
+        let (message, hint) = if says(&[
+            "a password is required",
+            "interactive authentication is required",
+        ]) {
             (
                 format!("sudo on {host} wants a password of {user}"),
                 "name it by infra.bootstrap.ssh.sudo_password_env, or let sudoers say NOPASSWD",
             )
         } else if says(&[
             "incorrect password",
-            "Sorry, try again",
+            "sorry, try again",
             "no password was provided",
+            "incorrect authentication attempt",
+            "authentication failed, try again",
+            "authentication required but not attempted",
         ]) {
             (
                 format!("sudo on {host} refused the password of {user}"),
@@ -84,7 +93,9 @@ impl Elevation {
         } else if says(&[
             "not in the sudoers",
             "may not run sudo",
+            "sorry, user",
             "is not allowed to",
+            "i'm afraid i can't do that",
         ]) {
             (
                 format!("{user} has no sudo rights on {host}"),
@@ -95,7 +106,7 @@ impl Elevation {
                 format!("sudo on {host} works on a terminal only"),
                 "take `requiretty` out of sudoers for this user",
             )
-        } else if says(&["sudo: not found", "sudo: command not found", "No such file"])
+        } else if says(&["sudo: not found", "sudo: command not found", "no such file"])
             && output.exit == Exit::Code(127)
         {
             (
@@ -103,7 +114,12 @@ impl Elevation {
                 "install sudo, or log in as root",
             )
         } else {
-            let line = told.lines().find(|line| line.starts_with("sudo: "))?;
+            let is_own = |line: &&str| {
+                ["sudo: ", "sudo-rs: "]
+                    .iter()
+                    .any(|name| line.starts_with(name))
+            };
+            let line = told.lines().find(is_own)?;
             let line = failure::printable(line);
             (
                 format!("{host} ran no command as root: {line}"),
@@ -165,6 +181,38 @@ mod tests {
                 1,
                 "sudo: unable to stat /etc/sudoers\n",
                 "ran no command as root: sudo: unable to stat",
+            ),
+            // Of sudo-rs.
+            (
+                1,
+                "sudo: interactive authentication is required\n",
+                "wants a password of admin",
+            ),
+            (
+                1,
+                "sudo-rs: Interactive authentication is required\n",
+                "wants a password of admin",
+            ),
+            (
+                1,
+                "sudo: Authentication failed, try again.\n\
+                 sudo: Maximum 3 incorrect authentication attempts\n",
+                "refused the password of admin",
+            ),
+            (
+                1,
+                "sudo: I'm sorry admin. I'm afraid I can't do that\n",
+                "admin has no sudo rights on app-1",
+            ),
+            (
+                1,
+                "sudo: Sorry, user admin may not run /usr/bin/sh on app-1.\n",
+                "no sudo rights",
+            ),
+            (
+                1,
+                "sudo-rs: Account validation failure, is your account locked?\n",
+                "ran no command as root: sudo-rs: Account validation failure",
             ),
         ];
         for (code, stderr, told) in table {

@@ -149,6 +149,10 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
         }
     }
     let bootstrap = flaws.take(BootstrapConfig::read(&project).map_err(Error::from))?;
+    if let Some(bootstrap) = &bootstrap {
+        let block = project.bootstrap_block("ssh");
+        flaws.take(login::check_jump(&bootstrap.ssh, &block))?;
+    }
     if let Some(errors) = flaws.into_errors() {
         return Err(Error::from(errors).into());
     }

@@ -4,6 +4,7 @@ use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
 use infra_bootstrap::SshSettings;
+use stagecraft_core::config::ConfigBlock;
 use stagecraft_core::{Error, ErrorKind, Lookup as _, Result, SecretKeyError};
 use stagecraft_ssh::{ClientConfigFile, Elevate, Fixed, Identity, JumpHost, SshConfig};
 
@@ -23,7 +24,7 @@ pub(crate) struct Login {
 ///
 /// # Errors
 ///
-/// If the port of the environment or a jump host of the configuration is none.
+/// If the port of the environment is none.
 pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<Login> {
     let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
         (Some(port), _) => Some(port),
@@ -64,6 +65,23 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
         ..SshConfig::default()
     };
     Ok(Login { config })
+}
+
+/// Refuses jump hosts that are none, at their place in the file.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] with [`ConfigErrors`] as its source.
+pub(crate) fn check_jump(settings: &SshSettings, block: &ConfigBlock) -> Result<()> {
+    let jump = settings.jump.as_deref().unwrap_or_default();
+    let Err(error) = JumpHost::parse_chain(jump) else {
+        return Ok(());
+    };
+    let message = match error.hint() {
+        Some(hint) => format!("{error}: {hint}"),
+        None => error.to_string(),
+    };
+    Err(Error::from(block.error(&["jump"], message)))
 }
 
 /// Was told with its place when the file was read.

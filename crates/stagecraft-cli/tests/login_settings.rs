@@ -119,3 +119,19 @@ async fn what_is_wrong_for_one_host_is_its_own_failure() {
     }
     lab.shutdown().await;
 }
+
+#[tokio::test(flavor = "multi_thread")]
+async fn jump_host_that_is_none_is_told_at_its_place_before_anything_is_sent() {
+    let lab = Lab::api_only(quick()).await;
+    say(&lab, "    readiness:", "jump: \"a b\"");
+    for command in [&["config", "validate"][..], &UP] {
+        let refused = lab.run(command).await;
+        let told = format!("{}{}", refused.stdout, refused.expect_code(1).stderr);
+        let place =
+            "infra.bootstrap.ssh.jump: invalid jump host \"a b\": write it as user@host:port";
+        assert!(told.contains(place), "{told}");
+        assert!(told.contains("stagecraft.yml:"), "{told}");
+    }
+    assert!(lab.control().requests().is_empty());
+    lab.shutdown().await;
+}

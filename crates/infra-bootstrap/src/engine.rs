@@ -21,7 +21,7 @@ use crate::failure;
 use crate::lock::LockedRemote;
 use crate::order;
 use crate::peers::{self, Peers};
-use crate::readiness::ReadinessPolicy;
+use crate::readiness::{self, ReadinessPolicy};
 use crate::report::{self, HostReport, StepReport};
 use crate::steps::SYSTEM_STEPS;
 use crate::watch::Watch;
@@ -51,6 +51,7 @@ pub struct Bootstrap {
     policy: ReadinessPolicy,
     step_deadline: Duration,
     port: Option<u16>,
+    command_options: String,
 }
 
 impl fmt::Debug for Bootstrap {
@@ -85,7 +86,16 @@ impl Bootstrap {
             policy,
             step_deadline: Duration::from_mins(15),
             port: None,
+            command_options: String::new(),
         })
+    }
+
+    /// Sets what commands need beside the environment so that they mean the same project, for
+    /// example `--config base.yml`: evidence names commands to be typed. Default: nothing.
+    #[must_use]
+    pub fn with_command_options(mut self, options: impl Into<String>) -> Self {
+        self.command_options = options.into();
+        self
     }
 
     /// Sets the network whose names reports tell. Whether hosts join it is up to the steps.
@@ -269,7 +279,13 @@ impl Bootstrap {
                 pinned
             },
         };
-        let mut session = Session::open(
+        let options = format!(" --env {environment} {}", self.command_options);
+        let cure = readiness::cure_of_key(&target, options.trim_end());
+        let with_cure = |failure: StepFailure| match failure.code {
+            FailureCode::HostKeyMismatch => failure.with_evidence([cure]),
+            _ => failure,
+        };
+        let opened = Session::open(
             run,
             &*self.connector,
             target,
@@ -277,8 +293,11 @@ impl Bootstrap {
             &self.steps,
             &host.id,
             mode,
-        )
-        .await?;
+        );
+        let mut session = match opened.await {
+            Ok(session) => session,
+            Err(failure) => return Err(with_cure(failure)),
+        };
         let result = match session.first_boot(run).await {
             Ok(()) => {
                 report.system = session.system();
@@ -303,7 +322,7 @@ impl Bootstrap {
             Ok(()) => Ok(session.remote()),
             Err(failure) => {
                 session.close().await;
-                Err(failure)
+                Err(with_cure(failure))
             }
         }
     }

@@ -11,12 +11,12 @@ use stagecraft_core::config::{
 };
 use stagecraft_core::{
     BuildContext, CloudProvider, EnvironmentName, Error, ErrorKind, HostStep, Kind, Lookup,
-    NetworkProvider, Registry, pins_of,
+    NetworkProvider, Registry, pins_of, shell_quote,
 };
 use stagecraft_engine::Engine;
 use stagecraft_ssh::SshConnector;
 
-use crate::args::GlobalArgs;
+use crate::args::{DEFAULT_CONFIG, GlobalArgs};
 use crate::builtin;
 use crate::environment::ProcessEnvironment;
 use crate::host_keys::HostKeyFile;
@@ -37,6 +37,8 @@ pub(crate) struct Loaded {
     steps: Vec<Arc<dyn HostStep>>,
     bootstrap: BootstrapConfig,
     directory: PathBuf,
+    /// What commands to be typed need so that they mean this file.
+    config_option: String,
     /// Where the run finds variables and secrets.
     pub(crate) lookup: Arc<ProjectLookup>,
     project: Project,
@@ -167,9 +169,20 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
             .parent()
             .unwrap_or(Path::new(""))
             .to_path_buf(),
+        config_option: config_option(global),
         lookup,
         project,
     })
+}
+
+/// The option that names the configuration again, if it is not the usual one.
+pub(crate) fn config_option(global: &GlobalArgs) -> String {
+    let config = global.config.to_string_lossy();
+    if config == DEFAULT_CONFIG {
+        String::new()
+    } else {
+        format!(" --config {}", shell_quote(&config))
+    }
 }
 
 /// What is wrong with a file, collected over all who read a part of it.
@@ -420,7 +433,9 @@ impl Loaded {
             if let Some(pins) = pins_of(&self.cloud) {
                 bootstrap = bootstrap.with_pins(pins);
             }
-            bootstrap = bootstrap.with_cache(keys);
+            bootstrap = bootstrap
+                .with_cache(keys)
+                .with_command_options(self.config_option.trim_start());
             engine = engine.with_bootstrap(Arc::new(Fleet::new(Arc::new(bootstrap))));
         }
         Ok(engine)

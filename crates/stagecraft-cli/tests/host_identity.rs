@@ -132,7 +132,7 @@ async fn man_in_the_middle_of_the_first_connection_is_refused_and_sent_nothing()
     assert!(
         failure["evidence"]
             .to_string()
-            .contains("infra hosts trust app-1"),
+            .contains("--fingerprint FINGERPRINT --replace --env staging`"),
         "{failure}"
     );
     let is_connected = |line: &Value| line["event"] == "host_connected" && line["host"] == "app-1";
@@ -274,7 +274,8 @@ async fn key_of_a_host_without_pins_is_trusted_by_its_fingerprint() {
     let refused = lab.run(&UP).await;
     let result = refused.expect_code(10).result();
     let failure = host(&result, "app-1")["failure"].to_string();
-    assert!(failure.contains("infra hosts trust app-1"), "{failure}");
+    let command = "`stagecraft infra hosts trust app-1 --env staging`";
+    assert!(failure.contains(command), "{failure}");
 
     // Nobody has compared it: never accepted silently.
     let asked = trust(&lab, &["app-1"], 7).await;
@@ -322,14 +323,30 @@ async fn pin_of_a_reinstalled_host_is_replaced_on_purpose_only() {
         ssh-keygen -q -t ed25519 -N '' -C root@new -f ssh_host_ed25519_key && systemctl reload ssh";
     on(&lab, "staging-app-1", reinstalled).await;
     let key = shown(&lab, "staging-app-1").await;
-    let stopped = lab.run(&UP).await;
+    let other = lab.directory.path().join("base.yml");
+    std::fs::copy(lab.config_path(), other).expect("a copy");
+    let stopped = lab
+        .run(&[&UP[..], &["--config", "base.yml"]].concat())
+        .await;
     let result = stopped.expect_code(10).result();
-    assert_eq!(
-        host(&result, "app-1")["failure"]["code"],
-        "host_key_mismatch"
-    );
+    let failure = &host(&result, "app-1")["failure"];
+    assert_eq!(failure["code"], "host_key_mismatch");
+    // The command can be typed as it is.
+    let told = failure["evidence"].to_string();
+    let options = "--replace --env staging --config 'base.yml'`";
+    assert!(told.contains(options), "{told}");
 
     let fingerprint = key.to_string();
+    let named = [
+        "app-1",
+        "--fingerprint",
+        &fingerprint,
+        "--config",
+        "base.yml",
+    ];
+    let refused = trust(&lab, &named, 7).await;
+    let told = refused["error"].to_string();
+    assert!(told.contains(options), "{told}");
     let named = ["app-1", "--fingerprint", &fingerprint];
     let refused = trust(&lab, &named, 7).await;
     let error = refused["error"].to_string();

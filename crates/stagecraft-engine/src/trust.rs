@@ -48,9 +48,9 @@ impl Engine {
                 ErrorKind::Config,
                 format!("there is no host `{name}` of yours in {environment}"),
             )
-            .with_hint(
-                "see those that are there by `stagecraft infra hosts`; one that was made by other means is adopted first",
-            )),
+            .with_hint(format!(
+                "see those that are there by `stagecraft infra hosts --env {environment}`; one that was made by other means is adopted first"
+            ))),
             (Some(_), others) => Err(Error::new(
                 ErrorKind::Guard,
                 format!("{} hosts of {environment} are named `{name}`", others + 1),
@@ -77,9 +77,7 @@ impl Engine {
                 ErrorKind::Guard,
                 format!("another host key is pinned for {name}: {}", list(&others)),
             )
-            .with_hint(format!(
-                "if the host was reinstalled, replace it: `stagecraft infra hosts trust {name} --fingerprint {key} --replace`"
-            )));
+            .with_hint("if the host was reinstalled, let the new key replace it"));
         }
         Ok(TrustReport {
             host: name,

@@ -40,12 +40,11 @@ pub(crate) async fn connect(
     if target.host_keys.is_empty() {
         return Err(StepFailure::new(
             FailureCode::HostKeyMismatch,
-            format!("no host key of `{}` is known, so it is not connected to", target.host),
-        )
-        .with_evidence([format!(
-            "the host bears no tag with the fingerprint of its key: accept it by `stagecraft infra hosts trust {}`, or replace the host",
-            target.host
-        )]));
+            format!(
+                "no host key of `{}` is known, so it is not connected to",
+                target.host
+            ),
+        ));
     }
     // Before the clock starts: a person may be asked for a passphrase.
     let prepared = connector.prepare(run, &target.host, &target.aliases).await;
@@ -93,12 +92,7 @@ pub(crate) async fn connect(
         };
         let wanted = match error.kind() {
             ErrorKind::HostKey => {
-                return Err(failure::of_error(FailureCode::HostKeyMismatch, &error).with_evidence(
-                    [format!(
-                        "a key that was verified is accepted by `stagecraft infra hosts trust {} --fingerprint FINGERPRINT --replace`",
-                        target.host
-                    )],
-                ));
+                return Err(failure::of_error(FailureCode::HostKeyMismatch, &error));
             }
             ErrorKind::Cancelled => return Err(failure::interrupted()),
             ErrorKind::Unauthorized => {
@@ -138,6 +132,22 @@ pub(crate) async fn connect(
         });
         last = Some(error);
         run.sleep(delay).await.map_err(|_| failure::interrupted())?;
+    }
+}
+
+/// How the key of a host is accepted on purpose, as evidence of why it was not. The options name
+/// the environment and the project again.
+pub(crate) fn cure_of_key(target: &RemoteTarget, options: &str) -> String {
+    let host = &target.host;
+    let command = format!("stagecraft infra hosts trust {host}");
+    if target.host_keys.is_empty() {
+        format!(
+            "the host bears no tag with the fingerprint of its key: accept it by `{command}{options}`, or replace the host"
+        )
+    } else {
+        format!(
+            "a key that was verified is accepted by `{command} --fingerprint FINGERPRINT --replace{options}`"
+        )
     }
 }
 

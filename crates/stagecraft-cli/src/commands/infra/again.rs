@@ -1,22 +1,13 @@
 //! The command to type after this one.
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{EnvironmentName, shell_quote};
+use stagecraft_core::EnvironmentName;
 
-use crate::args::{DEFAULT_CONFIG, GlobalArgs};
+use crate::args::GlobalArgs;
+pub(super) use crate::load::config_option;
 
 /// The most hosts that a command names. With more, the whole environment is as good.
 const NAMED: usize = 10;
-
-/// The option that names the configuration again, if it is not the usual one.
-pub(super) fn config_option(global: &GlobalArgs) -> String {
-    let config = global.config.to_string_lossy();
-    if config == DEFAULT_CONFIG {
-        String::new()
-    } else {
-        format!(" --config {}", shell_quote(&config))
-    }
-}
 
 /// The command that works again on exactly the hosts that failed.
 pub(super) fn bootstrap(

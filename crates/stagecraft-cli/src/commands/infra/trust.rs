@@ -4,6 +4,7 @@ use stagecraft_core::{EnvironmentName, Error, ErrorKind, Fingerprint, Host, Remo
 use stagecraft_engine::{Engine, TrustReport};
 use stagecraft_ssh::ShownKey;
 
+use super::again;
 use crate::args::{GlobalArgs, TrustArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
@@ -28,17 +29,24 @@ pub(super) async fn run(
             Some(key) => key,
             None => shown(&loaded, &run, &host, args).await?.key.fingerprint(),
         };
-        let report = Engine::plan_trust(&host, key, args.replace)?;
+        let report = planned(global, &environment, &host, key, args)?;
         (wire::Outcome::DryRun, report)
     } else {
         let work = async |run: Run| -> anyhow::Result<TrustReport> {
             let host = engine.host_of_ours(&run, &environment, &args.host).await?;
             let key = match args.fingerprint {
                 Some(key) => key,
-                None => compared(&loaded, &run, &host, args, output, &progress).await?,
+                None => {
+                    let shown = shown(&loaded, &run, &host, args).await?;
+                    let key = shown.key.fingerprint();
+                    // Refused before anybody is asked.
+                    planned(global, &environment, &host, key, args)?;
+                    compared(&run, &host, &shown, args, output, &progress).await?;
+                    key
+                }
             };
             // What goes is shown before it goes.
-            let planned = Engine::plan_trust(&host, key, args.replace)?;
+            let planned = planned(global, &environment, &host, key, args)?;
             if !output.is_json() {
                 for old in &planned.replaced {
                     let text = format!("no longer accepted for {}: {old}", planned.host);
@@ -74,6 +82,25 @@ fn text(report: &TrustReport, environment: &EnvironmentName, is_dry: bool) -> St
     lines.join("\n") + "\n"
 }
 
+/// What would be done; a refusal with the command that does it.
+fn planned(
+    global: &GlobalArgs,
+    environment: &EnvironmentName,
+    host: &Host,
+    key: Fingerprint,
+    args: &TrustArgs,
+) -> stagecraft_core::Result<TrustReport> {
+    Engine::plan_trust(host, key, args.replace).map_err(|error| {
+        if error.kind() != ErrorKind::Guard {
+            return error;
+        }
+        let (name, config) = (&args.host, again::config_option(global));
+        error.with_hint(format!(
+            "if the host was reinstalled, replace it: `stagecraft infra hosts trust {name} --fingerprint {key} --replace --env {environment}{config}`"
+        ))
+    })
+}
+
 /// The key that the host shows now, before anybody has compared it.
 async fn shown(
     loaded: &Loaded,
@@ -95,22 +122,19 @@ async fn shown(
     Ok(connector.shown_key(run, &target).await?)
 }
 
-/// The key that the host shows now, once somebody has said that it is the right one.
+/// Asks whether the key that the host shows is the right one, unless it is pinned already.
 async fn compared(
-    loaded: &Loaded,
     run: &Run,
     host: &Host,
+    shown: &ShownKey,
     args: &TrustArgs,
     output: Output,
     progress: &Progress,
-) -> anyhow::Result<Fingerprint> {
-    let shown = shown(loaded, run, host, args).await?;
+) -> anyhow::Result<()> {
     let key = shown.key.fingerprint();
     if host.host_keys().contains(&key) {
-        return Ok(key);
+        return Ok(());
     }
-    // Refused before anybody is asked.
-    Engine::plan_trust(host, key, args.replace)?;
     let name = &args.host;
     let place = &shown.place;
     let detour = (shown.detour.as_ref()).map_or_else(String::new, |detour| format!(" ({detour})"));
@@ -130,7 +154,7 @@ async fn compared(
     let answer = progress.ask(&question, run).await;
     run.check()?;
     if answer.is_some_and(|answer| answer.trim().eq_ignore_ascii_case("yes")) {
-        return Ok(key);
+        return Ok(());
     }
     Err(Error::new(
         ErrorKind::Guard,

@@ -1,5 +1,7 @@
 //! Container hosts for tests: a Docker Engine, images to boot, and a repository of packages.
 
+mod mesh;
+
 use std::fs::{self, File};
 use std::os::unix::process::CommandExt as _;
 use std::path::{Path, PathBuf};
@@ -41,7 +43,7 @@ const INOTIFY: (&str, u32) = ("/proc/sys/fs/inotify/max_user_instances", 1024);
 /// The longest time for the engine to answer.
 const ENGINE_START: Duration = Duration::from_mins(1);
 
-/// Makes the images, and the repository of packages.
+/// Makes the images, the repository of packages, and the private network's programs.
 pub(crate) fn image() -> Result<()> {
     engine()?;
     install("/usr/bin/mmdebstrap", "mmdebstrap")?;
@@ -50,7 +52,8 @@ pub(crate) fn image() -> Result<()> {
         make_image(tag, release)?;
     }
     make_ubuntu();
-    make_mirror()
+    make_mirror()?;
+    mesh::make()
 }
 
 /// Makes what is missing, and serves the repository.
@@ -66,6 +69,7 @@ pub(crate) fn up() -> Result<()> {
 pub(crate) fn down() -> Result<()> {
     if answers() {
         let hosts = output(docker().args(["ps", "--all", "--quiet", "--filter", HOSTS]))?;
+        mesh::remove()?;
         let mut all: Vec<&str> = hosts.split_whitespace().collect();
         all.push(MIRROR);
         // One that is not there is no mistake.
@@ -104,6 +108,12 @@ pub(crate) fn status() -> Result<()> {
         "packages: {}",
         mirror.as_deref().unwrap_or("not served")
     ));
+    let word = if is_running(mesh::CONTROL) {
+        "answers"
+    } else {
+        "not there"
+    };
+    tell(&format!("control server: {word}"));
     let hosts = output(docker().args(["ps", "--quiet", "--filter", HOSTS]))?;
     tell(&format!("hosts: {}", hosts.split_whitespace().count()));
     Ok(())
@@ -135,8 +145,11 @@ pub(crate) fn start() -> Result<String> {
     let is_whole = RELEASES.iter().all(|(tag, _)| has_image(tag));
     if !is_whole || !directory().join("linux/debian/gpg").exists() {
         image()?;
+    } else if !mesh::is_made() {
+        mesh::make()?;
     }
     raise_limit();
+    mesh::serve()?;
     serve()
 }
 
@@ -287,6 +300,10 @@ fn make_mirror() -> Result<()> {
         .arg(format!("{}:/out", directory().display()))
         .arg(name(RELEASES[0].0))
         .args(["sh", "/out/mirror.sh"]))
+}
+
+fn is_running(container: &str) -> bool {
+    address(container).is_some()
 }
 
 /// Serves the repository from a container of its own.

@@ -1,17 +1,26 @@
 //! Whether a host is reached by its name in the private network, once all hosts are done.
 
+use std::io;
+use std::net::SocketAddr;
 use std::time::Duration;
 
 use stagecraft_core::{
     FailureCode, Remote, RemoteCommand, Run, StepFailure, StepOutcome, shell_quote,
 };
 use tokio::net::{TcpStream, lookup_host};
-use tokio::time::timeout;
+use tokio::time::{Instant, timeout};
 
 use crate::failure;
 
-/// The longest time for a name to be looked up, and again for a connection.
+/// The longest time for a name to be looked up.
 const PATIENCE: Duration = Duration::from_secs(10);
+/// The longest time until a host answers: members learn one after the other who has joined, and
+/// until then each drops what a new one sends.
+const SETTLING: Duration = Duration::from_secs(30);
+/// The longest time for one attempt to connect.
+const ATTEMPT: Duration = Duration::from_secs(5);
+/// The pause between two attempts.
+const PAUSE: Duration = Duration::from_secs(1);
 /// The code with which the script on a peer ends when it does not know the name.
 const UNKNOWN: u32 = 81;
 /// The code with which it ends when nothing answers.
@@ -35,10 +44,9 @@ pub async fn reached_by_name(
         Ok(Err(_)) | Err(_) => Vec::new(),
     };
     if !addresses.is_empty() {
-        return match timeout(PATIENCE, TcpStream::connect(&*addresses)).await {
-            Ok(Ok(_)) => StepOutcome::Unchanged,
-            Ok(Err(error)) => failed(run, name, port, "this machine", [error.to_string()]),
-            Err(_) => failed(run, name, port, "this machine", ["no answer".to_owned()]),
+        return match connects(run, &addresses).await {
+            Ok(()) => StepOutcome::Unchanged,
+            Err(cause) => failed(run, name, port, "this machine", [cause]),
         };
     }
     match peer {
@@ -51,14 +59,36 @@ pub async fn reached_by_name(
     }
 }
 
+/// Connects, again until [`SETTLING`] is over unless it is refused. The error is the last
+/// attempt's.
+async fn connects(run: &Run, addresses: &[SocketAddr]) -> Result<(), String> {
+    let until = Instant::now() + SETTLING;
+    loop {
+        let cause = match timeout(ATTEMPT, TcpStream::connect(addresses)).await {
+            Ok(Ok(_)) => return Ok(()),
+            Ok(Err(error)) if error.kind() == io::ErrorKind::ConnectionRefused => {
+                return Err(error.to_string());
+            }
+            Ok(Err(error)) => error.to_string(),
+            Err(_) => format!("no answer for {} s", SETTLING.as_secs()),
+        };
+        if Instant::now() + PAUSE > until || run.sleep(PAUSE).await.is_err() {
+            return Err(cause);
+        }
+    }
+}
+
 async fn from_peer(run: &Run, name: &str, port: u16, peer: &dyn Remote) -> StepOutcome {
-    let script = format!(
-        "name={}\n\
-         timeout 10 getent ahosts \"$name\" >/dev/null || exit {UNKNOWN}\n\
-         timeout 10 bash -c 'exec 3<>\"/dev/tcp/$0/$1\"' \"$name\" {port} || exit {SILENT}\n",
-        shell_quote(name)
+    let values = format!(
+        "name={} port={port} unknown={UNKNOWN} silent={SILENT} patience={} settling={} attempt={} pause={}\n",
+        shell_quote(name),
+        PATIENCE.as_secs(),
+        SETTLING.as_secs(),
+        ATTEMPT.as_secs(),
+        PAUSE.as_secs(),
     );
-    let command = RemoteCommand::script(script, PATIENCE * 3);
+    let script = values + include_str!("verify/reach.sh");
+    let command = RemoteCommand::script(script, (PATIENCE + SETTLING) * 2);
     let output = match peer.exec(run, &command).await {
         Ok(output) => output,
         // That is no failure of the host that is asked about.

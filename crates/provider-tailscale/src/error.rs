@@ -134,7 +134,7 @@ impl Failure {
                 "the control server left the tags out: let the key bear them, or its owner own them (tagOwners)"
             }
             Self::OtherName { .. } => {
-                "remove the old device of that name in the admin console, then rename this one there or run `tailscale logout` on the host, then run again"
+                "remove the old device of that name in the admin console and rename this one there, or remove both and run `tailscale logout` on the host; then run again"
             }
             Self::Unreadable(_)
             | Self::Install(_)

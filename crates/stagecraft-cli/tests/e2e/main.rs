@@ -11,6 +11,7 @@ mod fleet;
 mod fleet_faults;
 mod hosts;
 mod identity;
+mod mesh;
 mod packages;
 mod rights;
 mod running;

@@ -1,0 +1,67 @@
+//! A private network: its control server, and the packages of its client.
+
+use std::fs;
+use std::path::Path;
+use std::process::Stdio;
+
+use anyhow::Result;
+
+use super::{RELEASES, directory, docker, is_running, name};
+use crate::process::run;
+
+/// The container of the control server. Tests know it by this name.
+pub(super) const CONTROL: &str = "stagecraft-lab-control";
+const MAKE: &str = include_str!("mesh.sh");
+const SERVE: &str = include_str!("control.sh");
+/// The authorities that this machine trusts: modules of Go come over TLS.
+const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
+
+/// Whether all is built.
+pub(super) fn is_made() -> bool {
+    directory().join("mesh/made").exists()
+}
+
+/// Builds both from their sources, in a host's own system, so that nothing has to be installed
+/// here. Takes minutes.
+pub(super) fn make() -> Result<()> {
+    fs::write(directory().join("mesh.sh"), MAKE)?;
+    let mut command = docker();
+    command.args(["run", "--rm", "--volume"]);
+    command.arg(format!("{}:/out", directory().display()));
+    if Path::new(AUTHORITIES).exists() {
+        let volume = format!("{AUTHORITIES}:/authorities.crt:ro");
+        command.args([
+            "--volume",
+            &volume,
+            "--env",
+            "SSL_CERT_FILE=/authorities.crt",
+        ]);
+    }
+    run(command
+        .arg(name(RELEASES[0].0))
+        .args(["sh", "/out/mesh.sh"]))
+}
+
+/// Runs the control server, with the packages beside it, in a container of its own.
+pub(super) fn serve() -> Result<()> {
+    if is_running(CONTROL) {
+        return Ok(());
+    }
+    remove()?;
+    fs::write(directory().join("control.sh"), SERVE)?;
+    let files = format!("{}:/srv:ro", directory().display());
+    run(docker()
+        .args(["run", "--detach", "--name", CONTROL, "--volume", &files])
+        .arg(name(RELEASES[0].0))
+        .args(["sh", "/srv/control.sh"]))
+}
+
+/// Ends it. One that is not there is no mistake.
+pub(super) fn remove() -> Result<()> {
+    docker()
+        .args(["rm", "--force", "--volumes", CONTROL])
+        .stdout(Stdio::null())
+        .stderr(Stdio::null())
+        .status()?;
+    Ok(())
+}

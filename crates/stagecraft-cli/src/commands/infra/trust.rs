@@ -34,16 +34,15 @@ pub(super) async fn run(
     } else {
         let work = async |run: Run| -> anyhow::Result<TrustReport> {
             let host = engine.host_of_ours(&run, &environment, &args.host).await?;
-            let key = match args.fingerprint {
-                Some(key) => key,
-                None => {
-                    let shown = shown(&loaded, &run, &host, args).await?;
-                    let key = shown.key.fingerprint();
-                    // Refused before anybody is asked.
-                    planned(global, &environment, &host, key, args)?;
-                    compared(&run, &host, &shown, args, output, &progress).await?;
-                    key
-                }
+            let key = if let Some(key) = args.fingerprint {
+                key
+            } else {
+                let shown = shown(&loaded, &run, &host, args).await?;
+                let key = shown.key.fingerprint();
+                // Refused before anybody is asked.
+                planned(global, &environment, &host, key, args)?;
+                compared(&run, &host, &shown, args, output, &progress).await?;
+                key
             };
             // What goes is shown before it goes.
             let planned = planned(global, &environment, &host, key, args)?;

@@ -199,13 +199,10 @@ async fn missing_key_file_is_told_with_its_path() {
     lab.variables
         .insert("STAGECRAFT_SSH_KEY".into(), "/nonexistent/key".into());
     let failed = lab.run(&UP).await;
-    let result = failed.expect_code(3).result();
-    assert!(
-        failure(&result, "db-1")
-            .to_string()
-            .contains("/nonexistent/key"),
-        "{result}"
-    );
+    let result = failed.expect_code(1).result();
+    let error = &result["error"];
+    assert_eq!(error["message"], "key file /nonexistent/key does not exist");
+    assert_eq!(error["hint"], "no host was changed");
     lab.shutdown().await;
 }
 

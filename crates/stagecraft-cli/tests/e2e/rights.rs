@@ -119,7 +119,7 @@ web: { role: web, count: 5, image: debian-13-x64 }";
     lab.edit("500ms, deadline: 60s", "500ms, deadline: 5s");
     let failed = lab.infra("bootstrap", &web).await;
     let result = failed.expect_code(3).result();
-    let place = format!("{address}:22 closed the connection");
+    let place = format!("jump host {address} ({address}:22) closed the connection");
     assert_failure(&result, "web-1", "ssh_failed", &[&place]);
 
     lab.inside("jump", "systemctl stop crowd").await;

@@ -152,17 +152,26 @@ impl Lab {
 
     /// The address of a host.
     pub(crate) async fn address(&self, host: &str) -> String {
-        let format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
-        let output = engine(&["inspect", "--format", format, &self.container(host)]).await;
-        let text = String::from_utf8(output.stdout).expect("UTF-8");
-        text.trim().to_owned()
+        address_of(&self.container(host)).await
     }
 
-    /// Ends a host as a power cut does. Gives its address.
+    /// Ends a host as a power cut does. Gives its address, at which nothing answers then.
     pub(crate) async fn cut_power(&self, host: &str) -> String {
         let address = self.address(host).await;
-        engine(&["kill", &self.container(host)]).await;
-        address
+        let container = self.container(host);
+        engine(&["kill", &container]).await;
+        // The engine would give it to the next host of another test.
+        for number in 0..20 {
+            let name = format!("{container}-place-{number}");
+            let silent = "ip link set eth0 down; exec sleep 300";
+            let image = "stagecraft-lab:debian-13";
+            let run = ["run", "--rm", "--detach", "--cap-add", "NET_ADMIN"];
+            engine(&[&run[..], &["--name", &name, image, "sh", "-c", silent]].concat()).await;
+            if address_of(&name).await == address {
+                return address;
+            }
+        }
+        panic!("the address {address} of {host} is another's");
     }
 
     /// Starts it again, at its address: an engine may have given it another one.
@@ -173,6 +182,14 @@ impl Lab {
         );
         self.inside(host, &script).await;
     }
+}
+
+/// The address of a container.
+async fn address_of(container: &str) -> String {
+    let format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
+    let output = engine(&["inspect", "--format", format, container]).await;
+    let text = String::from_utf8(output.stdout).expect("UTF-8");
+    text.trim().to_owned()
 }
 
 /// A host's report in a result.

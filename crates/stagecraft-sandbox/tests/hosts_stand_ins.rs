@@ -358,6 +358,10 @@ async fn accounts_join_docker_and_use_sudo() {
     let with_a_password = "sudo -H -S -p '' -- sh -c 'read -r line; echo \"$line\"'";
     let answer = host.login.exec(with_a_password, b"first\n").await;
     assert_eq!(answer.text(), "first\n", "{answer:?}");
+    let as_id = "setpriv --reuid=1000 --regid=1000 --init-groups sh -c 'echo $1' sh done";
+    assert_eq!(host.ok(as_id).await, "done\n");
+    let unknown = host.fails("setpriv --reuid=4711 true", 1).await;
+    assert!(unknown.errors().contains("failed to find --reuid 4711"));
     let unknown = host.fails("runuser -u bob -- true", 1).await;
     assert!(unknown.errors().contains("user bob does not exist"));
     let unknown = host.fails("sudo -u bob true", 1).await;

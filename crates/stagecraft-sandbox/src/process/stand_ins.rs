@@ -20,7 +20,7 @@ macro_rules! stand_in {
 
 /// All of them. Those below `lib` are copied into the search path by the
 /// stand-in of apt when their package is installed.
-pub(crate) const ALL: [StandIn; 17] = [
+pub(crate) const ALL: [StandIn; 18] = [
     stand_in!("/usr/local/lib/sandbox/common.sh", "common.sh"),
     stand_in!("/usr/local/lib/sandbox/catalogue.sh", "catalogue.sh"),
     stand_in!("/usr/local/lib/sandbox/docker", "docker.sh"),
@@ -39,6 +39,7 @@ pub(crate) const ALL: [StandIn; 17] = [
     stand_in!("/usr/local/sbin/dpkg", "dpkg.sh"),
     stand_in!("/usr/local/sbin/dpkg-query", "dpkg-query.sh"),
     stand_in!("/usr/local/sbin/runuser", "runuser.sh"),
+    stand_in!("/usr/local/sbin/setpriv", "setpriv.sh"),
     stand_in!("/usr/local/sbin/sshd", "sshd.sh"),
     stand_in!("/usr/local/sbin/systemctl", "systemctl.sh"),
 ];

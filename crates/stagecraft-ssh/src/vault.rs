@@ -98,6 +98,8 @@ impl Vault {
         for attempt in 0..TRIES {
             let Some(ask) = &self.ask else { break };
             let Some(passphrase) = ask.ask(run, path, attempt > 0).await else {
+                // Whoever ends the run has not said that there is none.
+                run.check()?;
                 break;
             };
             match locked.open(path, &passphrase).await {

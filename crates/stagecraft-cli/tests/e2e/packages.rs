@@ -207,6 +207,22 @@ async fn dead_daemon_is_started_and_one_that_dies_again_is_told_with_its_journal
     assert!(failed["evidence"].to_string().contains(journal), "{failed}");
     lab.inside(HOST, "rm /etc/docker/broken").await;
     lab.heals().await;
+
+    // A plugin that is there and does not run is as good as none, also in a second run.
+    let plugin = "/usr/libexec/docker/cli-plugins/docker-compose";
+    let cause = "GLIBC_2.34 is not in this C library";
+    let breaks = format!(
+        "mv {plugin} /root/plugin
+printf '#!/bin/sh\\necho {cause} >&2; exit 1\\n' >{plugin}; chmod 755 {plugin}"
+    );
+    lab.inside(HOST, &breaks).await;
+    for _ in 0..2 {
+        let failed = lab.fails().await;
+        assert_eq!(failed["code"], "docker_verify_failed", "{failed}");
+        assert!(failed["evidence"].to_string().contains(cause), "{failed}");
+    }
+    lab.inside(HOST, &format!("mv /root/plugin {plugin}")).await;
+    lab.heals().await;
     lab.shutdown().await;
 }
 

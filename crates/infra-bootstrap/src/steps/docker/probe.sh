@@ -14,8 +14,10 @@ if path=$(command -v docker); then
   fi
   compose=
   for folder in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker; do
-    if [ -x "$folder/cli-plugins/docker-compose" ]; then
-      compose=$folder/cli-plugins/docker-compose
+    plugin=$folder/cli-plugins/docker-compose
+    # The question that the client asks a plugin first: one that is broken is not there.
+    if [ -x "$plugin" ] && timeout 10 "$plugin" docker-cli-plugin-metadata >/dev/null; then
+      compose=$plugin
     fi
   done
   echo "compose=${compose:-$(timeout 10 docker compose version --short)}"

@@ -71,7 +71,7 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] with [`ConfigErrors`] as its source.
+/// [`ErrorKind::Config`] with `ConfigErrors` as its source.
 pub(crate) fn check_jump(settings: &SshSettings, block: &ConfigBlock) -> Result<()> {
     let jump = settings.jump.as_deref().unwrap_or_default();
     let Err(error) = JumpHost::parse_chain(jump) else {

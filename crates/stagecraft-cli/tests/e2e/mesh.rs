@@ -209,6 +209,10 @@ async fn join_that_the_network_refuses_is_told_and_finished_by_the_next_run() {
     for id in nodes("staging-app-1").await {
         headscale(&format!("nodes rename --identifier {id} staging-app-1")).await;
     }
+    // A client hears of its new name a moment later.
+    let renamed =
+        "tailscale status --json --peers=false | grep '\"staging-app-1.lab.example.net.\"'";
+    lab.until(NAME, renamed).await;
     lab.heals().await;
     lab.shutdown().await;
 }

@@ -3,27 +3,25 @@
 mod probe_only;
 mod rotation;
 mod session;
+mod steps;
 
-use std::collections::{BTreeMap, BTreeSet};
 use std::fmt;
 use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, Decision, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
+    Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
     HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName,
-    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome, seconds,
+    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
 };
-use tokio::time::{Instant, timeout};
+use tokio::time::Instant;
 use tracing::debug;
 
 use crate::failure;
-use crate::lock::LockedRemote;
 use crate::order;
 use crate::peers::{self, Peers};
 use crate::readiness::{self, ReadinessPolicy};
-use crate::report::{self, HostReport, StepReport};
-use crate::steps::SYSTEM_STEPS;
+use crate::report::{HostReport, StepReport};
 use crate::watch::Watch;
 use rotation::Work;
 use session::Session;
@@ -368,225 +366,10 @@ impl Bootstrap {
         tell(run, report, rotation::ID, outcome, started.elapsed());
         stale
     }
-
-    /// Tells of every step that it was not come to.
-    fn skip_steps(
-        &self,
-        run: &Run,
-        context: &HostContext,
-        report: &mut HostReport,
-    ) -> Result<(), StepFailure> {
-        debug!(host = %context.name, "no step is run without a host key of the host's own");
-        for step in &self.steps {
-            let reason = format!("step `{}` did not succeed", rotation::ID);
-            let outcome = StepOutcome::Skipped { reason };
-            tell(run, report, step.id(), outcome, Duration::ZERO);
-        }
-        if run.cancellation().is_cancelled() {
-            return Err(failure::interrupted());
-        }
-        Ok(())
-    }
-
-    async fn run_steps(
-        &self,
-        run: &Run,
-        context: &HostContext,
-        mode: Mode,
-        session: &mut Session<'_>,
-        report: &mut HostReport,
-    ) -> Result<(), StepFailure> {
-        let mut decisions = self.decide(session, context);
-        let is_change =
-            |decision: &Result<Decision, _>| matches!(decision, Ok(Decision::Change(_)));
-        if mode == Mode::Apply && decisions.values().any(is_change) && session.unlocked(run).await?
-        {
-            // Whoever held the lock may have done the work meanwhile.
-            decisions = self.decide(session, context);
-        }
-        let mut failed = BTreeSet::new();
-        let mut changed = BTreeSet::new();
-        let mut pending = BTreeSet::new();
-        for step in &self.steps {
-            let id = step.id();
-            let started = Instant::now();
-            let broken = step.after().iter().find(|need| failed.contains(*need));
-            let outcome = if let Some(broken) = broken {
-                failed.insert(id);
-                StepOutcome::Skipped {
-                    reason: format!("step `{broken}` did not succeed"),
-                }
-            } else if run.cancellation().is_cancelled() {
-                failed.insert(id);
-                StepOutcome::Skipped {
-                    reason: "the run was interrupted".to_owned(),
-                }
-            } else {
-                let before = step.after().iter().chain(step.follows());
-                if before.into_iter().any(|id| changed.contains(id)) {
-                    session.look(run).await?;
-                    decisions = self.decide(session, context);
-                }
-                let decision = decisions
-                    .remove(id)
-                    .unwrap_or_else(|| session.decide(&**step, context));
-                let outcome = self
-                    .carry_out(run, session, &**step, context, mode, decision)
-                    .await;
-                let first = |ids: &[&'static str]| {
-                    let mut ids = ids.iter().copied();
-                    ids.find(|id| pending.contains(id))
-                };
-                match (first(step.after()), first(step.follows())) {
-                    (Some(need), _) => report::depending(outcome, need),
-                    (None, Some(earlier)) if !step.is_check() => {
-                        report::following(outcome, earlier)
-                    }
-                    _ => outcome,
-                }
-            };
-            match &outcome {
-                StepOutcome::Failed(_) => {
-                    failed.insert(id);
-                }
-                StepOutcome::Skipped { .. } if run.cancellation().is_cancelled() => {
-                    failed.insert(id);
-                }
-                StepOutcome::Changed { .. } => {
-                    changed.insert(id);
-                }
-                StepOutcome::WouldChange { .. } | StepOutcome::MayChange { .. } => {
-                    pending.insert(id);
-                }
-                _ => {}
-            }
-            tell(run, report, id, outcome, started.elapsed());
-        }
-        report.fqdn = self.fqdn(context, report);
-        if run.cancellation().is_cancelled() && !failed.is_empty() {
-            return Err(failure::interrupted());
-        }
-        Ok(())
-    }
-
-    fn decide(
-        &self,
-        session: &Session<'_>,
-        context: &HostContext,
-    ) -> BTreeMap<&'static str, Result<Decision, StepFailure>> {
-        self.steps
-            .iter()
-            .map(|step| (step.id(), session.decide(&**step, context)))
-            .collect()
-    }
-
-    async fn carry_out(
-        &self,
-        run: &Run,
-        session: &Session<'_>,
-        step: &dyn HostStep,
-        context: &HostContext,
-        mode: Mode,
-        decision: Result<Decision, StepFailure>,
-    ) -> StepOutcome {
-        let changes = match decision {
-            Err(failure) => return StepOutcome::Failed(failure::redacted(run, &failure)),
-            Ok(Decision::Nothing) => return StepOutcome::Unchanged,
-            Ok(Decision::Skip(reason)) => return StepOutcome::Skipped { reason },
-            Ok(Decision::Change(changes)) if changes.is_empty() => return StepOutcome::Unchanged,
-            Ok(Decision::Change(changes)) => changes,
-        };
-        let summaries = changes
-            .iter()
-            .map(|change| run.redact(&change.summary))
-            .collect();
-        if mode == Mode::DryRun {
-            return StepOutcome::WouldChange { changes: summaries };
-        }
-        if !session.is_root() {
-            return StepOutcome::Failed(StepFailure::new(
-                FailureCode::ConfigInvalid,
-                "the login is not root, which changes to a host need",
-            ));
-        }
-        if let Err(error) = run.before_write().await {
-            if matches!(error.kind(), ErrorKind::Cancelled | ErrorKind::Locked) {
-                return StepOutcome::Skipped {
-                    reason: error.to_string(),
-                };
-            }
-            // Nothing was done, which must not look like a host that is ready.
-            let code = failure::common_code(&error).unwrap_or_else(|| late_code(step.id()));
-            let failed = failure::of_error(code, &error);
-            return StepOutcome::Failed(failure::redacted(run, &failed));
-        }
-        run.emit(Event::StepStarted {
-            host: context.name.clone(),
-            step: step.id().to_owned(),
-        });
-        let locked = LockedRemote::new(
-            session.remote(),
-            step.id(),
-            self.policy.lock.deadline.min(self.step_deadline),
-        );
-        let remote: &dyn Remote = &locked;
-        let shielded = run.shielded();
-        let change = step.change(&shielded, remote, context, &changes);
-        let result = self.to_its_end(run, step.id(), context, change).await;
-        match result {
-            Ok(()) => StepOutcome::Changed { changes: summaries },
-            Err(failure) => StepOutcome::Failed(failure::redacted(run, &failure)),
-        }
-    }
-
-    /// Awaits a step that has begun, even if the run is cancelled meanwhile.
-    async fn to_its_end(
-        &self,
-        run: &Run,
-        step: &'static str,
-        context: &HostContext,
-        change: impl Future<Output = Result<(), StepFailure>>,
-    ) -> Result<(), StepFailure> {
-        let started = Instant::now();
-        let work = timeout(self.step_deadline, change);
-        tokio::pin!(work);
-        let result = tokio::select! {
-            biased;
-            result = &mut work => result,
-            () = run.cancellation().cancelled() => {
-                run.emit(Event::Waiting {
-                    host: Some(context.name.clone()),
-                    what: format!("step `{step}` to end"),
-                    elapsed: started.elapsed(),
-                    deadline: self.step_deadline,
-                });
-                work.await
-            }
-        };
-        result.unwrap_or_else(|_| {
-            Err(StepFailure::new(
-                late_code(step),
-                format!(
-                    "waited {} for step `{step}` to end",
-                    seconds(self.step_deadline)
-                ),
-            ))
-        })
-    }
-
-    /// The name in the network, if the report proves that the host is a member.
-    fn fqdn(&self, context: &HostContext, report: &HostReport) -> Option<String> {
-        let joined = matches!(
-            report.step(crate::steps::NETWORK_ID)?,
-            StepOutcome::Unchanged | StepOutcome::Changed { .. }
-        );
-        let network = self.network.as_ref().filter(|_| joined)?;
-        network.node_fqdn(&context.node).ok()
-    }
 }
 
 /// Tells how a step ended, as an event and in the report.
-fn tell(
+pub(crate) fn tell(
     run: &Run,
     report: &mut HostReport,
     step: &'static str,
@@ -624,14 +407,4 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
         role,
         node,
     })
-}
-
-/// The code of a step that did not end: what it most likely was busy with.
-fn late_code(step: &str) -> FailureCode {
-    match step {
-        "docker" => FailureCode::DockerInstallFailed,
-        "network" => FailureCode::NetworkJoinFailed,
-        id if SYSTEM_STEPS.contains(&id) => FailureCode::SystemChangeFailed,
-        _ => FailureCode::HostNotReady,
-    }
 }

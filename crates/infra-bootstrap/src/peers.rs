@@ -4,11 +4,12 @@ use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
-use stagecraft_core::{Event, HostId, Remote, Run, StepOutcome};
+use stagecraft_core::{HostId, Remote, Run, StepOutcome};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::report::{HostReport, StepReport};
+use crate::engine::tell;
+use crate::report::HostReport;
 use crate::steps::NETWORK_ID;
 use crate::verify::reached_by_name;
 
@@ -81,7 +82,7 @@ impl Peers {
                 if let Ok((place, Some((outcome, duration)))) = ended
                     && let Some(report) = some[place].take()
                 {
-                    tell(run, report, outcome, duration);
+                    tell(run, report, ID, outcome, duration);
                 }
             }
         }
@@ -112,17 +113,4 @@ async fn look_at(
             Some((outcome, started.elapsed()))
         }
     }
-}
-
-fn tell(run: &Run, report: &mut HostReport, outcome: StepOutcome, duration: Duration) {
-    run.emit(Event::StepFinished {
-        host: report.host.clone(),
-        step: ID.to_owned(),
-        outcome: outcome.clone(),
-    });
-    report.steps.push(StepReport {
-        step: ID,
-        outcome,
-        duration,
-    });
 }

@@ -40,6 +40,8 @@ impl<T> Measured<T> {
 }
 
 /// Calls `call` and measures it. Calls of other threads wait for their turn.
+///
+/// Bytes that other threads take or give back without being measured count as well.
 pub fn measured<T>(call: impl FnOnce() -> T) -> Measured<T> {
     let (_turn, before) = begin();
     let value = call();
@@ -77,14 +79,15 @@ mod tests {
     #[test]
     fn memory_that_was_given_back_counts_too() {
         let measured = measured(|| drop(std::hint::black_box(vec![1u8; 8 * MEBIBYTE])));
-        assert!(measured.peak >= 8 * MEBIBYTE, "{measured:?}");
-        // Another test may panic meanwhile, and its backtrace takes memory too.
+        // Threads that are not measured take and give back memory meanwhile: the one that begins
+        // or ends a test a few bytes, one that prints a backtrace some megabytes.
+        assert!(measured.peak >= 7 * MEBIBYTE, "{measured:?}");
         assert!(measured.peak < 16 * MEBIBYTE, "{measured:?}");
     }
 
     #[test]
-    #[should_panic(expected = "more than 10")]
+    #[should_panic(expected = "more than 1048576")]
     fn more_than_the_limit_is_told() {
-        measured(|| std::hint::black_box(vec![1u8; 100])).within(10);
+        measured(|| std::hint::black_box(vec![1u8; 2 * MEBIBYTE])).within(MEBIBYTE);
     }
 }

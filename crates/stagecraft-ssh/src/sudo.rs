@@ -101,6 +101,11 @@ impl Elevation {
                 format!("{user} has no sudo rights on {host}"),
                 "let sudoers allow it all commands, or log in as root",
             )
+        } else if says(&["the input ended early"]) {
+            (
+                format!("sudo on {host} read the command as if it belonged to the password"),
+                "sudo-rs before 0.2.7 does: update it, or let sudoers say NOPASSWD",
+            )
         } else if says(&["must have a tty"]) {
             (
                 format!("sudo on {host} works on a terminal only"),
@@ -181,6 +186,11 @@ mod tests {
                 1,
                 "sudo: unable to stat /etc/sudoers\n",
                 "ran no command as root: sudo: unable to stat",
+            ),
+            (
+                1,
+                "sudo: the input ended early\n",
+                "read the command as if it belonged to the password",
             ),
             // Of sudo-rs.
             (

@@ -72,6 +72,47 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
     lab.shutdown().await;
 }
 
+#[tokio::test(flavor = "multi_thread")]
+async fn sudo_rs_is_taken_as_sudo_and_told_where_it_cannot_take_a_password() {
+    let hosts = "rust: { role: web, image: debian-13-x64 }";
+    let mut lab = lab(&config(hosts, CHEAP)).await;
+    lab.infra("up", &ONLY_CREATE).await.expect_code(0);
+    let asked = "deploy ALL=(ALL:ALL) ALL";
+    add_user(&lab, "rust", "open sesame", "# nothing").await;
+    let install = "apt-get update -q && apt-get install -q -y sudo-rs && \
+        ln -s /usr/bin/sudo-rs /usr/local/bin/sudo && sudo --version 2>&1";
+    let version = lab.until("rust", install).await;
+    assert!(version.contains("sudo-rs"), "{version}");
+    let zone = format!("timezone: {ZONE}");
+    lab.edit(&zone, &format!("{zone}\n    ssh: {{ user: deploy }}"));
+    let fails = async |lab: &Lab, words: &[&str]| {
+        let failed = lab.infra("bootstrap", &JSON[1..]).await;
+        let result = failed.expect_code(3).result();
+        assert_failure(&result, "rust", "ssh_failed", words);
+    };
+
+    fails(&lab, &["deploy has no sudo rights on rust"]).await;
+    rights(&lab, "rust", asked).await;
+    fails(&lab, &["wants a password of deploy"]).await;
+    // The version of Debian 13 reads ahead, others than it up to the end of the password's line.
+    let password = "user: deploy, sudo_password_env: SUDO_PASSWORD";
+    lab.edit("user: deploy", password);
+    lab.variables.insert("SUDO_PASSWORD".into(), "other".into());
+    fails(&lab, &["refused the password of deploy"]).await;
+    let secret = "open sesame";
+    lab.variables.insert("SUDO_PASSWORD".into(), secret.into());
+    let words = [
+        "as if it belonged to the password",
+        "let sudoers say NOPASSWD",
+    ];
+    fails(&lab, &words).await;
+    rights(&lab, "rust", "deploy ALL=(ALL:ALL) NOPASSWD:ALL").await;
+    lab.edit(", sudo_password_env: SUDO_PASSWORD", "");
+    lab.infra("bootstrap", &JSON[1..]).await.expect_code(0);
+    lab.assert_zone(&["rust"], ZONE).await;
+    lab.shutdown().await;
+}
+
 /// Holds connections to the SSH server of a host that never log in, as many as it takes.
 const CROWD: &str = r"
 cat >/root/crowd.py <<'EOT'

@@ -103,6 +103,31 @@ async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn named_version_is_the_one_that_apt_installs_and_does_not_upgrade() {
+    let lab = host(&patience("20s").replace("{ mirror", "{ version: '19.03', mirror")).await;
+    let failed = lab.fails().await;
+    assert_eq!(failed["code"], "docker_install_failed");
+    let told = failed.to_string();
+    assert!(told.contains("no version 19.03 of docker-ce"), "{told}");
+    assert!(told.contains("docker-ce: 5:28.0.1-1 5:27.5.1-1"), "{told}");
+
+    lab.edit("'19.03'", "'27.5'");
+    lab.heals().await;
+    let upgrade = "apt-get -q -y dist-upgrade >/dev/null; apt-mark showhold; \
+        dpkg-query -W -f '${Package} ${Version}\n' docker-ce docker-ce-cli";
+    let kept = "docker-ce\ndocker-ce-cli\ndocker-ce 5:27.5.1-1\ndocker-ce-cli 5:27.5.1-1\n";
+    assert_eq!(lab.inside(HOST, upgrade).await, kept);
+    lab.edit("'27.5'", "'28.0.1'");
+    let failed = lab.fails().await;
+    let told = "docker 27.5.1 is installed, but the configuration wants 28.0.1";
+    assert_eq!(failed["message"], told);
+    lab.edit("'28.0.1'", "latest");
+    lab.heals().await;
+    assert_eq!(lab.inside(HOST, "apt-mark showhold").await, "");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn packages_of_the_distribution_that_share_files_make_way() {
     let lab = host(&patience("20s")).await;
     let pool = "cd /srv/linux/debian/pool && dpkg -i docker-buildx_*.deb docker-cli_*.deb";

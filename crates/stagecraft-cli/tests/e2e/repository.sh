@@ -6,13 +6,14 @@ export GNUPGHOME="$1/gnupg"
 mkdir -m 700 gnupg
 gpg -q --batch --passphrase '' --quick-gen-key stand-in@example.org ed25519 sign never 2>/dev/null
 mkdir pool
+release=28.0.1
 
 # pack NAME DEPENDS: makes a package of the folder NAME.
 pack() {
   mkdir -p "$1/DEBIAN"
   cat >"$1/DEBIAN/control" <<END
 Package: $1
-Version: 5:28.0.1-1
+Version: 5:$release-1
 Architecture: all
 Maintainer: Nobody <nobody@example.org>
 Description: Stand-in
@@ -89,6 +90,12 @@ cp docker-buildx-plugin/$plugins/docker-buildx docker-buildx/$plugins
 cp docker-ce-cli/usr/bin/docker docker-cli/usr/bin
 pack docker-buildx ''
 pack docker-cli ''
+
+# An older version, which a configuration may name.
+release=27.5.1
+sed -i "s/28.0.1/$release/" docker-ce-cli/usr/bin/docker
+pack docker-ce 'docker-ce-cli, containerd.io'
+pack docker-ce-cli ''
 
 suite=linux/debian/dists/trixie
 packages=stable/binary-$(dpkg --print-architecture)/Packages

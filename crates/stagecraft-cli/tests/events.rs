@@ -66,7 +66,7 @@ async fn refused_creates_end_in_failed_hosts_and_one_result() {
         contract.sequence(none.expect_code(2))
     );
     lab.control().clear_faults();
-    lab.control().add_fault(refuse().skip(1));
+    lab.control().add_fault(refuse().with_body("staging-db-1"));
     let one = lab.run(&ONLY_CREATE).await;
     assert_snapshot!(
         "up_one_create_refused",

@@ -21,6 +21,9 @@ pub struct Fault {
     /// `$`, must match the whole path; any other is a prefix. The query takes
     /// part only if the pattern has a `?`.
     pub path: String,
+    /// What the request's body must contain, for example a name; `None` means any body.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub body_contains: Option<String>,
     /// How many matching requests are let through first.
     #[serde(default)]
     pub skip: u32,
@@ -96,11 +99,19 @@ impl Fault {
         Self {
             method: Some(method.to_owned()),
             path: path.to_owned(),
+            body_contains: None,
             skip: 0,
             times: 1,
             before: true,
             kind,
         }
+    }
+
+    /// Applies only to requests with this text in their body: those of one droplet, for example.
+    #[must_use]
+    pub fn with_body(mut self, text: &str) -> Self {
+        self.body_contains = Some(text.to_owned());
+        self
     }
 
     /// Lets this many matching requests through first.
@@ -124,19 +135,30 @@ impl Fault {
         self
     }
 
-    fn matches(&self, method: &str, path: &str, query: Option<&str>) -> bool {
-        if let Some(wanted) = &self.method
-            && !wanted.eq_ignore_ascii_case(method)
+    fn matches(&self, request: &Asked<'_>) -> bool {
+        let is_other_method = |wanted: &String| !wanted.eq_ignore_ascii_case(request.method);
+        let is_other_body = |text: &String| !request.body.contains(text.as_str());
+        if self.method.as_ref().is_some_and(is_other_method)
+            || self.body_contains.as_ref().is_some_and(is_other_body)
         {
             return false;
         }
-        match query {
+        match request.query {
             Some(query) if self.path.contains('?') => {
-                matches_pattern(&self.path, &format!("{path}?{query}"))
+                matches_pattern(&self.path, &format!("{}?{query}", request.path))
             }
-            _ => matches_pattern(&self.path, path),
+            _ => matches_pattern(&self.path, request.path),
         }
     }
+}
+
+/// What rules look at of a request.
+#[derive(Debug, Clone, Copy, Default)]
+pub(crate) struct Asked<'a> {
+    pub(crate) method: &'a str,
+    pub(crate) path: &'a str,
+    pub(crate) query: Option<&'a str>,
+    pub(crate) body: &'a str,
 }
 
 fn matches_pattern(pattern: &str, text: &str) -> bool {
@@ -190,9 +212,9 @@ impl Faults {
     }
 
     /// Takes the fault for a request, if there is one, and counts it.
-    pub(crate) fn take(&mut self, method: &str, path: &str, query: Option<&str>) -> Option<Fault> {
+    pub(crate) fn take(&mut self, request: &Asked<'_>) -> Option<Fault> {
         for rule in &mut self.rules {
-            if rule.times == 0 || !rule.matches(method, path, query) {
+            if rule.times == 0 || !rule.matches(request) {
                 continue;
             }
             if rule.skip > 0 {
@@ -209,6 +231,15 @@ impl Faults {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn asked<'a>(method: &'a str, path: &'a str, query: Option<&'a str>) -> Asked<'a> {
+        Asked {
+            method,
+            path,
+            query,
+            ..Asked::default()
+        }
+    }
 
     #[test]
     fn patterns_are_prefixes_unless_they_have_a_star_or_a_dollar() {
@@ -230,18 +261,32 @@ mod tests {
     #[test]
     fn the_query_counts_only_if_the_pattern_asks_for_it() {
         let plain = Fault::status("GET", "/v2/droplets$", 500);
-        assert!(plain.matches("GET", "/v2/droplets", Some("page=2")));
+        assert!(plain.matches(&asked("GET", "/v2/droplets", Some("page=2"))));
         let second = Fault::status("get", "/v2/droplets?*page=2*", 500);
-        assert!(second.matches("GET", "/v2/droplets", Some("per_page=1&page=2")));
-        assert!(!second.matches("GET", "/v2/droplets", Some("page=1")));
-        assert!(!second.matches("GET", "/v2/droplets", None));
+        assert!(second.matches(&asked("GET", "/v2/droplets", Some("per_page=1&page=2"))));
+        assert!(!second.matches(&asked("GET", "/v2/droplets", Some("page=1"))));
+        assert!(!second.matches(&asked("GET", "/v2/droplets", None)));
+    }
+
+    #[test]
+    fn the_body_counts_only_if_the_rule_names_a_text() {
+        let create = |body| Asked {
+            body,
+            ..asked("POST", "/v2/droplets", None)
+        };
+        let any = Fault::status("POST", "/v2/droplets", 422);
+        assert!(any.matches(&create(r#"{"names":["app-1"]}"#)));
+        let one = any.with_body("\"db-1\"");
+        assert!(one.matches(&create(r#"{"names":["db-1","db-2"]}"#)));
+        assert!(!one.matches(&create(r#"{"names":["db-12"]}"#)));
+        assert!(!one.matches(&create("")));
     }
 
     #[test]
     fn a_rule_skips_then_acts_then_is_spent() {
         let mut faults = Faults::default();
         faults.add(Fault::status("POST", "/v2/droplets", 500).skip(1).times(2));
-        let mut taken = || faults.take("POST", "/v2/droplets", None).is_some();
+        let mut taken = || faults.take(&asked("POST", "/v2/droplets", None)).is_some();
         assert_eq!(
             [taken(), taken(), taken(), taken()],
             [false, true, true, false]

@@ -135,6 +135,7 @@ impl Strike {
         Fault {
             method: None,
             path: "/v2/".to_owned(),
+            body_contains: None,
             skip: self.at,
             times: 1,
             before: !(self.is_after || self.is_lie(operation)),

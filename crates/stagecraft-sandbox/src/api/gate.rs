@@ -15,7 +15,7 @@ use tokio::time::Instant;
 
 use super::connection::Scissors;
 use super::error::{ApiError, REQUEST_ID, new_request_id};
-use crate::fault::FaultKind;
+use crate::fault::{Asked, FaultKind};
 use crate::knobs::AccountStatus;
 use crate::state::rate::Admission;
 use crate::state::{World, journal, scopes};
@@ -89,11 +89,18 @@ fn arrive(world: &World, parts: &Parts, body: &Bytes) -> Arrival {
         .uri
         .path_and_query()
         .map_or(path, |target| target.as_str());
-    let text = (!body.is_empty()).then(|| String::from_utf8_lossy(body).into_owned());
+    let body = String::from_utf8_lossy(body);
+    let asked = Asked {
+        method,
+        path,
+        query,
+        body: &body,
+    };
+    let text = (!body.is_empty()).then(|| body.to_string());
     let at_ms = world.elapsed_ms();
     let mut state = world.state();
     let number = state.journal.arrive(at_ms, method, target, text);
-    let fault = state.faults.take(method, path, query);
+    let fault = state.faults.take(&asked);
     (
         number,
         fault.map(|fault| (fault.kind, fault.before)),

@@ -18,6 +18,9 @@ const HELD: &str = "stagecraft-lock-held: ";
 const HELD_CODE: u32 = 75;
 /// What the wrapper prints when it has ended the command.
 const LATE: &str = "stagecraft-lock-late: ";
+/// How `timeout -k` ends that was late: after SIGTERM, of GNU and of uutils before 0.8 (Ubuntu 25.10,
+/// <https://github.com/uutils/coreutils/pull/11392>), and after SIGKILL.
+const LATE_CODES: [u32; 3] = [124, 125, 137];
 /// The lines of output that tell how far it came.
 const LATE_LINES: usize = 5;
 
@@ -60,6 +63,7 @@ impl LockedRemote {
         let wait = self.wait.as_secs().max(1);
         let limit = limit(command.deadline);
         let end = end_word(&body);
+        let late = LATE_CODES.map(|code| code.to_string()).join(" | ");
         // The script stays on standard input, where no process list shows it, and is read as a
         // whole before any of it runs.
         format!(
@@ -75,7 +79,7 @@ impl LockedRemote {
              {{ :; {body}\n}} </dev/null\n\
              {end}\n\
              code=$?\n\
-             case $code in 124 | 137)\n\
+             case $code in {late})\n\
              if [ $(($(date +%s) - began)) -ge {limit} ]; then echo '{LATE}{limit}' >&2; fi ;;\n\
              esac\n\
              exit $code\n"
@@ -140,7 +144,8 @@ impl Remote for LockedRemote {
             .stderr
             .lines()
             .find_map(|line| line.strip_prefix(LATE));
-        if let (Exit::Code(124 | 137), Some(limit)) = (&output.exit, late) {
+        let is_late = matches!(&output.exit, Exit::Code(code) if LATE_CODES.contains(code));
+        if let Some(limit) = late.filter(|_| is_late) {
             let error = Error::new(
                 ErrorKind::Timeout,
                 format!("command was ended on the host after {limit}s"),

@@ -153,6 +153,23 @@ async fn command_that_hangs_is_ended_before_its_deadline_and_frees_the_lock() {
 }
 
 #[tokio::test]
+async fn deadline_is_told_on_hosts_whose_timeout_ends_with_125() {
+    let machine = Machine::new();
+    machine.remove("state/clock");
+    // As that of uutils did before 0.8, if the command ends by SIGTERM.
+    let limited = "[ \"$1\" = -k ] || exit 1\n/usr/bin/timeout \"$@\" || exit 125";
+    machine.program("timeout", limited);
+    let remote = locked(&machine, "test", 1).await;
+    let hanging = RemoteCommand::script(
+        "n=0\nwhile [ \"$n\" -lt 10000000 ]; do n=$((n + 1)); done",
+        Duration::from_secs(1),
+    );
+    let error = remote.exec(&Run::default(), &hanging).await.unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Timeout);
+    assert_eq!(error.to_string(), "command was ended on the host after 1s");
+}
+
+#[tokio::test]
 async fn commands_own_exit_code_124_is_not_taken_for_a_deadline() {
     let machine = Machine::new();
     let remote = locked(&machine, "test", 1).await;

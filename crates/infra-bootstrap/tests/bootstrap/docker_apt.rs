@@ -234,6 +234,21 @@ async fn lists_that_could_not_be_read_are_tried_again_with_the_vendors_script_to
 }
 
 #[tokio::test]
+async fn confined_curl_gets_the_key_and_the_script_and_leaves_nothing() {
+    for install_method in [InstallMethod::Apt, InstallMethod::Script] {
+        let machine = Machine::new();
+        let config = DockerConfig {
+            install_method,
+            ..DockerConfig::default()
+        };
+        let report = apply(&machine, config).await;
+        assert_eq!(outcome(&report), &changed("install the latest docker"));
+        let left = std::fs::read_dir(machine.path("tmp")).unwrap().count();
+        assert_eq!(left, 0);
+    }
+}
+
+#[tokio::test]
 async fn mirror_key_and_names_of_packages_are_the_configured_ones() {
     let machine = Machine::new();
     let config = DockerConfig {

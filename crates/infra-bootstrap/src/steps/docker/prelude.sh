@@ -3,7 +3,8 @@
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
 # Not on the disk, which may be full.
 work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
-trap 'lift_limit; rm -rf -- "$work"' EXIT
+fetched=
+trap 'lift_limit; rm -rf -- "$work" ${fetched:+"$fetched"}' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 # What the command that was cut off has said so far is in no other place.
@@ -147,7 +148,22 @@ download() {
       ;;
   esac
   command -v curl >/dev/null || ensure_curl
-  logged curl -fsSL --retry 3 --connect-timeout 20 --max-time 120 "$1" -o "$2"
+  # AppArmor confines curl since its version 5 (Ubuntu 25.10), root's too: it may write below /tmp
+  # and the home only, and other files that it is given are closed. A pipe is no file.
+  fetched=$(mktemp 2>"$log") || {
+    cat "$log"
+    return 1
+  }
+  said=$(curl -fsSL --retry 3 --connect-timeout 20 --max-time 120 "$1" -o "$fetched" 2>&1 </dev/null)
+  fate=$?
+  logged printf '%s' "${said:+$said
+}"
+  if [ "$fate" -eq 0 ]; then
+    logged cp "$fetched" "$2"
+    fate=$?
+  fi
+  rm -f -- "$fetched"
+  return "$fate"
 }
 
 ensure_curl() {

@@ -234,6 +234,31 @@ async fn lists_that_could_not_be_read_are_tried_again_with_the_vendors_script_to
 }
 
 #[tokio::test]
+async fn repository_of_others_that_cannot_be_read_stops_nothing() {
+    // As apt 2.6 says it on Debian 11, whose backports were archived.
+    let others = "Hit:1 https://download.docker.com/linux/ubuntu noble InRelease\n\
+                  Err:4 http://deb.debian.org/debian bullseye-backports Release\n  \
+                  404  Not Found [IP: 203.0.113.80 80]\n\
+                  E: The repository 'http://deb.debian.org/debian bullseye-backports Release' does not have a Release file.\n";
+    let machine = Machine::new();
+    machine.write("state/apt-unread", others);
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(outcome(&report), &changed("install the latest docker"));
+    assert!(machine.has("etc/apt/sources.list.d/docker.sources"));
+
+    // Of one that does not answer, apt tells no more than this line.
+    let own = "Err:5 https://download.docker.com/linux/ubuntu noble InRelease\n";
+    let machine = Machine::new();
+    machine.write("state/apt-unread", &format!("{own}{others}"));
+    let report = apply(&machine, DockerConfig::default()).await;
+    assert_eq!(
+        failure(&report).message,
+        "docker could not be installed: the package lists could not be read"
+    );
+    assert!(!machine.has("etc/apt/sources.list.d/docker.sources"));
+}
+
+#[tokio::test]
 async fn confined_curl_gets_the_key_and_the_script_and_leaves_nothing() {
     for install_method in [InstallMethod::Apt, InstallMethod::Script] {
         let machine = Machine::new();

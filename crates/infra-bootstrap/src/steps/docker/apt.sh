@@ -51,7 +51,7 @@ Signed-By: /etc/apt/keyrings/docker.asc
 END
 mv "$sources.sources.new" "$sources.sources" || exit 1
 
-if ! apt update; then
+if ! lists "${url#file://}" "$sources"; then
   take_back
   fail "the package lists could not be read"
 fi
@@ -88,7 +88,10 @@ for package in $packages; do
 done
 forget_holds
 # The lists are unquoted on purpose: one word for each package.
-apt -s install $wanted || fail "these packages cannot be installed:$wanted"
+if ! apt -s install $wanted; then
+  [ ! -e "$work/unread" ] || take_back
+  not_installed "these packages cannot be installed:$wanted"
+fi
 
 # Only now, so that a host never loses an engine for which there is no other.
 conflicts=$(unwanted $rivals)
@@ -101,4 +104,4 @@ if [ -n "$conflicts" ]; then
   apt remove $conflicts || fail "these packages could not be removed:$conflicts"
 fi
 limit_start
-apt install $wanted || fail "these packages could not be installed:$wanted"
+apt install $wanted || not_installed "these packages could not be installed:$wanted"

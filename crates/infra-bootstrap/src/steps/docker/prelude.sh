@@ -25,6 +25,9 @@ UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not co
 # curl's words change from version to version: no name, no connection, too slow, cut off.
 UNREACHABLE="$UNREACHABLE\\|^curl: ([567])\\|^curl: (28)\\|^curl: (35)\\|^curl: (52)\\|^curl: (56)"
 
+# What apt says of packages that the lists it has read do not offer, or not as they are needed.
+NOT_OFFERED='Unable to locate package\|no installation candidate\|unmet dependencies\|Unable to correct problems\|Unable to satisfy dependencies'
+
 # fail WORDS: ends with the last command's reason, if it is a known one.
 fail() {
   reason=
@@ -136,6 +139,30 @@ apt() {
     -o Dpkg::Options::=--force-confdef -o Dpkg::Options::=--force-confold "$@"
 }
 
+# lists WORDS...: reads the package lists anew. Those of others that cannot be read, of an archived
+# release or with a key that ran out, fail nothing yet: what is wanted may be had without them.
+# An error that holds one of the words is about our own.
+lists() {
+  rm -f "$work/unread"
+  apt update && return 0
+  ! grep -q "$LOCKED\|$FULL" "$log" || return 1
+  for words; do
+    ! grep '^E' "$log" | grep -qF -e "$words" || return 1
+  done
+  cp "$log" "$work/unread" || return 1
+  echo 'some package lists could not be read, going on without them'
+}
+
+# not_installed WORDS: ends as `fail` does, but tells of the lists that could not be read if they
+# may be the cause.
+not_installed() {
+  if [ -e "$work/unread" ] && grep -q "$NOT_OFFERED" "$log"; then
+    cp "$work/unread" "$log"
+    fail 'the package lists could not be read'
+  fi
+  fail "$@"
+}
+
 # download URL FILE
 download() {
   case "$1" in
@@ -167,8 +194,8 @@ download() {
 }
 
 ensure_curl() {
-  apt update || fail 'the package lists could not be read'
-  apt install ca-certificates curl || fail 'curl could not be installed'
+  lists || fail 'the package lists could not be read'
+  apt install ca-certificates curl || not_installed 'curl could not be installed'
 }
 
 # status PACKAGE: what dpkg knows of it, such as `ii ` or `hi ` for one on hold.

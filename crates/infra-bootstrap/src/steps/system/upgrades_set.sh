@@ -1,7 +1,7 @@
 # Set before: value, 1 or 0.
 if [ "$value" = 1 ] && ! command -v unattended-upgrade >/dev/null; then
-  apt update || fail 'the package lists could not be read'
-  apt install unattended-upgrades || fail 'unattended-upgrades could not be installed'
+  lists || fail 'the package lists could not be read'
+  apt install unattended-upgrades || not_installed 'unattended-upgrades could not be installed'
 fi
 printf '%s\n' "$text" >/etc/apt/apt.conf.d/99stagecraft-upgrades.new &&
   mv -f /etc/apt/apt.conf.d/99stagecraft-upgrades.new /etc/apt/apt.conf.d/99stagecraft-upgrades ||

@@ -48,6 +48,11 @@ case "$sub" in
     if [ -s ROOT/etc/apt/keyrings/docker.asc ] && grep -qx 'Suites: noble' ROOT/etc/apt/sources.list.d/docker.sources; then
       touch ROOT/state/listed
     fi
+    # What it says of repositories that it cannot read, and of others beside them.
+    if [ -s ROOT/state/apt-unread ]; then
+      cat ROOT/state/apt-unread >&2
+      exit 100
+    fi
     ;;
   install | simulate)
     for word in $words; do

@@ -6,6 +6,12 @@ fail() {
   exit 1
 }
 
+# refuse WORDS: ends with what apt said last.
+refuse() {
+  printf '%s\n' "$output" >&2
+  fail "$*"
+}
+
 output=
 trap 'exit 129' HUP
 trap 'exit 130' INT
@@ -58,7 +64,7 @@ E: Unable to acquire the dpkg frontend lock'*)
       *'dpkg was interrupted'*)
         [ "$repaired" = no ] || break
         repaired=yes
-        dpkg --configure -a </dev/null >&2 || return 1
+        dpkg --force-confdef --force-confold --configure -a </dev/null >&2 || return 1
         ;;
       *'Failed to fetch'* | *'Temporary failure'* | *'Could not connect'* | *'Connection failed'* | *'Hash Sum mismatch'*)
         hiccups=$((hiccups + 1))
@@ -68,8 +74,23 @@ E: Unable to acquire the dpkg frontend lock'*)
       *) break ;;
     esac
   done
-  printf '%s\n' "$output" >&2
   return 1
+}
+
+# lists: reads the package lists anew. Those of others that cannot be read, of an archived release
+# or with a key that ran out, fail nothing yet: the client may be had without them.
+lists() {
+  unread=
+  settled update && return 0
+  case "
+$output" in
+    *'
+E: Could not get lock'* | *'
+E: Unable to lock directory'*) return 1 ;;
+  esac
+  own=$(printf '%s\n' "$output" | sed -n '/^E.*\(pkgs\.tailscale\.com\|tailscale\.list\)/p')
+  [ -z "$own" ] || return 1
+  unread=$output
 }
 
 fetch() {
@@ -81,8 +102,8 @@ fetch() {
 }
 
 if ! command -v curl >/dev/null 2>&1 && ! command -v wget >/dev/null 2>&1; then
-  settled update || fail 'package lists could not be read'
-  settled install -y ca-certificates curl || fail 'curl could not be installed'
+  lists || refuse 'package lists could not be read'
+  settled install -y ca-certificates curl || refuse 'curl could not be installed'
 fi
 
 work=$(mktemp -d) || fail 'no temporary directory'
@@ -102,16 +123,27 @@ fi
 install -m 0644 "$work/key" /usr/share/keyrings/tailscale-archive-keyring.gpg || fail 'signing key could not be written'
 install -m 0644 "$work/list" "$source" || fail 'package source could not be written'
 
-if ! settled update; then
-  # One that cannot be read would stop every later use of apt on this host.
+# One that cannot be read would stop every later use of apt on this host.
+take_back() {
   if [ -e "$work/before" ]; then
     cp "$work/before" "$source"
   else
     rm -f "$source"
   fi
-  fail 'package lists could not be read'
+  refuse 'package lists could not be read'
+}
+lists || take_back
+if ! settled install -y tailscale tailscale-archive-keyring; then
+  case $output in
+    *'Unable to locate package'* | *'no installation candidate'* | *'unmet dependencies'* | *'Unable to satisfy dependencies'*)
+      if [ -n "$unread" ]; then
+        output=$unread
+        take_back
+      fi
+      ;;
+  esac
+  refuse 'tailscale could not be installed'
 fi
-settled install -y tailscale tailscale-archive-keyring || fail 'tailscale could not be installed'
 if command -v systemctl >/dev/null 2>&1; then
   systemctl enable --now tailscaled </dev/null || fail 'tailscaled could not be started'
 fi

@@ -77,10 +77,11 @@ case "$*" in
       sed -i 1d "$STATE/apt.hiccups"
       # Without the mode, apt-get returns 0.
       case $* in
-        *'-o APT::Update::Error-Mode=any'*) echo 'E: Failed to fetch http://deb.debian.org/x  503' >&2; exit 100 ;;
-        *) echo 'W: Failed to fetch http://deb.debian.org/x  503' >&2 ;;
+        *'-o APT::Update::Error-Mode=any'*) echo 'E: Failed to fetch https://pkgs.tailscale.com/x  503' >&2; exit 100 ;;
+        *) echo 'W: Failed to fetch https://pkgs.tailscale.com/x  503' >&2 ;;
       esac
-    fi ;;
+    fi
+    if [ -e "$STATE/apt.unread" ]; then cat "$STATE/apt.unread" >&2; exit 100; fi ;;
   *' install '*tailscale*)
     if [ -s "$STATE/apt.busy" ]; then
       echo "$(($(cat "$STATE/clock") + 300))" >"$STATE/clock"
@@ -89,6 +90,10 @@ case "$*" in
     fi
     if [ -e "$STATE/apt.interrupted" ]; then
       echo "E: dpkg was interrupted, you must manually run 'dpkg --configure -a'" >&2
+      exit 100
+    fi
+    if [ -e "$STATE/apt.missing" ]; then
+      echo 'E: Unable to locate package tailscale' >&2
       exit 100
     fi
     cp "$STATE/tailscale.program" "$BIN/tailscale" ;;

@@ -9,7 +9,7 @@ use provider_tailscale::core::{
 
 use crate::local::LocalHost;
 use crate::scripts::join;
-use crate::support::{node, provider};
+use crate::support::{node, provider, shown};
 
 #[tokio::test(flavor = "current_thread")]
 async fn client_alone_is_installed_without_a_key() {
@@ -97,7 +97,9 @@ async fn package_work_that_was_cut_off_is_finished_first() {
     let host = LocalHost::new();
     host.write("state/apt.interrupted", "");
     join(&provider(), &host).await.unwrap();
-    assert_eq!(host.take_calls("dpkg"), ["--configure -a"]);
+    // Without the options dpkg would ask about a changed file, and end for want of an answer.
+    let repaired = "--force-confdef --force-confold --configure -a";
+    assert_eq!(host.take_calls("dpkg"), [repaired]);
 }
 
 #[tokio::test(flavor = "current_thread")]
@@ -158,4 +160,30 @@ async fn source_that_cannot_be_read_is_taken_back() {
         join(&provider(), &host).await.unwrap();
         assert_eq!(host.read(SOURCE), "content\n");
     }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn repository_of_others_that_cannot_be_read_stops_nothing() {
+    const SOURCE: &str = "root/etc/apt/sources.list.d/tailscale.list";
+    // As apt 2.6 says it on Debian 11, whose backports were archived.
+    let others = "Hit:1 https://pkgs.tailscale.com/stable/debian bullseye InRelease\n\
+                  E: The repository 'http://deb.debian.org/debian bullseye-backports Release' does not have a Release file.\n";
+    let host = LocalHost::new();
+    host.write("state/apt.unread", others);
+    join(&provider(), &host).await.unwrap();
+    assert!(host.path(SOURCE).exists());
+
+    // It is told if the client cannot be had without it.
+    let host = LocalHost::new();
+    host.write("state/apt.unread", others);
+    host.write("state/apt.missing", "");
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert!(
+        error
+            .to_string()
+            .contains("package lists could not be read"),
+        "{error}"
+    );
+    assert!(shown(&error).contains("bullseye-backports"));
+    assert!(!host.path(SOURCE).exists());
 }

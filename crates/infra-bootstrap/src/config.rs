@@ -103,7 +103,8 @@ impl SshSettings {
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
 #[serde(deny_unknown_fields, default)]
 pub struct ReadinessConfig {
-    /// The pause between two looks at a host. Default: `2s`.
+    /// The pause between two looks at a host. One that goes on refusing connections is called in
+    /// longer pauses, of up to 7 s. Default: `2s`.
     #[cfg_attr(feature = "schema", schemars(default = "interval_text"))]
     pub interval: ConfigDuration,
     /// The longest time for each of: an SSH session, the end of the first boot, a free package

@@ -1,6 +1,8 @@
 //! The first rung: an SSH session with a host whose key is known.
 
+use std::error::Error as _;
 use std::hash::{DefaultHasher, Hash as _, Hasher as _};
+use std::io;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -18,6 +20,18 @@ const QUICK_LOGINS: u32 = 2;
 /// The pause after further ones. OpenSSH 9.8 and later counts 5 s against an address for each, and
 /// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`).
 const LOGIN_PAUSE: Duration = Duration::from_secs(6);
+
+/// The refused connections that follow each other without a longer pause: most hosts have started
+/// their SSH server by then.
+const QUICK_REFUSALS: u32 = 8;
+/// The pause after further ones, in pauses of the policy, and at most.
+///
+/// `ufw limit`, which DigitalOcean's images with Docker and others set up for SSH, refuses an
+/// address from its sixth connection within 30 s on, and counts those that it refused too:
+/// <https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/014-ufw-docker.sh>.
+/// Whoever calls more often shuts himself out for good.
+const REFUSAL_PAUSES: u32 = 4;
+const REFUSAL_PAUSE: Duration = Duration::from_secs(7);
 
 /// The setting of the deadline, where a file sets it.
 const DEADLINE_KEY: &str = "infra.bootstrap.readiness.deadline";
@@ -53,6 +67,7 @@ pub(crate) async fn connect(
     let mut first_refusal = None;
     let mut refusals = 0_u32;
     let mut refused: Option<String> = None;
+    let mut shut = 0_u32;
     let mut last: Option<Error> = None;
     let mut attempts = 0_u32;
     loop {
@@ -90,6 +105,7 @@ pub(crate) async fn connect(
                     .with_evidence(earlier));
             }
         };
+        shut = if is_refused(&error) { shut + 1 } else { 0 };
         let wanted = match error.kind() {
             ErrorKind::HostKey => {
                 return Err(failure::of_error(FailureCode::HostKeyMismatch, &error));
@@ -122,7 +138,10 @@ pub(crate) async fn connect(
                 .with_evidence(attempt(attempts, &error))
                 .with_evidence(earlier(refused.as_deref(), &error)));
         }
-        let pause = policy.connect.interval.max(wanted);
+        let mut pause = policy.connect.interval.max(wanted);
+        if shut > QUICK_REFUSALS {
+            pause = pause.max(spaced(policy.connect.interval));
+        }
         let delay = (pause + jitter(pause, target, attempts)).min(left);
         run.emit(Event::Retrying {
             host: Some(target.host.clone()),
@@ -158,6 +177,17 @@ fn of_login(error: &Error) -> StepFailure {
         FailureCode::Interrupted => failure::interrupted(),
         code => failure::of_error(code, error),
     }
+}
+
+/// The pause between connections that a firewall may count.
+fn spaced(interval: Duration) -> Duration {
+    (interval * REFUSAL_PAUSES).min(REFUSAL_PAUSE).max(interval)
+}
+
+/// Whether the host, or a firewall on it, refused the connection.
+fn is_refused(error: &Error) -> bool {
+    let cause = error.source().and_then(|cause| cause.downcast_ref());
+    cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
 /// Up to a quarter of a pause more: hosts that came up together do not go on in step, at a jump

@@ -52,6 +52,34 @@ async fn host_that_boots_is_tried_again_until_it_answers() {
     assert_eq!(reason, "scripted Unavailable");
 }
 
+/// The whole seconds of the pauses between attempts to connect.
+fn delays(events: &Events) -> Vec<u64> {
+    let events = events.all();
+    let delays = events.iter().filter_map(|event| match event {
+        Event::Retrying { delay, .. } => Some(delay.as_secs()),
+        _ => None,
+    });
+    delays.collect()
+}
+
+#[tokio::test(start_paused = true)]
+async fn host_that_goes_on_refusing_connections_is_called_less_often_than_firewalls_count() {
+    let events = Events::default();
+    let refused = Connections::never(Answers::Refused);
+    let report = bootstrap(&refused, &host("app-1"), &events).await;
+    assert!(report.failure.is_some());
+    let delays = delays(&events);
+    // `ufw limit` refuses whoever has called six times within 30 s, refused calls included.
+    let (quick, last) = delays.split_at(8);
+    assert_eq!(quick, [2; 8]);
+    let spaced = &last[..last.len() - 1];
+    assert!(spaced.len() >= 4, "{delays:?}");
+    assert!(
+        spaced.iter().all(|delay| (7..9).contains(delay)),
+        "{delays:?}"
+    );
+}
+
 #[tokio::test(start_paused = true)]
 async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
     let refused = (ErrorKind::Unauthorized, Retry::Never);
@@ -60,14 +88,7 @@ async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
     let connections = Connections::after(Machine::new(), answers);
     let events = Events::default();
     let report = bootstrap(&connections, &host("app-1"), &events).await;
-    let delays: Vec<u64> = events
-        .all()
-        .iter()
-        .filter_map(|event| match event {
-            Event::Retrying { delay, .. } => Some(delay.as_secs()),
-            _ => None,
-        })
-        .collect();
+    let delays = delays(&events);
     // Each refusal counts for 5 s, and 15 s turn an address away.
     assert_eq!(delays[..6], [2, 2, 6, 6, 2, 2]);
     let evidence = report.failure.unwrap().evidence.join("\n");

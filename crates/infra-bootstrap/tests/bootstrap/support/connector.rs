@@ -1,6 +1,7 @@
 //! A connector that first gives the errors it is told, then the machine.
 
 use std::collections::VecDeque;
+use std::io;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
@@ -17,6 +18,8 @@ use super::{Machine, host_key};
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum Answers {
     Error(ErrorKind, Retry),
+    /// As a port where nobody listens, or a firewall.
+    Refused,
     Hang,
     /// Tells what it is busy with 5 s after its begin, and goes on with that for ever.
     HangIn(&'static str),
@@ -101,6 +104,12 @@ impl Connector for Connections {
         match next {
             Some(Answers::Error(kind, retry)) => {
                 return Err(Error::new(kind, format!("scripted {kind:?}")).with_retry(retry));
+            }
+            Some(Answers::Refused) => {
+                let refused = io::Error::from(io::ErrorKind::ConnectionRefused);
+                return Err(Error::new(ErrorKind::Unavailable, "scripted refusal")
+                    .with_retry(Retry::After(None))
+                    .with_source(refused));
             }
             Some(Answers::Hang | Answers::HangIn(_)) => run.sleep(Duration::from_hours(1)).await?,
             None => {}

@@ -9,7 +9,7 @@ use stagecraft_core::PollPolicy;
 
 use crate::config::ReadinessConfig;
 
-pub(crate) use connect::{connect, cure_of_key};
+pub(crate) use connect::{connect, cure_of_key, spaced};
 pub(crate) use state::{Boot, HostState, PROBE};
 
 /// How long each rung of the ladder may take.

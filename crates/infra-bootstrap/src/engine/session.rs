@@ -9,8 +9,8 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Connector, Decision, Error, ErrorKind, Event, FailureCode, Fingerprint, HostContext, HostId,
-    HostStep, ProbeFacts, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
-    join_probes, seconds, shorten, split_probes,
+    HostStep, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteTarget, Result, Run,
+    StepFailure, join_probes, seconds, shorten, split_probes,
 };
 use tokio::time::Instant;
 
@@ -154,11 +154,14 @@ impl<'a> Session<'a> {
         step.decide(self.facts.get(step.id()).unwrap_or(&empty), context)
     }
 
-    /// Looks until the first boot has ended. A host may restart meanwhile.
+    /// Looks until the first boot has ended. A host may restart meanwhile, or answer every command
+    /// with a word of its own: DigitalOcean's images with applications ask for patience like this
+    /// ([`ForceCommand`](https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/012-force-ssh-logout.sh)).
     ///
     /// # Errors
     ///
-    /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log.
+    /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log, or with
+    /// the host's words.
     pub(super) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
         let started = Instant::now();
         let policy = self.policy.boot;
@@ -166,12 +169,25 @@ impl<'a> Session<'a> {
             let seen = self.try_look(run).await;
             let late = started.elapsed() >= policy.deadline;
             match seen {
-                Err(LookError::Lost(_)) if !late => {
-                    self.remote.close().await;
-                    let remote =
-                        readiness::connect(run, self.connector, &self.target, self.policy).await?;
-                    let probes = || join_probes(&self.probes, &self.boundary);
-                    self.remote = guarded(remote, self.mode, probes);
+                Err(LookError::Lost(_)) if !late => self.reconnect(run).await?,
+                Err(LookError::Unheard(said)) => {
+                    let what = "the host to run commands";
+                    if late {
+                        let waited = seconds(started.elapsed());
+                        let message = format!("waited {waited} for {what}");
+                        return Err(StepFailure::new(FailureCode::HostNotReady, message)
+                            .with_evidence(said));
+                    }
+                    let what = format!("{what} ({})", said.join(" "));
+                    let what = shorten(&run.redact(&what), WHAT_LIMIT);
+                    // The server may go on like this on a connection that has begun so.
+                    let policy = PollPolicy {
+                        interval: readiness::spaced(policy.interval),
+                        ..policy
+                    };
+                    self.wait(run, &what, started, policy).await?;
+                    self.reconnect(run).await?;
+                    continue;
                 }
                 Err(error) => return Err(error.into_failure()),
                 Ok(()) => {}
@@ -192,6 +208,14 @@ impl<'a> Session<'a> {
             self.wait(run, "the first boot to end", started, policy)
                 .await?;
         }
+    }
+
+    async fn reconnect(&mut self, run: &Run) -> Result<(), StepFailure> {
+        self.remote.close().await;
+        let remote = readiness::connect(run, self.connector, &self.target, self.policy).await?;
+        let probes = || join_probes(&self.probes, &self.boundary);
+        self.remote = guarded(remote, self.mode, probes);
+        Ok(())
     }
 
     /// Waits until no lock is held that a change needs. Gives whether there was a wait.
@@ -240,6 +264,9 @@ impl<'a> Session<'a> {
             Err(error) => return Err(LookError::Failed(of_look(&error))),
         };
         let tail = output.tail(5);
+        if output.is_success() && !output.stdout.contains(&self.boundary) {
+            return Err(LookError::Unheard(tail));
+        }
         let facts = output
             .success()
             .and_then(|output| {
@@ -258,7 +285,7 @@ impl<'a> Session<'a> {
         run: &Run,
         what: &str,
         started: Instant,
-        policy: stagecraft_core::PollPolicy,
+        policy: PollPolicy,
     ) -> Result<(), StepFailure> {
         let elapsed = started.elapsed();
         run.emit(Event::Waiting {
@@ -276,6 +303,8 @@ impl<'a> Session<'a> {
 
 enum LookError {
     Lost(Error),
+    /// The host ran another command, which gave these lines.
+    Unheard(Vec<String>),
     Failed(StepFailure),
 }
 
@@ -283,6 +312,10 @@ impl LookError {
     fn into_failure(self) -> StepFailure {
         match self {
             Self::Lost(error) => of_look(&error),
+            Self::Unheard(said) => {
+                let message = "the host did not run the command that was sent";
+                StepFailure::new(FailureCode::HostNotReady, message).with_evidence(said)
+            }
             Self::Failed(failure) => failure,
         }
     }

@@ -180,7 +180,7 @@ fn of_login(error: &Error) -> StepFailure {
 }
 
 /// The pause between connections that a firewall may count.
-fn spaced(interval: Duration) -> Duration {
+pub(crate) fn spaced(interval: Duration) -> Duration {
     (interval * REFUSAL_PAUSES).min(REFUSAL_PAUSE).max(interval)
 }
 

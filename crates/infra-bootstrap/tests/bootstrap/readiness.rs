@@ -81,6 +81,38 @@ async fn host_that_goes_on_refusing_connections_is_called_less_often_than_firewa
 }
 
 #[tokio::test(start_paused = true)]
+async fn host_that_asks_for_patience_is_connected_to_until_it_runs_commands() {
+    // As DigitalOcean's images with applications say it in their first boot.
+    const PLEASE: &str = "Please wait while we get your droplet ready...\n";
+    let connections = Connections::to(Machine::new());
+    connections.force([PLEASE; 2]);
+    let events = Events::default();
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(connections.connects(), 3);
+    let awaited: Vec<String> = events
+        .all()
+        .iter()
+        .filter_map(|event| match event {
+            Event::Waiting { what, .. } => Some(what.clone()),
+            _ => None,
+        })
+        .collect();
+    let what = "the host to run commands (Please wait while we get your droplet ready...)";
+    assert_eq!(awaited, [what; 2]);
+
+    let connections = Connections::to(Machine::new());
+    connections.force([PLEASE; 100]);
+    let started = Instant::now();
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert_eq!(failure.message, "waited 1m for the host to run commands");
+    assert_eq!(failure.evidence, [PLEASE.trim_end()]);
+    assert_eq!(started.elapsed(), Duration::from_mins(1));
+}
+
+#[tokio::test(start_paused = true)]
 async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
     let refused = (ErrorKind::Unauthorized, Retry::Never);
     let away = [(ErrorKind::Unavailable, RETRY); 40];

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteCommand,
+    ConnectPhase, Connector, Error, ErrorKind, Exit, Fingerprint, HostName, Remote, RemoteCommand,
     RemoteOutput, RemoteTarget, Result, Retry, Run, Upload,
 };
 
@@ -35,6 +35,8 @@ pub(crate) struct Connections {
     pub(crate) prepare: Mutex<(Duration, Option<ErrorKind>)>,
     /// Errors of the next commands, by how many succeed before.
     broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
+    /// What the next commands give in place of being run.
+    forced: Mutex<VecDeque<&'static str>>,
     pub(crate) connects: AtomicUsize,
     pub(crate) execs: AtomicUsize,
     pub(crate) closes: AtomicUsize,
@@ -76,6 +78,7 @@ impl Connections {
             forever,
             prepare: Mutex::default(),
             broken_execs: Mutex::default(),
+            forced: Mutex::default(),
             connects: AtomicUsize::new(0),
             execs: AtomicUsize::new(0),
             closes: AtomicUsize::new(0),
@@ -85,6 +88,11 @@ impl Connections {
     /// Makes the next commands fail, in this order; `None` is one that works.
     pub(crate) fn break_execs(&self, kinds: impl IntoIterator<Item = Option<ErrorKind>>) {
         self.broken_execs.lock().unwrap().extend(kinds);
+    }
+
+    /// Makes the next commands give these words in place of being run.
+    pub(crate) fn force(&self, words: impl IntoIterator<Item = &'static str>) {
+        self.forced.lock().unwrap().extend(words);
     }
 
     pub(crate) fn connects(&self) -> usize {
@@ -168,6 +176,14 @@ impl Remote for Counted {
         let broken = self.connections.broken_execs.lock().unwrap().pop_front();
         if let Some(Some(kind)) = broken {
             return Err(Error::new(kind, format!("scripted {kind:?}")));
+        }
+        let forced = self.connections.forced.lock().unwrap().pop_front();
+        if let Some(words) = forced {
+            return Ok(RemoteOutput {
+                exit: Exit::Code(0),
+                stdout: words.to_owned(),
+                stderr: String::new(),
+            });
         }
         Ok(self.connections.machine.exec(command))
     }

@@ -103,6 +103,24 @@ async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn repository_of_others_that_cannot_be_read_is_told_only_where_it_may_be_the_cause() {
+    let lab = host(&patience("20s")).await;
+    let broken = "echo 'deb file:///srv/gone stable main' >/etc/apt/sources.list.d/gone.list
+        ! apt-get -q -o APT::Update::Error-Mode=any update 2>&1";
+    let told = lab.inside(HOST, broken).await;
+    assert!(told.contains("file:/srv/gone stable Release"), "{told}");
+    let elsewhere = "{ packages: { compose: docker-compose-elsewhere }, mirror";
+    lab.edit("{ mirror", elsewhere);
+    let failed = lab.fails().await;
+    assert_eq!(failed["code"], "docker_install_failed");
+    let told = failed.to_string();
+    assert!(told.contains("file:/srv/gone stable Release"), "{told}");
+    lab.edit(elsewhere, "{ mirror");
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn named_version_is_the_one_that_apt_installs_and_does_not_upgrade() {
     let lab = host(&patience("20s").replace("{ mirror", "{ version: '19.03', mirror")).await;
     let failed = lab.fails().await;

@@ -57,8 +57,6 @@ async fn dry_run_that_cannot_look_at_a_host_does_not_exit_0() {
     let hosts = lab.hosts.as_ref().unwrap();
     let dry_run = ["infra", "up", "--dry-run", "-o", "json"];
     lab.run(&dry_run).await.expect_code(0);
-    // Long enough for hosts that answer, on a busy machine too.
-    lab.edit("deadline: 5s", "deadline: 3s");
     hosts.set_ssh_fault("staging-app-2", SshFault::Refuse).await;
     let partial = lab.run(&dry_run).await;
     let result = partial.expect_code(10).result();
@@ -105,7 +103,6 @@ async fn dry_run_tells_hosts_that_are_off_and_ends_as_a_real_run_would() {
 async fn refused_ssh_of_one_host_is_that_hosts_trouble() {
     let lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);
-    lab.edit("deadline: 5s", "deadline: 2s");
     let hosts = lab.hosts.as_ref().unwrap();
     hosts.set_ssh_fault("staging-app-2", SshFault::Refuse).await;
 
@@ -165,7 +162,6 @@ async fn host_that_stays_silent_is_told_once_in_lines_and_each_time_in_events() 
 async fn wrong_operator_key_fails_every_host_and_exits_3() {
     let mut lab = Lab::with_hosts(quick()).await;
     lab.run(&ONLY_CREATE).await.expect_code(0);
-    lab.edit("deadline: 5s", "deadline: 2s");
     let right = lab.variables["STAGECRAFT_SSH_KEY"].clone();
     let wrong = lab.directory.path().join("wrong-key");
     support::write_private(&wrong, &HostKey::generate().unwrap());

@@ -145,6 +145,21 @@ async fn droplet_that_never_becomes_active_is_given_up_at_the_deadline() {
     }
 }
 
+/// Of a run that the lease did not hold off.
+#[tokio::test]
+async fn double_that_came_at_the_same_time_is_told_and_neither_is_deleted() {
+    let api = Api::start(Vec::new()).await;
+    api.create_shows([droplet(7, "active"), droplet(8, "active")])
+        .await;
+    let (report, _) = api.up().await;
+    let (kind, told) = only_failure(&report);
+    assert_eq!(kind, ErrorKind::Guard);
+    let double = "already exists (id 8): another run created it at the same time";
+    assert!(told.contains(double), "{told}");
+    assert_eq!(api.sent("POST").await, 1);
+    assert_eq!(api.sent("DELETE").await, 0);
+}
+
 #[tokio::test]
 async fn droplet_that_no_list_shows_is_given_up_although_it_can_be_read() {
     let api = Api::impatient(Vec::new()).await;

@@ -531,24 +531,6 @@ async fn mistyped_environment_is_not_taken_for_an_empty_one() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn two_runs_at_once_do_not_both_call_doubles_a_success() {
-    let mut knobs = quick();
-    knobs.latency = std::time::Duration::from_millis(60);
-    let lab = Lab::api_only(knobs).await;
-    let (first, second) = tokio::join!(lab.run(&UP), lab.run(&UP));
-    if lab.names() == DECLARED {
-        return;
-    }
-    let codes = [first.code, second.code];
-    assert!(
-        codes.contains(&Some(10)) || codes.contains(&Some(2)),
-        "{first:?} {second:?}"
-    );
-    assert!(format!("{first:?}{second:?}").contains("another run created it at the same time"));
-    lab.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn waiting_is_told_on_standard_error_and_the_document_stays_whole() {
     let lab = Lab::api_only(quick()).await;
     let slow = FaultKind::Status {

@@ -161,9 +161,10 @@ impl Api {
             .await;
     }
 
-    /// Accepts every create, as the droplet 7, and shows it as told.
-    pub async fn create_shows(&self, shown: Option<Value>) {
+    /// Accepts every create, as the droplet 7, and then shows what is told.
+    pub async fn create_shows(&self, shown: impl IntoIterator<Item = Value>) {
         let droplets = Arc::clone(&self.droplets);
+        let shown: Vec<Value> = shown.into_iter().collect();
         Mock::given(method("POST"))
             .and(path("/v2/droplets"))
             .respond_with(move |_: &wiremock::Request| {

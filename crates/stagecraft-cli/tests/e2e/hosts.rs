@@ -3,12 +3,14 @@
 #![allow(dead_code, reason = "tests are added one by one")]
 
 use std::process::Output;
+use std::sync::Arc;
 use std::time::Duration;
 
 use serde_json::Value;
-use stagecraft_sandbox::{ContainerHostsConfig, HostDriver as _};
+use stagecraft_sandbox::{ContainerHosts, ContainerHostsConfig, HostDriver as _};
 use tokio::process::Command;
 
+use crate::power::Orderly;
 use crate::support::{Finished, Lab};
 
 /// The variable with the base of the repository of packages that `cargo xtask lab up` serves.
@@ -57,8 +59,11 @@ pub(crate) async fn lab(text: &str) -> Lab {
 
 /// Container hosts whose vendor's part of the first boot takes so long.
 pub(crate) async fn lab_booting(text: &str, first_boot: Duration) -> Lab {
-    let hosts = ContainerHostsConfig::default().first_boot(first_boot);
-    Lab::with_containers(hosts, text).await
+    let config = ContainerHostsConfig::default().first_boot(first_boot);
+    let hosts = ContainerHosts::new(config).await.expect("a Docker Engine");
+    let hosts = Arc::new(hosts);
+    let driver = Arc::new(Orderly(Arc::clone(&hosts)));
+    Lab::with_containers(hosts, driver, text).await
 }
 
 impl Lab {
@@ -149,47 +154,6 @@ impl Lab {
             assert!(found.trim().ends_with(zone), "{host}: {found}");
         }
     }
-
-    /// The address of a host.
-    pub(crate) async fn address(&self, host: &str) -> String {
-        address_of(&self.container(host)).await
-    }
-
-    /// Ends a host as a power cut does. Gives its address, at which nothing answers then.
-    pub(crate) async fn cut_power(&self, host: &str) -> String {
-        let address = self.address(host).await;
-        let container = self.container(host);
-        engine(&["kill", &container]).await;
-        // The engine would give it to the next host of another test.
-        for number in 0..20 {
-            let name = format!("{container}-place-{number}");
-            let silent = "ip link set eth0 down; exec sleep 300";
-            let image = "stagecraft-lab:debian-13";
-            let run = ["run", "--rm", "--detach", "--cap-add", "NET_ADMIN"];
-            engine(&[&run[..], &["--name", &name, image, "sh", "-c", silent]].concat()).await;
-            if address_of(&name).await == address {
-                return address;
-            }
-        }
-        panic!("the address {address} of {host} is another's");
-    }
-
-    /// Starts it again, at its address: an engine may have given it another one.
-    pub(crate) async fn power_on(&self, host: &str, address: &str) {
-        engine(&["start", &self.container(host)]).await;
-        let script = format!(
-            "ip -4 address show dev eth0 | grep -q ' {address}/' || ip address add {address}/16 dev eth0"
-        );
-        self.inside(host, &script).await;
-    }
-}
-
-/// The address of a container.
-async fn address_of(container: &str) -> String {
-    let format = "{{.NetworkSettings.Networks.bridge.IPAddress}}";
-    let output = engine(&["inspect", "--format", format, container]).await;
-    let text = String::from_utf8(output.stdout).expect("UTF-8");
-    text.trim().to_owned()
 }
 
 /// A host's report in a result.

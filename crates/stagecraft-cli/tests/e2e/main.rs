@@ -13,6 +13,7 @@ mod hosts;
 mod identity;
 mod mesh;
 mod packages;
+mod power;
 mod rights;
 mod running;
 mod stand_ins;

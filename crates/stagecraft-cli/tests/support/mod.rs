@@ -20,8 +20,8 @@ use secrecy::ExposeSecret as _;
 use serde_json::Value;
 use stagecraft_core::HostKey;
 use stagecraft_sandbox::{
-    ContainerHosts, ContainerHostsConfig, Control, DropletState, DropletView, HostDriver, Knobs,
-    ProcessHosts, ProcessHostsConfig, Sandbox, SandboxConfig,
+    ContainerHosts, Control, DropletState, DropletView, HostDriver, Knobs, ProcessHosts,
+    ProcessHostsConfig, Sandbox, SandboxConfig,
 };
 use tempfile::TempDir;
 use tokio::io::{AsyncBufReadExt as _, BufReader};
@@ -123,11 +123,12 @@ impl Lab {
         lab
     }
 
-    /// With hosts that are containers, and this configuration.
-    pub async fn with_containers(config: ContainerHostsConfig, text: &str) -> Self {
-        let containers = ContainerHosts::new(config).await.expect("a Docker Engine");
-        let containers = Arc::new(containers);
-        let driver = Arc::clone(&containers) as Arc<dyn HostDriver>;
+    /// With hosts that are containers, which the driver makes, and this configuration.
+    pub async fn with_containers(
+        containers: Arc<ContainerHosts>,
+        driver: Arc<dyn HostDriver>,
+        text: &str,
+    ) -> Self {
         let mut lab = Self::start(quick(), Some(driver)).await;
         lab.containers = Some(containers);
         std::fs::write(lab.config_path(), text).expect("a config");

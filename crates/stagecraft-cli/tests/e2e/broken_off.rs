@@ -11,11 +11,12 @@ const FIRST_ZONE: &str = "Europe/Berlin";
 #[tokio::test(flavor = "multi_thread")]
 async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
     let text = config("web-1: { role: web, image: debian-13-x64 }", CHEAP);
-    let lab = lab_booting(&text, Duration::from_secs(25)).await;
+    let lab = lab_booting(&text, Duration::from_secs(45)).await;
     lab.infra("up", &ONLY_CREATE).await.expect_code(0);
     let final_stage = "grep -q '\"modules-final\",\\?$' /run/cloud-init/status.json";
     lab.until("web-1", final_stage).await;
-    lab.edit("500ms, deadline: 60s", "500ms, deadline: 5s");
+    // Long enough to log in on a busy machine, and over long before the first boot is.
+    lab.edit("500ms, deadline: 60s", "500ms, deadline: 10s");
     let failed = lab.infra("up", &JSON).await;
     let result = failed.expect_code(3).result();
     let words = [
@@ -25,7 +26,7 @@ async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
     ];
     assert_failure(&result, "web-1", "host_not_ready", &words);
 
-    lab.edit("500ms, deadline: 5s", "500ms, deadline: 60s");
+    lab.edit("500ms, deadline: 10s", "500ms, deadline: 60s");
     let done = lab.infra("up", &JSON).await;
     let result = done.expect_code(0).result();
     let waited = &host(&result, "web-1")["retries"];

@@ -55,7 +55,7 @@ fn is_ready(host: &Value) -> bool {
 #[tokio::test(flavor = "multi_thread")]
 async fn five_of_fifty_hosts_fail_and_only_they_are_left_for_the_next_run() {
     let steps = "\
-readiness: { interval: 500ms, deadline: 20s }
+readiness: { interval: 500ms, deadline: 40s }
 docker: { enabled: false }
 timezone: Europe/Vienna";
     let hosts = format!("web: {{ role: web, count: {HOSTS}, image: debian-13-x64 }}");

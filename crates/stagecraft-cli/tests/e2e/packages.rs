@@ -57,7 +57,7 @@ async fn package_locks_that_are_held_for_a_while_are_waited_for() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn package_lock_that_is_held_for_ever_is_told_with_its_holder_who_lives_on() {
-    let lab = host(&patience("3s")).await;
+    let lab = host(&patience("10s")).await;
     for lock in ["/var/lib/dpkg/lock-frontend", "/var/lib/apt/lists/lock"] {
         lab.inside(HOST, &holder(&[(lock, 3600)])).await;
         let pid = lab

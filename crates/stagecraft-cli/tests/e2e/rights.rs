@@ -157,14 +157,14 @@ web: { role: web, count: 5, image: debian-13-x64 }";
     lab.inside("jump", &format!("{CROWD} {address}")).await;
     lab.until("jump", "test -e /run/crowd").await;
     let web = ["--role", "web", "--output", "json"];
-    lab.edit("500ms, deadline: 60s", "500ms, deadline: 5s");
+    lab.edit("500ms, deadline: 60s", "500ms, deadline: 10s");
     let failed = lab.infra("bootstrap", &web).await;
     let result = failed.expect_code(3).result();
     let place = format!("jump host {address} ({address}:22) closed the connection");
     assert_failure(&result, "web-1", "ssh_failed", &[&place]);
 
     lab.inside("jump", "systemctl stop crowd").await;
-    lab.edit("500ms, deadline: 5s", "500ms, deadline: 60s");
+    lab.edit("500ms, deadline: 10s", "500ms, deadline: 60s");
     let done = lab.infra("bootstrap", &web).await;
     let result = done.expect_code(0).result();
     for name in behind {

@@ -2,7 +2,9 @@
 
 use std::time::Duration;
 
-use crate::hosts::{CHEAP, assert_failure, assert_fine, config, host, lab, lab_booting};
+use crate::hosts::{
+    CHEAP, assert_ended_within, assert_failure, assert_fine, config, host, lab, lab_booting,
+};
 
 const ONLY_CREATE: [&str; 2] = ["--yes", "--no-bootstrap"];
 const JSON: [&str; 3] = ["--yes", "--output", "json"];
@@ -25,6 +27,7 @@ async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
         "/agent",
     ];
     assert_failure(&result, "web-1", "host_not_ready", &words);
+    assert_ended_within(&result, "web-1", Duration::from_secs(30));
 
     lab.edit("500ms, deadline: 10s", "500ms, deadline: 60s");
     let done = lab.infra("up", &JSON).await;
@@ -64,6 +67,8 @@ async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() 
     for name in ["dies", "lost"] {
         let words = [&format!("connection to {name} was lost")[..]];
         assert_failure(&result, name, "ssh_failed", &words);
+        // Keepalives tell within a minute; the rest is the test's own.
+        assert_ended_within(&result, name, Duration::from_mins(3));
     }
     assert_fine(&result, "back");
     lab.inside("back", "id ada").await;

@@ -175,6 +175,15 @@ pub(crate) fn failure<'a>(result: &'a Value, name: &str) -> &'a Value {
     failed.unwrap_or_else(|| panic!("nothing failed on {host}"))
 }
 
+/// Asserts that the work on a host ended in time: its deadlines are shorter, and without them it
+/// would take minutes.
+#[track_caller]
+pub(crate) fn assert_ended_within(result: &Value, name: &str, limit: Duration) {
+    let took = host(result, name)["duration_ms"].as_u64();
+    let took = Duration::from_millis(took.expect("a duration"));
+    assert!(took < limit, "{name} took {took:?}");
+}
+
 /// Asserts that nothing of a host failed.
 #[track_caller]
 pub(crate) fn assert_fine(result: &Value, name: &str) {

@@ -87,7 +87,7 @@ async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
     let (code, last) = run.end().await;
     let last = last.expect("a result");
     assert_eq!(code, Some(3), "{last}");
-    let step = crate::stand_ins::failure(&last, HOST);
+    let step = crate::hosts::failure(&last, HOST);
     assert_eq!(step["code"], "docker_install_failed");
     assert!(step.to_string().contains("dpkg"), "{step}");
     let audit = lab

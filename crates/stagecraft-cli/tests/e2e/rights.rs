@@ -1,6 +1,8 @@
 //! Logins that are not root's, and hosts behind a jump host.
 
-use crate::hosts::{CHEAP, assert_failure, assert_fine, config, host, lab};
+use std::time::Duration;
+
+use crate::hosts::{CHEAP, assert_ended_within, assert_failure, assert_fine, config, host, lab};
 use crate::support::Lab;
 
 const ONLY_CREATE: [&str; 2] = ["--yes", "--no-bootstrap"];
@@ -61,6 +63,9 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
     assert_failure(&result, "wrong", "ssh_failed", &words);
     let words = ["deploy has no sudo rights on none"];
     assert_failure(&result, "none", "ssh_failed", &words);
+    for name in ["wrong", "none"] {
+        assert_ended_within(&result, name, Duration::from_mins(1));
+    }
     assert!(!partial.stdout.contains(secret) && !partial.stderr.contains(secret));
     lab.assert_zone(&["free", "asks"], ZONE).await;
 
@@ -161,7 +166,10 @@ web: { role: web, count: 5, image: debian-13-x64 }";
     let failed = lab.infra("bootstrap", &web).await;
     let result = failed.expect_code(3).result();
     let place = format!("jump host {address} ({address}:22) closed the connection");
-    assert_failure(&result, "web-1", "ssh_failed", &[&place]);
+    for name in behind {
+        assert_failure(&result, name, "ssh_failed", &[&place]);
+        assert_ended_within(&result, name, Duration::from_mins(1));
+    }
 
     lab.inside("jump", "systemctl stop crowd").await;
     lab.edit("500ms, deadline: 10s", "500ms, deadline: 60s");

@@ -1,10 +1,12 @@
 //! A repository of packages under Docker's names, which hosts have on their own disk: what goes
 //! wrong with packages is shown without the net, and in seconds.
 
+use std::time::Duration;
+
 use serde_json::Value;
 use tokio::process::Command;
 
-use crate::hosts::{config, engine, lab};
+use crate::hosts::{assert_ended_within, config, engine, failure, lab};
 use crate::support::{Finished, Lab};
 
 /// Docker from the repository on the host's disk.
@@ -28,21 +30,6 @@ pub(crate) async fn host(bootstrap: &str) -> Lab {
     lab
 }
 
-/// The failure of a host as a whole, or else of its first failed step.
-pub(crate) fn failure<'a>(result: &'a Value, name: &str) -> &'a Value {
-    let mut hosts = result["hosts"].as_array().expect("hosts").iter();
-    let host = hosts
-        .find(|host| host["host"] == name)
-        .unwrap_or_else(|| panic!("no {name} in {result}"));
-    if !host["failure"].is_null() {
-        return &host["failure"];
-    }
-    let mut steps = host["steps"].as_array().expect("steps").iter();
-    steps
-        .find(|step| step["status"] == "failed")
-        .unwrap_or_else(|| panic!("nothing failed on {host}"))
-}
-
 /// The status of a step on the one host.
 pub(crate) fn status<'a>(result: &'a Value, step: &str) -> &'a str {
     let mut steps = result["hosts"][0]["steps"]
@@ -61,10 +48,11 @@ impl Lab {
         self.infra("bootstrap", &["-o", "json"]).await
     }
 
-    /// The failure of the one host.
+    /// The failure of the one host, which is told within two minutes.
     pub(crate) async fn fails(&self) -> Value {
         let failed = self.bootstrap().await;
         let result = failed.expect_code(3).result();
+        assert_ended_within(&result, HOST, Duration::from_mins(2));
         failure(&result, HOST).clone()
     }
 

@@ -1,7 +1,7 @@
 //! The steps of the system: done once, kept, and refused in plain words where a host cannot.
 
-use crate::hosts::{config, lab};
-use crate::stand_ins::{HOST, failure, status};
+use crate::hosts::{config, failure, lab};
+use crate::stand_ins::{HOST, status};
 
 const ONE: &str = "web-1: { role: web, image: debian-13-x64 }";
 const KEY: &str =

@@ -12,9 +12,8 @@ use std::time::Duration;
 
 use serde_json::{Value, json};
 use stagecraft_sandbox::Fault;
+use support::running::Running;
 use support::{DECLARED, Finished, Lab, TOKEN, quick};
-use tokio::io::{AsyncBufReadExt as _, AsyncReadExt as _, BufReader, Lines};
-use tokio::process::{Child, ChildStdout, Command};
 
 const UP: [&str; 6] = ["infra", "up", "--yes", "--no-bootstrap", "-o", "json"];
 const DOWN: [&str; 6] = ["infra", "down", "--confirm", "staging", "-o", "json"];
@@ -123,59 +122,6 @@ fn assert_locked(finished: &Finished) {
     }
     let hint = error["hint"].as_str().unwrap();
     assert!(hint.contains("infra unlock --env staging"), "{hint}");
-}
-
-/// A run that can be stopped in its middle.
-struct Running {
-    child: Child,
-    lines: Lines<BufReader<ChildStdout>>,
-    stdout: String,
-}
-
-impl Running {
-    fn start(lab: &Lab, arguments: &[&str]) -> Self {
-        let mut child = lab.command(arguments).spawn().unwrap();
-        let lines = BufReader::new(child.stdout.take().unwrap()).lines();
-        Self {
-            child,
-            lines,
-            stdout: String::new(),
-        }
-    }
-
-    async fn next(&mut self) -> Option<Value> {
-        let line = self.lines.next_line().await.unwrap()?;
-        self.stdout.push_str(&line);
-        self.stdout.push('\n');
-        Some(serde_json::from_str(&line).unwrap())
-    }
-
-    async fn until(&mut self, at: impl Fn(&Value) -> bool) {
-        while let Some(line) = self.next().await {
-            if at(&line) {
-                return;
-            }
-        }
-        panic!("never reached: {}", self.stdout);
-    }
-
-    async fn signal(&self, signal: &str) {
-        let pid = self.child.id().unwrap().to_string();
-        let kill = Command::new("kill").args([signal, &pid]).status().await;
-        assert!(kill.unwrap().success());
-    }
-
-    async fn finish(mut self) -> Finished {
-        while self.next().await.is_some() {}
-        let mut stderr = String::new();
-        let mut pipe = self.child.stderr.take().unwrap();
-        pipe.read_to_string(&mut stderr).await.unwrap();
-        Finished {
-            code: self.child.wait().await.unwrap().code(),
-            stdout: self.stdout,
-            stderr,
-        }
-    }
 }
 
 #[tokio::test(flavor = "multi_thread")]

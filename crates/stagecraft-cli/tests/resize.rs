@@ -5,7 +5,7 @@ mod support;
 
 use serde_json::Value;
 use support::contract::Contract;
-use support::{Lab, quick};
+use support::{Lab, quick, until};
 
 const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
 
@@ -112,10 +112,7 @@ async fn killed_in_the_shutdown(lab: &Lab) {
     };
     let killed = lab.kill_at(&up, is_shutdown).await;
     assert!(killed.is_some(), "it was never shut down");
-    let mut often = tokio::time::interval(std::time::Duration::from_millis(50));
-    while !db(lab).powered_off {
-        often.tick().await;
-    }
+    until("the droplet to be off", async || db(lab).powered_off).await;
     assert_eq!(db(lab).size, "s-4vcpu-8gb");
 }
 

@@ -2,7 +2,7 @@
 
 mod support;
 
-use support::{AUTH_KEY, Lab, TOKEN, quick};
+use support::{AUTH_KEY, Lab, TOKEN, quick, until};
 
 const PLAN: [&str; 4] = ["infra", "plan", "--output", "json"];
 
@@ -193,13 +193,10 @@ async fn ctrl_c_ends_a_command_that_gives_a_secret() {
     );
     let child = lab.command(&PLAN).spawn().unwrap();
     let started = lab.directory.path().join("started");
-    let mut look = tokio::time::interval(std::time::Duration::from_millis(20));
-    while std::fs::read_to_string(&started)
-        .unwrap_or_default()
-        .is_empty()
-    {
-        look.tick().await;
-    }
+    until("the command to start", async || {
+        std::fs::read_to_string(&started).is_ok_and(|text| !text.is_empty())
+    })
+    .await;
     let pid = child.id().unwrap().to_string();
     let kill = tokio::process::Command::new("kill")
         .args(["-INT", &pid])

@@ -15,6 +15,5 @@ mod mesh;
 mod packages;
 mod power;
 mod rights;
-mod running;
 mod stand_ins;
 mod system;

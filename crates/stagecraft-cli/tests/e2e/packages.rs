@@ -1,8 +1,11 @@
 //! What goes wrong with packages and Docker: told with its cause, and healed by the next run.
 
-use crate::running::Running;
+use crate::hosts::{ENVIRONMENT, failure};
 use crate::stand_ins::{DOCKER, HOST, host, status};
 use crate::support::Lab;
+use crate::support::running::Running;
+
+const BOOTSTRAP: [&str; 6] = ["infra", "bootstrap", "--env", ENVIRONMENT, "-o", "json"];
 
 /// Below `infra.bootstrap`, with this longest time for waits.
 fn patience(deadline: &str) -> String {
@@ -81,13 +84,11 @@ async fn package_lock_that_is_held_for_ever_is_told_with_its_holder_who_lives_on
 async fn installation_whose_dpkg_was_killed_is_repaired_by_the_next_run() {
     let lab = host(&patience("20s")).await;
     lab.inside(HOST, "touch /run/hold").await;
-    let run = Running::start(&lab);
+    let run = Running::start(&lab, &BOOTSTRAP);
     lab.until(HOST, "test -e /run/inside").await;
     lab.inside(HOST, "pkill -9 -x dpkg; rm /run/hold").await;
-    let (code, last) = run.end().await;
-    let last = last.expect("a result");
-    assert_eq!(code, Some(3), "{last}");
-    let step = crate::hosts::failure(&last, HOST);
+    let last = run.finish().await.expect_code(3).result();
+    let step = failure(&last, HOST);
     assert_eq!(step["code"], "docker_install_failed");
     assert!(step.to_string().contains("dpkg"), "{step}");
     let audit = lab
@@ -273,7 +274,7 @@ printf '#!/bin/sh\\necho {cause} >&2; exit 1\\n' >{plugin}; chmod 755 {plugin}"
 async fn in_the_middle_of_dpkg() -> (Lab, Running) {
     let lab = host(&patience("20s")).await;
     lab.inside(HOST, "touch /run/hold").await;
-    let run = Running::start(&lab);
+    let run = Running::start(&lab, &BOOTSTRAP);
     lab.until(HOST, "kill -0 $(cat /run/inside)").await;
     (lab, run)
 }
@@ -281,12 +282,10 @@ async fn in_the_middle_of_dpkg() -> (Lab, Running) {
 #[tokio::test(flavor = "multi_thread")]
 async fn first_ctrl_c_in_the_middle_of_dpkg_lets_it_end() {
     let (lab, mut run) = in_the_middle_of_dpkg().await;
-    run.interrupt().await;
+    run.signal("-INT").await;
     run.waits_for("step `docker` to end").await;
     lab.inside(HOST, "rm /run/hold").await;
-    let (code, last) = run.end().await;
-    let last = last.expect("a result");
-    assert_eq!(code, Some(130), "{last}");
+    let last = run.finish().await.expect_code(130).result();
     assert_eq!(last["outcome"], "interrupted");
     assert_eq!(status(&last, "docker"), "changed");
     assert_eq!(status(&last, "system"), "skipped");
@@ -297,19 +296,16 @@ async fn first_ctrl_c_in_the_middle_of_dpkg_lets_it_end() {
 #[tokio::test(flavor = "multi_thread")]
 async fn second_ctrl_c_leaves_dpkg_at_work_and_the_next_run_waits_for_it() {
     let (lab, mut run) = in_the_middle_of_dpkg().await;
-    run.interrupt().await;
+    run.signal("-INT").await;
     run.waits_for("step `docker` to end").await;
-    run.interrupt().await;
-    let (code, _) = run.end().await;
-    assert_eq!(code, Some(130));
+    run.signal("-INT").await;
+    run.finish().await.expect_code(130);
     lab.inside(HOST, "kill -0 $(cat /run/inside)").await;
 
-    let mut rerun = Running::start(&lab);
+    let mut rerun = Running::start(&lab, &BOOTSTRAP);
     rerun.waits_for("an earlier run on this host to end").await;
     lab.inside(HOST, "rm /run/hold").await;
-    let (code, last) = rerun.end().await;
-    let last = last.expect("a result");
-    assert_eq!(code, Some(0), "{last}");
+    let last = rerun.finish().await.expect_code(0).result();
     let retried = last["hosts"][0]["retries"].to_string();
     assert!(retried.contains("an earlier run"), "{retried}");
     assert_eq!(lab.inside(HOST, "dpkg --audit").await, "");

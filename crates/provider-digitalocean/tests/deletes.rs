@@ -86,7 +86,8 @@ async fn hundred_hosts_are_gone_in_seconds_and_with_few_requests() {
     let took = started.elapsed();
     assert!(report.is_complete(), "{report:?}");
     assert_eq!(report.deleted.len(), 100);
-    assert!(took < Duration::from_secs(4), "{took:?}");
+    // One after the other they would take ten seconds.
+    assert!(took < Duration::from_secs(8), "{took:?}");
     let mut tags = deleted_tags(&api).await;
     tags.sort();
     let mut wanted = pins.clone();

@@ -228,7 +228,8 @@ async fn create_that_ends_errored_is_told_long_before_the_deadline() {
     let started = std::time::Instant::now();
     let partial = lab.run(&UP).await;
     partial.expect_code(10);
-    assert!(started.elapsed().as_secs() < 8, "{:?}", started.elapsed());
+    // The deadline is 20 s.
+    assert!(started.elapsed().as_secs() < 15, "{:?}", started.elapsed());
     assert!(
         partial
             .stdout

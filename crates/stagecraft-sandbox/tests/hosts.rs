@@ -360,7 +360,10 @@ async fn a_destroyed_host_is_gone_with_everything_in_it() {
     login
         .ok("sleep 86401.25 >/dev/null 2>&1 </dev/null &")
         .await;
-    assert!(process_exists("sleep 86401.25"));
+    eventually("the process to start", || async {
+        process_exists("sleep 86401.25")
+    })
+    .await;
 
     hosts.destroy(1).await;
 
@@ -396,7 +399,10 @@ async fn dropped_hosts_end() {
     let (hosts, _) = boot().await;
     let script = "sleep 86403.25 >/dev/null 2>&1 </dev/null &";
     hosts.run(1, script).await.unwrap();
-    assert!(process_exists("sleep 86403.25"));
+    eventually("the process to start", || async {
+        process_exists("sleep 86403.25")
+    })
+    .await;
     drop(hosts);
     eventually("the host to end", || async {
         !process_exists("sleep 86403.25")

@@ -57,7 +57,7 @@ async fn readiness_interval_is_the_pause_between_two_looks_at_a_host() {
     let mut from = READINESS.to_owned();
     for interval in ["50ms", "900ms"] {
         let to =
-            format!("readiness: {{ interval: {interval}, deadline: 1s }}\n    ssh: {{ port: 9 }}");
+            format!("readiness: {{ interval: {interval}, deadline: 2s }}\n    ssh: {{ port: 9 }}");
         lab.edit(&from, &to);
         from = to;
         let refused = lab.run(DRY_RUN).await;

@@ -16,9 +16,15 @@ use crate::support::{Sshd, argv, free_port, proxy, script, target, until};
 fn config(sshd: &Sshd, port: u16) -> SshConfig {
     SshConfig {
         port,
-        connect_timeout: Duration::from_secs(2),
-        login_timeout: Duration::from_millis(800),
         ..sshd.config()
+    }
+}
+
+/// For servers that have to be given up.
+fn impatient(sshd: &Sshd, port: u16) -> SshConfig {
+    SshConfig {
+        login_timeout: Duration::from_millis(800),
+        ..config(sshd, port)
     }
 }
 
@@ -66,7 +72,7 @@ async fn silent_port_runs_into_the_deadline() {
         drop(stream.read_to_end(&mut sink).await);
     })
     .await;
-    let error = failure(config(&sshd, port)).await;
+    let error = failure(impatient(&sshd, port)).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(error.retry(), Retry::After(None));
     assert_eq!(
@@ -84,7 +90,7 @@ async fn stalled_key_exchange_runs_into_the_deadline() {
         drop(stream.read_to_end(&mut sink).await);
     })
     .await;
-    let error = failure(config(&sshd, port)).await;
+    let error = failure(impatient(&sshd, port)).await;
     assert_eq!(error.kind(), ErrorKind::Timeout);
     assert_eq!(
         error.to_string(),
@@ -106,7 +112,7 @@ async fn who_waits_knows_what_an_attempt_is_busy_with() {
             drop(stream.read_to_end(&mut sink).await);
         })
         .await;
-        let connector = SshConnector::new(config(&sshd, port));
+        let connector = SshConnector::new(impatient(&sshd, port));
         let phase = ConnectPhase::default();
         let target = target(vec![Fingerprint::of_wire(b"x")]);
         let run = Run::default();
@@ -195,10 +201,7 @@ async fn cancelling_ends_an_attempt_at_once() {
         }
     })
     .await;
-    let connector = SshConnector::new(SshConfig {
-        login_timeout: Duration::from_mins(1),
-        ..config(&sshd, port)
-    });
+    let connector = SshConnector::new(config(&sshd, port));
     let run = Run::default();
     let target = target(vec![Fingerprint::of_wire(b"x")]);
     let cancel = async {
@@ -266,7 +269,7 @@ async fn host_that_falls_silent_is_noticed_by_keepalives() {
     });
     let connector = SshConnector::new(SshConfig {
         port,
-        keepalive: Duration::from_millis(200),
+        keepalive: Duration::from_secs(1),
         ..sshd.config()
     });
     let run = Run::default();

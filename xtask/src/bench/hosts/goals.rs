@@ -33,6 +33,12 @@ impl Row {
         figures.sort();
         figures[(figures.len() - 1) / 2]
     }
+
+    /// The key exchange that was agreed on. The wire may miss it in some of the runs.
+    pub(super) fn key_exchange(&self) -> &str {
+        let mut seen = self.runs.iter().filter_map(|run| run.kex.as_deref());
+        seen.next().unwrap_or("not seen")
+    }
 }
 
 impl Figures {
@@ -43,14 +49,24 @@ impl Figures {
         Some(longer / super::LONG.as_secs_f64())
     }
 
+    fn row(&self, tool: Tool, round_trip: Duration) -> Option<&Row> {
+        let mut rows = self.rows.iter();
+        rows.find(|row| row.tool == tool && row.round_trip == round_trip)
+    }
+
     /// How many times the wall time of Stagecraft another tool needs, over the same wire.
     pub(super) fn ratio(&self, tool: Tool, round_trip: Duration) -> Option<f64> {
-        let wall = |tool| {
-            let mut rows = self.rows.iter();
-            let row = rows.find(|row| row.tool == tool && row.round_trip == round_trip)?;
-            Some(row.median().wall.as_secs_f64())
-        };
+        let wall = |tool| Some(self.row(tool, round_trip)?.median().wall.as_secs_f64());
         Some(wall(tool)? / wall(Tool::Stagecraft)?)
+    }
+
+    /// The key exchanges of Stagecraft and another tool.
+    fn key_exchanges(&self, tool: Tool, round_trip: Duration) -> String {
+        let of = |tool| {
+            let row = self.row(tool, round_trip);
+            row.map_or("not seen", Row::key_exchange)
+        };
+        format!("{} beside {}", of(Tool::Stagecraft), of(tool))
     }
 
     /// All goals. What was not measured has none.
@@ -74,18 +90,20 @@ impl Figures {
             });
             if let Some(ratio) = self.ratio(Tool::Xargs, row.round_trip) {
                 let ours = 1.0 / ratio;
+                let keys = self.key_exchanges(Tool::Xargs, row.round_trip);
                 goals.push(Goal {
                     text: format!(
-                        "{at} {ours:.2} times the wall time of `xargs ssh`, at most {XARGS}"
+                        "{at} {ours:.2} times the wall time of `xargs ssh`, at most {XARGS} ({keys})"
                     ),
                     is_met: ours <= XARGS,
                 });
             }
             for (tool, least) in [(Tool::Ansible, ANSIBLE), (Tool::Pyinfra, PYINFRA)] {
                 if let Some(ratio) = self.ratio(tool, row.round_trip) {
+                    let keys = self.key_exchanges(tool, row.round_trip);
                     goals.push(Goal {
                         text: format!(
-                            "{at} {ratio:.1} times as fast as {}, at least {least}",
+                            "{at} {ratio:.1} times as fast as {}, at least {least} ({keys})",
                             tool.title()
                         ),
                         is_met: ratio >= least,
@@ -169,18 +187,20 @@ mod tests {
                 (Duration::from_millis(400), Duration::from_millis(5900)),
             )],
         };
+        figures.rows[3].runs[0].kex = Some("curve25519".to_owned());
         assert_eq!(
             missed(&figures),
-            ["with 0 ms 4.0 times as fast as pyinfra, at least 4"]
+            ["with 0 ms 4.0 times as fast as pyinfra, at least 4 (not seen beside curve25519)"]
         );
         figures.one_host[0].1.1 = Duration::from_millis(5951);
         figures.rows[1].runs[0].wall = Duration::from_millis(2700);
+        figures.rows[0].runs[2].kex = Some("mlkem".to_owned());
         figures.rows.truncate(2);
         assert_eq!(
             missed(&figures),
             [
                 "11.1 serial round trips for a host, at most 11",
-                "with 0 ms 1.11 times the wall time of `xargs ssh`, at most 1.1"
+                "with 0 ms 1.11 times the wall time of `xargs ssh`, at most 1.1 (mlkem beside not seen)"
             ]
         );
     }

@@ -91,10 +91,7 @@ fn line(text: &mut String, figures: &Figures, row: &Row) {
         median.connections,
         row.median_of(|run| run.hosts).as_secs_f64(),
         median.other.as_secs_f64() / median.wall.as_secs_f64(),
-        row.runs
-            .iter()
-            .find_map(|run| run.kex.as_deref())
-            .unwrap_or("not seen"),
+        row.key_exchange(),
     )
     .expect("writing to a string succeeds");
 }

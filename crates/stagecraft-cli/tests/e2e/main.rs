@@ -15,5 +15,6 @@ mod mesh;
 mod packages;
 mod power;
 mod rights;
+mod script;
 mod stand_ins;
 mod system;

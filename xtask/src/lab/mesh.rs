@@ -3,8 +3,10 @@
 use std::fs;
 use std::path::Path;
 use std::process::Stdio;
+use std::thread::sleep;
+use std::time::{Duration, Instant};
 
-use anyhow::Result;
+use anyhow::{Result, bail};
 
 use super::{RELEASES, directory, docker, is_running, name};
 use crate::process::run;
@@ -13,6 +15,8 @@ use crate::process::run;
 pub(super) const CONTROL: &str = "stagecraft-lab-control";
 const MAKE: &str = include_str!("mesh.sh");
 const SERVE: &str = include_str!("control.sh");
+/// The longest time for it to answer.
+const START: Duration = Duration::from_mins(1);
 /// The authorities that this machine trusts: modules of Go come over TLS.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
@@ -42,11 +46,27 @@ pub(super) fn make() -> Result<()> {
         .args(["sh", "/out/mesh.sh"]))
 }
 
-/// Runs the control server, with the packages beside it, in a container of its own.
+/// Runs the control server, with the packages beside it, in a container of its own, until it
+/// answers.
+#[expect(clippy::disallowed_methods, reason = "there is no run to stop")]
 pub(super) fn serve() -> Result<()> {
-    if is_running(CONTROL) {
-        return Ok(());
+    if !is_running(CONTROL) {
+        start()?;
     }
+    let began = Instant::now();
+    while !control(&["users", "list"]) {
+        if began.elapsed() > START {
+            let seconds = START.as_secs();
+            bail!("{CONTROL} does not answer within {seconds}s; see `docker logs {CONTROL}`");
+        }
+        sleep(Duration::from_millis(200));
+    }
+    // The one user, to whom all hosts belong. It may be there already.
+    let _made = control(&["users", "create", "lab"]);
+    Ok(())
+}
+
+fn start() -> Result<()> {
     remove()?;
     fs::write(directory().join("control.sh"), SERVE)?;
     let files = format!("{}:/srv:ro", directory().display());
@@ -54,6 +74,16 @@ pub(super) fn serve() -> Result<()> {
         .args(["run", "--detach", "--name", CONTROL, "--volume", &files])
         .arg(name(RELEASES[0].0))
         .args(["sh", "/srv/control.sh"]))
+}
+
+/// Runs a command of the control server, and tells whether it went well.
+fn control(arguments: &[&str]) -> bool {
+    let mut command = docker();
+    command.args(["exec", CONTROL, "/srv/mesh/headscale"]);
+    command.args(["--config", "/var/lib/lab/config.yaml"]);
+    command.args(arguments);
+    let ended = command.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
 }
 
 /// Ends it. One that is not there is no mistake.

@@ -1,7 +1,5 @@
 //! A fleet of container hosts, and what is done to them from outside.
 
-#![allow(dead_code, reason = "tests are added one by one")]
-
 use std::process::Output;
 use std::sync::Arc;
 use std::time::Duration;

@@ -2,8 +2,10 @@
 
 use std::collections::BTreeSet;
 
-use crate::hosts::{assert_failure, assert_fine, config, docker, host, lab};
+use crate::hosts::{assert_failure, assert_fine, config, docker, engine, host, lab};
 use crate::support::Lab;
+
+const HOSTS: [&str; 5] = ["web-1", "web-2", "web-3", "db-1", "db-2"];
 
 #[tokio::test(flavor = "multi_thread")]
 async fn five_hosts_go_from_nothing_to_docker_and_compose_and_back() {
@@ -17,14 +19,14 @@ db: { role: db, count: 2, image: debian-12-x64 }";
     let result = up.result();
     let reports = result["hosts"].as_array().expect("hosts");
     assert_eq!(reports.len(), 5);
-    for host in ["web-1", "web-2", "web-3", "db-1", "db-2"] {
+    for host in HOSTS {
         lab.inside(host, "docker version && docker compose version")
             .await;
     }
 
     // Every host has made a key of its own, and the one of its user data is trusted no more.
     let mut keys = BTreeSet::new();
-    for host in ["web-1", "web-2", "web-3", "db-1", "db-2"] {
+    for host in HOSTS {
         let public = lab
             .inside(host, "cat /etc/ssh/ssh_host_ed25519_key.pub")
             .await;
@@ -42,9 +44,15 @@ db: { role: db, count: 2, image: debian-12-x64 }";
 
     assert_daemons_are_healed(&lab).await;
 
+    let containers = HOSTS.map(|host| lab.container(host));
     let down = lab.infra("down", &["--confirm", "staging"]).await;
     down.expect_code(0);
     assert!(lab.droplets().is_empty());
+    let left = engine(&["ps", "--all", "--format", "{{.Names}}"]).await;
+    let left = String::from_utf8(left.stdout).expect("UTF-8");
+    for container in containers {
+        assert!(!left.lines().any(|name| name == container), "{left}");
+    }
     lab.shutdown().await;
 }
 

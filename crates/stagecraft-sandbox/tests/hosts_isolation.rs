@@ -278,12 +278,18 @@ async fn programs_that_a_fresh_host_lacks_are_absent() {
 
 #[tokio::test]
 async fn a_killed_sandbox_takes_its_hosts_along() {
+    // As root this runs twice at the same time: see `all_this_holds_for_an_ordinary_user`.
+    let victim = if is_root() {
+        "sleep 86405.5"
+    } else {
+        "sleep 86406.5"
+    };
     #[expect(clippy::disallowed_methods, reason = "tells the child from the parent")]
     let is_child = std::env::var_os("STAGECRAFT_TEST_CHILD").is_some();
     if is_child {
         let (hosts, _) = boot().await;
         hosts
-            .run(1, "sleep 86405.5 >/dev/null 2>&1 </dev/null &")
+            .run(1, &format!("{victim} >/dev/null 2>&1 </dev/null &"))
             .await
             .unwrap();
         return std::future::pending().await;
@@ -295,16 +301,10 @@ async fn a_killed_sandbox_takes_its_hosts_along() {
         .stderr(Stdio::null())
         .spawn()
         .unwrap();
-    eventually("the child's host", || async {
-        process_exists("sleep 86405.5")
-    })
-    .await;
+    eventually("the child's host", || async { process_exists(victim) }).await;
     child.kill().unwrap();
     child.wait().unwrap();
-    eventually("the host to end", || async {
-        !process_exists("sleep 86405.5")
-    })
-    .await;
+    eventually("the host to end", || async { !process_exists(victim) }).await;
 }
 
 /// Copies this test program to where every user can run it.

@@ -63,7 +63,7 @@ async fn without_a_terminal_nothing_is_created_or_deleted_unconfirmed() {
 #[tokio::test(flavor = "multi_thread")]
 async fn token_written_into_the_file_is_refused_and_not_repeated() {
     let lab = Lab::api_only(quick()).await;
-    lab.edit("token_env: DO_TOKEN", &format!("token_env: {}", TOKEN));
+    lab.edit("token_env: DO_TOKEN", &format!("token_env: {TOKEN}"));
     for format in ["text", "json"] {
         let refused = lab.run(&["infra", "plan", "-o", format]).await;
         refused.expect_code(1);

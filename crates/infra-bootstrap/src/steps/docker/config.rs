@@ -25,9 +25,11 @@ pub struct DockerConfig {
     /// The address in place of <https://download.docker.com/linux>, below which `ubuntu` and
     /// `debian` lie. Default: that one.
     pub mirror: DownloadUrl,
-    /// The address of the key that signs the packages. Default: `gpg` beside them.
+    /// The address of the key that signs the packages. Nothing but the address vouches for it:
+    /// name one of `https://` or `file://` (a file of the host) if the mirror has no TLS.
+    /// Default: `gpg` beside the packages.
     pub key: Option<DownloadUrl>,
-    /// The address of the script of `install_method: script`. Default: <https://get.docker.com>.
+    /// The address of the script of `install_method: script`, which runs as root. Default: <https://get.docker.com>.
     pub script: DownloadUrl,
     /// What the packages are called. Default: Docker's own names.
     pub packages: DockerPackages,

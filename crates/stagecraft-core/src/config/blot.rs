@@ -1,5 +1,9 @@
 //! Keeping secrets out of what is shown of a file.
 
+use std::ops::Range;
+
+/// How private keys begin.
+const KEY_BEGINNING: &str = "-----BEGIN ";
 /// How tokens of the services begin that people put into files by mistake.
 const TOKEN_BEGINNINGS: [&str; 6] = ["dop_v1_", "doo_v1_", "dor_v1_", "tskey-", "ghp_", "sk-"];
 
@@ -8,8 +12,13 @@ pub(super) fn blot_line(line: &str) -> String {
     let mut blotted = line.to_owned();
     for beginning in TOKEN_BEGINNINGS {
         while let Some(start) = blotted.find(beginning) {
-            cover(&mut blotted, start);
+            let end = end_of_word(&blotted, start);
+            cover(&mut blotted, start..end);
         }
+    }
+    if let Some(start) = blotted.find(KEY_BEGINNING) {
+        let end = blotted.len();
+        cover(&mut blotted, start..end);
     }
     let mut from = 0;
     while let Some(colon) = blotted[from..].find(':').map(|at| from + at) {
@@ -19,7 +28,8 @@ pub(super) fn blot_line(line: &str) -> String {
             .unwrap_or_default();
         let value = colon + 1 + spaces(&blotted[colon + 1..]);
         if holds_secret(key, &blotted[value..]) && !blotted[value..].starts_with(['{', '[']) {
-            cover(&mut blotted, value);
+            let end = end_of_value(&blotted, value);
+            cover(&mut blotted, value..end);
         }
         from = colon + 1;
     }
@@ -35,10 +45,13 @@ fn spaces(text: &str) -> usize {
 fn holds_secret(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
     let is_telling = [
-        "token", "secret", "password", "passwd", "authkey", "auth_key", "apikey", "api_key",
+        "token", "secret", "pass", "pwd", "authkey", "auth_key", "apikey", "api_key",
     ]
     .iter()
-    .any(|word| key.contains(word));
+    .any(|word| key.contains(word))
+        || ["private_key", "privatekey"]
+            .iter()
+            .any(|word| key.ends_with(word));
     if !is_telling || value.starts_with("${") {
         return false;
     }
@@ -56,13 +69,32 @@ fn holds_secret(key: &str, value: &str) -> bool {
     true
 }
 
-/// Replaces a word, from `start` to where a value ends in a line.
-fn cover(line: &mut String, start: usize) {
-    let end = line[start..]
+fn cover(line: &mut String, range: Range<usize>) {
+    let cover = "*".repeat(line[range.clone()].chars().count());
+    line.replace_range(range, &cover);
+}
+
+fn end_of_word(line: &str, start: usize) -> usize {
+    line[start..]
         .find([' ', ',', '}', ']', '"', '\''])
-        .map_or(line.len(), |at| start + at);
-    let cover = "*".repeat(line[start..end].chars().count());
-    line.replace_range(start..end, &cover);
+        .map_or(line.len(), |at| start + at)
+}
+
+/// Where a value ends: a passphrase may be several words.
+fn end_of_value(line: &str, start: usize) -> usize {
+    let (before, value) = line.split_at(start);
+    let quote = before.chars().next_back();
+    let end = if let Some(quote @ ('"' | '\'')) = quote {
+        // The last one: a quote within the value is no end of it.
+        value.rfind(quote)
+    } else {
+        let comment = value.find(" #");
+        let opened = before.matches(['{', '[']).count();
+        let is_within = opened > before.matches(['}', ']']).count();
+        let next = is_within.then(|| value.find([',', '}', ']'])).flatten();
+        comment.into_iter().chain(next).min()
+    };
+    end.map_or(line.len(), |at| start + at)
 }
 
 /// The text without a value, also as it is written between quotes.
@@ -94,6 +126,19 @@ mod tests {
                 "  auth_key: \"************\"",
             ),
             ("  password: hunter2", "  password: *******"),
+            ("  passphrase: hunter2", "  passphrase: *******"),
+            (
+                "{ user: x, passphrase: one two, port: 1 }",
+                "{ user: x, passphrase: *******, port: 1 }",
+            ),
+            ("  pass: one, two # no", "  pass: ******** # no"),
+            ("  pwd: 'one \" two' # no", "  pwd: '*********' # no"),
+            ("  pass: \"a\\\"b\" # no", "  pass: \"****\" # no"),
+            ("  private_key: abc", "  private_key: ***"),
+            ("  private_key_path: a/b", "  private_key_path: a/b"),
+            ("  passphrase_env: NAME", "  passphrase_env: NAME"),
+            ("  passphrase_cmd: [pass, x]", "  passphrase_cmd: [pass, x]"),
+            ("  path: \"-----BEGIN A\\nb\"", "  path: \"****************"),
             ("  token_file: a/b.txt", "  token_file: a/b.txt"),
             ("  token_cmd: [pass, show]", "  token_cmd: [pass, show]"),
             ("  name: ${MY_TOKEN}", "  name: ${MY_TOKEN}"),

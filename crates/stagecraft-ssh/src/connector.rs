@@ -14,6 +14,7 @@ use stagecraft_core::{
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
+use crate::agent::Silent;
 use crate::client::{Client, Observed};
 use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
@@ -45,15 +46,17 @@ const LINK_BUFFER: usize = 16 * 1024;
 /// Connects to hosts by SSH.
 ///
 /// Only ed25519 host keys are accepted, and only those whose fingerprint the target lists.
-/// The login keys are read again for every connection, but encrypted ones are opened once. A connection to a jump host is shared by
-/// all hosts behind it, also by clones of the connector, and made anew once it is lost. At most
-/// eight connections to one address are logging in at a time.
+/// The login keys are read again for every connection, but encrypted ones are opened once, and an
+/// agent that gave no answer in time is given a second from then on. A connection to a jump host
+/// is shared by all hosts behind it, also by clones of the connector, and made anew once it is
+/// lost. At most eight connections to one address are logging in at a time.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
     routes: Arc<Routes>,
     links: Arc<Links>,
     gates: Arc<Gates>,
     vault: Arc<Vault>,
+    silent: Arc<Silent>,
     proven: Arc<Proven>,
     prepared: Arc<Prepared>,
 }
@@ -101,6 +104,7 @@ impl SshConnector {
             links: Arc::default(),
             gates: Arc::default(),
             vault: Arc::new(vault),
+            silent: Arc::default(),
             proven: Arc::default(),
             prepared: Arc::default(),
         }
@@ -143,7 +147,7 @@ impl SshConnector {
         tokio::select! {
             biased;
             () = run.cancellation().cancelled() => Err(Error::cancelled()),
-            keys = identity::gather(run, identity, limit, &self.vault, phase) => keys,
+            keys = identity::gather(run, identity, limit, (&self.vault, &self.silent), phase) => keys,
         }
     }
 

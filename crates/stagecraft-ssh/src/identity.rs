@@ -6,11 +6,10 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
-use russh::keys::agent::client::AgentClient;
 use russh::keys::{PrivateKey, PublicKey};
-use stagecraft_core::{ConnectPhase, Error, ErrorKind, Fingerprint, Result, Run, seconds};
-use tokio::net::UnixStream;
+use stagecraft_core::{ConnectPhase, Error, ErrorKind, Fingerprint, Result, Run};
 
+use crate::agent::{Agent, Asking, Silent};
 use crate::config::Identity;
 use crate::key_file::{self, KeyFile, Locked};
 use crate::vault::Vault;
@@ -19,8 +18,6 @@ use crate::vault::Vault;
 const AGENT_LIMIT: usize = 5;
 /// The most keys that are offered in all.
 const OFFER_LIMIT: usize = 6;
-
-pub(crate) type Agent = AgentClient<UnixStream>;
 
 /// A key that can be offered.
 pub(crate) enum Candidate {
@@ -54,11 +51,16 @@ pub(crate) async fn gather(
     run: &Run,
     identity: &Identity,
     deadline: Duration,
-    vault: &Vault,
+    (vault, silent): (&Vault, &Silent),
     phase: &ConnectPhase,
 ) -> Result<Keys> {
     let mut keys = Keys::default();
-    let mut found = keys.find(identity, deadline).await;
+    let asking = Asking {
+        deadline,
+        silent,
+        run: Some(run),
+    };
+    let mut found = keys.find(identity, &asking).await;
     for (index, path, locked) in found.closed {
         let is_needed = found.slots.iter().all(Vec::is_empty);
         if !is_needed && !vault.knows() {
@@ -99,14 +101,14 @@ impl Keys {
     pub(crate) async fn find<'a>(
         &mut self,
         identity: &'a Identity,
-        deadline: Duration,
+        asking: &Asking<'_>,
     ) -> Found<'a> {
         let sources = flatten(identity);
         let mut failures = Vec::new();
         let mut held: Vec<Vec<Candidate>> = Vec::new();
         for source in &sources {
             let listed = match source {
-                Identity::Agent(socket) => self.ask_agent(socket, deadline).await,
+                Identity::Agent(socket) => self.ask_agent(socket, asking).await,
                 Identity::File(_) | Identity::Any(_) => Ok(Vec::new()),
             };
             held.push(left_out(listed, &mut failures));
@@ -199,7 +201,9 @@ pub(crate) fn flatten(identity: &Identity) -> Vec<&Identity> {
 
 fn none_usable(mut failures: Vec<Error>) -> Error {
     match failures.len() {
-        0 => Error::new(ErrorKind::Config, "no key to log in with is configured"),
+        0 => Error::new(ErrorKind::Config, "no key to log in with is configured").with_hint(
+            "add one to ssh-agent with `ssh-add`, or name its file by infra.bootstrap.ssh.private_key_path",
+        ),
         1 => failures.remove(0),
         _ => {
             let reasons: Vec<String> = failures.iter().map(ToString::to_string).collect();
@@ -257,38 +261,8 @@ impl Keys {
     }
 
     /// All keys that an agent would sign with.
-    async fn ask_agent(&mut self, socket: &Path, deadline: Duration) -> Result<Vec<Candidate>> {
-        let place = socket.display();
-        let unreachable = || {
-            Error::new(
-                ErrorKind::Config,
-                format!("ssh-agent at {place} cannot be reached"),
-            )
-            .with_hint("start ssh-agent and add a key with `ssh-add`")
-        };
-        let listed = tokio::time::timeout(deadline, async {
-            let mut agent = Agent::connect_uds(socket).await?;
-            let identities = agent.request_identities().await?;
-            Ok::<_, russh::keys::Error>((agent, identities))
-        })
-        .await
-        .map_err(|_| {
-            Error::new(
-                ErrorKind::Config,
-                format!(
-                    "ssh-agent at {place} gave no answer within {}",
-                    seconds(deadline)
-                ),
-            )
-        })?;
-        let (agent, identities) = listed.map_err(|error| unreachable().with_source(error))?;
-        if identities.is_empty() {
-            return Err(Error::new(
-                ErrorKind::Config,
-                format!("ssh-agent at {place} holds no key"),
-            )
-            .with_hint("add a key with `ssh-add`"));
-        }
+    async fn ask_agent(&mut self, socket: &Path, asking: &Asking<'_>) -> Result<Vec<Candidate>> {
+        let (agent, identities) = asking.ask(socket).await?;
         let place = self.agents.len();
         self.agents.push(agent);
         let held = identities.into_iter().map(|identity| {

@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use stagecraft_core::{Fingerprint, LoginKey};
 
+use crate::agent::{Asking, Silent};
 use crate::config::Identity;
 use crate::identity::{Keys, wire};
 
@@ -16,7 +17,12 @@ use crate::identity::{Keys, wire};
 /// `None` if a source cannot be read: then nobody can say which keys there are.
 pub async fn public_keys(identity: &Identity, deadline: Duration) -> Option<Vec<LoginKey>> {
     let mut keys = Keys::default();
-    let found = keys.find(identity, deadline).await;
+    let asking = Asking {
+        deadline,
+        silent: &Silent::default(),
+        run: None,
+    };
+    let found = keys.find(identity, &asking).await;
     if let Some(error) = found.failures.first() {
         tracing::debug!(%error, "not all login keys are known");
         return None;

@@ -1,10 +1,16 @@
 //! Which keys log in, and what is said if none does.
 
+use std::collections::BTreeMap;
+use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
-use stagecraft_core::{Connector as _, Error, ErrorKind, LoginKey, Result, Retry, Run};
-use stagecraft_ssh::{Identity, SshConnector, public_keys};
+use stagecraft_core::{
+    Connector as _, Error, ErrorKind, Event, EventSink, LoginKey, Result, Retry, Run,
+};
+use stagecraft_ssh::{Identity, SshConfig, SshConnector, public_keys};
 
 use crate::support::{Agent, CONNECTION, Sshd, argv, fingerprint, keygen, output};
 
@@ -133,7 +139,7 @@ async fn key_of_an_agent_that_a_file_names_is_offered_wherever_the_agent_keeps_i
             let connector = sshd.connector_with(identity.clone());
             let told = format!("{}", named.display());
             log_in(&sshd, &connector).await.expect(&told);
-            let second = std::time::Duration::from_secs(1);
+            let second = Duration::from_secs(1);
             let offered = public_keys(&identity, second).await.expect(&told);
             let right = fingerprint(&sshd.path("k7.pub")).to_string();
             assert_eq!(offered.len(), 6, "{told}");
@@ -222,7 +228,50 @@ async fn agent_that_is_gone_or_empty_is_a_matter_of_configuration() {
 
     let nothing = refusal(&sshd, Identity::Any(Vec::new())).await;
     assert_eq!(nothing.to_string(), "no key to log in with is configured");
+    let hint = nothing.hint().expect("what to do");
+    assert!(
+        hint.contains("infra.bootstrap.ssh.private_key_path"),
+        "{hint}"
+    );
     assert_eq!(sshd.count(CONNECTION), 0);
+}
+
+#[derive(Debug, Default)]
+struct Waits(Mutex<Vec<(String, Duration)>>);
+
+impl EventSink for Waits {
+    fn emit(&self, event: Event) {
+        if let Event::Waiting { what, deadline, .. } = event {
+            self.0.lock().unwrap().push((what, deadline));
+        }
+    }
+}
+
+#[tokio::test]
+async fn silent_agent_is_told_and_waited_for_once_while_a_file_logs_in() {
+    let sshd = Sshd::start().await;
+    let socket = sshd.path("silent");
+    // Whoever connects waits in the backlog for ever.
+    let _agent = UnixListener::bind(&socket).unwrap();
+    let deadline = Duration::from_secs(4);
+    let connector = SshConnector::new(SshConfig {
+        identity: Identity::Any(vec![
+            Identity::Agent(socket.clone()),
+            Identity::File(sshd.path("user")),
+        ]),
+        login_timeout: deadline,
+        ..sshd.config()
+    });
+    let waits = Arc::new(Waits::default());
+    let lookup = Arc::new(BTreeMap::<String, String>::new());
+    let run = Run::new(Arc::clone(&waits) as Arc<dyn EventSink>, lookup);
+    for _ in 0..3 {
+        let host = connector.connect(&run, &sshd.target()).await.unwrap();
+        host.close().await;
+    }
+    let told = waits.0.lock().unwrap().clone();
+    let what = format!("the answer of ssh-agent at {}", socket.display());
+    assert_eq!(told, [(what, deadline)]);
 }
 
 #[tokio::test]

@@ -1,6 +1,6 @@
 //! The parts of `infra.bootstrap` that belong to no single step.
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
@@ -93,6 +93,11 @@ impl SshSettings {
             .extend((secrets.into_iter()).filter_map(|read| Some(block.secret_error(read.err()?))));
         if settings.port == Some(0) {
             errors.push(block.error(&["port"], "must not be 0"));
+        }
+        let key = settings.private_key_path.as_deref();
+        if key.is_some_and(|path| !is_key_path(path)) {
+            let message = "must be the path of a file, never the key itself";
+            errors.push(block.error(&["private_key_path"], message));
         }
         ConfigErrors::new(errors).map_or(Ok(settings), Err)
     }
@@ -219,6 +224,13 @@ impl SshSettings {
     }
 }
 
+/// Whether this may be where a private key lies. Nothing, and the text of a key, are not: the
+/// latter would be shown wherever the path is.
+pub fn is_key_path(path: &Path) -> bool {
+    let text = path.to_string_lossy();
+    !text.is_empty() && !text.contains('\n') && !text.contains("PRIVATE KEY")
+}
+
 fn optional(keys: SecretKeys<'_>) -> Result<Option<SecretSource>, SecretKeyError> {
     if keys.env.is_none() && keys.file.is_none() && keys.cmd.is_none() {
         return Ok(None);
@@ -283,6 +295,18 @@ mod tests {
         assert!(!format!("{error:?}").contains("sesame"), "{error:?}");
         let error = read("    ssh: { passphrase_env: A, passphrase_file: b }\n").unwrap_err();
         assert!(error.message.starts_with("only one of"), "{error}");
+        for key in [
+            "''",
+            "\"-----BEGIN OPENSSH PRIVATE KEY-----\\nhunter2\"",
+            "|\n        c2VzYW1l\n        c2VzYW1l",
+        ] {
+            let text = format!("    ssh:\n      private_key_path: {key}\n");
+            let error = read(&text).unwrap_err();
+            assert_eq!(error.location.map(|at| at.line), Some(5), "{error}");
+            let shown = format!("{error} {:?}", error.excerpt);
+            assert!(shown.contains("never the key itself"), "{shown}");
+            assert!(!shown.contains("hunter2"), "{shown}");
+        }
         assert!(read("    ssh: { port: 0 }\n").is_err());
         assert!(read("    ssh: { user: '' }\n").is_err());
     }

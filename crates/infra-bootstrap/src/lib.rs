@@ -13,7 +13,7 @@ mod steps;
 mod verify;
 mod watch;
 
-pub use config::{BootstrapConfig, ReadinessConfig, SshSettings};
+pub use config::{BootstrapConfig, ReadinessConfig, SshSettings, is_key_path};
 pub use engine::{Bootstrap, Mode};
 pub use fleet::{Fleet, HostQueue};
 pub use lock::{LOCK_PATH, LockedRemote};

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use anyhow::Context as _;
-use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet};
+use infra_bootstrap::{Bootstrap, BootstrapConfig, Fleet, is_key_path};
 use stagecraft_core::config::{
     ConfigError, ConfigErrors, Document, KnownKeys, Project, Setting, effective, nearest,
     project_schema,
@@ -291,6 +291,11 @@ pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
             let value = variable_of(setting).and_then(variable_value);
             let is_port = setting.key() == "infra.bootstrap.ssh.port";
             shown.settings[index].value = match (value, setting.key().as_str()) {
+                (Some(value), "infra.bootstrap.ssh.private_key_path")
+                    if !is_key_path(Path::new(&value)) =>
+                {
+                    "***".into()
+                }
                 (Some(value), _) => match value.parse::<u16>() {
                     Ok(port) if is_port => port.into(),
                     _ => value.into(),

@@ -1,9 +1,10 @@
 //! How hosts are logged in to: from the configuration, the environment and `~/.ssh`.
 
+use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
 
 use anyhow::Context as _;
-use infra_bootstrap::SshSettings;
+use infra_bootstrap::{SshSettings, is_key_path};
 use stagecraft_core::config::ConfigBlock;
 use stagecraft_core::{Error, ErrorKind, Lookup as _, Result, SecretKeyError};
 use stagecraft_ssh::{ClientConfigFile, Elevate, Fixed, Identity, JumpHost, SshConfig};
@@ -24,20 +25,23 @@ pub(crate) struct Login {
 ///
 /// # Errors
 ///
-/// If the port of the environment is none.
+/// If the port of the environment is none, or its key no path.
 pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<Login> {
     let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
         (Some(port), _) => Some(port),
-        (None, Some(text)) => Some(
-            text.parse()
-                .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?,
-        ),
+        (None, Some(text)) => {
+            let port: NonZeroU16 = text
+                .parse()
+                .with_context(|| format!("{SSH_PORT_VARIABLE} is not a port: {text}"))?;
+            Some(port.get())
+        }
         (None, None) => None,
     };
     let named = |path: &PathBuf| directory.join(expand_home(path));
-    let key = (settings.private_key_path.as_ref())
-        .map(named)
-        .or_else(|| variable_value(SSH_KEY_VARIABLE).map(PathBuf::from));
+    let key = match &settings.private_key_path {
+        Some(path) => Some(named(path)),
+        None => key_of_environment()?,
+    };
     let mut fixed = Vec::new();
     fixed.extend(settings.user.as_ref().map(|_| Fixed::User));
     fixed.extend(port.map(|_| Fixed::Port));
@@ -65,6 +69,23 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
         ..SshConfig::default()
     };
     Ok(Login { config })
+}
+
+/// Where the variable says that the key lies.
+///
+/// # Errors
+///
+/// If it holds the key itself, as stores of secrets hand them out.
+fn key_of_environment() -> Result<Option<PathBuf>> {
+    let Some(path) = variable_value(SSH_KEY_VARIABLE).map(PathBuf::from) else {
+        return Ok(None);
+    };
+    if is_key_path(&path) {
+        return Ok(Some(expand_home(&path)));
+    }
+    let message = format!("{SSH_KEY_VARIABLE} must be the path of a file, never the key itself");
+    Err(Error::new(ErrorKind::Config, message)
+        .with_hint("write the key to a file that nobody else can read, or add it to ssh-agent"))
 }
 
 /// Refuses jump hosts that are none, at their place in the file.
@@ -124,7 +145,7 @@ impl Login {
                 format!("key file {} does not exist", path.display()),
             )
             .with_hint(format!(
-                "correct infra.bootstrap.ssh.private_key_path or {SSH_KEY_VARIABLE}; no host was created"
+                "correct infra.bootstrap.ssh.private_key_path or {SSH_KEY_VARIABLE}; nothing was done"
             ))),
             _ => Ok(()),
         }

@@ -121,6 +121,52 @@ async fn what_is_wrong_for_one_host_is_its_own_failure() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn key_in_place_of_its_path_is_refused_and_never_shown() {
+    let mut lab = Lab::api_only(quick()).await;
+    let key = "-----BEGIN OPENSSH PRIVATE KEY-----\nc2VzYW1l\n-----END OPENSSH PRIVATE KEY-----";
+    let variable = "STAGECRAFT_SSH_KEY".to_owned();
+    lab.variables.insert(variable, key.to_owned());
+    let why = "infra.bootstrap.ssh.private_key_path";
+    for (arguments, code, told) in [
+        (
+            &BOOTSTRAP[..],
+            1,
+            "must be the path of a file, never the key itself",
+        ),
+        (
+            &["infra", "bootstrap", "-o", "json"],
+            1,
+            "STAGECRAFT_SSH_KEY",
+        ),
+        (&["config", "show"], 0, "private_key_path: '***'"),
+        (&["config", "show", "--why", why], 0, "= ***"),
+        (&["config", "show", "-o", "json"], 0, "\"***\""),
+    ] {
+        let finished = lab.run(arguments).await;
+        let all = format!("{}{}", finished.stdout, finished.expect_code(code).stderr);
+        assert!(all.contains(told), "{arguments:?}: {all}");
+        assert!(!all.contains("c2VzYW1l"), "{arguments:?}: {all}");
+    }
+    assert!(lab.control().requests().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn port_of_the_environment_that_is_none_is_refused_before_anything_is_sent() {
+    let mut lab = Lab::api_only(quick()).await;
+    for port in ["0", "65536", "ssh"] {
+        let variable = "STAGECRAFT_SSH_PORT".to_owned();
+        lab.variables.insert(variable, port.to_owned());
+        let refused = lab.run(&BOOTSTRAP).await;
+        let told = &refused.expect_code(1).stderr;
+        let place = format!("STAGECRAFT_SSH_PORT is not a port: {port}");
+        assert!(told.contains(&place), "{told}");
+    }
+    assert!(lab.control().requests().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn jump_host_that_is_none_is_told_at_its_place_before_anything_is_sent() {
     let lab = Lab::api_only(quick()).await;
     say(&lab, "    readiness:", "jump: \"a b\"");

@@ -1,14 +1,17 @@
 //! What a person or a program sees while a run works. One event stream feeds both.
 
+mod busy;
+
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
-use stagecraft_core::{Event, EventSink, HostName, Run, seconds};
+use stagecraft_core::{Event, EventSink, HostName, Run};
 use stagecraft_engine::Planned;
 
+use self::busy::Busy;
 use crate::exit::Exit;
 use crate::output::{Output, one_line};
 use crate::{bundle, render, wire};
@@ -39,6 +42,7 @@ struct Sink {
 #[derive(Debug, Default)]
 struct State {
     bar: Option<ProgressBar>,
+    busy: Busy,
     last_wait: Option<(String, Instant)>,
     /// What is tried again on a host, why, and when that was told last.
     retries: BTreeMap<(HostName, String), (String, Instant)>,
@@ -47,6 +51,13 @@ struct State {
 }
 
 impl State {
+    /// Makes the bar say what is under way. It counts the time itself.
+    fn redraw(&self) {
+        if let Some(bar) = &self.bar {
+            bar.set_message(one_line(&self.busy.text()));
+        }
+    }
+
     /// Whether a line tells something: a host that is tried again for the same cause is told of
     /// now and then only.
     fn is_news(&mut self, event: &Event, now: Instant) -> bool {
@@ -89,15 +100,17 @@ impl Progress {
     }
 
     fn start(output: Output, as_json: bool) -> Self {
+        let busy = Busy::default();
         let bar = output
             .can_draw()
-            .then(|| spinner("reading the cloud".to_owned(), Duration::ZERO));
+            .then(|| spinner(busy.text(), Duration::ZERO));
         let sink = Arc::new(Sink {
             output,
             as_json,
             started: Instant::now(),
             state: Mutex::new(State {
                 bar,
+                busy,
                 ..State::default()
             }),
         });
@@ -109,8 +122,16 @@ impl Progress {
         Arc::clone(&self.sink) as Arc<dyn EventSink>
     }
 
+    /// The cloud has been read: what comes now is for the hosts.
+    pub(crate) fn at_work(&self) {
+        let mut state = self.sink.lock();
+        state.busy.at_work();
+        state.redraw();
+    }
+
     /// Shows the plan before anything is done.
     pub(crate) fn planned(&self, planned: &Planned) {
+        self.at_work();
         bundle::event(|| wire::Event::Planned(wire::Planned::from(planned)));
         bundle::plan(|| render::plan_text(planned));
         if self.sink.output.is_json() {
@@ -223,7 +244,7 @@ impl Drop for Aside<'_> {
             self.sink.output.message(&line);
         }
         if let Some(bar) = self.bar.take() {
-            state.bar = Some(spinner(bar.message(), bar.elapsed()));
+            state.bar = Some(spinner(one_line(&state.busy.text()), bar.elapsed()));
         }
     }
 }
@@ -253,14 +274,10 @@ impl Sink {
     fn line(&self, event: &Event) {
         let text = one_line(&render::event_line(event));
         let mut state = self.lock();
-        if let Event::Waiting { what, deadline, .. } = event {
-            if let Some(bar) = &state.bar {
-                // The bar counts the time itself.
-                bar.set_message(one_line(&format!(
-                    "waiting for {what}, at most {}{}",
-                    seconds(*deadline),
-                    render::end_at_once(what)
-                )));
+        state.busy.take(event);
+        state.redraw();
+        if let Event::Waiting { what, .. } = event {
+            if state.bar.is_some() {
                 return;
             }
             let quiet = state

@@ -27,11 +27,13 @@ pub(super) async fn run(
     args.selection.select(&mut request);
     let report = if global.dry_run {
         let existing = engine.existing(&run, &request).await?;
+        progress.at_work();
         engine.check_login(&run, &existing.planned).await?;
         engine.bootstrap_dry_run(&run, existing).await
     } else {
         let work = async |run: Run| -> anyhow::Result<BootstrapReport> {
             let existing = engine.existing(&run, &request).await?;
+            progress.at_work();
             Ok(engine.bootstrap(&run, existing).await?)
         };
         engine

@@ -352,6 +352,17 @@ async fn pin_of_a_reinstalled_host_is_replaced_on_purpose_only() {
     let error = refused["error"].to_string();
     assert!(error.contains(&before[0].to_string()), "{error}");
     assert!(error.contains("--replace"), "{error}");
+    // A key that nobody named is not in the command: it would be copied without a look.
+    let refused = trust(&lab, &["app-1"], 7).await;
+    let hint = refused["error"]["hint"].to_string();
+    assert!(
+        hint.contains(&fingerprint) && hint.contains("compare"),
+        "{hint}"
+    );
+    assert!(
+        hint.contains("trust app-1 --replace --env staging`"),
+        "{hint}"
+    );
     assert_eq!(pins(&lab, "staging-app-1"), before);
 
     let text = lab

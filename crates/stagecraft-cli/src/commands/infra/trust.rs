@@ -94,9 +94,16 @@ fn planned(
             return error;
         }
         let (name, config) = (&args.host, again::config_option(global));
-        error.with_hint(format!(
-            "if the host was reinstalled, replace it: `stagecraft infra hosts trust {name} --fingerprint {key} --replace --env {environment}{config}`"
-        ))
+        let rest = format!("--replace --env {environment}{config}");
+        error.with_hint(match args.fingerprint {
+            Some(key) => format!(
+                "if the host was reinstalled, replace it: `stagecraft infra hosts trust {name} --fingerprint {key} {rest}`"
+            ),
+            // Nobody has compared what was read: it must not stand in a command to be copied.
+            None => format!(
+                "the host shows {key}; if it was reinstalled, compare that with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on its console, and replace it: `stagecraft infra hosts trust {name} {rest}`"
+            ),
+        })
     })
 }
 

@@ -6,6 +6,7 @@ mod sandbox;
 use std::path::PathBuf;
 
 use clap::builder::Resettable;
+use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
 use stagecraft_core::{EnvironmentName, Lookup};
 
@@ -65,7 +66,39 @@ pub(crate) fn parse(environment: &dyn Lookup) -> Result<Cli, clap::Error> {
             command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
         }
     }
-    Cli::from_arg_matches(&command.try_get_matches()?)
+    match command.clone().try_get_matches() {
+        Ok(matches) => Cli::from_arg_matches(&matches),
+        Err(error) => Err(naming_variable(&command, environment, error)),
+    }
+}
+
+/// The error with the variable that a value comes from, in place of the flag that nobody gave.
+fn naming_variable(
+    command: &clap::Command,
+    environment: &dyn Lookup,
+    mut error: clap::Error,
+) -> clap::Error {
+    let argument = |error: &clap::Error| error.get(ContextKind::InvalidArg).cloned();
+    let Some(ContextValue::String(flag)) = argument(&error) else {
+        return error;
+    };
+    for (option, variable) in VARIABLES {
+        let is_meant = flag.starts_with(&format!("--{}", option.replace('_', "-")));
+        if !is_meant || environment.get(variable).is_none() {
+            continue;
+        }
+        // Without the variable the value is not there any more, if it comes from it.
+        let without = command
+            .clone()
+            .mut_arg(option, |arg| arg.env(Resettable::Reset));
+        let still = without.try_get_matches().err();
+        if still.and_then(|error| argument(&error)) != argument(&error) {
+            let variable = ContextValue::String(variable.to_owned());
+            error.insert(ContextKind::InvalidArg, variable);
+        }
+        break;
+    }
+    error
 }
 
 #[derive(Debug, Clone, Args)]

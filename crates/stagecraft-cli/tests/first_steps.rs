@@ -182,3 +182,29 @@ fn sandbox_behaves_as_its_knobs_say_or_does_not_start() {
     let help = text(&help.stdout);
     assert!(help.contains("--knob list_lag=5s"), "{help}");
 }
+
+#[test]
+fn wrong_value_of_a_variable_is_told_with_the_variable_and_one_of_a_flag_with_the_flag() {
+    let directory = TempDir::new().unwrap();
+    for (variable, value) in [
+        ("STAGECRAFT_OUTPUT", "yaml"),
+        ("STAGECRAFT_VERBOSE", "very"),
+        ("STAGECRAFT_DRY_RUN", "perhaps"),
+        ("STAGECRAFT_ENV", "No Name"),
+    ] {
+        let output = command(directory.path(), &["infra", "plan"])
+            .env(variable, value)
+            .output()
+            .expect("the binary");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        let told = text(&output.stderr);
+        let place = format!("invalid value '{value}' for '{variable}'");
+        assert!(told.contains(&place), "{told}");
+    }
+    let output = command(directory.path(), &["infra", "plan", "--output", "yaml"])
+        .env("STAGECRAFT_OUTPUT", "json")
+        .output()
+        .expect("the binary");
+    let told = text(&output.stderr);
+    assert!(told.contains("for '--output <FORMAT>'"), "{told}");
+}

@@ -158,7 +158,7 @@ pub(crate) struct TrustArgs {
 /// Which hosts a command works on.
 #[derive(Debug, Args)]
 pub(crate) struct SelectionArgs {
-    /// Only these hosts; may be repeated
+    /// Only these hosts; may be repeated, or be a list with commas
     #[arg(
         id = "hosts",
         long = "host",
@@ -166,7 +166,7 @@ pub(crate) struct SelectionArgs {
         value_delimiter = ','
     )]
     hosts: Vec<HostName>,
-    /// Only hosts of these roles; may be repeated
+    /// Only hosts of these roles; may be repeated, or be a list with commas
     #[arg(
         id = "roles",
         long = "role",

@@ -196,6 +196,10 @@ async fn what_the_host_does_not_have_is_named() {
 #[test]
 fn names_and_keys_are_checked_when_they_are_read() {
     use infra_bootstrap::{AuthorizedKey, LoginName};
+    let root = "root".parse::<LoginName>().unwrap_err();
+    assert!(root.contains("left as it is"), "{root}");
+    let capital = "Ada".parse::<LoginName>().unwrap_err();
+    assert!(capital.contains("lower-case"), "{capital}");
     for bad in ["", "root", "Ada", "a b", "-x", "a;b", "a:b"] {
         assert!(bad.parse::<LoginName>().is_err(), "{bad}");
     }

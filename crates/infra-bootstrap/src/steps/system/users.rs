@@ -39,10 +39,15 @@ fn login_name(value: &str) -> Result<String, String> {
         .chars()
         .all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || "_-".contains(c));
     let begins_well = value.starts_with(|c: char| c.is_ascii_lowercase() || c == '_');
-    if begins_well && is_plain && value.len() <= 32 && value != "root" {
+    if value == "root" {
+        return Err("`root` is left as it is: name another user or group".to_owned());
+    }
+    if begins_well && is_plain && value.len() <= 32 {
         Ok(value.to_owned())
     } else {
-        Err(format!("invalid name {value:?} of a user or group"))
+        Err(format!(
+            "invalid name {value:?} of a user or group: write at most 32 lower-case letters, digits, '_' and '-', starting with a letter or '_'"
+        ))
     }
 }
 

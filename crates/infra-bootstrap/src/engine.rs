@@ -230,7 +230,7 @@ impl Bootstrap {
         if let Err(failure) = climbed {
             let failure = failure::redacted(run, &failure);
             debug!(host = %report.host, code = %failure.code, "host is not ready");
-            report.failure = Some(failure);
+            report.fail(run, failure);
         }
         let stale = stale.into_iter().map(|key| (host.id.clone(), key));
         (report, stale.collect())

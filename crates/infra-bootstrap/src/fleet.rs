@@ -183,12 +183,11 @@ fn crashed(run: &Run, mut report: HostReport, error: JoinError) -> HostReport {
     } else {
         error.to_string()
     };
-    report.failure = Some(
-        StepFailure::new(
-            FailureCode::HostNotReady,
-            "internal error while the host was worked on",
-        )
-        .with_evidence([run.redact(&cause)]),
-    );
+    let failure = StepFailure::new(
+        FailureCode::HostNotReady,
+        "internal error while the host was worked on",
+    )
+    .with_evidence([run.redact(&cause)]);
+    report.fail(run, failure);
     report
 }

@@ -4,7 +4,7 @@ use std::net::IpAddr;
 use std::time::Duration;
 
 use serde::Serialize;
-use stagecraft_core::{FailureCode, Host, HostId, HostName, StepFailure, StepOutcome};
+use stagecraft_core::{Event, FailureCode, Host, HostId, HostName, Run, StepFailure, StepOutcome};
 
 /// What became of one host.
 ///
@@ -74,6 +74,17 @@ impl HostReport {
             retries: Vec::new(),
             duration: Duration::ZERO,
         }
+    }
+
+    /// Gives the host up, and tells it at once. That the run was interrupted is told for all.
+    pub(crate) fn fail(&mut self, run: &Run, failure: StepFailure) {
+        if failure.code != FailureCode::Interrupted {
+            run.emit(Event::HostFailed {
+                host: self.host.clone(),
+                message: failure.message.clone(),
+            });
+        }
+        self.failure = Some(failure);
     }
 
     /// Whether nothing failed.

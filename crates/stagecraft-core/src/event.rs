@@ -67,7 +67,7 @@ pub enum Event {
         /// Its public address.
         address: String,
     },
-    /// A host could not be made or removed.
+    /// A host could not be made, worked on or removed. A step that failed is told by itself.
     HostFailed {
         /// The host.
         host: HostName,

@@ -8,11 +8,12 @@ use std::time::Duration;
 use async_trait::async_trait;
 use infra_bootstrap::{Bootstrap, Fleet, Mode};
 use stagecraft_core::{
-    Connector, Error, ErrorKind, FailureCode, HostSink, Remote, RemoteTarget, Result, Retry, Run,
+    Connector, Error, ErrorKind, Event, FailureCode, HostSink, Remote, RemoteTarget, Result, Retry,
+    Run,
 };
 use tokio::time::Instant;
 
-use crate::support::{Connections, FileStep, Machine, environment, host, policy};
+use crate::support::{Connections, Events, FileStep, Machine, environment, host, policy};
 
 /// Connects to machines of which some are in trouble, by their names.
 #[derive(Debug)]
@@ -70,10 +71,27 @@ async fn trouble_stays_with_its_host_and_reports_are_sorted() {
         .map(|number| format!("app-{number:02}"))
         .chain(["forged-1", "bug-1", "down-1"].map(ToOwned::to_owned));
     let hosts: Vec<_> = names.map(|name| host(&name)).collect();
+    let events = Events::default();
     let reports = Estate::new()
         .fleet()
-        .all(&Run::default(), &environment(), Mode::Apply, hosts)
+        .all(&events.run(), &environment(), Mode::Apply, hosts)
         .await;
+    let all = events.all();
+    let mut told: Vec<_> = all
+        .iter()
+        .filter_map(|event| match event {
+            Event::HostFailed { host, message } => Some((host.as_str(), message.as_str())),
+            _ => None,
+        })
+        .collect();
+    told.sort_unstable();
+    // By the time each is given up, not only in the report.
+    assert_eq!(told.len(), 3, "{told:?}");
+    assert_eq!(
+        told[0],
+        ("bug-1", "internal error while the host was worked on")
+    );
+    assert_eq!((told[1].0, told[2].0), ("down-1", "forged-1"));
     let names: Vec<_> = reports.iter().map(|report| report.host.as_str()).collect();
     assert!(names.is_sorted() && names.len() == 20, "{names:?}");
     let failed: Vec<_> = reports

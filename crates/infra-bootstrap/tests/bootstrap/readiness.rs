@@ -327,7 +327,10 @@ async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
     );
     assert_eq!(started.elapsed(), Duration::from_mins(1));
     assert_eq!(connections.connects(), 1);
-    assert!(events.names()[1..].iter().all(|name| *name == "waiting"));
+    let names = events.names();
+    let (last, before) = names.split_last().expect("events");
+    assert_eq!(*last, "host_failed");
+    assert!(before[1..].iter().all(|name| *name == "waiting"));
 }
 
 #[tokio::test(start_paused = true)]

@@ -75,6 +75,7 @@ impl Events {
             Event::HostConnected { .. } => "host_connected",
             Event::StepStarted { .. } => "step_started",
             Event::StepFinished { .. } => "step_finished",
+            Event::HostFailed { .. } => "host_failed",
             Event::Waiting { .. } => "waiting",
             Event::Retrying { .. } => "retrying",
             other => panic!("not an event of the bootstrap: {other:?}"),

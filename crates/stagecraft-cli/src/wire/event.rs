@@ -69,7 +69,7 @@ pub(crate) enum Event {
         /// Its public address.
         address: String,
     },
-    /// A host could not be made or removed. The result has the whole error.
+    /// A host could not be made, worked on or removed. The result has the whole error.
     HostFailed {
         /// The host's name.
         host: String,

@@ -46,10 +46,13 @@ pub(crate) struct Cli {
 /// The configuration file that is read if none is named.
 pub(crate) const DEFAULT_CONFIG: &str = "stagecraft.yml";
 
+pub(crate) const CONFIG_VARIABLE: &str = "STAGECRAFT_CONFIG";
+pub(crate) const ENV_VARIABLE: &str = "STAGECRAFT_ENV";
+
 /// The variables behind the global options, by the option's name.
 const VARIABLES: [(&str, &str); 5] = [
-    ("config", "STAGECRAFT_CONFIG"),
-    ("env", "STAGECRAFT_ENV"),
+    ("config", CONFIG_VARIABLE),
+    ("env", ENV_VARIABLE),
     ("output", "STAGECRAFT_OUTPUT"),
     ("dry_run", "STAGECRAFT_DRY_RUN"),
     ("verbose", "STAGECRAFT_VERBOSE"),
@@ -109,7 +112,7 @@ pub(crate) struct GlobalArgs {
         long,
         global = true,
         value_name = "FILE",
-        env = "STAGECRAFT_CONFIG",
+        env = CONFIG_VARIABLE,
         default_value = DEFAULT_CONFIG
     )]
     pub(crate) config: PathBuf,
@@ -119,7 +122,7 @@ pub(crate) struct GlobalArgs {
         long,
         global = true,
         value_name = "NAME",
-        env = "STAGECRAFT_ENV"
+        env = ENV_VARIABLE
     )]
     pub(crate) env: Option<EnvironmentName>,
     /// How results are printed

@@ -208,3 +208,40 @@ fn wrong_value_of_a_variable_is_told_with_the_variable_and_one_of_a_flag_with_th
     let told = text(&output.stderr);
     assert!(told.contains("for '--output <FORMAT>'"), "{told}");
 }
+
+#[test]
+fn command_under_a_sandbox_means_the_configuration_and_environment_of_the_sandbox() {
+    let directory = TempDir::new().unwrap();
+    let directory = directory.path();
+    run(directory, &["init", "--project", "shop"]);
+    fs::rename(
+        directory.join("stagecraft.yml"),
+        directory.join("other.yml"),
+    )
+    .unwrap();
+    let sandbox = [
+        "sandbox",
+        "--hosts",
+        "none",
+        "-c",
+        "other.yml",
+        "-e",
+        "staging",
+    ];
+    let within = ["--", "stagecraft", "infra", "plan"];
+    let planned = run(directory, &[&sandbox[..], &within].concat());
+    assert_eq!(planned.status.code(), Some(0), "{planned:?}");
+    assert!(text(&planned.stdout).contains("environment staging"));
+    let missing = [
+        "sandbox",
+        "--hosts",
+        "none",
+        "-c",
+        "nowhere.yml",
+        "--",
+        "true",
+    ];
+    let refused = run(directory, &missing);
+    assert_eq!(refused.status.code(), Some(1), "{refused:?}");
+    assert!(text(&refused.stderr).contains("cannot read nowhere.yml"));
+}

@@ -19,7 +19,9 @@ use stagecraft_sandbox::{
 };
 
 use super::{Interruption, interruption};
-use crate::args::{GlobalArgs, HostsMode, SandboxArgs};
+use crate::args::{
+    CONFIG_VARIABLE, DEFAULT_CONFIG, ENV_VARIABLE, GlobalArgs, HostsMode, SandboxArgs,
+};
 use crate::exit::Exit;
 use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, read_project};
 use crate::lookup::{SANDBOX_SECRETS, sandbox_name};
@@ -47,7 +49,8 @@ pub(super) async fn run(
     args: SandboxArgs,
     output: Output,
 ) -> anyhow::Result<Exit> {
-    let names = names(&global.config)?;
+    let is_named = global.config != Path::new(DEFAULT_CONFIG);
+    let names = names(&global.config, is_named)?;
     sweep(&std::env::temp_dir());
     let directory = tempfile::Builder::new()
         .prefix(&format!("{DIRECTORY_PREFIX}{}-", std::process::id()))
@@ -102,6 +105,14 @@ pub(super) async fn run(
     if let Some(port) = sandbox.ssh_port() {
         variables.push((SSH_PORT_VARIABLE.to_owned(), port.to_string()));
     }
+    // What runs under the sandbox means the same file and environment.
+    if is_named {
+        let path = std::path::absolute(&global.config).context("cannot find the configuration")?;
+        variables.push((CONFIG_VARIABLE.to_owned(), path.display().to_string()));
+    }
+    if let Some(environment) = &global.env {
+        variables.push((ENV_VARIABLE.to_owned(), environment.to_string()));
+    }
     let exit = if args.command.is_empty() {
         announce(&variables, output);
         interruption().await;
@@ -113,9 +124,10 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-/// Reads the names from the configuration, if there is one, so that it works unchanged.
-fn names(path: &Path) -> anyhow::Result<Names> {
-    let project = if path.exists() {
+/// Reads the names from the configuration, so that it works unchanged. One that was not named
+/// need not be there.
+fn names(path: &Path, is_named: bool) -> anyhow::Result<Names> {
+    let project = if is_named || path.exists() {
         Some(read_project(path)?)
     } else {
         None

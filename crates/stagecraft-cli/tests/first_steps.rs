@@ -1,8 +1,9 @@
 //! What a newcomer types: `init`, `version`, `providers`, `completions`, and a sandbox around it.
 
 use std::fs;
+use std::io::{BufRead as _, BufReader};
 use std::path::Path;
-use std::process::{Command, Output, Stdio};
+use std::process::{Child, Command, Output, Stdio};
 
 use tempfile::TempDir;
 
@@ -244,4 +245,42 @@ fn command_under_a_sandbox_means_the_configuration_and_environment_of_the_sandbo
     let refused = run(directory, &missing);
     assert_eq!(refused.status.code(), Some(1), "{refused:?}");
     assert!(text(&refused.stderr).contains("cannot read nowhere.yml"));
+}
+
+#[test]
+fn variables_of_a_sandbox_arrive_as_they_are_in_a_shell_that_reads_its_lines() {
+    let directory = TempDir::new().unwrap();
+    let directory = directory.path();
+    run(directory, &["init", "--project", "shop"]);
+    let path = directory.join("stagecraft.yml");
+    let file = fs::read_to_string(&path).unwrap();
+    let command = "token_cmd: [pass, show, \"it's mine\"]";
+    fs::write(&path, file.replace("token_env: DO_TOKEN", command)).unwrap();
+    // Within the sandbox the variable is whole; outside it has to be made from what is printed.
+    let mut child = command_of_a_sandbox(directory);
+    let mut lines = String::new();
+    let printed = child.stdout.take().expect("piped");
+    for line in BufReader::new(printed).lines().map_while(Result::ok) {
+        let is_last = line.contains("STAGECRAFT_SSH_PORT") || line.contains("SECRETS");
+        lines.push_str(&line);
+        lines.push('\n');
+        if is_last {
+            break;
+        }
+    }
+    child.kill().expect("a running sandbox");
+    child.wait().expect("an end");
+    let script = format!("{lines}printf %s \"$STAGECRAFT_SANDBOX_SECRETS\"");
+    let shell = Command::new("sh").args(["-c", &script]).output().unwrap();
+    let secrets: serde_json::Value = serde_json::from_slice(&shell.stdout).expect("JSON");
+    let names: Vec<&String> = secrets.as_object().expect("an object").keys().collect();
+    assert!(names[0].contains("it's mine"), "{names:?}");
+}
+
+fn command_of_a_sandbox(directory: &Path) -> Child {
+    command(directory, &["sandbox", "--hosts", "none"])
+        .stdout(Stdio::piped())
+        .stderr(Stdio::null())
+        .spawn()
+        .expect("the binary")
 }

@@ -1,5 +1,6 @@
 //! `stagecraft sandbox`: a cloud on this machine.
 
+use std::borrow::Cow;
 use std::collections::BTreeMap;
 use std::io::{IsTerminal as _, Write as _};
 use std::net::{Ipv4Addr, SocketAddr};
@@ -12,7 +13,7 @@ use std::sync::Arc;
 use anyhow::Context as _;
 use secrecy::ExposeSecret as _;
 use stagecraft_core::config::Project;
-use stagecraft_core::{HostKey, SecretSource};
+use stagecraft_core::{HostKey, SecretSource, shell_quote};
 use stagecraft_sandbox::{
     ContainerHosts, ContainerHostsConfig, HostDriver, ProcessHosts, ProcessHostsConfig, Sandbox,
     SandboxConfig,
@@ -211,6 +212,12 @@ fn announce(variables: &[(String, String)], output: Output) {
         return;
     }
     for (name, value) in variables {
+        let is_plain = |c: char| c.is_ascii_alphanumeric() || "/._:-".contains(c);
+        let value = if value.chars().all(is_plain) {
+            Cow::Borrowed(value.as_str())
+        } else {
+            shell_quote(value).into()
+        };
         output.text(&format!("export {name}={value}\n"));
     }
     output.message(&format!(

@@ -280,7 +280,10 @@ impl Bootstrap {
         let options = format!(" --env {environment} {}", self.command_options);
         let cure = readiness::cure_of_key(&target, options.trim_end());
         let with_cure = |failure: StepFailure| match failure.code {
-            FailureCode::HostKeyMismatch => failure.with_evidence([cure]),
+            // A jump host's key must not become the host's.
+            FailureCode::HostKeyMismatch if !failure::is_of_jump_host(&failure) => {
+                failure.with_evidence([cure])
+            }
             _ => failure,
         };
         let opened = Session::open(

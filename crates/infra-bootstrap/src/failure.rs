@@ -1,6 +1,6 @@
 //! From errors to the failures that reports hold.
 
-use stagecraft_core::{Error, ErrorKind, FailureCode, Run, StepFailure, shorten};
+use stagecraft_core::{Error, ErrorKind, FailureCode, JUMP_HOST, Run, StepFailure, shorten};
 
 /// The longest message, in characters.
 const MESSAGE_LIMIT: usize = 1000;
@@ -59,6 +59,12 @@ pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
         message: short(&failure.message, MESSAGE_LIMIT),
         evidence,
     }
+}
+
+/// Whether an error about a jump host was made a failure.
+pub(crate) fn is_of_jump_host(failure: &StepFailure) -> bool {
+    let mark = format!("{JUMP_HOST}: ");
+    failure.evidence.iter().any(|line| line.starts_with(&mark))
 }
 
 /// The text without user and password of URLs: hosts print those of their package mirrors.

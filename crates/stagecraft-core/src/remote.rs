@@ -206,6 +206,9 @@ impl ConnectPhase {
     }
 }
 
+/// The name of the context of an error that is about a jump host, not about the host behind it.
+pub const JUMP_HOST: &str = "jump host";
+
 /// Makes connections.
 #[async_trait]
 pub trait Connector: Send + Sync + std::fmt::Debug {
@@ -213,7 +216,8 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::HostKey`] (never to be retried), [`ErrorKind::Unauthorized`] if the login
+    /// [`ErrorKind::HostKey`] (never to be retried; with the context [`JUMP_HOST`] if the key is
+    /// that of a jump host), [`ErrorKind::Unauthorized`] if the login
     /// was refused, [`ErrorKind::Unavailable`] with [`Retry::After`](crate::Retry) if the host
     /// refused the connection, closed it before the banner or is not reachable,
     /// [`ErrorKind::Timeout`], [`ErrorKind::Config`] if the login's own key cannot be used,

@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use russh::client::{self, Handle};
 use russh::{Preferred, compression};
 use stagecraft_core::{
-    ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteTarget, Result,
-    Run, seconds,
+    ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, JUMP_HOST, Remote,
+    RemoteTarget, Result, Run, seconds,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -82,8 +82,12 @@ impl Stop {
         }
     }
 
-    /// The error with what leads there, if the server itself could not be talked to.
+    /// The error with what leads there, if the server itself could not be talked to, and with
+    /// whose key it is about.
     fn explained(&self, error: Error) -> Error {
+        if self.is_jump && error.kind() == ErrorKind::HostKey {
+            return error.with_context(JUMP_HOST, &self.server.place);
+        }
         let is_lost = matches!(
             error.kind(),
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol

@@ -19,8 +19,14 @@ pub(crate) fn no_known_key(host: &str) -> Error {
     .with_hint("pin the fingerprint that the host's console or its cloud shows")
 }
 
-/// The host showed a key that is none of the expected.
-pub(crate) fn wrong_key(server: &Server, expected: &[Fingerprint], shown: Fingerprint) -> Error {
+/// The host showed a key that is none of the expected. `cure` is what to do with one that was
+/// verified.
+pub(crate) fn wrong_key(
+    server: &Server,
+    expected: &[Fingerprint],
+    shown: Fingerprint,
+    cure: &str,
+) -> Error {
     let Server { name, place, .. } = server;
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
     let expected = match expected.as_slice() {
@@ -31,8 +37,10 @@ pub(crate) fn wrong_key(server: &Server, expected: &[Fingerprint], shown: Finger
         ErrorKind::HostKey,
         format!("host key of {name} has changed: expected {expected}, but {place} showed {shown}"),
     );
-    let usual = "someone may be between you and the host; if it was rebuilt, verify the new \
-                 fingerprint on its console and pin that";
+    let usual = format!(
+        "someone may be between you and the host; if it was rebuilt, verify the new fingerprint \
+         on its console and {cure}"
+    );
     match &server.source {
         // Most likely another host, so this comes first.
         Some(source) => error.with_hint(format!("{source}; if that is right, {usual}")),
@@ -234,12 +242,12 @@ mod tests {
             trust: Trust::pins(Vec::new()),
         };
         let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
-        let one = wrong_key(&host, &[a], c);
+        let one = wrong_key(&host, &[a], c, "pin that");
         assert_eq!(
             one.to_string(),
             format!("host key of app-1 has changed: expected {a}, but 192.0.2.7:22 showed {c}")
         );
-        let several = wrong_key(&host, &[a, b], c).to_string();
+        let several = wrong_key(&host, &[a, b], c, "pin that").to_string();
         assert!(
             several.contains(&format!("expected one of {a}, {b}, but")),
             "{several}"

@@ -128,7 +128,7 @@ impl Server {
             name, place, trust, ..
         } = self;
         let Some(files) = &trust.files else {
-            return failure::wrong_key(self, &trust.accepted, shown);
+            return failure::wrong_key(self, &trust.accepted, shown, "pin that");
         };
         if trust.revoked.contains(&shown) {
             let message = format!("host key {shown} of {name} ({place}) is revoked");
@@ -136,7 +136,8 @@ impl Server {
                 .with_hint("whoever has this key is not to be trusted; ask who runs the host");
         }
         if !trust.accepted.is_empty() {
-            return failure::wrong_key(self, &trust.accepted, shown);
+            let cure = "correct the file of known hosts";
+            return failure::wrong_key(self, &trust.accepted, shown, cure);
         }
         let message = format!("host key {shown} of {name} ({place}) is not known");
         let cure = format!(

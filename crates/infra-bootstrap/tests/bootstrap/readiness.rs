@@ -4,8 +4,12 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::Duration;
 
+use async_trait::async_trait;
 use infra_bootstrap::{Bootstrap, HostReport, Mode};
-use stagecraft_core::{ErrorKind, Event, FailureCode, Host, Retry, StepOutcome};
+use stagecraft_core::{
+    Connector, Error, ErrorKind, Event, FailureCode, Host, JUMP_HOST, Remote, RemoteTarget, Result,
+    Retry, Run, StepOutcome,
+};
 use tokio::time::Instant;
 
 use crate::support::{Answers, Connections, Events, FileStep, Machine, environment, host, policy};
@@ -217,6 +221,35 @@ async fn attempt_that_the_deadline_cuts_is_told_with_its_phase_and_the_setting()
         let failure = report.failure.expect("it never connects");
         assert_eq!(failure.code, FailureCode::SshFailed);
         assert_eq!(failure.evidence, evidence);
+    }
+}
+
+#[derive(Debug)]
+struct Forged(Option<&'static str>);
+
+#[async_trait]
+impl Connector for Forged {
+    async fn connect(&self, _: &Run, _: &RemoteTarget) -> Result<Arc<dyn Remote>> {
+        let error = Error::new(ErrorKind::HostKey, "the host key has changed");
+        Err(match self.0 {
+            Some(jump) => error.with_context(JUMP_HOST, jump),
+            None => error,
+        })
+    }
+}
+
+#[tokio::test]
+async fn key_of_a_jump_host_is_not_proposed_for_the_host_behind_it() {
+    for (jump, is_proposed) in [(None, true), (Some("192.0.2.1:22"), false)] {
+        let step = Arc::new(FileStep::new("file", FILE, &[]));
+        let report = Bootstrap::new(Arc::new(Forged(jump)), [step as _], policy())
+            .unwrap()
+            .host(&Run::default(), &environment(), &host("app-1"), Mode::Apply)
+            .await;
+        let failure = report.failure.unwrap();
+        assert_eq!(failure.code, FailureCode::HostKeyMismatch);
+        let told = failure.evidence.join("\n");
+        assert_eq!(told.contains("hosts trust app-1"), is_proposed, "{told}");
     }
 }
 

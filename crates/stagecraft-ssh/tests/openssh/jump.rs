@@ -5,7 +5,7 @@ use std::net::{Ipv4Addr, SocketAddr};
 use std::path::PathBuf;
 use std::process::Command;
 
-use stagecraft_core::{Connector as _, Error, ErrorKind, Retry, Run};
+use stagecraft_core::{Connector as _, Error, ErrorKind, JUMP_HOST, Retry, Run};
 use stagecraft_ssh::{ClientConfigFile, JumpHost, SshConfig, SshConnector};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::watch;
@@ -134,6 +134,8 @@ async fn unknown_jump_host_is_a_hard_stop_with_its_fingerprint() {
     assert_eq!(error.kind(), ErrorKind::HostKey);
     assert_eq!(error.retry(), Retry::Never);
     let port = behind.jump.port;
+    // Whose key it is must not be guessed from the words.
+    assert_eq!(error.context(), [(JUMP_HOST, format!("127.0.0.1:{port}"))]);
     assert_eq!(
         error.to_string(),
         format!(
@@ -319,6 +321,7 @@ async fn what_the_jump_host_cannot_or_may_not_do_is_told() {
         .await
         .unwrap_err();
     assert_eq!(error.kind(), ErrorKind::HostKey, "{error}");
+    assert!(error.context().is_empty(), "{error:?}");
     assert_eq!(behind.host.count("Accepted publickey"), 0);
 }
 

@@ -50,7 +50,7 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.output);
-    start_tracing(cli.global.verbose);
+    start_tracing(cli.global.verbose, output);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
         .enable_all()
@@ -92,7 +92,7 @@ fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
 
 /// Developers' logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
 /// `STAGECRAFT_LOG=stagecraft_ssh=trace`. Libraries that log requests stay out of both.
-fn start_tracing(verbose: u8) {
+fn start_tracing(verbose: u8, output: Output) {
     let level = match verbose {
         0 => LevelFilter::OFF,
         1 => LevelFilter::DEBUG,
@@ -100,9 +100,14 @@ fn start_tracing(verbose: u8) {
     };
     // Prefixes of our own crates' names.
     let own = ["stagecraft", "infra_bootstrap", "provider"];
-    let named = ProcessEnvironment
-        .get("STAGECRAFT_LOG")
-        .and_then(|text| text.parse::<Targets>().ok());
+    let named = ProcessEnvironment.get("STAGECRAFT_LOG");
+    let named = named.and_then(|text| match text.parse::<Targets>() {
+        Ok(targets) => Some(targets),
+        Err(error) => {
+            output.message(&format!("STAGECRAFT_LOG is passed over: {error}"));
+            None
+        }
+    });
     let targets =
         named.unwrap_or_else(|| Targets::new().with_targets(own.map(|name| (name, level))));
     let lines = tracing_subscriber::fmt::layer().with_writer(std::io::stderr);

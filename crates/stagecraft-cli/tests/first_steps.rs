@@ -211,6 +211,27 @@ fn wrong_value_of_a_variable_is_told_with_the_variable_and_one_of_a_flag_with_th
 }
 
 #[test]
+fn log_setting_that_is_none_is_told_and_stops_nothing() {
+    let directory = TempDir::new().unwrap();
+    for (value, is_told) in [
+        ("stagecraft_ssh=loud", true),
+        ("stagecraft_ssh=trace", false),
+    ] {
+        let output = command(directory.path(), &["version"])
+            .env("STAGECRAFT_LOG", value)
+            .output()
+            .expect("the binary");
+        assert_eq!(output.status.code(), Some(0), "{output:?}");
+        let told = text(&output.stderr);
+        assert_eq!(
+            told.contains("STAGECRAFT_LOG is passed over"),
+            is_told,
+            "{told}"
+        );
+    }
+}
+
+#[test]
 fn command_under_a_sandbox_means_the_configuration_and_environment_of_the_sandbox() {
     let directory = TempDir::new().unwrap();
     let directory = directory.path();

@@ -171,6 +171,10 @@ impl Login {
         let Some(file) = file.filter(|file| !file.fixed.contains(&what)) else {
             return false;
         };
+        // A pipe would be waited for; whoever reads it next refuses it.
+        if !file.path.is_file() {
+            return true;
+        }
         let Ok(text) = std::fs::read(&file.path) else {
             return true;
         };

@@ -9,14 +9,13 @@ mod line;
 mod write;
 
 use std::fmt;
-use std::fs::File;
-use std::io::{ErrorKind as IoErrorKind, Read as _};
 use std::path::Path;
 use std::str::FromStr;
 
 use data_encoding::BASE64;
 use stagecraft_core::{Error, ErrorKind, Fingerprint, Result};
 
+use crate::file;
 use line::{Entry, Marker};
 
 pub(crate) use line::is_match;
@@ -210,25 +209,9 @@ fn kind_of(wire: &[u8]) -> Option<&str> {
 }
 
 fn read(path: &Path) -> Result<Vec<u8>> {
-    let failed = |error: std::io::Error| {
+    let content = file::read(path, SIZE_LIMIT).map_err(|error| {
         let message = format!("cannot read the known host keys in {}", path.display());
         Error::new(ErrorKind::Config, message).with_source(error)
-    };
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(Vec::new()),
-        Err(error) => return Err(failed(error)),
-    };
-    let mut content = Vec::new();
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut content)
-        .map_err(failed)?;
-    if content.len() as u64 > SIZE_LIMIT {
-        let message = format!(
-            "{} has more than {SIZE_LIMIT} bytes, too many for known host keys",
-            path.display()
-        );
-        return Err(Error::new(ErrorKind::Config, message));
-    }
-    Ok(content)
+    })?;
+    Ok(content.unwrap_or_default())
 }

@@ -7,6 +7,7 @@ mod client_config;
 mod config;
 mod connector;
 mod failure;
+mod file;
 mod gate;
 mod identity;
 mod jump;

@@ -56,7 +56,7 @@ async fn user_is_made_with_keys_groups_and_rights_and_then_left_alone() {
     let report = apply(&machine, "ada", ada()).await;
     assert_eq!(
         changes(&report),
-        ["add the user ada with 1 keys, the groups docker, sudo"]
+        ["add the user ada with 1 key, the groups docker, sudo"]
     );
     assert_eq!(
         machine.read("home/ada/.ssh/authorized_keys"),
@@ -135,7 +135,7 @@ async fn no_account_can_hold_up_the_reading_of_a_host() {
     let long = format!("ssh-ed25519 {} x\n", "A".repeat(500)).repeat(6000);
     let block = format!("# stagecraft: begin\n{long}# stagecraft: end\n");
     machine.write(KEYS, &block);
-    let told = ["set the 1 keys of ada"];
+    let told = ["set the 1 key of ada"];
     assert_eq!(changes(&apply(&machine, "ada", ada()).await), told);
     assert_eq!(changes(&apply(&machine, "ada", ada()).await), [""; 0]);
 

@@ -2,8 +2,8 @@
 
 use crate::hosts::{ENVIRONMENT, failure};
 use crate::stand_ins::{DOCKER, HOST, host, status};
-use crate::support::Lab;
 use crate::support::running::Running;
+use crate::support::{Lab, TOKEN};
 
 const BOOTSTRAP: [&str; 6] = ["infra", "bootstrap", "--env", ENVIRONMENT, "-o", "json"];
 
@@ -195,6 +195,15 @@ chmod 755 /usr/local/bin/curl";
         // Later uses of apt are not stopped by a repository that cannot be read.
         lab.inside(HOST, "apt-get update -o APT::Update::Error-Mode=any")
             .await;
+    }
+    let bundle = lab.directory.path().join("bundle");
+    let into = ["--bundle", bundle.to_str().expect("UTF-8")];
+    lab.infra("bootstrap", &into).await.expect_code(3);
+    let read = |name: &str| std::fs::read_to_string(bundle.join(name)).expect(name);
+    assert!(read("hosts/web-1.json").contains("not signed"));
+    assert!(read("versions.json").contains("Debian GNU/Linux 13"));
+    for name in ["events.jsonl", "config.yml", "plan.json", "report.txt"] {
+        assert!(!read(name).contains(TOKEN), "{name}");
     }
     let mend = "sed -i 's/^Suite: .*/Suite: trixie/' /srv/linux/debian/dists/trixie/InRelease";
     lab.inside(HOST, mend).await;

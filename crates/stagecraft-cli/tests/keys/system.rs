@@ -91,7 +91,7 @@ pub(crate) const ROWS: &[Row] = &[
             "readiness: { interval: 100ms, deadline: 5s }\n    users: { ada: { authorized_keys: [ \"ssh-ed25519 AAAAC3NzaC1lZDI1NTE5AAAAIJ1cqyzY3mnbqVkXcGWpGG3oWp3X8Ck6E2k6ZcUpVx7Z\" ] } }",
         ),
         DRY_RUN,
-        "add the user ada with 1 keys",
+        "add the user ada with 1 key",
     ),
     row(
         "infra.bootstrap.users.*.groups",

@@ -1,12 +1,11 @@
 //! Reading the file, and those that it includes.
 
-use std::fs::File;
-use std::io::{ErrorKind as IoErrorKind, Read as _};
 use std::path::{Path, PathBuf};
 
 use stagecraft_core::{Error, ErrorKind, Result};
 
 use super::words;
+use crate::file;
 use crate::known_hosts::is_match;
 
 /// The largest file, in bytes.
@@ -58,20 +57,9 @@ fn read(path: &Path, home: &Path, depth: usize, files: &mut usize) -> Result<Opt
             "ssh_config {place} is included too deep or too often"
         )));
     }
-    let file = match File::open(path) {
-        Ok(file) => file,
-        Err(error) if error.kind() == IoErrorKind::NotFound => return Ok(None),
-        Err(error) => return Err(failed(error)),
+    let Some(content) = file::read(path, SIZE_LIMIT).map_err(failed)? else {
+        return Ok(None);
     };
-    let mut content = Vec::new();
-    file.take(SIZE_LIMIT + 1)
-        .read_to_end(&mut content)
-        .map_err(failed)?;
-    if content.len() as u64 > SIZE_LIMIT {
-        return Err(wrong(format!(
-            "ssh_config {place} has more than {SIZE_LIMIT} bytes"
-        )));
-    }
     let text = String::from_utf8_lossy(&content);
     let mut items = Vec::new();
     for (index, line) in text.lines().enumerate() {

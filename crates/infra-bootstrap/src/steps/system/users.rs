@@ -176,6 +176,13 @@ impl HostStep for UsersStep {
     }
 }
 
+fn keys_in_words(count: usize) -> String {
+    match count {
+        1 => "1 key".to_owned(),
+        _ => format!("{count} keys"),
+    }
+}
+
 /// What has to be changed for one user.
 fn differences(facts: &ProbeFacts, name: &str, wanted: &UserConfig) -> Vec<String> {
     let of = |kind: &str| -> Vec<&str> {
@@ -187,7 +194,7 @@ fn differences(facts: &ProbeFacts, name: &str, wanted: &UserConfig) -> Vec<Strin
     };
     let Some(account) = of("user").first().copied() else {
         let groups: Vec<&str> = wanted.groups.iter().map(LoginName::as_str).collect();
-        let mut with = vec![format!("{} keys", wanted.authorized_keys.len())];
+        let mut with = vec![keys_in_words(wanted.authorized_keys.len())];
         with.extend((!groups.is_empty()).then(|| format!("the groups {}", groups.join(", "))));
         with.extend(
             wanted
@@ -235,7 +242,7 @@ fn differences(facts: &ProbeFacts, name: &str, wanted: &UserConfig) -> Vec<Strin
         .map(AuthorizedKey::as_str)
         .collect();
     if has != keys {
-        found.push(format!("set the {} keys of {name}", keys.len()));
+        found.push(format!("set the {} of {name}", keys_in_words(keys.len())));
     }
     found
 }

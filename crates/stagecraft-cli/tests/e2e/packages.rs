@@ -197,8 +197,8 @@ chmod 755 /usr/local/bin/curl";
             .await;
     }
     let bundle = lab.directory.path().join("bundle");
-    let into = ["--bundle", bundle.to_str().expect("UTF-8")];
-    lab.infra("bootstrap", &into).await.expect_code(3);
+    let into = ["--yes", "--bundle", bundle.to_str().expect("UTF-8")];
+    lab.infra("up", &into).await.expect_code(3);
     let read = |name: &str| std::fs::read_to_string(bundle.join(name)).expect(name);
     assert!(read("hosts/web-1.json").contains("not signed"));
     assert!(read("versions.json").contains("Debian GNU/Linux 13"));

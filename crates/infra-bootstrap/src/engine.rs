@@ -302,6 +302,7 @@ impl Bootstrap {
         let result = match session.first_boot(run).await {
             Ok(()) => {
                 report.system = session.system();
+                report.warnings = session.warnings(run);
                 match self
                     .identify(run, host, mode, &mut session, report, contradiction)
                     .await

@@ -22,6 +22,8 @@ pub struct HostReport {
     pub fqdn: Option<String>,
     /// The operating system's own name for itself, once the host was looked at.
     pub system: Option<String>,
+    /// What stopped nothing but should be known of: what failed in the host's first boot.
+    pub warnings: Vec<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
     pub steps: Vec<StepReport>,
@@ -69,6 +71,7 @@ impl HostReport {
             address: host.public_ipv4.map(IpAddr::V4),
             fqdn: None,
             system: None,
+            warnings: Vec::new(),
             steps: Vec::new(),
             failure: None,
             retries: Vec::new(),

@@ -98,6 +98,7 @@ pub(crate) fn not_ready_report(host: &Host) -> Option<HostReport> {
             FailureCode::HostNotReady,
             format!("the host cannot be looked at: {why}"),
         )),
+        warnings: Vec::new(),
         retries: Vec::new(),
         duration: Duration::ZERO,
     })

@@ -73,6 +73,7 @@ impl<'a> Session<'a> {
             facts: BTreeMap::new(),
             state: HostState {
                 boot: Boot::Running(Vec::new()),
+                boot_errors: Vec::new(),
                 is_root: false,
                 system: None,
                 holders: Vec::new(),
@@ -93,6 +94,17 @@ impl<'a> Session<'a> {
     /// The operating system's own name for itself.
     pub(super) fn system(&self) -> Option<String> {
         self.state.system.clone()
+    }
+
+    /// What stopped nothing but should be known of: what failed in the first boot.
+    pub(super) fn warnings(&self, run: &Run) -> Vec<String> {
+        let errors = self.state.boot_errors.iter();
+        errors
+            .map(|error| {
+                let error = run.redact(error);
+                format!("the first boot failed in part, see /var/log/cloud-init-output.log there: {error}")
+            })
+            .collect()
     }
 
     /// What a probe printed at the last look.

@@ -11,6 +11,18 @@ if [ -d /run/cloud-init ]; then
   fi
 fi
 echo "boot=$boot"
+# What went wrong in it: the lines of a list in JSON.
+if [ "$boot" = finished ] && [ -r /run/cloud-init/result.json ]; then
+  inside=no
+  while read -r line; do
+    case "$inside $line" in
+      'no "errors": ['*']'*) break ;;
+      'no "errors": ['*) inside=yes ;;
+      'yes ]'*) break ;;
+      yes*) echo "boot_error=$line" ;;
+    esac
+  done </run/cloud-init/result.json
+fi
 
 # Whether process $1 has file $2 open. Inode numbers alone are not unique in /proc/locks.
 has_open() {

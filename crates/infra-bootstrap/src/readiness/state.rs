@@ -9,12 +9,18 @@ pub(crate) const PROBE: ProbeScript = ProbeScript(include_str!("probe.sh"));
 
 /// The longest name of an operating system, in characters.
 const SYSTEM_LIMIT: usize = 100;
+/// The most errors of a first boot that are told.
+const ERRORS_LIMIT: usize = 5;
+/// The longest error of a first boot, in characters.
+const ERROR_LIMIT: usize = 300;
 
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostState {
     /// Whether the first boot has ended.
     pub(crate) boot: Boot,
+    /// What failed in the first boot, once it has ended: scripts of the user data, for example.
+    pub(crate) boot_errors: Vec<String>,
     /// Whether the login is root.
     pub(crate) is_root: bool,
     /// The operating system's own name for itself.
@@ -98,8 +104,17 @@ impl HostState {
                 })
             })
             .collect();
+        let boot_errors = facts
+            .output
+            .lines()
+            .take_while(|line| *line != "evidence:")
+            .filter_map(|line| line.strip_prefix("boot_error="))
+            .take(ERRORS_LIMIT)
+            .map(boot_error)
+            .collect();
         Ok(Self {
             boot,
+            boot_errors,
             is_root: facts.value("uid") == Some("0"),
             system: facts
                 .value("system")
@@ -108,6 +123,12 @@ impl HostState {
             holders,
         })
     }
+}
+
+/// The error in a line of a list in JSON.
+fn boot_error(line: &str) -> String {
+    let text = line.trim_end_matches(',').trim_matches('"');
+    shorten(&text.replace("\\\"", "\""), ERROR_LIMIT)
 }
 
 #[cfg(test)]
@@ -128,6 +149,25 @@ mod tests {
             assert_eq!(state.boot, Boot::Finished);
             assert!(state.is_root && state.holders.is_empty());
         }
+    }
+
+    #[test]
+    fn errors_of_the_first_boot_are_read_and_bounded() {
+        let mut output = "uid=0\nboot=finished\n".to_owned();
+        output += "boot_error=\"('scripts_user', RuntimeError(\\\"1 failure\\\"))\",\n";
+        output += "boot_error=\"cut off\n";
+        assert_eq!(
+            parse(&output).unwrap().boot_errors,
+            ["('scripts_user', RuntimeError(\"1 failure\"))", "cut off"]
+        );
+        output += &format!("boot_error=\"{}\"\n", "x".repeat(1000)).repeat(9);
+        let errors = parse(&output).unwrap().boot_errors;
+        assert_eq!(errors.len(), ERRORS_LIMIT);
+        assert!(
+            errors
+                .iter()
+                .all(|error| error.chars().count() <= ERROR_LIMIT)
+        );
     }
 
     #[test]

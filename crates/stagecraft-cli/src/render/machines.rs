@@ -1,5 +1,6 @@
 //! What became of hosts: those that are fine first, failures last, where they are seen.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use infra_bootstrap::{HostReport, StepReport};
@@ -8,7 +9,7 @@ use stagecraft_core::{StepFailure, StepOutcome, seconds};
 use super::event::outcome_text;
 use super::plural;
 use super::report::line;
-use crate::output::{DIM, GREEN, RED, RESET};
+use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
 
 /// More hosts that are fine are told in fewer words.
 const IN_FULL: usize = 8;
@@ -26,6 +27,7 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
         }
     } else {
         in_short(text, &fine);
+        warnings(text, &fine);
     }
     for group in groups(&failed) {
         match group.as_slice() {
@@ -60,6 +62,9 @@ fn in_full(text: &mut String, host: &HostReport) {
 }
 
 fn details(text: &mut String, host: &HostReport) {
+    for warning in &host.warnings {
+        line(text, &format!("   {YELLOW}warning:{RESET} {warning}"));
+    }
     for step in &host.steps {
         line(text, &format!("   {}: {}", step.step, step_text(step)));
         if let StepOutcome::Failed(failure) = &step.outcome {
@@ -97,6 +102,20 @@ fn failures(host: &HostReport) -> impl Iterator<Item = &StepFailure> {
         _ => None,
     });
     of_steps.chain(&host.failure)
+}
+
+/// One line for each warning, with all the hosts that have it.
+fn warnings(text: &mut String, hosts: &[&HostReport]) {
+    let mut by_warning: BTreeMap<&str, Vec<&HostReport>> = BTreeMap::new();
+    for host in hosts {
+        for warning in &host.warnings {
+            by_warning.entry(warning).or_default().push(host);
+        }
+    }
+    for (warning, hosts) in by_warning {
+        let names = names(&hosts);
+        line(text, &format!("{YELLOW}warning:{RESET} {names}: {warning}"));
+    }
 }
 
 /// One line for each host with something to tell, one for all others.
@@ -237,6 +256,7 @@ mod tests {
                 duration: Duration::from_secs(12),
             }],
             failure: None,
+            warnings: Vec::new(),
             retries: Vec::new(),
             duration: Duration::from_secs(15),
         }
@@ -274,12 +294,16 @@ mod tests {
     fn fifty_hosts_of_which_five_fail_fit_on_a_screen_with_the_failures_last() {
         let mut hosts: Vec<HostReport> = (0..45).map(|n| host(n, StepOutcome::Unchanged)).collect();
         hosts[3] = host(3, changed());
+        for number in [3, 7] {
+            hosts[number].warnings = vec!["the first boot failed in part".to_owned()];
+        }
         hosts.extend((45..49).map(lost));
         let failure = StepFailure::new(FailureCode::DockerInstallFailed, "no");
         hosts.push(host(49, StepOutcome::Failed(failure)));
         let expected = "\
 ok 44 hosts unchanged
 ok app-3  192.0.2.3  docker changed  15s
+warning: app-3, app-7: the first boot failed in part
 failed 4 hosts: app-45, app-46, app-47, app-48
    on app-45, and alike on the others:
    again 7 times: connect: connection refused
@@ -295,8 +319,10 @@ failed app-49  192.0.2.49
     fn few_hosts_are_told_step_by_step_with_the_time_that_each_took() {
         let mut slow = host(1, changed());
         slow.retries = lost(1).retries;
+        slow.warnings = vec!["the first boot failed in part".to_owned()];
         let expected = "\
 ok app-1  192.0.2.1
+   warning: the first boot failed in part
    docker: changed: install docker  12s
    again 7 times: connect: connection refused
 ok app-2  192.0.2.2

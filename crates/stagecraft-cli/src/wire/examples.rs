@@ -423,6 +423,7 @@ fn report(outcome: core::StepOutcome) -> HostReport {
             duration: Duration::from_secs(21),
         }],
         failure: None,
+        warnings: vec!["the first boot failed in part".to_owned()],
         retries: vec![Retried {
             what: "connect".to_owned(),
             times: 3,

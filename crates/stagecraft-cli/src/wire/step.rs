@@ -98,6 +98,8 @@ pub(crate) struct HostReport {
     fqdn: Option<String>,
     /// The operating system's own name for itself, once the host was looked at.
     system: Option<String>,
+    /// What stopped nothing but should be known of: what failed in the host's first boot.
+    warnings: Vec<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
     steps: Vec<StepReport>,
@@ -196,6 +198,7 @@ impl From<&infra_bootstrap::HostReport> for HostReport {
             steps: report.steps.iter().map(StepReport::from).collect(),
             failure: report.failure.as_ref().map(StepFailure::from),
             system: report.system.clone(),
+            warnings: report.warnings.clone(),
             retries: report.retries.iter().map(Retried::from).collect(),
             duration_ms: millis(report.duration),
         }

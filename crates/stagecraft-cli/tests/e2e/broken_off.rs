@@ -11,6 +11,28 @@ const JSON: [&str; 3] = ["--yes", "--output", "json"];
 const FIRST_ZONE: &str = "Europe/Berlin";
 
 #[tokio::test(flavor = "multi_thread")]
+async fn first_boot_that_failed_in_part_is_told_by_every_run_and_stops_nothing() {
+    let hosts = "\
+good: { role: web, image: debian-13-x64, user_data: \"#!/bin/sh\\nexit 0\" }
+bad: { role: web, image: debian-13-x64, user_data: \"#!/bin/sh\\nexit 3\" }";
+    let lab = lab(&config(hosts, CHEAP)).await;
+    for _ in 0..2 {
+        let result = lab.infra("up", &JSON).await.expect_code(0).result();
+        assert_eq!(host(&result, "good")["warnings"], serde_json::json!([]));
+        let told = host(&result, "bad")["warnings"].to_string();
+        assert!(told.contains("the first boot failed in part"), "{told}");
+        assert!(told.contains("scripts"), "{told}");
+    }
+    let text = lab.infra("up", &JSON[..1]).await;
+    let told = &text.expect_code(0).stdout;
+    assert!(
+        told.contains("   warning: the first boot failed in part"),
+        "{told}"
+    );
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
     let text = config("web-1: { role: web, image: debian-13-x64 }", CHEAP);
     let lab = lab_booting(&text, Duration::from_secs(45)).await;

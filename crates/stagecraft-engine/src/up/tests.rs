@@ -69,6 +69,7 @@ fn report(name: &str, failure: Option<FailureCode>) -> HostReport {
         address: None,
         fqdn: None,
         system: None,
+        warnings: Vec::new(),
         retries: Vec::new(),
         duration: std::time::Duration::ZERO,
         steps: Vec::new(),

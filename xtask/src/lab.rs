@@ -108,7 +108,7 @@ pub(crate) fn status() -> Result<()> {
         "packages: {}",
         mirror.as_deref().unwrap_or("not served")
     ));
-    let word = if is_running(mesh::CONTROL) {
+    let word = if mesh::is_served() {
         "answers"
     } else {
         "not there"
@@ -302,13 +302,17 @@ fn make_mirror() -> Result<()> {
         .args(["sh", "/out/mirror.sh"]))
 }
 
-fn is_running(container: &str) -> bool {
-    address(container).is_some()
+/// Whether a container runs and has this file. One of a directory that was removed has none.
+fn serves(container: &str, file: &str) -> bool {
+    let mut asked = docker();
+    asked.args(["exec", container, "test", "-e", file]);
+    let ended = asked.stdout(Stdio::null()).stderr(Stdio::null()).status();
+    ended.is_ok_and(|status| status.success())
 }
 
 /// Serves the repository from a container of its own.
 fn serve() -> Result<String> {
-    if address(MIRROR).is_none() {
+    if !serves(MIRROR, "/srv/linux/debian/gpg") {
         docker()
             .args(["rm", "--force", MIRROR])
             .stdout(Stdio::null())

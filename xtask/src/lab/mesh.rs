@@ -8,11 +8,11 @@ use std::time::{Duration, Instant};
 
 use anyhow::{Result, bail};
 
-use super::{RELEASES, directory, docker, is_running, name};
+use super::{RELEASES, directory, docker, name, serves};
 use crate::process::run;
 
 /// The container of the control server. Tests know it by this name.
-pub(super) const CONTROL: &str = "stagecraft-lab-control";
+const CONTROL: &str = "stagecraft-lab-control";
 const MAKE: &str = include_str!("mesh.sh");
 const SERVE: &str = include_str!("control.sh");
 /// The longest time for it to answer.
@@ -46,11 +46,16 @@ pub(super) fn make() -> Result<()> {
         .args(["sh", "/out/mesh.sh"]))
 }
 
+/// Whether the control server's container runs, and has its files.
+pub(super) fn is_served() -> bool {
+    serves(CONTROL, "/srv/mesh/headscale")
+}
+
 /// Runs the control server, with the packages beside it, in a container of its own, until it
 /// answers.
 #[expect(clippy::disallowed_methods, reason = "there is no run to stop")]
 pub(super) fn serve() -> Result<()> {
-    if !is_running(CONTROL) {
+    if !is_served() {
         start()?;
     }
     let began = Instant::now();

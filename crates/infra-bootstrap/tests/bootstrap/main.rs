@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
+mod connecting;
 mod docker;
 mod docker_apt;
 mod engine;

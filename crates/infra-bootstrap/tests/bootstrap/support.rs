@@ -94,6 +94,22 @@ impl Events {
     }
 }
 
+/// Tells whether there is a file.
+pub(crate) const FILE: &str = "if [ -e /run/file ]; then echo present; else echo absent; fi";
+
+/// Bootstraps a host with a step that makes that file.
+pub(crate) async fn bootstrap(
+    connections: &Arc<Connections>,
+    host: &Host,
+    events: &Events,
+) -> HostReport {
+    let step = Arc::new(FileStep::new("file", FILE, &[]));
+    Bootstrap::new(Arc::clone(connections) as _, [step as _], policy())
+        .unwrap()
+        .host(&events.run(), &environment(), host, Mode::Apply)
+        .await
+}
+
 /// Bootstraps one host with one step.
 pub(crate) async fn converge(
     connections: &Arc<Connections>,

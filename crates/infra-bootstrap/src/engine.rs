@@ -1,5 +1,6 @@
 //! The engine: one host, from its first connection to its last step.
 
+mod look;
 mod probe_only;
 mod rotation;
 mod session;
@@ -11,8 +12,8 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
-    HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName,
-    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
+    HostChanges, HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep,
+    NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
 };
 use tokio::time::Instant;
 use tracing::debug;
@@ -23,6 +24,7 @@ use crate::peers::{self, Peers};
 use crate::readiness::{self, ReadinessPolicy};
 use crate::report::{HostReport, StepReport};
 use crate::watch::Watch;
+pub(crate) use look::{Begun, Looked};
 use rotation::Work;
 use session::Session;
 
@@ -187,46 +189,66 @@ impl Bootstrap {
         host: &Host,
         mode: Mode,
     ) -> HostReport {
-        let (report, stale) = self.work(run, environment, host, mode, None).await;
+        let (report, stale) = match mode {
+            Mode::Apply => {
+                let begun = Begun::default();
+                self.work(run, environment, host, begun, None).await
+            }
+            Mode::DryRun => {
+                let looked = self.look(run, environment, host, None).await;
+                (looked.close().await, Vec::new())
+            }
+        };
         self.settle_keys(run, &stale).await;
         report
     }
 
-    /// As [`host`](Self::host), but gives the pins that are to be dropped in place of doing it,
-    /// and the connection to a member of the network to `peers` in place of ending it.
+    /// As [`host`](Self::host), but goes on from what was `begun`, gives the pins that are to be
+    /// dropped in place of doing it, and the connection to a member of the network to `peers` in
+    /// place of ending it.
     pub(crate) async fn work(
         &self,
         run: &Run,
         environment: &EnvironmentName,
         host: &Host,
-        mode: Mode,
+        begun: Begun,
         peers: Option<&Peers>,
     ) -> (HostReport, Vec<Pin>) {
+        let Begun { looked, approved } = begun;
         let mut report = HostReport::new(host);
+        let mut former = None;
+        let (mut retries, mut before) = (Vec::new(), Duration::ZERO);
+        if let Some(looked) = looked {
+            if !looked.has_work() {
+                return (self.finished(looked), Vec::new());
+            }
+            before = looked.report.duration;
+            retries = looked.report.retries;
+            former = looked.session;
+        }
         let started = Instant::now();
         let watch = Arc::new(Watch::default());
         let run = &run.observed(Arc::clone(&watch) as _);
-        let mut stale = Vec::new();
-        let climbed = self
-            .climb(run, environment, host, mode, &mut report, &mut stale)
-            .await;
+        let mut climb = Climb {
+            host,
+            mode: Mode::Apply,
+            former,
+            approved: approved.as_ref(),
+            report: &mut report,
+            stale: Vec::new(),
+        };
+        let climbed = self.climb(run, environment, &mut climb).await;
+        let stale = climb.stale;
         let climbed = match climbed {
-            Ok(remote) => {
-                let is_member = report.fqdn.is_some() && report.is_ok();
-                let peers = peers.filter(|_| is_member);
-                let unused = match peers {
-                    Some(peers) => peers.offer(&host.id, remote),
-                    None => Some(remote),
-                };
-                if let Some(remote) = unused {
-                    remote.close().await;
-                }
+            Ok(session) => {
+                offer(peers, &report, session.into_open()).await;
                 Ok(())
             }
             Err(failure) => Err(failure),
         };
-        report.duration = started.elapsed();
-        report.retries = watch.retries();
+        report.duration = before + started.elapsed();
+        report.retries = retries;
+        report.retries.extend(watch.retries());
         if let Err(failure) = climbed {
             let failure = failure::redacted(run, &failure);
             debug!(host = %report.host, code = %failure.code, "host is not ready");
@@ -250,17 +272,17 @@ impl Bootstrap {
         }
     }
 
+    /// Connects, waits for the end of the first boot and runs or reads the steps. Gives the
+    /// connection if the host was not given up.
     async fn climb(
         &self,
         run: &Run,
         environment: &EnvironmentName,
-        host: &Host,
-        mode: Mode,
-        report: &mut HostReport,
-        stale: &mut Vec<Fingerprint>,
-    ) -> Result<Arc<dyn Remote>, StepFailure> {
+        climb: &mut Climb<'_>,
+    ) -> Result<Session, StepFailure> {
+        let host = climb.host;
         let context = context_of(environment, host)?;
-        let address = report.address.ok_or_else(|| {
+        let address = climb.report.address.ok_or_else(|| {
             StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
         })?;
         let pinned = host.host_keys();
@@ -286,47 +308,87 @@ impl Bootstrap {
             }
             _ => failure,
         };
-        let opened = Session::open(
-            run,
-            &*self.connector,
-            target,
-            &self.policy,
-            &self.steps,
-            &host.id,
-            mode,
-        );
-        let mut session = match opened.await {
+        let mut session = match self.reach(run, climb, target).await {
             Ok(session) => session,
             Err(failure) => return Err(with_cure(failure)),
         };
-        let result = match session.first_boot(run).await {
-            Ok(()) => {
-                report.system = session.system();
-                report.warnings = session.warnings(run);
-                match self
-                    .identify(run, host, mode, &mut session, report, contradiction)
-                    .await
-                {
-                    Some(former) => {
-                        stale.extend(former);
-                        if let Some(cache) = cache.filter(|_| mode == Mode::Apply) {
-                            cache.proven(&host.id, session.remote().host_key());
-                        }
-                        self.run_steps(run, &context, mode, &mut session, report)
-                            .await
-                    }
-                    None => self.skip_steps(run, &context, report),
-                }
-            }
-            Err(failure) => Err(failure),
-        };
-        match result {
-            Ok(()) => Ok(session.remote()),
+        match self
+            .carry_on(run, &context, climb, &mut session, contradiction)
+            .await
+        {
+            Ok(()) => Ok(session),
             Err(failure) => {
                 session.close().await;
                 Err(with_cure(failure))
             }
         }
+    }
+
+    /// A connection to a host whose first boot has ended, and which was just read: the one that
+    /// was opened before, if it still is to this host.
+    async fn reach(
+        &self,
+        run: &Run,
+        climb: &mut Climb<'_>,
+        target: RemoteTarget,
+    ) -> Result<Session, StepFailure> {
+        match climb.former.take() {
+            Some(former) if former.is_to(&target) => {
+                let mut session = *former;
+                if let Err(failure) = session.resume(run).await {
+                    session.close().await;
+                    return Err(failure);
+                }
+                return Ok(session);
+            }
+            Some(former) => former.close().await,
+            None => {}
+        }
+        let opened = Session::open(
+            run,
+            Arc::clone(&self.connector),
+            target,
+            self.policy,
+            &self.steps,
+            &climb.host.id,
+            climb.mode,
+        );
+        let mut session = opened.await?;
+        if let Err(failure) = session.first_boot(run).await {
+            session.close().await;
+            return Err(failure);
+        }
+        Ok(session)
+    }
+
+    async fn carry_on(
+        &self,
+        run: &Run,
+        context: &HostContext,
+        climb: &mut Climb<'_>,
+        session: &mut Session,
+        contradiction: Option<StepOutcome>,
+    ) -> Result<(), StepFailure> {
+        let (host, mode) = (climb.host, climb.mode);
+        climb.report.system = session.system();
+        climb.report.warnings = session.warnings(run);
+        if mode == Mode::Apply {
+            self.check_approved(run, session, context, host, climb.approved)?;
+        }
+        let identified = self.identify(run, host, mode, session, climb.report, contradiction);
+        let Some(former) = identified.await else {
+            return self.skip_steps(run, context, climb.report);
+        };
+        climb.stale.extend(former);
+        if mode == Mode::DryRun {
+            return self.read_steps(run, session, context, climb.report);
+        }
+        if let Some(cache) = &self.cache {
+            cache.proven(&host.id, session.host_key());
+        }
+        let approved = climb.approved;
+        self.run_steps(run, host, context, session, climb.report, approved)
+            .await
     }
 
     /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
@@ -336,12 +398,12 @@ impl Bootstrap {
         run: &Run,
         host: &Host,
         mode: Mode,
-        session: &mut Session<'_>,
+        session: &mut Session,
         report: &mut HostReport,
         contradiction: Option<StepOutcome>,
     ) -> Option<Vec<Fingerprint>> {
         let pinned = host.host_keys();
-        let shown = session.remote().host_key();
+        let shown = session.host_key();
         let work = rotation::decide(&session.facts(rotation::ID), shown, &pinned);
         let told = rotation::outcome(&work, mode);
         let (Some(pins), Some(told)) = (&self.pins, told) else {
@@ -369,6 +431,31 @@ impl Bootstrap {
         };
         tell(run, report, rotation::ID, outcome, started.elapsed());
         stale
+    }
+}
+
+/// One host's way to its last step.
+struct Climb<'a> {
+    host: &'a Host,
+    mode: Mode,
+    /// A connection that was opened when the host was read.
+    former: Option<Box<Session>>,
+    /// The changes that may be made; `None` for any.
+    approved: Option<&'a HostChanges>,
+    report: &'a mut HostReport,
+    /// Pins that are to be dropped.
+    stale: Vec<Fingerprint>,
+}
+
+/// Gives the connection to a member of the network to the peers, or ends it.
+async fn offer(peers: Option<&Peers>, report: &HostReport, remote: Arc<dyn Remote>) {
+    let is_member = report.fqdn.is_some() && report.is_ok();
+    let unused = match peers.filter(|_| is_member) {
+        Some(peers) => peers.offer(&report.id, remote),
+        None => Some(remote),
+    };
+    if let Some(remote) = unused {
+        remote.close().await;
     }
 }
 

@@ -1,17 +1,18 @@
 //! Many hosts, each from the moment in which it is there.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
+use std::fmt;
 use std::num::NonZeroUsize;
 use std::sync::Arc;
 
 use stagecraft_core::{
-    EnvironmentName, FailureCode, Fingerprint, Host, HostId, HostName, HostSink, Result, Run,
+    EnvironmentName, FailureCode, Host, HostChanges, HostId, HostName, HostSink, Result, Run,
     StepFailure,
 };
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::engine::{Bootstrap, Mode};
+use crate::engine::{Begun, Bootstrap, Looked, Mode};
 use crate::peers::Peers;
 use crate::report::HostReport;
 
@@ -62,6 +63,45 @@ impl Fleet {
         (HostQueue(sender), receiver)
     }
 
+    /// Reads hosts side by side before anything is done on them, with one connection and one
+    /// command each, and reports what each step would do.
+    ///
+    /// Changes nothing: the connections run nothing but the steps' own probes. Those to hosts
+    /// with something to do stay open (up to as many as are worked on at a time), so that
+    /// [`run_looked`](Self::run_looked) goes on without another login. [`Look::close`] ends them.
+    pub async fn look(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        hosts: impl IntoIterator<Item = Host>,
+    ) -> Look {
+        let peers = self.bootstrap.port().map(|port| Arc::new(Peers::new(port)));
+        let all = Self::handed_over(hosts);
+        let task = |host: Host| {
+            let (bootstrap, run) = (Arc::clone(&self.bootstrap), run.clone());
+            let (environment, peers) = (environment.clone(), peers.clone());
+            async move {
+                let peers = peers.as_deref();
+                bootstrap.look(&run, &environment, &host, peers).await
+            }
+        };
+        let mut hosts = BTreeMap::new();
+        let mut open = 0;
+        for (id, ended) in self.drive(run, all, task).await {
+            let mut looked = ended.unwrap_or_else(Looked::given_up);
+            if looked.session.is_some() {
+                open += 1;
+                if open > self.parallel.get()
+                    && let Some(session) = looked.session.take()
+                {
+                    session.close().await;
+                }
+            }
+            hosts.insert(id, looked);
+        }
+        Look { hosts, peers }
+    }
+
     /// Takes hosts until all senders are gone and makes each ready at once.
     ///
     /// A host that is handed over twice is worked on once. Once all are done, those that joined
@@ -73,54 +113,63 @@ impl Fleet {
         &self,
         run: &Run,
         environment: &EnvironmentName,
-        mode: Mode,
-        mut hosts: UnboundedReceiver<Host>,
+        hosts: UnboundedReceiver<Host>,
     ) -> Vec<HostReport> {
-        let mut tasks = JoinSet::new();
-        let mut names: HashMap<Id, HostReport> = HashMap::new();
-        let mut seen = BTreeSet::new();
-        let mut waiting = VecDeque::new();
+        let look = Look::default();
+        self.run_looked(run, environment, look, Approval::default(), hosts)
+            .await
+    }
+
+    /// As [`run`](Self::run), for hosts of which some were read before, and changes only what is
+    /// approved.
+    ///
+    /// A host on which there was nothing to do when it was read is finished: it is not connected
+    /// to again. On the others work goes on over the connection that is open; what was read before
+    /// may be old, so the host is read again first. A connection that was lost meanwhile is opened
+    /// again, with the host key verified again. A host that could not be read stays as it is.
+    pub async fn run_looked(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        look: Look,
+        approval: Approval,
+        hosts: UnboundedReceiver<Host>,
+    ) -> Vec<HostReport> {
+        let Look {
+            hosts: mut looked,
+            peers,
+        } = look;
+        let port = self.bootstrap.port();
+        let peers = peers.or_else(|| port.map(|port| Arc::new(Peers::new(port))));
+        let task = |host: Host| {
+            let begun = Begun {
+                looked: looked.remove(&host.id),
+                approved: approval.of(&host),
+            };
+            let (bootstrap, run) = (Arc::clone(&self.bootstrap), run.clone());
+            let (environment, peers) = (environment.clone(), peers.clone());
+            async move {
+                let peers = peers.as_deref();
+                bootstrap
+                    .work(&run, &environment, &host, begun, peers)
+                    .await
+            }
+        };
         let mut reports = BTreeMap::new();
         let mut stale = Vec::new();
-        let port = self.bootstrap.port().filter(|_| mode == Mode::Apply);
-        let peers = port.map(|port| Arc::new(Peers::new(port)));
-        let mut open = true;
-        while open || !waiting.is_empty() || !tasks.is_empty() {
-            while tasks.len() < self.parallel.get()
-                && let Some(host) = waiting.pop_front()
-            {
-                let report = HostReport::new(&host);
-                let handle = tasks.spawn(one(
-                    Arc::clone(&self.bootstrap),
-                    run.clone(),
-                    environment.clone(),
-                    host,
-                    mode,
-                    peers.clone(),
-                ));
-                names.insert(handle.id(), report);
-            }
-            tokio::select! {
-                host = hosts.recv(), if open => match host {
-                    Some(host) if seen.insert(host.id.clone()) => waiting.push_back(host),
-                    Some(_) => {}
-                    None => open = false,
-                },
-                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
-                    let report = match ended {
-                        Ok((id, (report, pins))) => {
-                            names.remove(&id);
-                            stale.extend(pins);
-                            report
-                        }
-                        Err(error) => {
-                            let Some(report) = names.remove(&error.id()) else { continue };
-                            crashed(run, report, error)
-                        }
-                    };
-                    reports.insert((report.host.clone(), report.id.clone()), report);
+        for (_, ended) in self.drive(run, hosts, task).await {
+            let report = match ended {
+                Ok((report, pins)) => {
+                    stale.extend(pins);
+                    report
                 }
-            }
+                Err(report) => report,
+            };
+            reports.insert((report.host.clone(), report.id.clone()), report);
+        }
+        // The cloud did not hand them over.
+        for left in looked.into_values() {
+            left.close().await;
         }
         // Together: hosts of one create request share the pin of their first key.
         self.bootstrap.settle_keys(run, &stale).await;
@@ -131,7 +180,54 @@ impl Fleet {
         reports.into_values().collect()
     }
 
-    /// As [`run`](Self::run), for hosts that are all there already.
+    /// Does a task for each host, side by side. A panic gives the report of a host that was given
+    /// up.
+    async fn drive<T, Fut>(
+        &self,
+        run: &Run,
+        mut hosts: UnboundedReceiver<Host>,
+        mut task: impl FnMut(Host) -> Fut,
+    ) -> Vec<(HostId, Result<T, HostReport>)>
+    where
+        T: Send + 'static,
+        Fut: Future<Output = T> + Send + 'static,
+    {
+        let mut tasks = JoinSet::new();
+        let mut names: HashMap<Id, HostReport> = HashMap::new();
+        let mut seen = BTreeSet::new();
+        let mut waiting = VecDeque::new();
+        let mut all = Vec::new();
+        let mut open = true;
+        while open || !waiting.is_empty() || !tasks.is_empty() {
+            while tasks.len() < self.parallel.get()
+                && let Some(host) = waiting.pop_front()
+            {
+                let report = HostReport::new(&host);
+                let handle = tasks.spawn(task(host));
+                names.insert(handle.id(), report);
+            }
+            tokio::select! {
+                host = hosts.recv(), if open => match host {
+                    Some(host) if seen.insert(host.id.clone()) => waiting.push_back(host),
+                    Some(_) => {}
+                    None => open = false,
+                },
+                Some(ended) = tasks.join_next_with_id(), if !tasks.is_empty() => {
+                    let (id, ended) = match ended {
+                        Ok((id, ended)) => (id, Ok(ended)),
+                        Err(error) => (error.id(), Err(error)),
+                    };
+                    let Some(report) = names.remove(&id) else { continue };
+                    let host = report.id.clone();
+                    all.push((host, ended.map_err(|error| crashed(run, report, error))));
+                }
+            }
+        }
+        all
+    }
+
+    /// As [`run`](Self::run), for hosts that are all there already; or as [`look`](Self::look),
+    /// without anything that stays open.
     pub async fn all(
         &self,
         run: &Run,
@@ -139,12 +235,79 @@ impl Fleet {
         mode: Mode,
         hosts: impl IntoIterator<Item = Host>,
     ) -> Vec<HostReport> {
+        match mode {
+            Mode::Apply => {
+                let hosts = Self::handed_over(hosts);
+                self.run(run, environment, hosts).await
+            }
+            Mode::DryRun => self.look(run, environment, hosts).await.close().await,
+        }
+    }
+
+    /// A queue of hosts that are all there already.
+    pub fn handed_over(hosts: impl IntoIterator<Item = Host>) -> UnboundedReceiver<Host> {
         let (queue, receiver) = Self::queue();
         for host in hosts {
             queue.ready(host);
         }
-        drop(queue);
-        self.run(run, environment, mode, receiver).await
+        receiver
+    }
+}
+
+/// Hosts that were read, with the connections to those that have something to do.
+#[derive(Default)]
+pub struct Look {
+    hosts: BTreeMap<HostId, Looked>,
+    peers: Option<Arc<Peers>>,
+}
+
+impl fmt::Debug for Look {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Look")
+            .field("hosts", &self.hosts.keys().collect::<Vec<_>>())
+            .finish_non_exhaustive()
+    }
+}
+
+impl Look {
+    /// What would be done on each host, by name.
+    pub fn reports(&self) -> Vec<&HostReport> {
+        let mut reports: Vec<_> = self.hosts.values().map(|own| &own.report).collect();
+        reports.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+        reports
+    }
+
+    /// Ends all connections. Gives the reports, by name.
+    pub async fn close(self) -> Vec<HostReport> {
+        let Self { hosts, peers } = self;
+        let mut reports = Vec::with_capacity(hosts.len());
+        for looked in hosts.into_values() {
+            reports.push(looked.close().await);
+        }
+        if let Some(peers) = peers.and_then(Arc::into_inner) {
+            peers.close().await;
+        }
+        reports.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+        reports
+    }
+}
+
+/// Which changes a run may make on hosts.
+///
+/// Hosts that are not listed may be changed as is needed: those that the run creates itself, for
+/// example. By default none is listed.
+#[derive(Debug, Clone, Default)]
+pub struct Approval(BTreeMap<HostId, HostChanges>);
+
+impl Approval {
+    /// Only these changes on these hosts.
+    pub fn only(changes: impl IntoIterator<Item = HostChanges>) -> Self {
+        let changes = changes.into_iter();
+        Self(changes.map(|own| (own.id.clone(), own)).collect())
+    }
+
+    fn of(&self, host: &Host) -> Option<HostChanges> {
+        self.0.get(&host.id).cloned()
     }
 }
 
@@ -158,18 +321,6 @@ impl HostSink for HostQueue {
             tracing::warn!("a host was handed over after its fleet had ended");
         }
     }
-}
-
-async fn one(
-    bootstrap: Arc<Bootstrap>,
-    run: Run,
-    environment: EnvironmentName,
-    host: Host,
-    mode: Mode,
-    peers: Option<Arc<Peers>>,
-) -> (HostReport, Vec<(HostId, Fingerprint)>) {
-    let peers = peers.as_deref();
-    bootstrap.work(&run, &environment, &host, mode, peers).await
 }
 
 fn crashed(run: &Run, mut report: HostReport, error: JoinError) -> HostReport {

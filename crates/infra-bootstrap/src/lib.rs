@@ -15,7 +15,7 @@ mod watch;
 
 pub use config::{BootstrapConfig, ReadinessConfig, SshSettings, is_key_path};
 pub use engine::{Bootstrap, Mode};
-pub use fleet::{Fleet, HostQueue};
+pub use fleet::{Approval, Fleet, HostQueue, Look};
 pub use lock::{LOCK_PATH, LockedRemote};
 pub use readiness::ReadinessPolicy;
 pub use report::{HostReport, Retried, StepReport};

@@ -58,6 +58,14 @@ impl Peers {
         unused.map(|(_, remote)| remote)
     }
 
+    /// Ends all kept connections.
+    pub(crate) async fn close(self) {
+        let kept = self.kept.into_inner();
+        for (_, remote) in kept.unwrap_or_else(PoisonError::into_inner) {
+            remote.close().await;
+        }
+    }
+
     /// Looks whether the hosts that joined the network in this run are reached by their names,
     /// and tells it as the last line of their reports. Ends all kept connections.
     ///

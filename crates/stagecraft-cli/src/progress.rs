@@ -9,11 +9,12 @@ use std::time::{Duration, Instant};
 use indicatif::{ProgressBar, ProgressStyle};
 use secrecy::SecretString;
 use stagecraft_core::{Event, EventSink, HostName, Run};
-use stagecraft_engine::Planned;
+use stagecraft_engine::{HostLook, Planned};
 
 use self::busy::Busy;
 use crate::exit::Exit;
 use crate::output::{Output, one_line};
+use crate::render::OnHosts;
 use crate::{bundle, render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
@@ -133,12 +134,24 @@ impl Progress {
     pub(crate) fn planned(&self, planned: &Planned) {
         self.at_work();
         bundle::event(|| wire::Event::Planned(wire::Planned::from(planned)));
-        bundle::plan(|| render::plan_text(planned));
+        bundle::plan(|| render::plan_text(planned, OnHosts::Later));
         if self.sink.output.is_json() {
             let planned = wire::Planned::from(planned);
             self.sink.output.event(wire::Event::Planned(planned));
         } else {
-            self.pause(|| self.sink.output.text(&render::plan_text(planned)));
+            self.pause(|| {
+                self.sink
+                    .output
+                    .text(&render::plan_text(planned, OnHosts::Later))
+            });
+        }
+    }
+
+    /// Shows what was found on the hosts that exist, before anybody is asked. Programs have read
+    /// it in the events.
+    pub(crate) fn found(&self, look: &HostLook) {
+        if !self.sink.output.is_json() {
+            self.pause(|| self.sink.output.text(&render::found_text(look)));
         }
     }
 

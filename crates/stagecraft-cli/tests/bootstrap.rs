@@ -8,7 +8,7 @@ use support::contract::Contract;
 use support::{DECLARED, Lab, quick};
 
 const ONLY_CREATE: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];
-const BOOTSTRAP: [&str; 4] = ["infra", "bootstrap", "-o", "json"];
+const BOOTSTRAP: [&str; 5] = ["infra", "bootstrap", "--yes", "-o", "json"];
 
 /// The names of the hosts of a result.
 fn names(result: &Value) -> Vec<&str> {
@@ -112,7 +112,7 @@ async fn only_selected_hosts_are_worked_on() {
         ("--host", "app-2", &["app-2"][..]),
         ("--role", "db", &["db-1"]),
     ] {
-        let command = ["infra", "bootstrap", option, value, "-o", "json"];
+        let command = ["infra", "bootstrap", "--yes", option, value, "-o", "json"];
         let result = lab.run(&command).await.expect_code(0).result();
         assert_eq!(names(&result), expected);
         assert_all_changed(&result);
@@ -132,7 +132,7 @@ async fn declared_hosts_that_are_not_there_are_told_and_an_error_only_by_name() 
     let only_db = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
     lab.run(&only_db).await.expect_code(0);
 
-    let finished = lab.run(&["infra", "bootstrap"]).await;
+    let finished = lab.run(&["infra", "bootstrap", "--yes"]).await;
     let text = &finished.expect_code(0).stdout;
     assert!(text.contains("not there app-1, app-2"), "{text}");
     assert!(text.contains("stagecraft infra up --env staging"), "{text}");
@@ -211,7 +211,7 @@ async fn failed_hosts_are_told_with_the_command_that_reruns_only_them() {
             .await
             .unwrap();
     }
-    let failed = lab.run(&["infra", "bootstrap"]).await;
+    let failed = lab.run(&["infra", "bootstrap", "--yes"]).await;
     let next = "Next: stagecraft infra bootstrap --env staging --host app-1,db-1\n";
     let text = &failed.expect_code(10).stdout;
     assert!(text.ends_with(next), "{text}");

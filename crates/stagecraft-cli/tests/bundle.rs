@@ -165,7 +165,7 @@ async fn run_that_ends_in_an_error_leaves_its_causes() {
         .await;
     failed.expect_code(7);
     let bundle = lab.directory.path().join("empty");
-    assert!(read(&bundle, "error.txt").contains("nobody can be asked"));
+    assert!(read(&bundle, "error.txt").contains("no terminal on which to confirm"));
     assert!(read(&bundle, "plan.txt").contains("app-1"));
     files(&bundle);
     lab.shutdown().await;

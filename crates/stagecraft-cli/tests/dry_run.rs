@@ -58,7 +58,9 @@ async fn every_file_of_a_host_is_the_same_after_a_dry_run() {
                 assert_eq!(before, after, "{state} {name} {look:?}");
             }
         }
-        lab.run(&["infra", "bootstrap"]).await.expect_code(0);
+        lab.run(&["infra", "bootstrap", "--yes"])
+            .await
+            .expect_code(0);
     }
     lab.shutdown().await;
 }
@@ -117,7 +119,9 @@ async fn detailed_exit_code_of_plan_with_hosts_counts_what_is_pending_on_them() 
     let hosts = ["infra", "plan", "--hosts", "--detailed-exitcode"];
     lab.run(&cloud).await.expect_code(0);
     lab.run(&hosts).await.expect_code(20);
-    lab.run(&["infra", "bootstrap"]).await.expect_code(0);
+    lab.run(&["infra", "bootstrap", "--yes"])
+        .await
+        .expect_code(0);
     let same = lab.run(&hosts).await;
     let text = &same.expect_code(0).stdout;
     assert!(text.contains("0 hosts will change, 3 as wanted."), "{text}");

@@ -7,7 +7,15 @@ use support::running::Running;
 use support::{Lab, quick, until};
 
 const HOST: &str = "staging-db-1";
-const BOOTSTRAP: [&str; 6] = ["infra", "bootstrap", "--host", "db-1", "-o", "json"];
+const BOOTSTRAP: [&str; 7] = [
+    "infra",
+    "bootstrap",
+    "--yes",
+    "--host",
+    "db-1",
+    "-o",
+    "json",
+];
 
 /// From now on `apt-get` stands still in the middle of an installation, as long as a file is
 /// there, and tells its process.

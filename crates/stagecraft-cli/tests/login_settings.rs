@@ -5,7 +5,7 @@ mod support;
 use support::{Finished, Lab, quick};
 
 const UP: [&str; 3] = ["infra", "up", "--yes"];
-const BOOTSTRAP: [&str; 2] = ["infra", "bootstrap"];
+const BOOTSTRAP: [&str; 3] = ["infra", "bootstrap", "--yes"];
 const ONLY_DB: [&str; 6] = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
 
 /// What `infra.bootstrap.ssh` says, and what is told of it.
@@ -108,7 +108,9 @@ async fn what_is_wrong_for_one_host_is_its_own_failure() {
         .await
         .expect_code(0);
     say(&lab, "    readiness:", "config_file: proxied");
-    let finished = lab.run(&["infra", "bootstrap", "-o", "json"]).await;
+    let finished = lab
+        .run(&["infra", "bootstrap", "--yes", "-o", "json"])
+        .await;
     let result = finished.expect_code(10).result();
     for host in result["hosts"].as_array().expect("hosts") {
         let is_ready = host["host"] != "db-1";
@@ -134,7 +136,7 @@ async fn key_in_place_of_its_path_is_refused_and_never_shown() {
             "must be the path of a file, never the key itself",
         ),
         (
-            &["infra", "bootstrap", "-o", "json"],
+            &["infra", "bootstrap", "--yes", "-o", "json"],
             1,
             "STAGECRAFT_SSH_KEY",
         ),

@@ -94,6 +94,8 @@ pub enum FailureCode {
     SystemVerifyFailed,
     /// The configuration does not allow the step on this host, or no login at it.
     ConfigInvalid,
+    /// The host would be changed in a way that was not confirmed, so it was left as it is.
+    NotApproved,
     /// The run was interrupted before the host was ready.
     Interrupted,
 }
@@ -115,6 +117,7 @@ impl FailureCode {
             Self::SystemChangeFailed => "system_change_failed",
             Self::SystemVerifyFailed => "system_verify_failed",
             Self::ConfigInvalid => "config_invalid",
+            Self::NotApproved => "not_approved",
             Self::Interrupted => "interrupted",
         }
     }

@@ -1,6 +1,7 @@
 //! Plans: what is declared against what was observed. Pure, and the same bytes every time.
 
 mod compute;
+mod host_changes;
 mod saved;
 mod stale;
 
@@ -10,6 +11,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 pub use compute::plan_hosts;
+pub use host_changes::{HostChanges, StepChanges};
 pub use saved::{SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan};
 pub use stale::{PlanChange, PlanSetting};
 

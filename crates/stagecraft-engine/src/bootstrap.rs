@@ -2,13 +2,13 @@
 
 use std::collections::BTreeSet;
 
-use infra_bootstrap::{HostReport, Mode};
+use infra_bootstrap::{Approval, Fleet, HostReport, Look};
 use stagecraft_core::{
     CloudFacts, EnvironmentName, Error, ErrorKind, HostName, HostRef, InfraPlan, Makes,
     PlanRequest, Result, Run,
 };
 
-use crate::dry_run::not_ready_report;
+use crate::dry_run::{HostLook, not_ready_report};
 use crate::engine::{Engine, Planned};
 use crate::outcome::Outcome;
 use crate::selection;
@@ -72,50 +72,110 @@ impl Engine {
     /// Makes the hosts ready that exist and are declared. Nothing is created, deleted, resized
     /// or tagged in the cloud.
     ///
-    /// Safe to repeat and to kill at any point: the next run finishes what is missing.
+    /// They are changed as needed, without a look at them before: for runs in which that was
+    /// confirmed in advance. Safe to repeat and to kill at any point: the next run finishes what
+    /// is missing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SecretMissing`] if a host could not join the network, those of
-    /// [`check_login`](Self::check_login), [`ErrorKind::Locked`] if the lease is gone. Nothing
-    /// was done then. What fails on a host is in the report.
+    /// Those of [`check_existing`](Self::check_existing), [`ErrorKind::Locked`] if the lease is
+    /// gone. Nothing was done then. What fails on a host is in the report.
     pub async fn bootstrap(&self, run: &Run, existing: Existing) -> Result<BootstrapReport> {
         let Existing { planned } = existing;
-        if kept(&planned.plan).next().is_some() {
-            self.check_join_secrets(run, "no host was changed").await?;
-            self.check_login(run, &planned).await?;
-            run.before_write().await?;
-        }
-        Ok(self.on_existing(run, planned, Mode::Apply).await)
+        self.work_on(run, planned, Look::default(), Approval::default())
+            .await
+    }
+
+    /// As [`bootstrap`](Self::bootstrap), on hosts that were read before, with these changes
+    /// approved: see [`up_looked`](Self::up_looked).
+    ///
+    /// # Errors
+    ///
+    /// As [`bootstrap`](Self::bootstrap).
+    pub async fn bootstrap_looked(
+        &self,
+        run: &Run,
+        existing: Existing,
+        look: HostLook,
+        approval: Approval,
+    ) -> Result<BootstrapReport> {
+        self.work_on(run, existing.planned, look.look, approval)
+            .await
     }
 
     /// Tells what [`bootstrap`](Self::bootstrap) would change on each host. Changes nothing.
     pub async fn bootstrap_dry_run(&self, run: &Run, existing: Existing) -> BootstrapReport {
-        self.on_existing(run, existing.planned, Mode::DryRun).await
+        let Existing { planned } = existing;
+        let look = self.look(run, &planned).await;
+        let (has_ready, hosts) = (look.has_ready, look.look.close().await);
+        report(run, planned, hosts, has_ready)
     }
 
-    async fn on_existing(&self, run: &Run, planned: Planned, mode: Mode) -> BootstrapReport {
-        let Planned { plan, facts, .. } = planned;
-        let own: BTreeSet<_> = kept(&plan).map(|host| &host.id).collect();
-        let hosts = facts.hosts.iter().filter(|host| own.contains(&host.id));
-        let (ready, others): (Vec<_>, Vec<_>) = hosts.partition(|host| host.is_ready());
+    /// Makes sure that there is what work on the hosts that exist takes. Changes nothing.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SecretMissing`] if a host could not join the network, those of
+    /// [`check_login`](Self::check_login).
+    pub async fn check_existing(&self, run: &Run, planned: &Planned) -> Result<()> {
+        if kept(&planned.plan).next().is_none() {
+            return Ok(());
+        }
+        self.check_join_secrets(run, "no host was changed").await?;
+        self.check_login(run, planned).await
+    }
+
+    async fn work_on(
+        &self,
+        run: &Run,
+        planned: Planned,
+        look: Look,
+        approval: Approval,
+    ) -> Result<BootstrapReport> {
+        self.check_existing(run, &planned).await?;
+        let own: BTreeSet<_> = kept(&planned.plan).map(|host| &host.id).collect();
+        if !own.is_empty() {
+            run.before_write().await?;
+        }
+        let hosts = planned.facts.hosts.iter();
+        let ready = hosts.filter(|host| own.contains(&host.id) && host.is_ready());
+        let ready: Vec<_> = ready.cloned().collect();
         let has_ready = !ready.is_empty();
-        let mut hosts: Vec<_> = others.into_iter().filter_map(not_ready_report).collect();
-        if let Some(fleet) = &self.fleet {
-            let ready = ready.into_iter().cloned();
-            hosts.extend(fleet.all(run, &plan.environment, mode, ready).await);
-        }
-        hosts.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
-        let not_there = plan.create.iter().map(|entry| entry.spec.name.clone());
-        BootstrapReport {
-            environment: plan.environment,
-            hosts,
-            not_there: not_there.collect(),
-            undeclared: plan.undeclared,
-            interrupted: run.cancellation().is_cancelled(),
-            locked: run.lost().is_some(),
-            has_ready,
-        }
+        let hosts = match &self.fleet {
+            Some(fleet) => {
+                let environment = &planned.plan.environment;
+                let ready = Fleet::handed_over(ready);
+                let work = fleet.run_looked(run, environment, look, approval, ready);
+                work.await
+            }
+            None => Vec::new(),
+        };
+        Ok(report(run, planned, hosts, has_ready))
+    }
+}
+
+/// What became of the hosts, with those that are not ready in the cloud.
+fn report(
+    run: &Run,
+    planned: Planned,
+    mut hosts: Vec<HostReport>,
+    has_ready: bool,
+) -> BootstrapReport {
+    let Planned { plan, facts, .. } = planned;
+    let own: BTreeSet<_> = kept(&plan).map(|host| &host.id).collect();
+    let others = facts.hosts.iter();
+    let others = others.filter(|host| own.contains(&host.id) && !host.is_ready());
+    hosts.extend(others.filter_map(not_ready_report));
+    hosts.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+    let not_there = plan.create.iter().map(|entry| entry.spec.name.clone());
+    BootstrapReport {
+        environment: plan.environment,
+        hosts,
+        not_there: not_there.collect(),
+        undeclared: plan.undeclared,
+        interrupted: run.cancellation().is_cancelled(),
+        locked: run.lost().is_some(),
+        has_ready,
     }
 }
 

@@ -1,15 +1,29 @@
-//! What `up` would change on hosts, without changing it.
+//! What `up` or `bootstrap` would change on hosts that exist: read before anybody is asked.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
 use std::time::Duration;
 
-use infra_bootstrap::{HostReport, Mode};
-use stagecraft_core::{FailureCode, Host, HostStatus, Run, StepFailure};
+use infra_bootstrap::{Approval, HostReport, Look};
+use stagecraft_core::{FailureCode, Host, HostChanges, HostStatus, Run, StepFailure};
 
 use crate::engine::{Engine, Planned};
 use crate::outcome::Outcome;
 use crate::up::kept;
+
+/// The hosts that exist, as they were read before anything is done on them.
+///
+/// Connections to those that would change stay open: [`Engine::up_looked`] and
+/// [`Engine::bootstrap_looked`] go on over them, [`close`](Self::close) ends them.
+#[derive(Debug)]
+pub struct HostLook {
+    pub(crate) look: Look,
+    /// Those that cannot be read and that no run of `up` works on, with the reason.
+    pub(crate) not_ready: Vec<HostReport>,
+    /// Those that cannot be read yet, but that `up` works on once they run.
+    unread: Vec<HostChanges>,
+    pub(crate) has_ready: bool,
+}
 
 /// What a dry run of `up` found.
 #[derive(Debug)]
@@ -24,10 +38,11 @@ pub struct DryRunReport {
 }
 
 impl Engine {
-    /// Tells what `up` would change on the hosts that exist. Changes nothing on them.
+    /// Reads the hosts that exist and are declared, side by side, with one connection and one
+    /// command each. Changes nothing on them.
     ///
-    /// A host that is not ready is a failure, unless `up` would power it on.
-    pub async fn dry_run(&self, run: &Run, planned: &Planned) -> DryRunReport {
+    /// Without a bootstrap no host is read.
+    pub async fn look(&self, run: &Run, planned: &Planned) -> HostLook {
         let plan = &planned.plan;
         // What `up` works on: neither hosts that were not selected nor undeclared ones.
         let own: BTreeSet<_> = kept(plan).map(|host| &host.id).collect();
@@ -35,27 +50,114 @@ impl Engine {
         let hosts = hosts.filter(|host| own.contains(&host.id));
         let (ready, others): (Vec<&Host>, Vec<&Host>) = hosts.partition(|host| host.is_ready());
         let is_powered_on = |host: &Host| plan.power_on.iter().any(|own| own.id == host.id);
+        let is_awaited = |host: &Host| match host.status {
+            HostStatus::New | HostStatus::Active => true,
+            HostStatus::Off | HostStatus::Archived => is_powered_on(host),
+        };
+        let unread = others.iter().filter(|host| is_awaited(host));
+        let mut unread: Vec<_> = unread
+            .map(|host| HostChanges::none(host.shown_name(), host.id.clone()))
+            .collect();
+        unread.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
         let others = others.into_iter().filter(|host| !is_powered_on(host));
         let mut not_ready: Vec<_> = others.filter_map(not_ready_report).collect();
         not_ready.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
         let has_ready = !ready.is_empty();
-        let looked_at = match &self.fleet {
+        let look = match &self.fleet {
             Some(fleet) => {
                 let hosts = ready.into_iter().cloned();
-                fleet.all(run, &plan.environment, Mode::DryRun, hosts).await
+                fleet.look(run, &plan.environment, hosts).await
             }
-            None => Vec::new(),
+            None => Look::default(),
         };
-        DryRunReport {
-            looked_at,
+        HostLook {
+            look,
             not_ready,
+            unread: if self.fleet.is_some() {
+                unread
+            } else {
+                Vec::new()
+            },
             has_ready,
+        }
+    }
+
+    /// Tells what `up` would change on the hosts that exist. Changes nothing on them.
+    ///
+    /// A host that is not ready is a failure, unless `up` would power it on.
+    pub async fn dry_run(&self, run: &Run, planned: &Planned) -> DryRunReport {
+        let look = self.look(run, planned).await;
+        DryRunReport {
+            looked_at: look.look.close().await,
+            not_ready: look.not_ready,
+            has_ready: look.has_ready,
             interrupted: run.cancellation().is_cancelled(),
         }
     }
 }
 
+impl HostLook {
+    /// What would be done on each host that was read, by name. One that could not be read has
+    /// its failure, and is left alone.
+    pub fn reports(&self) -> Vec<&HostReport> {
+        self.look.reports()
+    }
+
+    /// The hosts that would or may change, with the changes.
+    pub fn changes(&self) -> Vec<HostChanges> {
+        changes_of(self.look.reports())
+    }
+
+    /// The hosts that cannot be read yet: they are being created or will be powered on. Whether
+    /// they would change is not known.
+    pub fn unread(&self) -> impl Iterator<Item = &str> {
+        self.unread.iter().map(|own| own.host.as_str())
+    }
+
+    /// Whether a host would or may change, or that is not known.
+    pub fn needs_approval(&self) -> bool {
+        !self.unread.is_empty() || !self.changes().is_empty()
+    }
+
+    /// Approves what was found: these changes on the hosts that were read, and whatever is needed
+    /// on those that cannot be read yet.
+    pub fn approve_shown(&self) -> Approval {
+        let reports = self.look.reports();
+        Approval::only(reports.into_iter().map(HostReport::changes))
+    }
+
+    /// Approves these changes only, on all hosts that exist.
+    pub fn approve_only(&self, changes: &[HostChanges]) -> Approval {
+        let reports = self.look.reports();
+        let read = reports.into_iter().map(|own| {
+            let none = HostChanges::none(own.host.as_str(), own.id.clone());
+            let saved = changes.iter().find(|saved| saved.id == own.id);
+            saved.cloned().unwrap_or(none)
+        });
+        Approval::only(read.chain(self.unread.iter().cloned()))
+    }
+
+    /// Ends all connections.
+    pub async fn close(self) {
+        self.look.close().await;
+    }
+}
+
+/// The changes that reports of a look hold, for hosts that have any.
+pub(crate) fn changes_of<'a>(
+    reports: impl IntoIterator<Item = &'a HostReport>,
+) -> Vec<HostChanges> {
+    let reports = reports.into_iter().filter(|own| own.failure.is_none());
+    let changes = reports.map(HostReport::changes);
+    changes.filter(|own| !own.steps.is_empty()).collect()
+}
+
 impl DryRunReport {
+    /// The hosts that would or may change, with the changes.
+    pub fn changes(&self) -> Vec<HostChanges> {
+        changes_of(&self.looked_at)
+    }
+
     /// All hosts, by name.
     pub fn hosts(&self) -> Vec<&HostReport> {
         let mut hosts: Vec<_> = self.looked_at.iter().chain(&self.not_ready).collect();

@@ -192,7 +192,11 @@ impl Engine {
 
     /// Refuses to begin with what cannot end well, before any write: hosts that could not join the
     /// network or not be logged in to. A person may be asked for the passphrase of a key.
-    pub(crate) async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::SecretMissing`], [`ErrorKind::Config`], [`ErrorKind::Cancelled`].
+    pub async fn check_secrets(&self, run: &Run, planned: &Planned) -> Result<()> {
         if planned.plan.create.is_empty() {
             return self.check_login(run, planned).await;
         }

@@ -16,7 +16,7 @@ mod up;
 
 pub use bootstrap::{BootstrapReport, Existing};
 pub use down::{DownReport, Forgotten, PruneOptions};
-pub use dry_run::DryRunReport;
+pub use dry_run::{DryRunReport, HostLook};
 pub use engine::{Engine, Planned};
 pub use lease::LeaseState;
 pub use outcome::Outcome;

@@ -36,11 +36,21 @@ impl Outcome {
             Self::Interrupted
         } else if hosts.len() > failures.len() {
             Self::Partial
-        } else if failures.iter().all(|failure| is_network(failure)) {
-            Self::NetworkFailed
         } else {
-            Self::BootstrapFailed
+            of_failures(&failures)
         }
+    }
+}
+
+/// How it ended if every host failed.
+pub(crate) fn of_failures(failures: &[&StepFailure]) -> Outcome {
+    let all = |is: &dyn Fn(&StepFailure) -> bool| failures.iter().all(|failure| is(failure));
+    if all(&is_network) {
+        Outcome::NetworkFailed
+    } else if all(&|failure| failure.code == FailureCode::NotApproved) {
+        Outcome::Refused
+    } else {
+        Outcome::BootstrapFailed
     }
 }
 

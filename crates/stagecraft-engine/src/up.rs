@@ -2,14 +2,15 @@
 
 use std::collections::BTreeSet;
 
-use infra_bootstrap::{Fleet, HostReport, Mode};
+use infra_bootstrap::{Approval, Fleet, HostReport, Look};
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, Error, ErrorKind, Finding, HostRef, InfraPlan, Remedy, ResizeMode,
     Result, Run,
 };
 
+use crate::dry_run::HostLook;
 use crate::engine::{Engine, Planned};
-use crate::outcome::{Outcome, is_network};
+use crate::outcome::{Outcome, of_failures};
 
 /// What `up` may do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -37,6 +38,10 @@ impl Engine {
     /// Carries out a plan: creates what is missing, resizes and tags what it says, never
     /// deletes, and bootstraps each of its hosts as soon as it is ready.
     ///
+    /// Hosts that exist are changed as needed, without a look at them before: for runs in which
+    /// that was confirmed in advance. [`look`](Self::look) and [`up_looked`](Self::up_looked) show
+    /// it first.
+    ///
     /// Safe to repeat and to kill at any point: the next run with a fresh plan goes on.
     ///
     /// # Errors
@@ -47,6 +52,40 @@ impl Engine {
     /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written, but for
     /// hosts of a broken-off resize: these run again all the same ([`Planned::broken_off`]).
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
+        self.carry_out(run, planned, options, Look::default(), Approval::default())
+            .await
+    }
+
+    /// As [`up`](Self::up), on hosts that were read before, with these changes approved.
+    ///
+    /// A host on which there was nothing to do is not connected to again. The others are read
+    /// again over the same connection, since a person may have been asked meanwhile; one that
+    /// needs other changes than the approved ones stays as it is and fails with
+    /// `not_approved`.
+    ///
+    /// # Errors
+    ///
+    /// As [`up`](Self::up).
+    pub async fn up_looked(
+        &self,
+        run: &Run,
+        planned: Planned,
+        options: UpOptions,
+        look: HostLook,
+        approval: Approval,
+    ) -> Result<UpReport> {
+        self.carry_out(run, planned, options, look.look, approval)
+            .await
+    }
+
+    async fn carry_out(
+        &self,
+        run: &Run,
+        planned: Planned,
+        options: UpOptions,
+        look: Look,
+        approval: Approval,
+    ) -> Result<UpReport> {
         let checked = match planned.check(options) {
             Ok(()) => self.check_secrets(run, &planned).await,
             refused => refused,
@@ -70,7 +109,9 @@ impl Engine {
             match &self.fleet {
                 Some(fleet) => {
                     let environment = &approved.plan().environment;
-                    fleet.run(run, environment, Mode::Apply, hosts).await
+                    fleet
+                        .run_looked(run, environment, look, approval, hosts)
+                        .await
                 }
                 None => Vec::new(),
             }
@@ -136,10 +177,8 @@ impl UpReport {
             Outcome::Partial
         } else if in_hand == 0 {
             Outcome::CloudFailed
-        } else if failures.iter().all(|failure| is_network(failure)) {
-            Outcome::NetworkFailed
         } else {
-            Outcome::BootstrapFailed
+            of_failures(&failures)
         }
     }
 }

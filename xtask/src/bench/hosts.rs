@@ -133,10 +133,13 @@ fn inside(options: &Options, outside: Outside) -> Result<()> {
         let line = Line::lay(&programs.join("python"), &directory, outside)?;
         let peers = Peers::prepare(programs, &lab)?;
         eprintln!("bench: hosts are made as wanted");
-        crate::process::output(
-            lab.command()
-                .args(["--output", "json", "infra", "bootstrap"]),
-        )?;
+        crate::process::output(lab.command().args([
+            "--output",
+            "json",
+            "infra",
+            "bootstrap",
+            "--yes",
+        ]))?;
         let bench = Bench {
             lab: &lab,
             peers: &peers,

@@ -16,7 +16,8 @@ show stagecraft config validate
 expect '3 hosts to create' stagecraft infra plan
 expect '3 created, 0 existed, 3 ready' stagecraft infra up --yes
 show stagecraft infra hosts
-expect 'No changes.' stagecraft infra plan
-expect '0 created, 3 existed, 3 ready, 0 changed' stagecraft infra up --yes
+expect 'No changes in the cloud.' stagecraft infra plan
+expect '0 hosts will change, 3 as wanted.' stagecraft infra plan --hosts
+expect '0 created, 3 existed, 3 ready, 0 changed' stagecraft infra up
 expect '3 hosts gone' stagecraft infra down --confirm staging
 expect 'no hosts in staging' stagecraft infra hosts

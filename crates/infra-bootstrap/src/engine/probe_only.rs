@@ -1,4 +1,4 @@
-//! The connection of a dry run: it can look, and nothing else.
+//! The connection with which a host is only read: it runs the probes, and nothing else.
 
 use std::sync::Arc;
 
@@ -26,7 +26,7 @@ impl ProbeOnly {
     fn refuse(&self, what: &str) -> Error {
         Error::new(
             ErrorKind::Guard,
-            format!("a dry run only looks: {what} was refused"),
+            format!("the host is only read: {what} was refused"),
         )
         .with_context("host", self.host().to_string())
     }
@@ -203,9 +203,9 @@ mod tests {
         let run = Run::default();
         let mut session = Session::open(
             &run,
-            &recorder,
+            Arc::new(recorder.clone()),
             target,
-            &policy,
+            policy,
             &steps,
             &HostId::new("1"),
             Mode::DryRun,

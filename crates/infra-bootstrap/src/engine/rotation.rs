@@ -111,7 +111,7 @@ pub(super) fn contradiction(
 pub(super) async fn rotate(
     run: &Run,
     pins: &dyn HostKeyPins,
-    session: &mut Session<'_>,
+    session: &mut Session,
     id: &HostId,
     pinned: &[Fingerprint],
     policy: &ReadinessPolicy,

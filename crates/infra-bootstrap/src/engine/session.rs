@@ -28,10 +28,13 @@ const PROOF_INTERVAL: Duration = Duration::from_millis(200);
 pub(super) const READINESS: &str = "readiness";
 
 /// A connection to one host.
-pub(super) struct Session<'a> {
-    connector: &'a dyn Connector,
+pub(crate) struct Session {
+    connector: Arc<dyn Connector>,
     target: RemoteTarget,
-    policy: &'a ReadinessPolicy,
+    policy: ReadinessPolicy,
+    /// The connection itself.
+    open: Arc<dyn Remote>,
+    /// The connection as the mode allows it to be used.
     remote: Arc<dyn Remote>,
     probes: BTreeMap<&'static str, String>,
     boundary: String,
@@ -40,13 +43,13 @@ pub(super) struct Session<'a> {
     state: HostState,
 }
 
-impl<'a> Session<'a> {
+impl Session {
     /// Connects and looks at the host once.
     pub(super) async fn open(
         run: &Run,
-        connector: &'a dyn Connector,
+        connector: Arc<dyn Connector>,
         target: RemoteTarget,
-        policy: &'a ReadinessPolicy,
+        policy: ReadinessPolicy,
         steps: &[Arc<dyn HostStep>],
         id: &HostId,
         mode: Mode,
@@ -60,12 +63,13 @@ impl<'a> Session<'a> {
             ])
             .collect();
         let boundary = boundary(id);
-        let remote = readiness::connect(run, connector, &target, policy).await?;
-        let remote = guarded(remote, mode, || join_probes(&probes, &boundary));
+        let open = readiness::connect(run, &*connector, &target, &policy).await?;
+        let remote = guarded(&open, mode, || join_probes(&probes, &boundary));
         Ok(Self {
             connector,
             target,
             policy,
+            open,
             remote,
             probes,
             boundary,
@@ -81,9 +85,40 @@ impl<'a> Session<'a> {
         })
     }
 
-    /// The connection.
+    /// The connection, as the mode allows it to be used.
     pub(super) fn remote(&self) -> Arc<dyn Remote> {
         Arc::clone(&self.remote)
+    }
+
+    /// The connection itself, whatever the mode.
+    pub(crate) fn into_open(self) -> Arc<dyn Remote> {
+        self.open
+    }
+
+    /// The host key that was proven.
+    pub(crate) fn host_key(&self) -> Fingerprint {
+        self.open.host_key()
+    }
+
+    /// Whether this connection is to the host as the cloud shows it now: the same address, and no
+    /// other keys.
+    pub(super) fn is_to(&self, target: &RemoteTarget) -> bool {
+        self.target.address == target.address && self.target.host_keys == target.host_keys
+    }
+
+    /// Reads the host again, over the same connection, and allows changes from now on.
+    ///
+    /// What was read before may be old: a person may have been asked meanwhile. A lost connection
+    /// is opened again, with the host key verified again.
+    ///
+    /// # Errors
+    ///
+    /// As [`first_boot`](Self::first_boot).
+    pub(super) async fn resume(&mut self, run: &Run) -> Result<(), StepFailure> {
+        self.mode = Mode::Apply;
+        self.remote = Arc::clone(&self.open);
+        self.state.boot = Boot::Running(Vec::new());
+        self.first_boot(run).await
     }
 
     /// Whether the login is root.
@@ -128,7 +163,7 @@ impl<'a> Session<'a> {
         }
         let started = Instant::now();
         let remote = loop {
-            let remote = readiness::connect(run, self.connector, &target, self.policy).await?;
+            let remote = readiness::connect(run, &*self.connector, &target, &self.policy).await?;
             if remote.host_key() == key {
                 break remote;
             }
@@ -145,15 +180,16 @@ impl<'a> Session<'a> {
                 .await
                 .map_err(|_| failure::interrupted())?;
         };
-        self.remote.close().await;
+        self.open.close().await;
+        self.open = Arc::clone(&remote);
         self.remote = remote;
         self.target.host_keys = vec![key];
         Ok(())
     }
 
     /// Ends the connection.
-    pub(super) async fn close(&self) {
-        self.remote.close().await;
+    pub(crate) async fn close(&self) {
+        self.open.close().await;
     }
 
     /// What a step makes of the last look.
@@ -223,10 +259,11 @@ impl<'a> Session<'a> {
     }
 
     async fn reconnect(&mut self, run: &Run) -> Result<(), StepFailure> {
-        self.remote.close().await;
-        let remote = readiness::connect(run, self.connector, &self.target, self.policy).await?;
+        self.open.close().await;
+        let connector = &*self.connector;
+        self.open = readiness::connect(run, connector, &self.target, &self.policy).await?;
         let probes = || join_probes(&self.probes, &self.boundary);
-        self.remote = guarded(remote, self.mode, probes);
+        self.remote = guarded(&self.open, self.mode, probes);
         Ok(())
     }
 
@@ -334,14 +371,11 @@ impl LookError {
 }
 
 /// The connection as the mode allows it to be used.
-fn guarded(
-    remote: Arc<dyn Remote>,
-    mode: Mode,
-    probes: impl FnOnce() -> String,
-) -> Arc<dyn Remote> {
+fn guarded(open: &Arc<dyn Remote>, mode: Mode, probes: impl FnOnce() -> String) -> Arc<dyn Remote> {
+    let open = Arc::clone(open);
     match mode {
-        Mode::Apply => remote,
-        Mode::DryRun => Arc::new(ProbeOnly::new(remote, probes())),
+        Mode::Apply => open,
+        Mode::DryRun => Arc::new(ProbeOnly::new(open, probes())),
     }
 }
 

@@ -4,14 +4,14 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    Decision, ErrorKind, Event, FailureCode, HostContext, HostStep, Remote, Run, StepFailure,
-    StepOutcome, seconds,
+    Change, Decision, ErrorKind, Event, FailureCode, Host, HostChanges, HostContext, HostStep,
+    Remote, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::session::Session;
-use super::{Bootstrap, Mode, rotation, tell};
+use super::{Bootstrap, rotation, tell};
 use crate::failure;
 use crate::lock::LockedRemote;
 use crate::report::{self, HostReport};
@@ -37,25 +37,92 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// What each step would do on the host as it was last read. Changes nothing.
+    pub(super) fn preview(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+    ) -> Vec<(&'static str, StepOutcome)> {
+        let mut failed = BTreeSet::new();
+        let mut pending = BTreeSet::new();
+        let mut outcomes = Vec::with_capacity(self.steps.len());
+        for step in &self.steps {
+            let id = step.id();
+            let broken = step.after().iter().find(|need| failed.contains(*need));
+            let outcome = if let Some(broken) = broken {
+                failed.insert(id);
+                StepOutcome::Skipped {
+                    reason: format!("step `{broken}` did not succeed"),
+                }
+            } else {
+                let outcome = match work(run, session.decide(&**step, context)) {
+                    Ok(changes) => StepOutcome::WouldChange {
+                        changes: summaries(run, &changes),
+                    },
+                    Err(outcome) => outcome,
+                };
+                let first = |ids: &[&'static str]| {
+                    let mut ids = ids.iter().copied();
+                    ids.find(|id| pending.contains(id))
+                };
+                match (first(step.after()), first(step.follows())) {
+                    (Some(need), _) => report::depending(outcome, need),
+                    (None, Some(earlier)) if !step.is_check() => {
+                        report::following(outcome, earlier)
+                    }
+                    _ => outcome,
+                }
+            };
+            match &outcome {
+                StepOutcome::Failed(_) => {
+                    failed.insert(id);
+                }
+                StepOutcome::WouldChange { .. } | StepOutcome::MayChange { .. } => {
+                    pending.insert(id);
+                }
+                _ => {}
+            }
+            outcomes.push((id, outcome));
+        }
+        outcomes
+    }
+
+    /// Reports what each step would do, and runs none.
+    pub(super) fn read_steps(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+        report: &mut HostReport,
+    ) -> Result<(), StepFailure> {
+        run.check().map_err(|_| failure::interrupted())?;
+        for (step, outcome) in self.preview(run, session, context) {
+            tell(run, report, step, outcome, Duration::ZERO);
+        }
+        report.fqdn = self.fqdn(context, report);
+        Ok(())
+    }
+
     pub(super) async fn run_steps(
         &self,
         run: &Run,
+        host: &Host,
         context: &HostContext,
-        mode: Mode,
-        session: &mut Session<'_>,
+        session: &mut Session,
         report: &mut HostReport,
+        approved: Option<&HostChanges>,
     ) -> Result<(), StepFailure> {
         let mut decisions = self.decide(session, context);
         let is_change =
             |decision: &Result<Decision, _>| matches!(decision, Ok(Decision::Change(_)));
-        if mode == Mode::Apply && decisions.values().any(is_change) && session.unlocked(run).await?
-        {
+        if decisions.values().any(is_change) && session.unlocked(run).await? {
             // Whoever held the lock may have done the work meanwhile.
+            self.check_approved(run, session, context, host, approved)?;
             decisions = self.decide(session, context);
         }
         let mut failed = BTreeSet::new();
         let mut changed = BTreeSet::new();
-        let mut pending = BTreeSet::new();
         for step in &self.steps {
             let id = step.id();
             let started = Instant::now();
@@ -79,20 +146,8 @@ impl Bootstrap {
                 let decision = decisions
                     .remove(id)
                     .unwrap_or_else(|| session.decide(&**step, context));
-                let outcome = self
-                    .carry_out(run, session, &**step, context, mode, decision)
-                    .await;
-                let first = |ids: &[&'static str]| {
-                    let mut ids = ids.iter().copied();
-                    ids.find(|id| pending.contains(id))
-                };
-                match (first(step.after()), first(step.follows())) {
-                    (Some(need), _) => report::depending(outcome, need),
-                    (None, Some(earlier)) if !step.is_check() => {
-                        report::following(outcome, earlier)
-                    }
-                    _ => outcome,
-                }
+                self.carry_out(run, session, &**step, context, decision)
+                    .await
             };
             match &outcome {
                 StepOutcome::Failed(_) => {
@@ -103,9 +158,6 @@ impl Bootstrap {
                 }
                 StepOutcome::Changed { .. } => {
                     changed.insert(id);
-                }
-                StepOutcome::WouldChange { .. } | StepOutcome::MayChange { .. } => {
-                    pending.insert(id);
                 }
                 _ => {}
             }
@@ -120,7 +172,7 @@ impl Bootstrap {
 
     fn decide(
         &self,
-        session: &Session<'_>,
+        session: &Session,
         context: &HostContext,
     ) -> BTreeMap<&'static str, Result<Decision, StepFailure>> {
         self.steps
@@ -132,26 +184,15 @@ impl Bootstrap {
     async fn carry_out(
         &self,
         run: &Run,
-        session: &Session<'_>,
+        session: &Session,
         step: &dyn HostStep,
         context: &HostContext,
-        mode: Mode,
         decision: Result<Decision, StepFailure>,
     ) -> StepOutcome {
-        let changes = match decision {
-            Err(failure) => return StepOutcome::Failed(failure::redacted(run, &failure)),
-            Ok(Decision::Nothing) => return StepOutcome::Unchanged,
-            Ok(Decision::Skip(reason)) => return StepOutcome::Skipped { reason },
-            Ok(Decision::Change(changes)) if changes.is_empty() => return StepOutcome::Unchanged,
-            Ok(Decision::Change(changes)) => changes,
+        let changes = match work(run, decision) {
+            Ok(changes) => changes,
+            Err(outcome) => return outcome,
         };
-        let summaries = changes
-            .iter()
-            .map(|change| run.redact(&change.summary))
-            .collect();
-        if mode == Mode::DryRun {
-            return StepOutcome::WouldChange { changes: summaries };
-        }
         if !session.is_root() {
             return StepOutcome::Failed(StepFailure::new(
                 FailureCode::ConfigInvalid,
@@ -183,7 +224,9 @@ impl Bootstrap {
         let change = step.change(&shielded, remote, context, &changes);
         let result = self.to_its_end(run, step.id(), context, change).await;
         match result {
-            Ok(()) => StepOutcome::Changed { changes: summaries },
+            Ok(()) => StepOutcome::Changed {
+                changes: summaries(run, &changes),
+            },
             Err(failure) => StepOutcome::Failed(failure::redacted(run, &failure)),
         }
     }
@@ -232,6 +275,21 @@ impl Bootstrap {
         let network = self.network.as_ref().filter(|_| joined)?;
         network.node_fqdn(&context.node).ok()
     }
+}
+
+/// The changes of a decision, or how the step ends without any.
+fn work(run: &Run, decision: Result<Decision, StepFailure>) -> Result<Vec<Change>, StepOutcome> {
+    match decision {
+        Err(failure) => Err(StepOutcome::Failed(failure::redacted(run, &failure))),
+        Ok(Decision::Skip(reason)) => Err(StepOutcome::Skipped { reason }),
+        Ok(Decision::Change(changes)) if !changes.is_empty() => Ok(changes),
+        Ok(Decision::Nothing | Decision::Change(_)) => Err(StepOutcome::Unchanged),
+    }
+}
+
+fn summaries(run: &Run, changes: &[Change]) -> Vec<String> {
+    let summaries = changes.iter().map(|change| run.redact(&change.summary));
+    summaries.collect()
 }
 
 /// The code of a step that did not end: what it most likely was busy with.

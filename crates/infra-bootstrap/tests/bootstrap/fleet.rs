@@ -123,7 +123,7 @@ async fn slow_host_does_not_hold_the_others() {
     }
     drop(queue);
     let (run, environment) = (Run::default(), environment());
-    let reports = fleet.run(&run, &environment, Mode::Apply, hosts).await;
+    let reports = fleet.run(&run, &environment, hosts).await;
     assert_eq!(reports.len(), 21);
     assert!(reports.iter().all(infra_bootstrap::HostReport::is_ok));
     // Twenty hosts of 1 s each passed by beside the one of 40 s.
@@ -137,7 +137,7 @@ async fn host_is_worked_on_as_soon_as_it_is_there_and_only_once() {
     let (queue, hosts) = Fleet::queue();
     let fleet = estate.fleet();
     let (run, environment) = (Run::default(), environment());
-    let work = fleet.run(&run, &environment, Mode::Apply, hosts);
+    let work = fleet.run(&run, &environment, hosts);
     let feed = async {
         queue.ready(host("app-1"));
         while estate.healthy.execs() == 0 {

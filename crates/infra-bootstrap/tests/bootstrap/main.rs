@@ -8,6 +8,7 @@ mod docker_apt;
 mod engine;
 mod fleet;
 mod lock;
+mod look;
 mod network;
 mod reachable;
 mod readiness;

@@ -11,16 +11,16 @@ pub(crate) enum InfraCommand {
     #[command(after_help = "Examples:
   stagecraft infra plan --env staging
   stagecraft infra plan --env staging --role db            only hosts of that role
-  stagecraft infra plan --env staging --hosts              on the hosts that exist too
+  stagecraft infra plan --env staging --hosts              reads the existing hosts too
   stagecraft infra plan --env staging --destroy            what `down` would delete
   stagecraft infra plan --env staging --output json | jq '.plan.create[].name'
-  stagecraft infra plan --env staging --out staging.plan   for review
+  stagecraft infra plan --hosts --out staging.plan         for review, with the changes on hosts
   stagecraft infra up --plan staging.plan                  carry out exactly that, or refuse
   stagecraft infra plan --detailed-exitcode                20 if the environment is not as declared")]
     Plan(PlanArgs),
     /// Create what is missing and make every host ready; never deletes
     #[command(after_help = "Examples:
-  stagecraft infra up --env staging                asks before it creates or changes hosts
+  stagecraft infra up --env staging                reads the hosts, asks before it creates or changes any
   stagecraft infra up --env staging --yes          for scripts
   stagecraft infra up --host app-1,app-2           only these hosts
   stagecraft infra up --resize                     give hosts the declared size, with a pause
@@ -30,19 +30,22 @@ pub(crate) enum InfraCommand {
   stagecraft infra up --bundle /tmp/failed         if it fails, what happened is there
 
 Safe to repeat, and to go on with after it was interrupted or killed.
-Exit code 7: a limit would be exceeded, hosts differ from the file, or nobody can be asked.")]
+Exit code 7: a limit would be exceeded, hosts differ from the file, a saved plan does not
+approve a change, or there is no terminal to confirm on.")]
     Up(UpArgs),
     /// Make the hosts ready that exist; nothing is done in the cloud
     #[command(after_help = "Examples:
-  stagecraft infra bootstrap --env staging                every host of the environment
+  stagecraft infra bootstrap --env staging                reads every host, asks before it changes any
+  stagecraft infra bootstrap --env staging --yes          for scripts
   stagecraft infra bootstrap --env staging --host app-1   only this host, again for example
   stagecraft infra bootstrap --role db                    only hosts of that role
   stagecraft infra bootstrap --dry-run                    what each step would change
 
-Creates, resizes and deletes nothing, so it never asks. Declared hosts that are not there
-are told; one that is named by --host is an error. Hosts that the file does not declare are
-left alone. Safe to repeat: a host that is as wanted is only looked at.
-Exit code 3: no host became ready; 4: none joined the network; 10: some hosts failed.")]
+Creates, resizes and deletes nothing. Declared hosts that do not exist are listed; one that
+is named by --host is an error. Hosts that the file does not declare are left alone.
+Safe to repeat: a host with nothing to change is only read.
+Exit code 3: no host became ready; 4: none joined the network; 10: some hosts failed;
+7: hosts would change, and there is no terminal to confirm on.")]
     Bootstrap(BootstrapArgs),
     /// Delete the environment's hosts, and wait until they are gone
     #[command(after_help = "Examples:
@@ -247,7 +250,8 @@ pub(crate) struct PlanArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) resize: ResizeArgs,
-    /// Look at the hosts that exist too, and show what each step will or may change on them
+    /// Read the hosts that exist too, and show what each step will or may change on them; a plan
+    /// that is saved with it approves exactly these changes, one without it none
     #[arg(long = "hosts", id = "look")]
     pub(crate) look: bool,
     /// Show what `down` would delete
@@ -274,7 +278,7 @@ pub(crate) struct UpArgs {
     pub(crate) selection: SelectionArgs,
     #[command(flatten)]
     pub(crate) resize: ResizeArgs,
-    /// Do not ask
+    /// Skip the confirmation; a saved plan approves no more by it
     #[arg(short, long)]
     pub(crate) yes: bool,
     /// Only create hosts; do nothing on them
@@ -291,6 +295,9 @@ pub(crate) struct UpArgs {
 pub(crate) struct BootstrapArgs {
     #[command(flatten)]
     pub(crate) selection: SelectionArgs,
+    /// Skip the confirmation
+    #[arg(short, long)]
+    pub(crate) yes: bool,
     #[command(flatten)]
     pub(crate) bundle: BundleArgs,
 }

@@ -1,6 +1,7 @@
 //! `stagecraft infra`: one module for each verb, or for verbs that are alike.
 
 mod again;
+mod approve;
 mod bootstrap;
 mod confirm;
 mod delete;

@@ -3,16 +3,29 @@
 use std::collections::BTreeSet;
 use std::fmt::Write as _;
 
+use infra_bootstrap::HostReport;
 use stagecraft_core::{
     Account, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy,
 };
-use stagecraft_engine::Planned;
+use stagecraft_engine::{HostLook, Planned};
 
 use super::plural;
+use super::report::{looked_text, would_text};
 use crate::output::{BOLD, DIM, GREEN, RED, RESET, YELLOW, one_line};
 
+/// What is known of the changes on hosts that exist.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum OnHosts<'a> {
+    /// They were not read.
+    NotRead,
+    /// They are read next, if at all.
+    Later,
+    /// What was found on them.
+    Read(&'a [&'a HostReport]),
+}
+
 /// A plan for people.
-pub(crate) fn plan_text(planned: &Planned) -> String {
+pub(crate) fn plan_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
     let plan = &planned.plan;
     let mut text = String::new();
     let project = plan
@@ -46,8 +59,38 @@ pub(crate) fn plan_text(planned: &Planned) -> String {
             push(&mut text, format_args!("      {hint}\n"));
         }
     }
-    push(&mut text, format_args!("{}\n", summary(planned)));
+    if let OnHosts::Read(reports) = on_hosts {
+        text.push_str(&looked_text(plan, reports));
+    }
+    let on_hosts = hosts_text(planned, on_hosts);
+    push(
+        &mut text,
+        format_args!("{}{on_hosts}\n", summary(planned, !on_hosts.is_empty())),
+    );
     text
+}
+
+/// What is known of changes on the hosts that exist, as the end of the summary.
+fn hosts_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
+    let plan = &planned.plan;
+    let existing = plan.unchanged.len() + plan.differ.len() + plan.resize.len();
+    if plan.mode != PlanMode::Reconcile || existing == 0 {
+        return String::new();
+    }
+    match on_hosts {
+        OnHosts::Later => String::new(),
+        OnHosts::NotRead => {
+            let (count, are) = match existing {
+                1 => ("The existing host".to_owned(), "was"),
+                many => (format!("The {many} existing hosts"), "were"),
+            };
+            format!(
+                " {count} {are} not read: --hosts shows what would change on {}.",
+                super::them(existing)
+            )
+        }
+        OnHosts::Read(reports) => would_text(reports),
+    }
 }
 
 /// The account as people know it, with its team.
@@ -65,8 +108,8 @@ pub(crate) fn where_text(plan: &InfraPlan) -> String {
     format!("in account {account} at {}", one_line(&plan.endpoint))
 }
 
-/// What a plan does, for questions.
-pub(crate) fn work_text(plan: &InfraPlan) -> String {
+/// What a plan does, and what changes on the hosts that exist, for questions.
+pub(crate) fn work_text(plan: &InfraPlan, look: Option<&HostLook>) -> String {
     let pause = if plan.resize.iter().any(|entry| entry.grow_disk) {
         " (each is off meanwhile; disks grow for good)"
     } else {
@@ -80,10 +123,36 @@ pub(crate) fn work_text(plan: &InfraPlan) -> String {
         (plan.power_on.len(), "power on", ""),
     ];
     let work = work.iter().filter(|(count, ..)| *count > 0);
-    let work: Vec<String> = work
+    let mut work: Vec<String> = work
         .map(|(count, verb, note)| format!("{verb} {}{note}", plural(*count, "host")))
         .collect();
-    let text = work.join(", ");
+    work.extend(look.and_then(changing));
+    capital(&work.join(", "))
+}
+
+/// What changes on the hosts that exist, for questions.
+pub(crate) fn change_text(look: &HostLook) -> String {
+    capital(&changing(look).unwrap_or_default())
+}
+
+fn changing(look: &HostLook) -> Option<String> {
+    let (found, unread) = (look.changes().len(), look.unread().count());
+    let unread = match unread {
+        0 => None,
+        count => Some(format!(
+            "change {} that cannot be read yet as needed",
+            plural(count, "host")
+        )),
+    };
+    let found = match found {
+        0 => None,
+        count => Some(format!("change {}", plural(count, "existing host"))),
+    };
+    let parts: Vec<String> = found.into_iter().chain(unread).collect();
+    (!parts.is_empty()).then(|| parts.join(", "))
+}
+
+fn capital(text: &str) -> String {
     let mut letters = text.chars();
     let first = letters.next().map(|letter| letter.to_ascii_uppercase());
     first.into_iter().chain(letters).collect()
@@ -99,7 +168,7 @@ fn moved(plan: &InfraPlan) -> usize {
     entries.filter(|entry| entry.project.is_some()).count()
 }
 
-fn summary(planned: &Planned) -> String {
+fn summary(planned: &Planned, tells_hosts: bool) -> String {
     let plan = &planned.plan;
     if plan.is_empty() && !plan.protected.is_empty() {
         let count = plural(plan.protected.len(), "host");
@@ -107,7 +176,7 @@ fn summary(planned: &Planned) -> String {
     }
     if plan.is_empty() {
         return match plan.mode {
-            PlanMode::Reconcile => nothing_to_create(plan),
+            PlanMode::Reconcile => nothing_to_create(plan, tells_hosts),
             PlanMode::Destroy | PlanMode::Prune | PlanMode::Reap => nothing_to_delete(planned),
             PlanMode::Adopt | PlanMode::Unprotect => format!("\n{GREEN}No changes.{RESET}"),
         };
@@ -190,11 +259,12 @@ fn odd(plan: &InfraPlan) -> Vec<String> {
         .collect()
 }
 
-fn nothing_to_create(plan: &InfraPlan) -> String {
+fn nothing_to_create(plan: &InfraPlan, tells_hosts: bool) -> String {
     let odd = odd(plan);
     let hosts = plural(plan.unchanged.len(), "host");
     if odd.is_empty() {
-        format!("\n{GREEN}No changes.{RESET} {hosts}.")
+        let whole = if tells_hosts { " in the cloud" } else { "" };
+        format!("\n{GREEN}No changes{whole}.{RESET} {hosts}.")
     } else {
         format!(
             "\n{YELLOW}Nothing to create{RESET}, {hosts} unchanged, {}.",

@@ -5,7 +5,7 @@ use std::fmt::Write as _;
 use infra_bootstrap::HostReport;
 use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry};
 use stagecraft_engine::{
-    BootstrapReport, DownReport, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
+    BootstrapReport, DownReport, HostLook, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
 
 use super::event::outcome_text;
@@ -115,7 +115,7 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
         return text;
     }
     if is_dry_run {
-        line(&mut text, &would_text(&hosts));
+        line(&mut text, would_text(&hosts).trim_start());
         line(&mut text, "Dry run: nothing was changed.");
         return text;
     }
@@ -294,16 +294,40 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
 /// What a dry run found on the hosts, for people.
 pub(crate) fn dry_run_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = looked_text(plan, reports);
+    if !reports.is_empty() {
+        line(&mut text, would_text(reports).trim_start());
+    }
     line(&mut text, "Dry run: nothing was changed.");
     text
 }
 
+/// What was found on the hosts that exist, for who is asked about it: those that change, and
+/// those that could not be read.
+pub(crate) fn found_text(look: &HostLook) -> String {
+    let mut text = String::new();
+    let all = look.reports();
+    let told = all.iter().copied();
+    let told: Vec<_> = told
+        .filter(|own| !own.is_ok() || own.would_change())
+        .collect();
+    machines_text(&mut text, &told);
+    let unread: Vec<&str> = look.unread().collect();
+    if !unread.is_empty() {
+        let names = unread.join(", ");
+        line(
+            &mut text,
+            &format!("{YELLOW}not read{RESET} {names}: not running yet; changed as needed once up"),
+        );
+    }
+    line(&mut text, would_text(&all).trim_start());
+    text
+}
+
 /// What would be changed on the hosts of a plan, for people.
-pub(crate) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
+pub(super) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = String::new();
     machines_text(&mut text, reports);
     if !reports.is_empty() {
-        line(&mut text, &would_text(reports));
         if !plan.create.is_empty() {
             let names: Vec<&str> = plan
                 .create
@@ -319,8 +343,11 @@ pub(crate) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     text
 }
 
-/// How many hosts will be changed, and how many not.
-fn would_text(reports: &[&HostReport]) -> String {
+/// How many hosts will be changed, and how many not, as the end of a line.
+pub(super) fn would_text(reports: &[&HostReport]) -> String {
+    if reports.is_empty() {
+        return String::new();
+    }
     let count = |is: &dyn Fn(&HostReport) -> bool| reports.iter().filter(|own| is(own)).count();
     let failed = count(&|own| !own.is_ok());
     let will = count(&|own| own.is_ok() && own.would_change());
@@ -331,7 +358,7 @@ fn would_text(reports: &[&HostReport]) -> String {
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
-    format!("{}.", parts.join(", "))
+    format!(" {}.", parts.join(", "))
 }
 
 fn apply_text(text: &mut String, report: &ApplyReport) {

@@ -150,9 +150,9 @@ fn results() -> [Result; 9] {
     };
     let refused = core::Error::new(
         core::ErrorKind::Guard,
-        "nobody can be asked here whether to create hosts",
+        "there is no terminal on which to confirm to create hosts",
     )
-    .with_hint("add --yes to go on without asking");
+    .with_hint("nothing was changed; add --yes to skip the confirmation");
     [
         Result {
             outcome: Outcome::Done,

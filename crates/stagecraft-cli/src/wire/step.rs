@@ -80,6 +80,8 @@ enum FailureCode {
     SystemVerifyFailed,
     /// The configuration does not allow the step on this host, or no login at it.
     ConfigInvalid,
+    /// The host would be changed in a way that was not confirmed, so it was left as it is.
+    NotApproved,
     /// The run was interrupted before the host was ready.
     Interrupted,
 }
@@ -183,6 +185,7 @@ impl From<core::FailureCode> for FailureCode {
             core::FailureCode::SystemChangeFailed => Self::SystemChangeFailed,
             core::FailureCode::SystemVerifyFailed => Self::SystemVerifyFailed,
             core::FailureCode::ConfigInvalid => Self::ConfigInvalid,
+            core::FailureCode::NotApproved => Self::NotApproved,
             core::FailureCode::Interrupted => Self::Interrupted,
         }
     }

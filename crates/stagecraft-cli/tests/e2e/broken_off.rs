@@ -72,7 +72,7 @@ async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() 
         lab.hold_users(name).await;
     }
 
-    let (partial, address) = tokio::join!(lab.infra("bootstrap", &JSON[1..]), async {
+    let (partial, address) = tokio::join!(lab.infra("bootstrap", &JSON), async {
         for name in all {
             lab.until_held(name).await;
         }
@@ -98,7 +98,7 @@ async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() 
     lab.power_on("dies", &address).await;
     lab.inside("lost", "ip link set eth0 up").await;
     lab.inside("lost", "rm /run/hold").await;
-    let done = lab.infra("bootstrap", &JSON[1..]).await;
+    let done = lab.infra("bootstrap", &JSON).await;
     done.expect_code(0);
     for name in all {
         lab.inside(name, "id ada").await;

@@ -62,7 +62,7 @@ async fn assert_daemons_are_healed(lab: &Lab) {
         .await;
     let breaks = "echo '{ broken' >/etc/docker/daemon.json; systemctl restart docker || :";
     lab.inside("db-1", breaks).await;
-    let bootstrap = ["--output", "json"];
+    let bootstrap = ["--yes", "--output", "json"];
     let partial = lab.infra("bootstrap", &bootstrap).await;
     let result = partial.expect_code(10).result();
     let words = ["unable to configure the Docker daemon", "daemon.json"];

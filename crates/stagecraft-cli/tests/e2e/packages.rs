@@ -5,7 +5,15 @@ use crate::stand_ins::{DOCKER, HOST, host, status};
 use crate::support::running::Running;
 use crate::support::{Lab, TOKEN};
 
-const BOOTSTRAP: [&str; 6] = ["infra", "bootstrap", "--env", ENVIRONMENT, "-o", "json"];
+const BOOTSTRAP: [&str; 7] = [
+    "infra",
+    "bootstrap",
+    "--yes",
+    "--env",
+    ENVIRONMENT,
+    "-o",
+    "json",
+];
 
 /// Below `infra.bootstrap`, with this longest time for waits.
 fn patience(deadline: &str) -> String {

@@ -45,7 +45,7 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
     let user = format!("{zone}\n    ssh: {{ user: deploy }}");
     lab.edit(&zone, &user);
 
-    let partial = lab.infra("bootstrap", &JSON[1..]).await;
+    let partial = lab.infra("bootstrap", &JSON).await;
     let result = partial.expect_code(10).result();
     assert_fine(&result, "free");
     let words = ["wants a password of deploy", "sudo_password_env"];
@@ -55,7 +55,7 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
     lab.edit("user: deploy", password);
     let secret = "open sesame";
     lab.variables.insert("SUDO_PASSWORD".into(), secret.into());
-    let partial = lab.infra("bootstrap", &JSON[1..]).await;
+    let partial = lab.infra("bootstrap", &JSON).await;
     let result = partial.expect_code(10).result();
     assert_fine(&result, "free");
     assert_fine(&result, "asks");
@@ -72,7 +72,7 @@ async fn rights_of_other_users_are_taken_as_they_are_and_told_where_they_are_mis
     rights(&lab, "none", asked).await;
     lab.inside("wrong", "echo 'deploy:open sesame' | chpasswd")
         .await;
-    lab.infra("bootstrap", &JSON[1..]).await.expect_code(0);
+    lab.infra("bootstrap", &JSON).await.expect_code(0);
     lab.assert_zone(&all, ZONE).await;
     lab.shutdown().await;
 }
@@ -91,7 +91,7 @@ async fn sudo_rs_is_taken_as_sudo_and_told_where_it_cannot_take_a_password() {
     let zone = format!("timezone: {ZONE}");
     lab.edit(&zone, &format!("{zone}\n    ssh: {{ user: deploy }}"));
     let fails = async |lab: &Lab, words: &[&str]| {
-        let failed = lab.infra("bootstrap", &JSON[1..]).await;
+        let failed = lab.infra("bootstrap", &JSON).await;
         let result = failed.expect_code(3).result();
         assert_failure(&result, "rust", "ssh_failed", words);
     };
@@ -113,7 +113,7 @@ async fn sudo_rs_is_taken_as_sudo_and_told_where_it_cannot_take_a_password() {
     fails(&lab, &words).await;
     rights(&lab, "rust", "deploy ALL=(ALL:ALL) NOPASSWD:ALL").await;
     lab.edit(", sudo_password_env: SUDO_PASSWORD", "");
-    lab.infra("bootstrap", &JSON[1..]).await.expect_code(0);
+    lab.infra("bootstrap", &JSON).await.expect_code(0);
     lab.assert_zone(&["rust"], ZONE).await;
     lab.shutdown().await;
 }
@@ -161,7 +161,7 @@ web: { role: web, count: 5, image: debian-13-x64 }";
     // Others take all places before the login, and are sent away a while later.
     lab.inside("jump", &format!("{CROWD} {address}")).await;
     lab.until("jump", "test -e /run/crowd").await;
-    let web = ["--role", "web", "--output", "json"];
+    let web = ["--yes", "--role", "web", "--output", "json"];
     lab.edit("500ms, deadline: 60s", "500ms, deadline: 10s");
     let failed = lab.infra("bootstrap", &web).await;
     let result = failed.expect_code(3).result();

@@ -45,7 +45,7 @@ pub(crate) fn status<'a>(result: &'a Value, step: &str) -> &'a str {
 impl Lab {
     /// Runs `infra bootstrap` on all hosts.
     pub(crate) async fn bootstrap(&self) -> Finished {
-        self.infra("bootstrap", &["-o", "json"]).await
+        self.infra("bootstrap", &["--yes", "-o", "json"]).await
     }
 
     /// The failure of the one host, which is told within two minutes.

@@ -10,6 +10,7 @@
 pub mod contract;
 pub mod profile;
 pub mod running;
+pub mod terminal;
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};

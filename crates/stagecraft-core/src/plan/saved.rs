@@ -4,7 +4,7 @@ use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
 
 use super::stale::{PlanChange, changes};
-use super::{CloudFacts, InfraPlan, PLAN_VERSION, PlanRequest};
+use super::{CloudFacts, HostChanges, InfraPlan, PLAN_VERSION, PlanRequest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::Host;
 use crate::name::HostId;
@@ -28,6 +28,8 @@ pub struct SavedPlan {
     pub(super) request: PlanRequest,
     pub(super) plan: InfraPlan,
     pub(super) facts: Facts,
+    /// The changes on hosts that exist; `None` if they were not read.
+    hosts: Option<Vec<HostChanges>>,
 }
 
 /// The facts beside the plan.
@@ -61,6 +63,8 @@ struct File {
     request: PlanRequest,
     plan: InfraPlan,
     facts: Facts,
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    hosts: Option<Vec<HostChanges>>,
 }
 
 /// Read first: another version may have other fields.
@@ -78,7 +82,23 @@ impl SavedPlan {
             request,
             plan,
             facts: Facts { hosts },
+            hosts: None,
         }
+    }
+
+    /// The same plan, which approves exactly these changes on hosts that exist.
+    #[must_use]
+    pub fn with_host_changes(mut self, mut changes: Vec<HostChanges>) -> Self {
+        changes.retain(|own| !own.steps.is_empty());
+        changes.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
+        self.hosts = Some(changes);
+        self
+    }
+
+    /// The changes on hosts that exist which the plan approves: none if they were not read when
+    /// it was saved.
+    pub fn host_changes(&self) -> &[HostChanges] {
+        self.hosts.as_deref().unwrap_or_default()
     }
 
     /// What the plan was asked for.
@@ -100,6 +120,7 @@ impl SavedPlan {
             request: self.request.clone(),
             plan: self.plan.clone(),
             facts: self.facts.clone(),
+            hosts: self.hosts.clone(),
         };
         let mut bytes = serde_json::to_vec_pretty(&file).expect(HOLDS_NOTHING_ODD);
         bytes.push(b'\n');
@@ -136,6 +157,7 @@ impl SavedPlan {
             request: file.request,
             plan: file.plan,
             facts: file.facts,
+            hosts: file.hosts,
         };
         let is_one = saved.request.environment == saved.plan.environment
             && saved.request.mode == saved.plan.mode;
@@ -160,6 +182,7 @@ impl SavedPlan {
     /// Who in a team makes a plan and who carries it out does not matter: an account is its id.
     pub fn changes(&self, now: &Self) -> Vec<PlanChange> {
         let mut now = now.clone();
+        now.hosts.clone_from(&self.hosts);
         if now.plan.account.id == self.plan.account.id {
             now.plan.account = self.plan.account.clone();
         }
@@ -176,20 +199,7 @@ impl SavedPlan {
         if changes.is_empty() {
             return Ok(());
         }
-        let mut told: Vec<String> = changes.iter().take(TOLD).map(ToString::to_string).collect();
-        if changes.len() > TOLD {
-            told.push(format!("and {} more changes", changes.len() - TOLD));
-        }
-        let cause = told
-            .into_iter()
-            .rev()
-            .fold(None, |cause: Option<Error>, message| {
-                let error = Error::new(ErrorKind::Stale, message);
-                Some(match cause {
-                    Some(cause) => error.with_source(cause),
-                    None => error,
-                })
-            });
+        let cause = causes(ErrorKind::Stale, changes.iter().map(ToString::to_string));
         let id = self.plan.id();
         let count = match changes.len() {
             1 => "1 thing has".to_owned(),
@@ -210,9 +220,61 @@ impl SavedPlan {
         })
     }
 
+    /// Refuses changes on hosts that exist which the plan does not approve.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if the hosts were not read when the plan was saved,
+    /// [`ErrorKind::Stale`] if they were and other changes are found now, each as a cause.
+    pub fn check_hosts(&self, found: &[HostChanges]) -> Result<()> {
+        let mut hosts = Vec::new();
+        let mut lines = Vec::new();
+        for found in found {
+            let none = HostChanges::none(found.host.as_str(), found.id.clone());
+            let approved = self.host_changes().iter().find(|own| own.id == found.id);
+            let missing = approved.unwrap_or(&none).missing(found);
+            if !missing.is_empty() {
+                hosts.push(found.host.as_str());
+                lines.extend(
+                    missing
+                        .iter()
+                        .map(|line| format!("`{}`: {line}", found.host)),
+                );
+            }
+        }
+        if hosts.is_empty() {
+            return Ok(());
+        }
+        let (id, hosts) = (self.plan.id(), hosts.join(", "));
+        let short = &id[..12];
+        let error = if self.hosts.is_some() {
+            Error::new(
+                ErrorKind::Stale,
+                format!("plan {short} is stale: other changes are needed now on {hosts}"),
+            )
+            .with_hint("plan again with --hosts, and review the new plan; nothing was done")
+        } else {
+            let message = format!(
+                "plan {short} was saved without --hosts, so it approves no change to existing hosts; these would change: {hosts}"
+            );
+            Error::new(ErrorKind::Guard, message).with_hint(
+                "save a plan with `stagecraft infra plan --hosts --out FILE`, or run `stagecraft infra up` without --plan; nothing was done",
+            )
+        };
+        let error = error.with_context("plan_id", id);
+        Err(match causes(error.kind(), lines.into_iter()) {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    }
+
     fn digest(&self) -> String {
         let content = (&self.request, &self.plan, &self.facts);
-        let bytes = serde_json::to_vec(&content).expect(HOLDS_NOTHING_ODD);
+        let bytes = match &self.hosts {
+            Some(hosts) => serde_json::to_vec(&(content, hosts)),
+            None => serde_json::to_vec(&content),
+        };
+        let bytes = bytes.expect(HOLDS_NOTHING_ODD);
         data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
     }
 }
@@ -234,6 +296,23 @@ impl From<&Host> for HostFact {
             tags: own,
         }
     }
+}
+
+/// Lines as causes of each other, at most [`TOLD`].
+fn causes(kind: ErrorKind, lines: impl ExactSizeIterator<Item = String>) -> Option<Error> {
+    let more = lines.len().saturating_sub(TOLD);
+    let mut told: Vec<String> = lines.take(TOLD).collect();
+    if more > 0 {
+        told.push(format!("and {more} more changes"));
+    }
+    let told = told.into_iter().rev();
+    told.fold(None, |cause: Option<Error>, message| {
+        let error = Error::new(kind, message);
+        Some(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    })
 }
 
 const HOLDS_NOTHING_ODD: &str = "a plan holds nothing that JSON cannot";

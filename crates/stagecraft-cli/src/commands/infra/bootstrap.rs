@@ -4,6 +4,7 @@ use stagecraft_core::{PlanMode, PlanRequest, Run};
 use stagecraft_engine::{BootstrapReport, Outcome};
 
 use super::again;
+use super::approve::Question;
 use crate::args::{BootstrapArgs, GlobalArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
@@ -34,7 +35,21 @@ pub(super) async fn run(
         let work = async |run: Run| -> anyhow::Result<BootstrapReport> {
             let existing = engine.existing(&run, &request).await?;
             progress.at_work();
-            Ok(engine.bootstrap(&run, existing).await?)
+            if args.yes {
+                return Ok(engine.bootstrap(&run, existing).await?);
+            }
+            let planned = &existing.planned;
+            engine.check_existing(&run, planned).await?;
+            let look = engine.look(&run, planned).await;
+            run.check()?;
+            if !look.changes().is_empty() {
+                progress.found(&look);
+                let question = Question::about_hosts(planned, &look);
+                question.ask(output, &progress, &run).await?;
+            }
+            let approval = look.approve_shown();
+            let work = engine.bootstrap_looked(&run, existing, look, approval);
+            Ok(work.await?)
         };
         engine
             .with_lease(&run, &request.environment, "bootstrap", work)

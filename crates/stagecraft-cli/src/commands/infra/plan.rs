@@ -1,6 +1,5 @@
 //! `stagecraft infra plan`.
 
-use infra_bootstrap::HostReport;
 use stagecraft_core::{Finding, PlanMode, PlanRequest, SavedPlan};
 use stagecraft_engine::{DryRunReport, Outcome, PruneOptions};
 
@@ -10,6 +9,7 @@ use crate::commands::start_run;
 use crate::exit::Exit;
 use crate::output::Output;
 use crate::progress::Progress;
+use crate::render::OnHosts;
 use crate::{load, render, wire};
 
 pub(super) async fn run(
@@ -51,13 +51,14 @@ pub(super) async fn run(
     progress.finish();
     let hosts = looked.as_ref().map(DryRunReport::hosts);
     if !output.is_json() {
-        output.text(&render::plan_text(&planned));
-        if let Some(hosts) = &hosts {
-            output.text(&render::looked_text(&planned.plan, hosts));
-        }
+        let on_hosts = hosts.as_deref().map_or(OnHosts::NotRead, OnHosts::Read);
+        output.text(&render::plan_text(&planned, on_hosts));
     }
     if let Some(path) = &args.out {
-        let saved = SavedPlan::new(request, planned.plan.clone(), &planned.facts);
+        let mut saved = SavedPlan::new(request, planned.plan.clone(), &planned.facts);
+        if let Some(looked) = &looked {
+            saved = saved.with_host_changes(looked.changes());
+        }
         saved::write(&saved, path, global.dry_run, output)?;
     }
     let mut has_pending = planned.plan.has_pending() || !planned.plan.protected.is_empty();
@@ -70,7 +71,7 @@ pub(super) async fn run(
         });
     }
     if let Some(looked) = &looked {
-        has_pending |= looked.looked_at.iter().any(HostReport::would_change);
+        has_pending |= !looked.changes().is_empty();
         let outcome = looked.outcome();
         if outcome != Outcome::Done {
             return Ok(outcome.into());

@@ -1,8 +1,9 @@
 //! `stagecraft infra up`.
 
-use stagecraft_core::{Error, ErrorKind, InfraPlan, PlanMode, PlanRequest, Run, SavedPlan};
+use stagecraft_core::{PlanMode, PlanRequest, Run, SavedPlan};
 use stagecraft_engine::{Engine, Outcome, Planned, UpOptions, UpReport};
 
+use super::approve::Question;
 use super::{again, saved};
 use crate::args::{GlobalArgs, UpArgs};
 use crate::commands::start_run;
@@ -48,7 +49,7 @@ pub(super) async fn run(
         let planned = engine.plan(&run, &request).await?;
         check(&planned)?;
         engine.check_login(&run, &planned).await?;
-        return Ok(dry_run(&engine, &planned, &progress, &run).await);
+        return dry_run(&engine, &planned, saved.as_ref(), &progress, &run).await;
     }
     let work = async |run: Run| -> anyhow::Result<UpReport> {
         let planned = engine.plan(&run, &request).await?;
@@ -63,21 +64,43 @@ pub(super) async fn run(
             loaded.check_login_key()
         };
         let asks = !args.yes && saved.is_none();
+        let checked = has_key.and_then(|()| Ok(planned.check(options)?));
         // Nobody is asked about what is refused anyway.
-        if let Err(refusal) = has_key.and_then(|()| Ok(planned.check(options)?)) {
+        if let Err(refusal) = checked {
             let Some(left) = planned.broken_off() else {
                 return Err(refusal);
             };
-            if asks && approve(&left, output, &progress, &run).await.is_err() {
+            let question = Question::about(&left, None);
+            if asks && question.ask(output, &progress, &run).await.is_err() {
                 return Err(refusal);
             }
             engine.bring_back(&run, &planned).await?;
             return Err(refusal);
         }
-        if asks && !planned.plan.is_empty() {
-            approve(&planned.plan, output, &progress, &run).await?;
+        if args.yes && saved.is_none() {
+            return Ok(engine.up(&run, planned, options).await?);
         }
-        Ok(engine.up(&run, planned, options).await?)
+        if asks && !planned.plan.is_empty() {
+            Question::about(&planned.plan, None).can_be_asked(output)?;
+        }
+        engine.check_secrets(&run, &planned).await?;
+        let look = engine.look(&run, &planned).await;
+        run.check()?;
+        let approval = if let Some(saved) = &saved {
+            saved.check_hosts(&look.changes())?;
+            look.approve_only(saved.host_changes())
+        } else {
+            if look.needs_approval() {
+                progress.found(&look);
+            }
+            if look.needs_approval() || !planned.plan.is_empty() {
+                let question = Question::about(&planned.plan, Some(&look));
+                question.ask(output, &progress, &run).await?;
+            }
+            look.approve_shown()
+        };
+        let up = engine.up_looked(&run, planned, options, look, approval);
+        Ok(up.await?)
     };
     let report = engine
         .with_lease(&run, &request.environment, "up", work)
@@ -101,10 +124,19 @@ fn undo_command(global: &GlobalArgs, report: &UpReport) -> String {
     format!("stagecraft infra down --env {environment} --made-by {run}{config}")
 }
 
-async fn dry_run(engine: &Engine, planned: &Planned, progress: &Progress, run: &Run) -> Exit {
+async fn dry_run(
+    engine: &Engine,
+    planned: &Planned,
+    saved: Option<&SavedPlan>,
+    progress: &Progress,
+    run: &Run,
+) -> anyhow::Result<Exit> {
     progress.planned(planned);
     let report = engine.dry_run(run, planned).await;
     progress.finish();
+    if let Some(saved) = saved {
+        saved.check_hosts(&report.changes())?;
+    }
     let outcome = report.outcome();
     let hosts = report.hosts();
     let word = match outcome {
@@ -114,43 +146,5 @@ async fn dry_run(engine: &Engine, planned: &Planned, progress: &Progress, run: &
     let body = wire::Body::DryRun(wire::DryRunResult::new(&planned.plan, &hosts));
     let text = || render::dry_run_text(&planned.plan, &hosts);
     progress.end(outcome.into(), word, body, text);
-    outcome.into()
-}
-
-/// What `up` would do first of all, for whom nobody can be asked.
-fn purpose(plan: &InfraPlan) -> &'static str {
-    if !plan.create.is_empty() {
-        "create hosts"
-    } else if !plan.resize.is_empty() {
-        "resize hosts"
-    } else {
-        "change hosts"
-    }
-}
-
-async fn approve(
-    plan: &InfraPlan,
-    output: Output,
-    progress: &Progress,
-    run: &Run,
-) -> anyhow::Result<()> {
-    if !output.can_ask() {
-        return Err(Error::new(
-            ErrorKind::Guard,
-            format!("nobody can be asked here whether to {}", purpose(plan)),
-        )
-        .with_hint("add --yes to go on without asking")
-        .into());
-    }
-    let question = format!(
-        "{} {}? [y/N]",
-        render::work_text(plan),
-        render::where_text(plan)
-    );
-    let answer = progress.ask(&question, run).await;
-    run.check()?;
-    match answer.map(|answer| answer.to_lowercase()).as_deref() {
-        Some("y" | "yes") => Ok(()),
-        _ => Err(Error::new(ErrorKind::Guard, "not confirmed; nothing was done").into()),
-    }
+    Ok(outcome.into())
 }

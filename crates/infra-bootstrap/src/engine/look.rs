@@ -1,0 +1,185 @@
+//! Hosts that exist are read before anybody is asked about them.
+
+use std::sync::Arc;
+
+use stagecraft_core::{
+    EnvironmentName, FailureCode, Fingerprint, Host, HostChanges, HostContext, Run, StepChanges,
+    StepFailure, StepOutcome,
+};
+use tokio::time::Instant;
+
+use super::session::Session;
+use super::{Bootstrap, Climb, Mode, offer, rotation};
+use crate::failure;
+use crate::peers::Peers;
+use crate::report::HostReport;
+use crate::watch::Watch;
+
+/// A host that was read, and nothing else.
+pub(crate) struct Looked {
+    /// What would be done on it, as a dry run reports it.
+    pub(crate) report: HostReport,
+    /// The key that it has proven.
+    host_key: Option<Fingerprint>,
+    /// Its connection, if there is something to do on it.
+    pub(crate) session: Option<Box<Session>>,
+}
+
+/// From where work on a host goes on.
+#[derive(Default)]
+pub(crate) struct Begun {
+    /// The host as it was read before.
+    pub(crate) looked: Option<Looked>,
+    /// The changes that may be made; `None` for any.
+    pub(crate) approved: Option<HostChanges>,
+}
+
+impl Looked {
+    /// A host whose reading ended in a panic.
+    pub(crate) fn given_up(report: HostReport) -> Self {
+        Self {
+            report,
+            host_key: None,
+            session: None,
+        }
+    }
+
+    /// Ends its connection, and gives what was read.
+    pub(crate) async fn close(self) -> HostReport {
+        if let Some(session) = self.session {
+            session.close().await;
+        }
+        self.report
+    }
+
+    /// Whether something would or may be changed. A host that could not be read is left alone.
+    pub(crate) fn has_work(&self) -> bool {
+        self.report.failure.is_none() && !self.report.changes().steps.is_empty()
+    }
+}
+
+impl Bootstrap {
+    /// Reads a host through a connection that can do nothing else, and reports what each step
+    /// would do.
+    ///
+    /// The connection stays open if there is something to do. Otherwise the host is finished, and
+    /// its connection goes to `peers` if it is a member of the network.
+    pub(crate) async fn look(
+        &self,
+        run: &Run,
+        environment: &EnvironmentName,
+        host: &Host,
+        peers: Option<&Peers>,
+    ) -> Looked {
+        let mut report = HostReport::new(host);
+        let started = Instant::now();
+        let watch = Arc::new(Watch::default());
+        let run = &run.observed(Arc::clone(&watch) as _);
+        let mut climb = Climb {
+            host,
+            mode: Mode::DryRun,
+            former: None,
+            approved: None,
+            report: &mut report,
+            stale: Vec::new(),
+        };
+        let climbed = self.climb(run, environment, &mut climb).await;
+        report.duration = started.elapsed();
+        report.retries = watch.retries();
+        let mut looked = Looked {
+            report,
+            host_key: None,
+            session: None,
+        };
+        match climbed {
+            Ok(session) => {
+                looked.host_key = Some(session.host_key());
+                if looked.has_work() {
+                    looked.session = Some(Box::new(session));
+                } else {
+                    offer(peers, &looked.report, session.into_open()).await;
+                }
+            }
+            Err(failure) => {
+                let failure = failure::redacted(run, &failure);
+                looked.report.fail(run, failure);
+            }
+        }
+        looked
+    }
+
+    /// The report of a host on which there was nothing to do when it was read.
+    pub(super) fn finished(&self, looked: Looked) -> HostReport {
+        if let (Some(cache), Some(key)) = (&self.cache, looked.host_key) {
+            cache.proven(&looked.report.id, key);
+        }
+        looked.report
+    }
+
+    /// Refuses to change a host in other ways than approved, as it was last read.
+    ///
+    /// # Errors
+    ///
+    /// `not_approved`, with each further change as evidence.
+    pub(super) fn check_approved(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+        host: &Host,
+        approved: Option<&HostChanges>,
+    ) -> Result<(), StepFailure> {
+        let Some(approved) = approved else {
+            return Ok(());
+        };
+        let mut found = HostChanges::none(context.name.as_str(), host.id.clone());
+        if self.pins.is_some() {
+            let pinned = host.host_keys();
+            let work = rotation::decide(&session.facts(rotation::ID), session.host_key(), &pinned);
+            let outcome = rotation::outcome(&work, Mode::DryRun);
+            let outcome = outcome.as_ref();
+            found
+                .steps
+                .extend(outcome.and_then(|own| changes_of(rotation::ID, own)));
+        }
+        for (step, outcome) in self.preview(run, session, context) {
+            found.steps.extend(changes_of(step, &outcome));
+        }
+        let missing = approved.missing(&found);
+        if missing.is_empty() {
+            return Ok(());
+        }
+        let message = if approved.steps.is_empty() {
+            "changing the host was not confirmed"
+        } else {
+            "the host needs other changes than those that were confirmed"
+        };
+        Err(StepFailure::new(FailureCode::NotApproved, message).with_evidence(missing))
+    }
+}
+
+/// The changes of a step that was only read.
+fn changes_of(step: &str, outcome: &StepOutcome) -> Option<StepChanges> {
+    let (changes, after) = match outcome {
+        StepOutcome::WouldChange { changes } => (changes, None),
+        StepOutcome::MayChange { changes, after } => (changes, Some(after.clone())),
+        _ => return None,
+    };
+    Some(StepChanges {
+        step: step.to_owned(),
+        changes: changes.clone(),
+        after,
+    })
+}
+
+impl HostReport {
+    /// The changes that a dry run found: those that would be made, and those that may be.
+    pub fn changes(&self) -> HostChanges {
+        let steps = self.steps.iter();
+        let steps = steps.filter_map(|own| changes_of(own.step, &own.outcome));
+        HostChanges {
+            steps: steps.collect(),
+            ..HostChanges::none(self.host.as_str(), self.id.clone())
+        }
+    }
+}

@@ -30,6 +30,8 @@ pub(super) struct Trace<'a> {
     bytes: Cell<usize>,
     is_over_limit: Cell<bool>,
     interpolated: RefCell<Vec<String>>,
+    /// Whether something is read that is decoded once more where it is merged into.
+    is_merging: Cell<bool>,
 }
 
 /// The number of the entry in each mapping and list, from the root. Names would not tell the
@@ -67,6 +69,7 @@ impl<'a> Trace<'a> {
             bytes: Cell::default(),
             is_over_limit: Cell::default(),
             interpolated: RefCell::default(),
+            is_merging: Cell::default(),
         }
     }
 
@@ -88,8 +91,13 @@ impl<'a> Trace<'a> {
         }
     }
 
+    /// Whether what is decoded now lies directly under the root.
+    fn is_root(&self) -> bool {
+        self.path.borrow().is_empty()
+    }
+
     fn is_skipped(&self, number: usize) -> bool {
-        if self.skipped.is_empty() {
+        if self.skipped.is_empty() || self.is_merging.get() {
             return false;
         }
         let mut place: Place = self.path.borrow().iter().map(|step| step.number).collect();
@@ -128,6 +136,19 @@ impl<'a> Trace<'a> {
         result
     }
 
+    /// As [`within`](Self::within), for what stands under `<<`: its variables stay as they are
+    /// until it is decoded where it is merged into.
+    fn within_merge<T, E>(
+        &self,
+        step: Step,
+        decode: impl FnOnce() -> Result<T, E>,
+    ) -> Result<T, E> {
+        let outer = self.is_merging.replace(true);
+        let result = self.within(step, decode);
+        self.is_merging.set(outer);
+        result
+    }
+
     fn count<E: serde::de::Error>(&self) -> Result<(), E> {
         self.values.set(self.values.get() + 1);
         if self.values.get() > VALUE_LIMIT {
@@ -150,8 +171,10 @@ impl<'a> Trace<'a> {
 
     fn interpolate<E: serde::de::Error>(&self, text: &str) -> Result<Option<String>, E> {
         let value = match self.variables {
-            Some(variables) => interpolate(text, variables).map_err(E::custom)?,
-            None => None,
+            Some(variables) if !self.is_merging.get() => {
+                interpolate(text, variables).map_err(E::custom)?
+            }
+            _ => None,
         };
         let length = value.as_deref().unwrap_or(text).len();
         self.bytes.set(self.bytes.get() + length);

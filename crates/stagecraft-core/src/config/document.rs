@@ -15,7 +15,7 @@ use super::decode::{Failed, Trace};
 use super::error::{ConfigError, ConfigErrors, Location, nearest};
 use super::keys::{Keys, keys, snake_case};
 use super::variables;
-use super::walk::{At, KeyAt, KeyNames, Nowhere, location};
+use super::walk::{At, KeyAt, KeyNames, Locate, location};
 use super::words::{explain, first_quoted, from_variables, missing_field, shorten};
 use crate::run::Lookup;
 use crate::secret::is_secret_name;
@@ -136,7 +136,12 @@ impl Document {
         let error =
             IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
         let at = location(&error);
-        let mut error = self.error_at(at, "", explain(&error.to_string(), at), None);
+        let message = match self.tab_at(at) {
+            Some(_) => "a tab; YAML is indented with spaces only".to_owned(),
+            None => explain(&error.to_string(), at),
+        };
+        let at = self.tab_at(at).or(at);
+        let mut error = self.error_at(at, "", message, None);
         if error
             .excerpt
             .as_ref()
@@ -145,6 +150,30 @@ impl Document {
             error.message += "; between braces or brackets, write \"${NAME}\" in quotes";
         }
         Some(error)
+    }
+
+    /// The tab that the scanner stumbled over: one that stands where it stopped, or in the
+    /// indentation of that line or of the one before.
+    fn tab_at(&self, at: Option<Location>) -> Option<Location> {
+        let at = at?;
+        let all: Vec<&str> = lines(&self.text).take(at.line).collect();
+        let here = all.get(at.line.checked_sub(1)?)?;
+        if here.chars().nth(at.column.checked_sub(1)?) == Some('\t') {
+            return Some(at);
+        }
+        let from = at.line.saturating_sub(2);
+        all.iter()
+            .enumerate()
+            .skip(from)
+            .rev()
+            .find_map(|(index, line)| {
+                let column = line.chars().take_while(|c| *c == ' ').count();
+                let is_tab = line.chars().nth(column) == Some('\t');
+                is_tab.then_some(Location {
+                    line: index + 1,
+                    column: column + 1,
+                })
+            })
     }
 
     /// What a block that does not stand in the file lacks.
@@ -173,7 +202,9 @@ impl Document {
             path: &path,
             target: PhantomData,
         };
-        seed.deserialize(serde_yaml::Deserializer::from_str(&self.text))
+        let skipped = BTreeSet::new();
+        let trace = Trace::new(None, &skipped);
+        seed.deserialize(trace.wrap(serde_yaml::Deserializer::from_str(&self.text)))
             .ok()
             .flatten()
             .map_or(Vec::new(), |keys| keys.0)
@@ -283,15 +314,18 @@ impl Document {
             .find_map(|depth| self.locate_exactly(&path[..depth]))
     }
 
+    /// Where the value stands itself, or else where a mapping has it that `<<` merges in.
     fn locate_exactly(&self, path: &[&str]) -> Option<Location> {
-        let seed = At::<Nowhere> {
-            path,
-            target: PhantomData,
-        };
-        let error = seed
-            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
-            .err()?;
-        location(&error)
+        [false, true].into_iter().find_map(|looks_into_merges| {
+            let seed = Locate {
+                path,
+                looks_into_merges,
+            };
+            let error = seed
+                .deserialize(serde_yaml::Deserializer::from_str(&self.text))
+                .err()?;
+            location(&error)
+        })
     }
 
     /// The mistakes that one failure of the decoder stands for: a mapping that lacks a key may

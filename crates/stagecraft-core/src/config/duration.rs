@@ -7,7 +7,7 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 
 use super::text::parse_text;
 
-/// A duration with its unit: `500ms`, `5s`, `10m`, `1h 30m`.
+/// A duration with its unit: `500ms`, `5s`, `10m`, `1h 30m`, `1d`. A day has 24 hours.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ConfigDuration(Duration);
 
@@ -45,10 +45,13 @@ impl FromStr for ConfigDuration {
     fn from_str(value: &str) -> Result<Self, String> {
         let refused = || {
             format!(
-                "invalid duration {value:?}: write a number and a unit, such as `500ms`, `5s` or `10m`"
+                "invalid duration {value:?}: write a number and a unit, such as `500ms`, `5s`, `10m` or `1d`"
             )
         };
-        let duration: jiff::SignedDuration = value.parse().map_err(|_| refused())?;
+        let span: jiff::Span = value.parse().map_err(|_| refused())?;
+        let duration = span
+            .to_duration(jiff::SpanRelativeTo::days_are_24_hours())
+            .map_err(|_| refused())?;
         Duration::try_from(duration)
             .map(Self)
             .map_err(|_| refused())
@@ -62,7 +65,7 @@ impl schemars::JsonSchema for ConfigDuration {
     }
 
     fn json_schema(_: &mut schemars::SchemaGenerator) -> schemars::Schema {
-        schemars::json_schema!({ "type": "string", "examples": ["500ms", "5s", "10m"] })
+        schemars::json_schema!({ "type": "string", "examples": ["500ms", "5s", "10m", "1d"] })
     }
 }
 
@@ -77,11 +80,14 @@ mod tests {
             ("5s", 5_000),
             ("10m", 600_000),
             ("1h 30m", 5_400_000),
+            ("1d", 86_400_000),
+            ("1d 12h", 129_600_000),
+            ("1w", 604_800_000),
         ] {
             let duration = text.parse::<ConfigDuration>().unwrap();
             assert_eq!(duration.get().as_millis(), millis, "{text}");
         }
-        for text in ["5", "", "-5s", "soon"] {
+        for text in ["5", "", "-5s", "soon", "1mo", "1y"] {
             assert!(text.parse::<ConfigDuration>().is_err(), "{text}");
         }
     }

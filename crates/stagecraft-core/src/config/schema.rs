@@ -48,6 +48,8 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
     // Without hosts there is nothing to do.
     root["required"] = json!(["cloud"]);
     allow_variables(&mut root);
+    // For anchors that other parts of the file refer to.
+    root["patternProperties"] = json!({ "^x-": true });
     root
 }
 

@@ -202,23 +202,121 @@ impl<'de> Deserialize<'de> for KeyNames {
     }
 }
 
-/// Fails to decode on purpose: the error tells where the value stands.
-pub(super) struct Nowhere;
+/// Walks down `path` and fails on purpose at the value there: the error says where it stands.
+#[derive(Clone, Copy)]
+pub(super) struct Locate<'p> {
+    pub(super) path: &'p [&'p str],
+    /// Whether it is also looked for in mappings that `<<` merges in.
+    pub(super) looks_into_merges: bool,
+}
 
-impl<'de> Deserialize<'de> for Nowhere {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        struct Refuse;
-        impl<'de> Visitor<'de> for Refuse {
-            type Value = Nowhere;
+impl<'de> DeserializeSeed<'de> for Locate<'_> {
+    type Value = ();
 
-            fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-                f.write_str("nothing")
-            }
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        if self.path.is_empty() {
+            deserializer.deserialize_any(Refuse)
+        } else {
+            deserializer.deserialize_any(self)
+        }
+    }
+}
 
-            fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<Nowhere, A::Error> {
-                Err(serde::de::Error::custom("here"))
+impl<'de> Visitor<'de> for Locate<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping or a list")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        let (wanted, below) = (self.path[0], &self.path[1..]);
+        while let Some(key) = map.next_key::<String>()? {
+            if key == wanted || snake_case(&key) == wanted {
+                map.next_value_seed(Self {
+                    path: below,
+                    ..self
+                })?;
+            } else if self.looks_into_merges && key == "<<" {
+                map.next_value_seed(LocateMerged(self))?;
+            } else {
+                map.next_value::<IgnoredAny>()?;
             }
         }
-        deserializer.deserialize_any(Refuse)
+        Ok(())
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        let wanted: Option<usize> = self.path[0].parse().ok();
+        for index in 0.. {
+            let more = if wanted == Some(index) {
+                let below = Self {
+                    path: &self.path[1..],
+                    ..self
+                };
+                items.next_element_seed(below)?.is_some()
+            } else {
+                items.next_element::<IgnoredAny>()?.is_some()
+            };
+            if !more {
+                break;
+            }
+        }
+        Ok(())
+    }
+}
+
+/// As [`Locate`], in what stands under `<<`: a mapping or a list of them.
+struct LocateMerged<'p>(Locate<'p>);
+
+impl<'de> DeserializeSeed<'de> for LocateMerged<'_> {
+    type Value = ();
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<(), D::Error> {
+        deserializer.deserialize_any(self)
+    }
+}
+
+impl<'de> Visitor<'de> for LocateMerged<'_> {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping or a list of mappings")
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, map: A) -> Result<(), A::Error> {
+        self.0.visit_map(map)
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, mut items: A) -> Result<(), A::Error> {
+        while items.next_element_seed(self.0)?.is_some() {}
+        Ok(())
+    }
+}
+
+/// Refuses a mapping; anything else is refused as not expected. The error has the place.
+struct Refuse;
+
+impl<'de> Visitor<'de> for Refuse {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nothing")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        Err(serde::de::Error::custom("here"))
     }
 }

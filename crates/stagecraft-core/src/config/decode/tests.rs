@@ -196,3 +196,97 @@ fn at_most_a_hundred_mistakes_are_told() {
     }
     assert_eq!(errors(&text).len(), 100);
 }
+
+#[test]
+fn merge_key_brings_entries_that_the_mapping_lacks() {
+    let text = "\
+x-base: &base { tags: [a, b], long_name: base }
+name: x
+parts:
+  own: { <<: *base, long_name: own }
+  before: { long_name: own, <<: *base }
+  whole: { <<: *base }
+  several: { <<: [ { tags: [first] }, *base ] }
+  nested: { <<: { <<: *base, tags: [] } }
+";
+    let parts = parse(text).unwrap().parts;
+    let shown = |name: &str| {
+        let part = &parts[name];
+        format!("{} {}", part.long_name, part.tags.join(","))
+    };
+    assert_eq!(shown("own"), "own a,b");
+    assert_eq!(shown("before"), "own a,b");
+    assert_eq!(shown("whole"), "base a,b");
+    assert_eq!(shown("several"), "base first");
+    assert_eq!(shown("nested"), "base ");
+}
+
+#[test]
+fn variables_in_what_is_merged_are_put_in_once() {
+    let text = "x-base: &base { tags: [\"${COUNT}\", \"$${COUNT}\"] }\nname: x\nparts: { a: { <<: *base, long_name: y } }\n";
+    assert_eq!(parse(text).unwrap().parts["a"].tags, ["7", "${COUNT}"]);
+}
+
+#[test]
+fn mistakes_in_what_is_merged_have_the_place_of_the_mapping() {
+    for (text, expected) in [
+        (
+            "x-b: &b { tag: [] }\nname: x\nparts:\n  a:\n    <<: *b\n    long_name: y\n",
+            "f.yml:5:5: parts.a: unknown field `tag`",
+        ),
+        (
+            "name: x\nparts:\n  a: { <<: 7, long_name: y }\n",
+            "f.yml:3:6: parts.a: `<<` merges a mapping or a list of mappings",
+        ),
+        (
+            "name: x\nparts:\n  a: { <<: {tags: []}, <<: {}, long_name: y }\n",
+            "the key `<<` stands here twice",
+        ),
+        (
+            "x-b: &b { tags: 7 }\nname: x\nparts:\n  a: { <<: *b, long_name: y }\n",
+            "(merged into the mapping by `<<`)",
+        ),
+    ] {
+        let errors = errors(text);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].contains(expected), "{errors:?}");
+    }
+}
+
+#[test]
+fn extensions_are_allowed_at_the_top_only() {
+    let text = "x-anything: [1, { a: 2 }]\nname: x\nx-more: text\n";
+    assert_eq!(parse(text).unwrap().name, "x");
+    let errors = errors("name: x\nparts: { a: { long_name: y, x-own: 1 } }\n");
+    assert!(errors[0].contains("unknown field `x-own`"), "{errors:?}");
+    let twice = self::errors("name: x\nx-a: 1\nx-a: 2\n");
+    assert!(
+        twice[0].contains("the key `x-a` stands here twice"),
+        "{twice:?}"
+    );
+}
+
+#[test]
+fn what_is_merged_is_located_where_it_stands() {
+    let text =
+        "x-b: &b\n  tags: [a]\nparts:\n  a: { <<: *b, long_name: y }\n  c: { <<: *b, tags: [b] }\n";
+    let document = Document::new("f.yml", text).unwrap();
+    let line = |path: &[&str]| document.place(path).map(|at| at.line);
+    assert_eq!(line(&["parts", "a", "tags"]), Some(2));
+    assert_eq!(line(&["parts", "c", "tags"]), Some(5));
+    assert_eq!(line(&["parts", "a", "absent"]), None);
+}
+
+#[test]
+fn tab_is_called_a_tab() {
+    for (text, place) in [
+        ("name: x\nparts:\n\ta: {}\n", "f.yml:3:1: "),
+        ("name: x\nparts:\n  a:\n  \tlong_name: y\n", "f.yml:4:3: "),
+        ("name:\n\t- x\n", "f.yml:2:1: "),
+    ] {
+        let errors = errors(text);
+        assert_eq!(errors.len(), 1, "{errors:?}");
+        assert!(errors[0].starts_with(place), "{errors:?}");
+        assert!(errors[0].contains("a tab"), "{errors:?}");
+    }
+}

@@ -1,14 +1,16 @@
 //! The decoder's parts, each of which passes on what it is given and reports to the trace.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
 use std::marker::PhantomData;
 
+use serde::de::value::StrDeserializer;
 use serde::de::{
     DeserializeSeed, Deserializer, EnumAccess, Error, IgnoredAny, MapAccess, SeqAccess,
     VariantAccess, Visitor,
 };
 use serde::forward_to_deserialize_any;
+use serde_json::Value;
 
 use super::{Step, Trace};
 
@@ -170,6 +172,8 @@ impl<'de, V: Visitor<'de>> Visitor<'de> for Traced<'_, V> {
             number: 0,
             current: None,
             seen: BTreeSet::new(),
+            merged: VecDeque::new(),
+            merged_value: None,
         })
     }
 
@@ -280,13 +284,17 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, A> {
     }
 }
 
-/// The entries of a mapping.
+/// The entries of a mapping, those that `<<` merges into it last.
 struct Entries<'t, A> {
     inner: A,
     trace: &'t Trace<'t>,
     number: usize,
     current: Option<Step>,
     seen: BTreeSet<String>,
+    /// Entries of `<<` that have not been given out, the first of a name winning.
+    merged: VecDeque<(String, Value)>,
+    /// The value of the key that was given out last, if `<<` brought it.
+    merged_value: Option<Value>,
 }
 
 impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
@@ -296,42 +304,47 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
         &mut self,
         seed: S,
     ) -> Result<Option<S::Value>, A::Error> {
-        while self.trace.is_skipped(self.number) {
+        let mut seed = Some(seed);
+        loop {
+            let skips = self.trace.is_skipped(self.number);
             let mut name = String::new();
-            let key = self.inner.next_key_seed(Key {
-                inner: PhantomData::<IgnoredAny>,
+            let read = self.inner.next_key_seed(PeekKey {
+                seed: &mut seed,
                 name: &mut name,
-                seen: &BTreeSet::new(),
+                seen: &self.seen,
+                skips,
+                is_root: self.trace.is_root(),
             });
-            if key?.is_none() {
-                return Ok(None);
-            }
-            self.inner.next_value::<IgnoredAny>()?;
-            self.seen.insert(name);
+            let step = Step {
+                number: self.number,
+                name: name.clone(),
+            };
+            let read = match read {
+                Ok(Some(read)) => read,
+                Ok(None) => return self.next_merged(seed.take().expect("no key used it")),
+                Err(error) => {
+                    self.trace.fail(step, true);
+                    return Err(error);
+                }
+            };
             self.number += 1;
-        }
-        let mut name = String::new();
-        let key = self.inner.next_key_seed(Key {
-            inner: seed,
-            name: &mut name,
-            seen: &self.seen,
-        });
-        let step = Step {
-            number: self.number,
-            name,
-        };
-        self.number += 1;
-        match key {
-            Ok(Some(key)) => {
-                self.trace.count()?;
-                self.seen.insert(step.name.clone());
-                self.current = Some(step);
-                Ok(Some(key))
-            }
-            Ok(None) => Ok(None),
-            Err(error) => {
-                self.trace.fail(step, true);
-                Err(error)
+            self.seen.insert(name);
+            match read {
+                Peeked::Key(key) => {
+                    self.trace.count()?;
+                    self.current = Some(step);
+                    return Ok(Some(key));
+                }
+                Peeked::Merge => {
+                    let seed = self.trace.wrap(PhantomData::<Value>);
+                    let merged = self
+                        .trace
+                        .within_merge(step, || self.inner.next_value_seed(seed))?;
+                    self.merge::<A::Error>(merged)?;
+                }
+                Peeked::Other => {
+                    self.inner.next_value::<IgnoredAny>()?;
+                }
             }
         }
     }
@@ -339,7 +352,121 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
     fn next_value_seed<S: DeserializeSeed<'de>>(&mut self, seed: S) -> Result<S::Value, A::Error> {
         let step = self.current.take().expect("a key comes before its value");
         let seed = self.trace.wrap(seed);
-        self.trace.within(step, || self.inner.next_value_seed(seed))
+        self.trace.within(step, || match self.merged_value.take() {
+            Some(value) => seed.deserialize(value).map_err(|error| {
+                A::Error::custom(format_args!("{error} (merged into the mapping by `<<`)"))
+            }),
+            None => self.inner.next_value_seed(seed),
+        })
+    }
+}
+
+impl<A> Entries<'_, A> {
+    /// Takes what stands under `<<`: a mapping, or several of which earlier ones win.
+    fn merge<E: Error>(&mut self, merged: Value) -> Result<(), E> {
+        let several = match merged {
+            Value::Array(several) => several,
+            one => vec![one],
+        };
+        for one in several {
+            match one {
+                Value::Object(entries) => self.merged.extend(entries),
+                _ => {
+                    return Err(E::custom(
+                        "`<<` merges a mapping or a list of mappings into the one that it stands in",
+                    ));
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The next key that `<<` brings and that neither the mapping has nor an earlier one brought.
+    fn next_merged<'de, S: DeserializeSeed<'de>, E: Error>(
+        &mut self,
+        seed: S,
+    ) -> Result<Option<S::Value>, E> {
+        while let Some((name, value)) = self.merged.pop_front() {
+            if self.seen.contains(&name) {
+                continue;
+            }
+            let step = Step {
+                number: self.number,
+                name: name.clone(),
+            };
+            self.number += 1;
+            self.seen.insert(name.clone());
+            if self.trace.is_skipped(step.number) {
+                continue;
+            }
+            let key = seed.deserialize(Key {
+                inner: StrDeserializer::<E>::new(&name),
+                name: &mut String::new(),
+                seen: &BTreeSet::new(),
+            });
+            if key.is_err() {
+                self.trace.fail(step, true);
+                return key.map(Some);
+            }
+            self.trace.count()?;
+            self.current = Some(step);
+            self.merged_value = Some(value);
+            return key.map(Some);
+        }
+        Ok(None)
+    }
+}
+
+/// What a key is to the mapping that it stands in.
+enum Peeked<T> {
+    Key(T),
+    /// `<<`: what stands under it is merged into the mapping.
+    Merge,
+    /// An entry that is passed by: one that was refused before, or an extension of the user's.
+    Other,
+}
+
+/// Reads a key and gives it on unless it is to be dealt with here.
+struct PeekKey<'k, S> {
+    seed: &'k mut Option<S>,
+    name: &'k mut String,
+    seen: &'k BTreeSet<String>,
+    /// Whether the entry was refused before, and is passed by now.
+    skips: bool,
+    is_root: bool,
+}
+
+impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for PeekKey<'_, S> {
+    type Value = Peeked<S::Value>;
+
+    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<Self::Value, D::Error> {
+        deserializer.deserialize_str(self)
+    }
+}
+
+impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for PeekKey<'_, S> {
+    type Value = Peeked<S::Value>;
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a key")
+    }
+
+    fn visit_str<E: Error>(self, name: &str) -> Result<Self::Value, E> {
+        name.clone_into(self.name);
+        let is_extension = self.is_root && name.starts_with("x-");
+        if self.skips || (is_extension && !self.seen.contains(name)) {
+            return Ok(Peeked::Other);
+        }
+        if name == "<<" && !self.seen.contains(name) {
+            return Ok(Peeked::Merge);
+        }
+        let seed = self.seed.take().expect("a key is read once");
+        let key = Key {
+            inner: StrDeserializer::<E>::new(name),
+            name: self.name,
+            seen: self.seen,
+        };
+        seed.deserialize(key).map(Peeked::Key)
     }
 }
 
@@ -348,18 +475,6 @@ struct Key<'k, T> {
     inner: T,
     name: &'k mut String,
     seen: &'k BTreeSet<String>,
-}
-
-impl<'de, S: DeserializeSeed<'de>> DeserializeSeed<'de> for Key<'_, S> {
-    type Value = S::Value;
-
-    fn deserialize<D: Deserializer<'de>>(self, deserializer: D) -> Result<S::Value, D::Error> {
-        self.inner.deserialize(Key {
-            inner: deserializer,
-            name: self.name,
-            seen: self.seen,
-        })
-    }
 }
 
 impl<'de, D: Deserializer<'de>> Deserializer<'de> for Key<'_, D> {

@@ -4,6 +4,7 @@ mod again;
 mod answer;
 mod http;
 mod list;
+mod log;
 
 use std::collections::BTreeSet;
 use std::net::{IpAddr, Ipv4Addr};
@@ -24,6 +25,7 @@ pub(crate) use self::list::Shown;
 use tokio::sync::OnceCell;
 
 use self::answer::{excerpt, number, read, refusal, transport};
+use self::log::Sent;
 use crate::config::DigitalOceanConfig;
 use crate::error::{ApiError, provider_error};
 use crate::window::{Lane, Turn, Window};
@@ -226,9 +228,13 @@ impl Client {
         mut turn: Turn,
         request: reqwest::RequestBuilder,
     ) -> Result<Response, ApiError> {
+        let (http, request) = request.build_split();
+        let request = request.map_err(transport)?;
+        let sent = Sent::new(&request);
         turn.begin();
-        let answer = request.send().await;
+        let answer = http.execute(request).await;
         drop(turn);
+        sent.log(&answer);
         let response = answer.map_err(transport)?;
         let status = response.status();
         if status != StatusCode::TOO_MANY_REQUESTS {

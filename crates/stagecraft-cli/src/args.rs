@@ -1,13 +1,16 @@
 //! The command line.
 
+mod help;
 mod infra;
 mod sandbox;
 
-use std::path::PathBuf;
+use std::os::unix::fs::MetadataExt as _;
+use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
 use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
+use clap_complete::ArgValueCandidates;
 use stagecraft_core::{EnvironmentName, Lookup};
 
 pub(crate) use self::infra::{
@@ -15,6 +18,7 @@ pub(crate) use self::infra::{
     ReplaceArgs, TrustArgs, UnlockArgs, UpArgs,
 };
 pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
+use crate::completion;
 
 /// From a bare cloud account to running hosts, and back to nothing.
 #[derive(Debug, Parser)]
@@ -23,7 +27,6 @@ pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
     version,
     about,
     propagate_version = true,
-    disable_help_subcommand = true,
     after_help = "Examples:
   stagecraft init                               write a commented stagecraft.yml
   stagecraft sandbox -- stagecraft infra up -y  try it all on this machine, without an account
@@ -43,8 +46,10 @@ pub(crate) struct Cli {
     pub(crate) command: Command,
 }
 
-/// The configuration file that is read if none is named.
+/// The configuration file that `init` writes, and that is read first if none is named.
 pub(crate) const DEFAULT_CONFIG: &str = "stagecraft.yml";
+/// The other spelling of it.
+pub(crate) const OTHER_CONFIG: &str = "stagecraft.yaml";
 
 pub(crate) const CONFIG_VARIABLE: &str = "STAGECRAFT_CONFIG";
 pub(crate) const ENV_VARIABLE: &str = "STAGECRAFT_ENV";
@@ -69,10 +74,24 @@ pub(crate) fn parse(environment: &dyn Lookup) -> Result<Cli, clap::Error> {
             command = command.mut_arg(option, |arg| arg.env(Resettable::Reset));
         }
     }
-    match command.clone().try_get_matches() {
-        Ok(matches) => Cli::from_arg_matches(&matches),
-        Err(error) => Err(naming_variable(&command, environment, error)),
+    match help::finished(command.clone()).try_get_matches() {
+        Ok(matches) => {
+            let cli = Cli::from_arg_matches(&matches)?;
+            Ok(Cli {
+                global: cli.global.located(),
+                ..cli
+            })
+        }
+        Err(error) => {
+            let error = naming_variable(&command, environment, error);
+            Err(help::without_dangerous_suggestions(error))
+        }
     }
+}
+
+/// The command line as its help and its completions show it.
+pub(crate) fn command() -> clap::Command {
+    help::finished(Cli::command())
 }
 
 /// The error with the variable that a value comes from, in place of the flag that nobody gave.
@@ -104,17 +123,22 @@ fn naming_variable(
     error
 }
 
-#[derive(Debug, Clone, Args)]
+#[derive(Debug, Clone, Default, Args)]
+#[command(next_help_heading = "Global options")]
 pub(crate) struct GlobalArgs {
-    /// The configuration file
+    /// The configuration file [default: stagecraft.yml or stagecraft.yaml, here or in the nearest
+    /// directory above]
     #[arg(
+        id = "config",
         short,
-        long,
+        long = "config",
         global = true,
         value_name = "FILE",
-        env = CONFIG_VARIABLE,
-        default_value = DEFAULT_CONFIG
+        env = CONFIG_VARIABLE
     )]
+    pub(crate) named_config: Option<PathBuf>,
+    /// The file that is meant: the one that was named, or the one that was found.
+    #[arg(skip)]
     pub(crate) config: PathBuf,
     /// The environment; may be left out if only one is declared
     #[arg(
@@ -122,7 +146,8 @@ pub(crate) struct GlobalArgs {
         long,
         global = true,
         value_name = "NAME",
-        env = ENV_VARIABLE
+        env = ENV_VARIABLE,
+        add = ArgValueCandidates::new(completion::environments)
     )]
     pub(crate) env: Option<EnvironmentName>,
     /// How results are printed
@@ -138,14 +163,56 @@ pub(crate) struct GlobalArgs {
     /// Show what would be done, and do nothing
     #[arg(long, global = true, env = "STAGECRAFT_DRY_RUN", value_parser = clap::builder::BoolishValueParser::new(), default_value_t = false, default_missing_value = "true", num_args = 0..=1, require_equals = true)]
     pub(crate) dry_run: bool,
-    /// Log what happens inside to standard error; twice for more
+    /// Show more: details of results; twice for each API request, on standard error; three times
+    /// for what happens inside
     #[arg(short, long, global = true, action = clap::ArgAction::Count, env = "STAGECRAFT_VERBOSE")]
     pub(crate) verbose: u8,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq, ValueEnum)]
+impl GlobalArgs {
+    /// Settles which configuration file is meant. Without a name it is looked for here and in
+    /// the directories above, as long as they belong to the same user.
+    pub(crate) fn located(mut self) -> Self {
+        self.config = match &self.named_config {
+            Some(named) => named.clone(),
+            None => std::env::current_dir()
+                .ok()
+                .and_then(|directory| find_config(&directory))
+                .unwrap_or_else(|| DEFAULT_CONFIG.into()),
+        };
+        self
+    }
+
+    /// The file, if it was found elsewhere than where it is expected.
+    pub(crate) fn found_config(&self) -> Option<&Path> {
+        let is_expected = self.named_config.is_some() || self.config == Path::new(DEFAULT_CONFIG);
+        (!is_expected).then_some(self.config.as_path())
+    }
+}
+
+/// The nearest configuration at or above a directory, as a path relative to it.
+///
+/// A directory of another user ends the search: a file there could name programs to run.
+fn find_config(directory: &Path) -> Option<PathBuf> {
+    let owner = directory.metadata().ok()?.uid();
+    let mut prefix = PathBuf::new();
+    for directory in directory.ancestors() {
+        if directory.metadata().ok()?.uid() != owner {
+            return None;
+        }
+        let names = [DEFAULT_CONFIG, OTHER_CONFIG];
+        if let Some(name) = names.iter().find(|name| directory.join(name).is_file()) {
+            return Some(prefix.join(name));
+        }
+        prefix.push("..");
+    }
+    None
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
 pub(crate) enum OutputFormat {
     /// For people
+    #[default]
     Text,
     /// For programs: one document, or one object a line whose last is the result
     Json,
@@ -166,12 +233,18 @@ pub(crate) enum Command {
     /// Learn what `--output json` prints
     #[command(subcommand)]
     Events(EventsCommand),
-    /// Make, show and remove hosts
+    /// Create, list and delete hosts
     #[command(subcommand)]
     Infra(InfraCommand),
     /// Serve a cloud on this machine, to try things without an account
     Sandbox(SandboxArgs),
     /// Print a completion script for a shell
+    #[command(after_help = "Examples:
+  source <(stagecraft completions bash)                        in ~/.bashrc
+  source <(stagecraft completions zsh)                         in ~/.zshrc, after compinit
+  stagecraft completions fish > ~/.config/fish/completions/stagecraft.fish
+
+Commands, options, and the environments, hosts and roles of the configuration are completed.")]
     Completions {
         /// The shell
         shell: clap_complete::Shell,
@@ -218,7 +291,7 @@ What may be a secret is shown as ***.")]
 
 #[derive(Debug, Args)]
 pub(crate) struct ShowArgs {
-    /// Tell one key's value, where it comes from, and which default won
+    /// Show one key's value, where it comes from, and which default won
     #[arg(long, value_name = "KEY")]
     pub(crate) why: Option<String>,
 }

@@ -8,19 +8,27 @@ mod sandbox;
 
 use std::sync::Arc;
 
-use clap::CommandFactory as _;
 use stagecraft_core::{EventSink, Lookup, Run};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::args::{Cli, Command, EventsCommand};
 use crate::exit::Exit;
 use crate::load::Loaded;
-use crate::output::Output;
-use crate::{bundle, wire};
+use crate::output::{DIM, Output, RESET};
+use crate::{bundle, completion, wire};
 
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
+    let reads_config = matches!(
+        command,
+        Command::Config(_) | Command::Infra(_) | Command::Sandbox(_)
+    );
+    if let Some(found) = global.found_config().filter(|_| reads_config)
+        && !output.is_json()
+    {
+        output.message(&format!("{DIM}using {}{RESET}", found.display()));
+    }
     match command {
         Command::Init(args) => init::run(&global, &args, output).await,
         Command::Config(command) => config::run(&global, &command, output),
@@ -32,9 +40,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
         Command::Infra(command) => infra::run(&global, &command, output).await,
         Command::Sandbox(args) => sandbox::run(&global, args, output).await,
         Command::Completions { shell } => {
-            let mut script = Vec::new();
-            clap_complete::generate(shell, &mut Cli::command(), "stagecraft", &mut script);
-            output.text(&String::from_utf8_lossy(&script));
+            output.text(&completion::script(shell)?);
             Ok(Exit::Done)
         }
         Command::Version => {

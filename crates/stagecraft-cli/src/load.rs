@@ -16,7 +16,7 @@ use stagecraft_core::{
 use stagecraft_engine::Engine;
 use stagecraft_ssh::SshConnector;
 
-use crate::args::{DEFAULT_CONFIG, GlobalArgs};
+use crate::args::{DEFAULT_CONFIG, GlobalArgs, OTHER_CONFIG};
 use crate::builtin;
 use crate::environment::ProcessEnvironment;
 use crate::host_keys::HostKeyFile;
@@ -68,7 +68,7 @@ fn read(path: &Path) -> anyhow::Result<Read> {
         let message = format!("cannot read {}", path.display());
         let error = Error::new(ErrorKind::Config, message);
         let error = if cause.kind() == std::io::ErrorKind::NotFound {
-            error.with_hint("write one with `stagecraft init`, or name another by --config")
+            error.with_hint("write one with `stagecraft init`, or name another by --config; without --config stagecraft.yml and stagecraft.yaml are looked for here and in the directories above")
         } else {
             error
         };
@@ -110,9 +110,28 @@ fn read(path: &Path) -> anyhow::Result<Read> {
     })
 }
 
+/// Refuses to choose between the two spellings of the file's name in one directory.
+fn refuse_two(global: &GlobalArgs) -> anyhow::Result<()> {
+    let other = global.config.with_file_name(OTHER_CONFIG);
+    if global.named_config.is_some() || global.config == other || !other.is_file() {
+        return Ok(());
+    }
+    Err(Error::new(
+        ErrorKind::Config,
+        format!(
+            "both {} and {} exist",
+            global.config.display(),
+            other.display()
+        ),
+    )
+    .with_hint("name the one that is meant by --config, or remove the other")
+    .into())
+}
+
 /// Reads the file and builds what it chooses. No I/O beyond that.
 pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let registry = builtin::registry()?;
+    refuse_two(global)?;
     let Read {
         project,
         lookup,
@@ -177,11 +196,10 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
 
 /// The option that names the configuration again, if it is not the usual one.
 pub(crate) fn config_option(global: &GlobalArgs) -> String {
-    let config = global.config.to_string_lossy();
-    if config == DEFAULT_CONFIG {
-        String::new()
-    } else {
-        format!(" --config {}", shell_quote(&config))
+    let named = global.named_config.as_deref();
+    match named.filter(|path| *path != Path::new(DEFAULT_CONFIG)) {
+        Some(path) => format!(" --config {}", shell_quote(&path.to_string_lossy())),
+        None => String::new(),
     }
 }
 
@@ -276,8 +294,13 @@ const DEFAULTS: [(&str, &str); 2] = [
 ];
 
 /// Reads the file and fills in what it leaves out. It must be valid.
+///
+/// With an environment those of the others are left out.
 pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
-    load(global)?;
+    let loaded = load(global)?;
+    let named = global.env.as_ref();
+    let environment = named.map(|named| loaded.declared_environment(Some(named)));
+    let environment = environment.transpose()?;
     let project = read_project(&global.config)?;
     let registry = builtin::registry()?;
     let blocks = BootstrapConfig::effective(&project);
@@ -285,6 +308,17 @@ pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
         file: project.document().file().to_owned(),
         settings: effective(&project, &registry, blocks).map_err(Error::from)?,
     };
+    if let Some(environment) = &environment {
+        let hosts = ["cloud", "providers", loaded.cloud.id(), "hosts"];
+        shown.settings.retain(|setting| {
+            let below = setting
+                .path
+                .strip_prefix(hosts.map(str::to_owned).as_slice());
+            below
+                .and_then(<[String]>::first)
+                .is_none_or(|own| own == environment.as_str())
+        });
+    }
     for index in 0..shown.settings.len() {
         let setting = &shown.settings[index];
         if setting.value.is_null() {
@@ -356,27 +390,45 @@ impl Loaded {
         })
     }
 
+    /// An error of work in an environment, with the place and the nearest name if the error is
+    /// that it is not declared.
+    pub(crate) fn with_place_of(&self, environment: &EnvironmentName, error: Error) -> Error {
+        let is_declared = self.cloud.environments().contains(environment);
+        let is_about_it = error.kind() == ErrorKind::Config
+            && error
+                .to_string()
+                .contains(&format!("`{environment}` is not declared"));
+        if is_about_it && !is_declared {
+            self.undeclared(environment, "")
+        } else {
+            error
+        }
+    }
+
     fn declared_or(
         &self,
         named: Option<&EnvironmentName>,
         cure: impl FnOnce(&EnvironmentName) -> String,
     ) -> anyhow::Result<EnvironmentName> {
         let environment = self.environment(named)?;
-        let declared = self.cloud.environments();
-        if declared.contains(&environment) {
+        if self.cloud.environments().contains(&environment) {
             return Ok(environment);
         }
+        Err(self.undeclared(&environment, &cure(&environment)).into())
+    }
+
+    /// The error about an environment that the file does not declare.
+    fn undeclared(&self, environment: &EnvironmentName, cure: &str) -> Error {
+        let declared = self.cloud.environments();
         let known: Vec<&str> = declared.iter().map(EnvironmentName::as_str).collect();
         let message = format!(
-            "environment `{environment}` is not declared, known: {}{}",
-            known.join(", "),
-            cure(&environment)
+            "environment `{environment}` is not declared, known: {}{cure}",
+            known.join(", ")
         );
         let near = nearest(environment.as_str(), known);
         let path = ["cloud", "providers", self.cloud.id(), "hosts"];
         let document = self.project.document();
-        let error = document.error_with_suggestion(&path, message, near);
-        Err(Error::from(error).into())
+        Error::from(document.error_with_suggestion(&path, message, near))
     }
 
     /// How hosts are logged in to.

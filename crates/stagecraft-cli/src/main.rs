@@ -4,6 +4,7 @@ mod args;
 mod builtin;
 mod bundle;
 mod commands;
+mod completion;
 mod environment;
 mod exit;
 mod failure;
@@ -33,6 +34,9 @@ use crate::exit::Exit;
 use crate::output::Output;
 
 fn main() -> ExitCode {
+    if completion::answer() {
+        return ExitCode::SUCCESS;
+    }
     let cli = match args::parse(&ProcessEnvironment) {
         Ok(cli) => cli,
         Err(error) => {
@@ -50,6 +54,7 @@ fn main() -> ExitCode {
         }
     };
     let output = Output::new(cli.global.output);
+    Output::show_details(cli.global.verbose > 0);
     start_tracing(cli.global.verbose, output);
     let runtime = match tokio::runtime::Builder::new_multi_thread()
         .worker_threads(2)
@@ -90,12 +95,14 @@ fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
     named || joined || ProcessEnvironment.get("STAGECRAFT_OUTPUT").as_deref() == Some("json")
 }
 
-/// Developers' logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
-/// `STAGECRAFT_LOG=stagecraft_ssh=trace`. Libraries that log requests stay out of both.
+/// Logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
+/// `STAGECRAFT_LOG=stagecraft_ssh=trace`: `-vv` shows each request to an API, `-vvv` all. Other
+/// libraries than ours stay out of both, since they would log secrets.
 fn start_tracing(verbose: u8, output: Output) {
     let level = match verbose {
         0 => LevelFilter::OFF,
-        1 => LevelFilter::DEBUG,
+        1 => LevelFilter::WARN,
+        2 => LevelFilter::DEBUG,
         _ => LevelFilter::TRACE,
     };
     // Prefixes of our own crates' names.
@@ -104,7 +111,7 @@ fn start_tracing(verbose: u8, output: Output) {
     let named = named.and_then(|text| match text.parse::<Targets>() {
         Ok(targets) => Some(targets),
         Err(error) => {
-            output.message(&format!("STAGECRAFT_LOG is passed over: {error}"));
+            output.message(&format!("ignoring invalid STAGECRAFT_LOG: {error}"));
             None
         }
     });

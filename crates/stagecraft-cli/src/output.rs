@@ -36,7 +36,17 @@ impl Output {
         self.format == OutputFormat::Json
     }
 
-    /// Whether somebody sits there who can be asked.
+    /// Whether people asked for details of results, by `--verbose`.
+    pub(crate) fn wants_details() -> bool {
+        DETAILS.load(Ordering::Relaxed)
+    }
+
+    /// Settles for the whole process whether results are shown with their details.
+    pub(crate) fn show_details(wanted: bool) {
+        DETAILS.store(wanted, Ordering::Relaxed);
+    }
+
+    /// Whether prompting is possible.
     pub(crate) fn can_ask(self) -> bool {
         !self.is_json() && std::io::stdin().is_terminal() && std::io::stderr().is_terminal()
     }
@@ -132,7 +142,14 @@ impl Output {
                 writeln!(err).ok();
                 None
             }
-            answer = answer => answer.ok().flatten(),
+            answer = answer => {
+                let answer = answer.ok().flatten();
+                if answer.is_none() {
+                    // Ctrl-D leaves the cursor behind the question.
+                    writeln!(err).ok();
+                }
+                answer
+            }
         }
     }
 }
@@ -199,6 +216,8 @@ fn escaped(json: &str) -> Cow<'_, str> {
 
 /// The lines of this process. One for all, since it has one standard output.
 static LINES: Mutex<Lines> = Mutex::new(Lines::new());
+/// Whether results are shown with their details.
+static DETAILS: AtomicBool = AtomicBool::new(false);
 /// Set when a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);
 

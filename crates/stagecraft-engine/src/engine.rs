@@ -118,6 +118,11 @@ impl Engine {
             // It may have left the file, but then it has hosts; else it was mistyped.
             self.cloud.declared(&request.environment)?;
         }
+        let declared = self
+            .cloud
+            .declared(&request.environment)
+            .unwrap_or_default();
+        let request = &selection::with_groups(&declared, &facts, request);
         let plan = self.cloud.plan(&facts, request)?;
         if request.mode == PlanMode::Prune && plan.project.is_none() {
             return Err(Error::new(
@@ -126,10 +131,6 @@ impl Engine {
             )
             .with_hint("give project.name in the file; hosts made without it are adopted by `stagecraft infra adopt`"));
         }
-        let declared = self
-            .cloud
-            .declared(&request.environment)
-            .unwrap_or_default();
         selection::check(&declared, &facts, &plan, request)?;
         let mut findings = self.cloud.preflight(run, &facts, &plan).await?;
         findings.extend(self.exceeded(&facts, &plan)?);

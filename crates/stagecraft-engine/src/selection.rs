@@ -42,6 +42,49 @@ pub(crate) fn check(
     .with_hint("give --host or --role, or names of hosts of that role"))
 }
 
+/// The request with each name that no host has, but an entry of several numbered hosts, in place
+/// of which those of them come that are declared: `web` for `web-1`, `web-2` and so on. Pure.
+pub(crate) fn with_groups(
+    declared: &[HostSpec],
+    facts: &CloudFacts,
+    request: &PlanRequest,
+) -> PlanRequest {
+    let is_host = |name: &HostName| {
+        let mut declared = declared.iter().map(|spec| &spec.name);
+        let mut existing = facts.hosts.iter().filter_map(|host| host.name.as_ref());
+        declared.any(|own| own == name) || existing.any(|own| own == name)
+    };
+    let members = |group: &HostName| {
+        let names = declared.iter().map(|spec| &spec.name);
+        let members = names.filter(|name| is_numbered(name.as_str(), group.as_str()));
+        members.cloned().collect::<Vec<_>>()
+    };
+    let hosts = request.hosts.iter().flat_map(|name| {
+        let members = if is_host(name) {
+            Vec::new()
+        } else {
+            members(name)
+        };
+        if members.is_empty() {
+            vec![name.clone()]
+        } else {
+            members
+        }
+    });
+    PlanRequest {
+        hosts: hosts.collect(),
+        ..request.clone()
+    }
+}
+
+/// Whether a name is that of a group with a number behind it.
+fn is_numbered(name: &str, group: &str) -> bool {
+    let number = name
+        .strip_prefix(group)
+        .and_then(|rest| rest.strip_prefix('-'));
+    number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
+}
+
 /// Every host that may be selected, with its role; one that is declared and exists may be there
 /// twice.
 fn candidates<'a>(

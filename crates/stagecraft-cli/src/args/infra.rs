@@ -3,7 +3,10 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
+use clap_complete::ArgValueCandidates;
 use stagecraft_core::{Fingerprint, HostName, PlanRequest, ResizeMode, RoleName};
+
+use crate::completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InfraCommand {
@@ -138,14 +141,15 @@ pub(crate) enum HostsCommand {
                                it was reinstalled: the keys before are not accepted any more
 
 The fingerprint becomes a tag of the host. Hosts that Stagecraft made have theirs from the start.
-Exit code 7: another key is pinned (--replace), or nobody can be asked (--fingerprint).")]
+Exit code 7: another key is pinned (--replace), or there is no terminal to confirm on
+(--fingerprint).")]
     Trust(TrustArgs),
 }
 
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
     /// The host, as the file names it
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completion::hosts))]
     pub(crate) host: HostName,
     /// The fingerprint of its ed25519 host key, read on the host itself; asked for if left out
     #[arg(long, value_name = "SHA256:...")]
@@ -161,12 +165,14 @@ pub(crate) struct TrustArgs {
 /// Which hosts a command works on.
 #[derive(Debug, Args)]
 pub(crate) struct SelectionArgs {
-    /// Only these hosts; may be repeated, or be a list with commas
+    /// Only these hosts; may be repeated, or be a list with commas. The name of an entry with
+    /// `count` stands for all its hosts
     #[arg(
         id = "hosts",
         long = "host",
         value_name = "NAME",
-        value_delimiter = ','
+        value_delimiter = ',',
+        add = ArgValueCandidates::new(completion::hosts)
     )]
     hosts: Vec<HostName>,
     /// Only hosts of these roles; may be repeated, or be a list with commas
@@ -174,7 +180,8 @@ pub(crate) struct SelectionArgs {
         id = "roles",
         long = "role",
         value_name = "NAME",
-        value_delimiter = ','
+        value_delimiter = ',',
+        add = ArgValueCandidates::new(completion::roles)
     )]
     roles: Vec<RoleName>,
 }
@@ -341,8 +348,13 @@ pub(crate) struct ReapArgs {
 /// Hosts that must be named.
 #[derive(Debug, Args)]
 pub(crate) struct NamedArgs {
-    /// The hosts, as the file names them
-    #[arg(required = true, value_name = "HOST")]
+    /// The hosts, as the file names them, apart or in a list with commas
+    #[arg(
+        required = true,
+        value_name = "HOST",
+        value_delimiter = ',',
+        add = ArgValueCandidates::new(completion::hosts)
+    )]
     pub(crate) hosts: Vec<HostName>,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
@@ -351,7 +363,7 @@ pub(crate) struct NamedArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReplaceArgs {
     /// The host, as the file names it
-    #[arg(value_name = "HOST")]
+    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completion::hosts))]
     pub(crate) host: HostName,
     /// Only make the new host; do nothing on it
     #[arg(long)]

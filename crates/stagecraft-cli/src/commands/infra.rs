@@ -53,7 +53,8 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let run = start_run(progress.sink(), &loaded);
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
     if hosts.is_empty() {
-        loaded.cloud.declared(&environment)?;
+        let declared = loaded.cloud.declared(&environment);
+        declared.map_err(|error| loaded.with_place_of(&environment, error))?;
     }
     progress.finish();
     if output.is_json() {

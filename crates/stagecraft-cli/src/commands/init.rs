@@ -2,12 +2,13 @@
 
 use std::fs::OpenOptions;
 use std::io::Write as _;
+use std::path::Path;
 
 use anyhow::Context as _;
 use stagecraft_core::{Error, ErrorKind, ProjectName};
 use tokio_util::sync::CancellationToken;
 
-use crate::args::{GlobalArgs, InitArgs};
+use crate::args::{DEFAULT_CONFIG, GlobalArgs, InitArgs, OTHER_CONFIG};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
 use crate::wire;
@@ -49,7 +50,20 @@ pub(super) async fn run(
     if args.force {
         options.create(true).truncate(true);
     }
-    let path = &global.config;
+    // Here, also where a directory above has one.
+    let path = global
+        .named_config
+        .as_deref()
+        .unwrap_or(Path::new(DEFAULT_CONFIG));
+    let other = Path::new(OTHER_CONFIG);
+    if global.named_config.is_none() && other.exists() {
+        return Err(Error::new(
+            ErrorKind::Config,
+            format!("{OTHER_CONFIG} exists, which is read as {DEFAULT_CONFIG} is"),
+        )
+        .with_hint("rename or remove it, or write another file by --config")
+        .into());
+    }
     let mut file = options.open(path).with_context(|| {
         if path.exists() {
             format!("{} exists: --force writes over it", path.display())

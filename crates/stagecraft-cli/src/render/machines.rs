@@ -9,7 +9,7 @@ use stagecraft_core::{StepFailure, StepOutcome, seconds};
 use super::event::outcome_text;
 use super::plural;
 use super::report::line;
-use crate::output::{DIM, GREEN, RED, RESET, YELLOW};
+use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW};
 
 /// More hosts that are fine are told in fewer words.
 const IN_FULL: usize = 8;
@@ -48,7 +48,29 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
     }
 }
 
+/// Whether nothing was done on a host, and nothing has to be said of it.
+fn is_quiet(host: &HostReport) -> bool {
+    let mut outcomes = host.steps.iter().map(|step| &step.outcome);
+    host.is_ok()
+        && host.warnings.is_empty()
+        && host.retries.is_empty()
+        && outcomes.all(|outcome| {
+            matches!(
+                outcome,
+                StepOutcome::Unchanged | StepOutcome::Skipped { .. }
+            )
+        })
+}
+
 fn in_full(text: &mut String, host: &HostReport) {
+    if is_quiet(host) && !Output::wants_details() {
+        let (name, place) = (&host.host, place(host));
+        line(
+            text,
+            &format!("{GREEN}ok{RESET} {name}  unchanged  {DIM}{place}{RESET}"),
+        );
+        return;
+    }
     let mark = if host.is_ok() {
         format!("{GREEN}ok{RESET}")
     } else {
@@ -120,7 +142,8 @@ fn warnings(text: &mut String, hosts: &[&HostReport]) {
 
 /// One line for each host with something to tell, one for all others.
 fn in_short(text: &mut String, hosts: &[&HostReport]) {
-    let is_quiet = |host: &&&HostReport| {
+    // Warnings are told for all hosts together.
+    let is_unchanged = |host: &&&HostReport| {
         host.steps.iter().all(|step| {
             matches!(
                 step.outcome,
@@ -128,7 +151,7 @@ fn in_short(text: &mut String, hosts: &[&HostReport]) {
             )
         })
     };
-    let (quiet, others): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(is_quiet);
+    let (quiet, others): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(is_unchanged);
     if !quiet.is_empty() {
         let count = plural(quiet.len(), "host");
         line(text, &format!("{GREEN}ok{RESET} {count} unchanged"));

@@ -9,8 +9,10 @@ use crate::progress::Progress;
 pub(super) struct Question {
     /// The question itself.
     pub(super) text: String,
-    /// What it is about, for whom nobody can be asked: `whether to ...`.
+    /// What it is about, where there is no terminal to confirm on: `whether to ...`.
     pub(super) about: &'static str,
+    /// What is said where it is not confirmed.
+    pub(super) nothing: &'static str,
 }
 
 impl Question {
@@ -35,12 +37,19 @@ impl Question {
                 );
                 let answer = progress.ask(&question, run).await;
                 run.check()?;
-                answer.unwrap_or_default()
+                return match Confirmation::typed(&answer.unwrap_or_default(), environment) {
+                    Ok(confirmation) => Ok(confirmation),
+                    Err(error) => {
+                        let nothing = self.nothing;
+                        let message = format!("{error}; {nothing}");
+                        Err(Error::new(ErrorKind::Guard, message).into())
+                    }
+                };
             }
             None => {
                 return Err(Error::new(
                     ErrorKind::Guard,
-                    format!("nobody can be asked here {}", self.about),
+                    format!("cannot ask {}: no terminal to confirm on", self.about),
                 )
                 .with_hint(format!("add --confirm {environment}"))
                 .into());

@@ -83,7 +83,8 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
     let mut request = PlanRequest::new(environment, deletion.mode);
     (deletion.select)(&mut request);
     let plan = async |run: &Run| {
-        let planned = engine.plan(run, &request).await?;
+        let planned = engine.plan(run, &request).await;
+        let planned = planned.map_err(|error| loaded.with_place_of(&request.environment, error))?;
         progress.planned(&planned);
         anyhow::Ok(planned)
     };
@@ -107,6 +108,7 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
                 render::where_text(plan)
             ),
             about: "whether to delete hosts",
+            nothing: "nothing was deleted",
         };
         let confirmation = question
             .confirm(deletion.confirm, &plan.environment, output, &progress, &run)

@@ -34,7 +34,8 @@ pub(super) async fn run(
     request.resize = args.resize.mode();
     args.selection.select(&mut request);
     let engine = loaded.engine(args.look)?;
-    let mut planned = engine.plan(&run, &request).await?;
+    let planned = engine.plan(&run, &request).await;
+    let mut planned = planned.map_err(|error| loaded.with_place_of(&request.environment, error))?;
     if let Err(refusal) = engine.check_deletes(&planned, PruneOptions::default()) {
         planned.findings.push(Finding {
             host: None,

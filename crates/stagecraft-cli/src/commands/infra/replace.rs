@@ -54,6 +54,7 @@ pub(super) async fn run(
         let question = Question {
             text,
             about: "whether to replace a host",
+            nothing: "nothing was deleted",
         };
         let given = args.confirm.confirm.as_deref();
         let confirmation = question

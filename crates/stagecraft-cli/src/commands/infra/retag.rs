@@ -47,7 +47,8 @@ async fn run(
     let mut request = PlanRequest::new(environment, mode);
     request.hosts.extend(args.hosts.iter().cloned());
     let plan = async |run: &Run| {
-        let planned = engine.plan(run, &request).await?;
+        let planned = engine.plan(run, &request).await;
+        let planned = planned.map_err(|error| loaded.with_place_of(&request.environment, error))?;
         progress.planned(&planned);
         if !output.is_json() {
             progress.pause(|| output.text(&render::as_wanted_text(&planned)));
@@ -85,6 +86,7 @@ async fn run(
             } else {
                 "whether to take protection away"
             },
+            nothing: "nothing was changed",
         };
         let given = args.confirm.confirm.as_deref();
         let confirmation = question

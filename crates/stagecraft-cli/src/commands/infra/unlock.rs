@@ -24,6 +24,8 @@ pub(super) async fn run(
     let outcome = match &state {
         None => {
             progress.finish();
+            // Without a lease it is one of the file, or it was mistyped.
+            loaded.declared_environment(Some(&environment))?;
             tell(output, &format!("{environment} is not locked\n"));
             wire::Outcome::Done
         }
@@ -72,6 +74,7 @@ async fn confirm(
     let question = Question {
         text,
         about: "whether to break the lease",
+        nothing: "the lease was not broken",
     };
     question
         .confirm(

@@ -14,6 +14,8 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/ssh-agent", "openssh-client"),
     ("/usr/bin/nsenter", "util-linux"),
     ("/usr/bin/gpg", "gnupg"),
+    ("/usr/bin/zsh", "zsh"),
+    ("/usr/bin/fish", "fish"),
 ];
 
 pub(crate) fn run_all() -> Result<()> {

@@ -347,10 +347,11 @@ impl SshConnector {
             server,
             is_jump: false,
         };
+        let user = stop.login.user.clone();
         let (host_key, connection) = self.reach(run, &stop, via, keys, phase).await?;
         self.proven.note(&connection.observed);
         let host = target.host.clone();
-        Ok(SshRemote::new(host, host_key, connection, elevation))
+        Ok(SshRemote::new(host, host_key, connection, user, elevation))
     }
 }
 

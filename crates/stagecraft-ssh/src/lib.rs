@@ -19,6 +19,7 @@ mod public;
 mod quote;
 mod remote;
 mod route;
+mod start;
 mod sudo;
 mod tether;
 mod trust;

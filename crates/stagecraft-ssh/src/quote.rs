@@ -3,8 +3,9 @@
 use stagecraft_core::{CommandLine, Error, ErrorKind, Result, shell_quote};
 
 /// The longest single argument that Linux passes on (`MAX_ARG_STRLEN`, `execve(2)`), less
-/// room for what the login shell and sudo add. The server passes our line on as one argument.
-const LINE_LIMIT: usize = 128 * 1024 - 1024;
+/// room for what the login shell, sudo and [`crate::start`] add. The server passes our line on
+/// as one argument.
+const LINE_LIMIT: usize = 128 * 1024 - 8 * 1024;
 
 /// What goes over the wire for a command.
 #[derive(Debug, PartialEq, Eq)]

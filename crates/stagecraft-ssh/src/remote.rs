@@ -24,7 +24,7 @@ use crate::failure;
 use crate::link::Link;
 use crate::quote::{Wire, wire};
 use crate::sudo::Elevation;
-use crate::upload;
+use crate::{start, upload};
 
 /// The most channels at a time. OpenSSH's server takes 10 (`MaxSessions` of
 /// `sshd_config(5)`), and a command that was given up keeps its own until it ends.
@@ -61,6 +61,8 @@ pub(crate) struct SshRemote {
     permits: Semaphore,
     abandoned: Abandoned,
     elevation: Option<Elevation>,
+    /// Who is logged in.
+    user: String,
     /// Whether sudo has run a command on this connection.
     is_elevated: AtomicBool,
 }
@@ -79,6 +81,8 @@ impl Streams {
     /// Adds the last line of both streams as evidence.
     fn attach_to(&self, run: &Run, error: Error) -> Error {
         let add = |error: Error, name, stream: &Capture| match stream.last_line() {
+            // It has begun, and said nothing since.
+            Some(line) if line == start::BEGUN => error,
             Some(line) => error.with_context(name, failure::printable(&run.redact(&line))),
             None => error,
         };
@@ -92,6 +96,7 @@ impl SshRemote {
         host: HostName,
         host_key: Fingerprint,
         connection: Connection,
+        user: String,
         elevation: Option<Elevation>,
     ) -> Self {
         Self {
@@ -105,6 +110,7 @@ impl SshRemote {
             permits: Semaphore::new(CHANNEL_LIMIT),
             abandoned: Mutex::default(),
             elevation,
+            user,
             is_elevated: AtomicBool::new(false),
         }
     }
@@ -117,10 +123,12 @@ impl SshRemote {
         deadline: Duration,
     ) -> Result<RemoteOutput> {
         run.check()?;
+        let command = start::clean(command)?;
         let command = match &self.elevation {
             Some(elevation) => elevation.wrap(command),
             None => command,
         };
+        let command = start::guarded(command)?;
         let cancelled = run.cancellation().cancelled();
         tokio::pin!(cancelled);
         let _permit = tokio::select! {
@@ -142,11 +150,14 @@ impl SshRemote {
             ended = talk => ended.unwrap_or_else(|_| Err(self.overdue(deadline))),
         };
         match ended {
-            Ok(exit) => self.elevated(RemoteOutput {
-                exit,
-                stdout: streams.stdout.into_text(),
-                stderr: streams.stderr.into_text(),
-            }),
+            Ok(exit) => {
+                let output = RemoteOutput {
+                    exit,
+                    stdout: streams.stdout.into_text(),
+                    stderr: streams.stderr.into_text(),
+                };
+                self.elevated(start::begun(&self.host, &self.user, output)?)
+            }
             Err(error) => {
                 self.close_abandoned().await;
                 Err(streams.attach_to(run, error))

@@ -43,7 +43,7 @@ impl Elevation {
         // Messages in English, so that they can be told apart.
         let Some(password) = &self.password else {
             return Wire {
-                line: format!("env LC_ALL=C sudo -H -n -- {line}"),
+                line: format!("env -u LANGUAGE LC_ALL=C sudo -H -n -- {line}"),
                 stdin,
             };
         };
@@ -54,7 +54,9 @@ impl Elevation {
         }
         input.extend_from_slice(&stdin);
         Wire {
-            line: format!("env LC_ALL=C sudo -H -S -p '' -- sh -c '{SKIP}' {MARKER} {line}"),
+            line: format!(
+                "env -u LANGUAGE LC_ALL=C sudo -H -S -p '' -- sh -c '{SKIP}' {MARKER} {line}"
+            ),
             stdin: input,
         }
     }

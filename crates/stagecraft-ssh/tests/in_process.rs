@@ -27,6 +27,8 @@ struct Server {
     agent_channels: mpsc::UnboundedSender<bool>,
 }
 
+const BEGUN: &str = "stagecraft: the command begins\n";
+
 impl Handler for Server {
     type Error = Error;
 
@@ -63,7 +65,11 @@ impl Handler for Server {
             return session.channel_failure(channel);
         }
         session.channel_success(channel)?;
-        match line.trim_matches('\'') {
+        // As a host's shell does when the command begins.
+        session.data(channel, BEGUN)?;
+        session.extended_data(channel, 1, BEGUN)?;
+        let command = line.rsplit(" 'sh' ").next().unwrap_or_default();
+        match command.trim_matches('\'') {
             "echo" => {
                 session.data(channel, "out")?;
                 session.extended_data(channel, 1, "err")?;

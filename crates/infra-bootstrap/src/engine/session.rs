@@ -310,6 +310,10 @@ impl Session {
             Err(error) if error.kind() == ErrorKind::Unavailable => {
                 return Err(LookError::Lost(error));
             }
+            Err(error) if error.kind() == ErrorKind::Protocol => {
+                let said = error.context().iter().map(|(_, line)| line.clone());
+                return Err(LookError::Unheard(said.collect()));
+            }
             Err(error) => return Err(LookError::Failed(of_look(&error))),
         };
         let tail = output.tail(5);

@@ -13,5 +13,6 @@ mod host_key;
 mod jump;
 mod login;
 mod round_trips;
+mod start_up;
 mod sudo;
 mod support;

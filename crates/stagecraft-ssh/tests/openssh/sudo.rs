@@ -47,7 +47,7 @@ case $(cat "$folder/mode") in
       echo "Sorry, try again." >&2
     done ;;
 esac
-SUDO_STAND_IN=yes exec "$@"
+USER=stand-in exec "$@"
 "#;
 
 #[derive(Debug)]
@@ -101,9 +101,9 @@ fn run(password: &'static str) -> Run {
 
 /// Everything that a step does, as root.
 async fn works(host: &Host, run: &Run, remote: &dyn Remote) {
-    let whole = script("cat\necho \"$SUDO_STAND_IN\"\n(exit 3)");
+    let whole = script("cat\necho \"$USER\"\n(exit 3)");
     let output = remote.exec(run, &whole).await.unwrap();
-    assert_eq!(output.stdout, "yes\n");
+    assert_eq!(output.stdout, "stand-in\n");
     assert_eq!(output.exit, stagecraft_core::Exit::Code(3));
     let output = remote
         .exec(run, &argv(&["printf", "%s|", "a b", "'", "$x"]))

@@ -1,0 +1,161 @@
+//! How a command begins on a host: in a shell that is known, with an environment that is known.
+//!
+//! The login shell of a user and its start-up files stand between the server and our command.
+//! They may print, set variables, read the command's input, or become another program that takes
+//! that input for its own commands. So the first line of the input is one of ours, which a shell
+//! that reads it by mistake takes for the beginning of a text that it ignores, and our command
+//! says that it begins before anything else happens.
+
+use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result, Retry};
+
+use crate::quote::{Wire, argv_line};
+
+/// The first line of the input. To a shell that was not meant to read it all that follows is a
+/// here-document, of which nothing runs.
+const GUARD: &str = r": <<\STAGECRAFT_INPUT";
+/// The line on both streams after which the command's own output comes.
+pub(crate) const BEGUN: &str = "stagecraft: the command begins";
+/// The exit code if the input did not begin with our line.
+const EATEN: u32 = 97;
+
+/// Runs by the login shell. `$0` is the guard, `$1` the mark, the rest the command. `read` takes
+/// single bytes from a pipe, so what follows the guard is all there.
+const START: &str = r#"IFS= read -r guard; if [ "$guard" = "$0" ]; then printf "\n%s\n" "$1"; printf "\n%s\n" "$1" >&2; shift; PATH="$PATH:/usr/local/bin:/usr/bin:/bin"; export PATH; exec "$@"; fi; exit 97"#;
+
+/// Runs as the user that the command is for. Of the variables only proxies stay, since downloads
+/// may need them; the rest of them changes what commands do (`LANGUAGE`, `POSIXLY_CORRECT`,
+/// `TMPDIR`, `APT_CONFIG`, `DOCKER_HOST`).
+const CLEAN: &str = r#"umask 022; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin; exec env -i HOME="${HOME:-/}" USER="${USER:-root}" LOGNAME="${LOGNAME:-root}" PATH="$PATH" LC_ALL=C ${http_proxy+"http_proxy=$http_proxy"} ${https_proxy+"https_proxy=$https_proxy"} ${ftp_proxy+"ftp_proxy=$ftp_proxy"} ${all_proxy+"all_proxy=$all_proxy"} ${no_proxy+"no_proxy=$no_proxy"} ${HTTP_PROXY+"HTTP_PROXY=$HTTP_PROXY"} ${HTTPS_PROXY+"HTTPS_PROXY=$HTTPS_PROXY"} ${ALL_PROXY+"ALL_PROXY=$ALL_PROXY"} ${NO_PROXY+"NO_PROXY=$NO_PROXY"} "$@""#;
+
+/// The command with the environment that all commands have. Goes inside of sudo.
+pub(crate) fn clean(command: Wire) -> Result<Wire> {
+    Ok(Wire {
+        line: format!(
+            "{} {}",
+            argv_line(&["/bin/sh", "-c", CLEAN, "sh"])?,
+            command.line
+        ),
+        ..command
+    })
+}
+
+/// The command as the login shell gets it. Goes outside of sudo.
+pub(crate) fn guarded(command: Wire) -> Result<Wire> {
+    let mut stdin = Vec::with_capacity(GUARD.len() + 1 + command.stdin.len());
+    stdin.extend_from_slice(GUARD.as_bytes());
+    stdin.push(b'\n');
+    stdin.extend_from_slice(&command.stdin);
+    let start = argv_line(&["/bin/sh", "-c", START, GUARD, BEGUN])?;
+    Ok(Wire {
+        line: format!("{start} {}", command.line),
+        stdin,
+    })
+}
+
+/// The command's own output, without what start-up files printed before.
+///
+/// # Errors
+///
+/// [`ErrorKind::Protocol`], to be tried again, if the host answered with words of its own, as
+/// images do that ask for patience; [`ErrorKind::Rejected`] if the login's shell or its start-up
+/// files did not let the command begin.
+pub(crate) fn begun(host: &HostName, user: &str, output: RemoteOutput) -> Result<RemoteOutput> {
+    let stderr = after_mark(&output.stderr).unwrap_or(&output.stderr);
+    if let Some(stdout) = after_mark(&output.stdout) {
+        return Ok(RemoteOutput {
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+            ..output
+        });
+    }
+    let said = output.tail(5);
+    let error = if output.exit == Exit::Code(EATEN) {
+        Error::new(
+            ErrorKind::Rejected,
+            format!("start-up files of {user} on {host} read the input of commands"),
+        )
+        .with_hint("let `read` and the like run in interactive shells only: put `case $- in *i*) ;; *) return ;; esac` before them in .bashrc")
+    } else if output.is_success() && !output.stdout.trim().is_empty() {
+        Error::new(
+            ErrorKind::Protocol,
+            format!("{host} answered with words of its own instead of running the command"),
+        )
+        .with_retry(Retry::After(None))
+    } else {
+        Error::new(
+            ErrorKind::Rejected,
+            format!("the login shell of {user} on {host}, or what its start-up files start, did not run the command"),
+        )
+        .with_hint("the login shell must run `-c COMMAND`; let .bashrc start another shell in interactive shells only: put `case $- in *i*) ;; *) return ;; esac` before it")
+    };
+    Err(said
+        .into_iter()
+        .fold(error, |error, line| error.with_context(SAID, line)))
+}
+
+/// The name of the context of an error that holds a line which a host printed of its own.
+const SAID: &str = "the host said";
+
+fn after_mark(text: &str) -> Option<&str> {
+    let mut rest = text;
+    loop {
+        let (line, after) = rest.split_once('\n')?;
+        if line == BEGUN {
+            return Some(after);
+        }
+        rest = after;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn output(code: u32, stdout: &str, stderr: &str) -> RemoteOutput {
+        RemoteOutput {
+            exit: Exit::Code(code),
+            stdout: stdout.to_owned(),
+            stderr: stderr.to_owned(),
+        }
+    }
+
+    fn begun_on(output: RemoteOutput) -> Result<RemoteOutput> {
+        begun(&HostName::new("app-1").unwrap(), "admin", output)
+    }
+
+    #[test]
+    fn what_start_up_files_print_is_no_output_of_the_command() {
+        let mixed = output(
+            7,
+            &format!("welcome\n{BEGUN}\nout\n"),
+            &format!("+ set\n{BEGUN}\nerr\n"),
+        );
+        assert_eq!(begun_on(mixed).unwrap(), output(7, "out\n", "err\n"));
+    }
+
+    #[test]
+    fn command_that_did_not_begin_is_never_taken_for_one_that_did_nothing() {
+        for (output, kind, says) in [
+            (
+                output(0, "", ""),
+                ErrorKind::Rejected,
+                "login shell of admin",
+            ),
+            (
+                output(1, "", "fish: error"),
+                ErrorKind::Rejected,
+                "login shell of admin",
+            ),
+            (output(EATEN, "", ""), ErrorKind::Rejected, "read the input"),
+            (
+                output(0, "Please wait.\n", ""),
+                ErrorKind::Protocol,
+                "words of its own",
+            ),
+        ] {
+            let error = begun_on(output).unwrap_err();
+            assert_eq!(error.kind(), kind);
+            assert!(error.to_string().contains(says), "{error}");
+        }
+    }
+}

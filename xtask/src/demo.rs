@@ -29,7 +29,8 @@ pub(crate) fn check_of(binary: &Path) -> Result<()> {
 }
 
 fn build() -> Result<PathBuf> {
-    run(cargo().args(["build", "--quiet", "--package", "stagecraft-cli"]))?;
+    // With its progress: from nothing it takes minutes.
+    run(cargo().args(["build", "--package", "stagecraft-cli"]))?;
     Ok(target("debug").join("stagecraft"))
 }
 

@@ -103,6 +103,14 @@ impl Output {
         writeln!(err, "{}", shown(text)).ok();
     }
 
+    /// Goes up so many rows on the terminal, and clears all from there.
+    pub(crate) fn clear_rows_above(self, rows: usize) {
+        let mut err = anstream::stderr().lock();
+        write!(err, "\u{1b}[{rows}A\u{1b}[J")
+            .and_then(|()| err.flush())
+            .ok();
+    }
+
     /// Prints that something went wrong.
     pub(crate) fn problem(self, text: &str) {
         self.message(&format!("{RED}error:{RESET} {text}"));

@@ -1,6 +1,7 @@
 //! What a person or a program sees while a run works. One event stream feeds both.
 
 mod busy;
+mod width;
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
@@ -115,7 +116,11 @@ impl Progress {
                 ..State::default()
             }),
         });
-        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = Arc::downgrade(&sink);
+        let shown = Arc::downgrade(&sink);
+        if output.can_draw() {
+            width::watch(&shown);
+        }
+        *SHOWN.lock().unwrap_or_else(PoisonError::into_inner) = shown;
         Self { sink }
     }
 

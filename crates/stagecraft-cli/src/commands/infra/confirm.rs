@@ -18,7 +18,7 @@ pub(super) struct Question {
 impl Question {
     /// Takes the name that was given, or asks for it.
     ///
-    /// Fails as a guard if nobody can be asked, or another name is typed; as cancelled if the
+    /// Fails as a guard if there is no terminal to confirm on, or another name is typed; as cancelled if the
     /// run is interrupted meanwhile.
     pub(super) async fn confirm(
         self,

@@ -146,7 +146,7 @@ async fn compared(
     let detour = (shown.detour.as_ref()).map_or_else(String::new, |detour| format!(" ({detour})"));
     if !output.can_ask() {
         let message = format!(
-            "{name} shows the host key {key} at {place}{detour}, and nobody can be asked whether it is the right one"
+            "{name} shows the host key {key} at {place}{detour}, and there is no terminal to ask on whether it is the right one"
         );
         return Err(Error::new(ErrorKind::Guard, message)
             .with_hint(format!(

@@ -2,6 +2,7 @@
 
 mod agent;
 mod capture;
+mod certificate;
 mod client;
 mod client_config;
 mod config;
@@ -19,16 +20,15 @@ mod public;
 mod quote;
 mod remote;
 mod route;
-mod settings;
 mod sudo;
 mod tether;
 mod trust;
 mod upload;
 mod vault;
 
+pub use client_config::{AgentSocket, HostSettings};
 pub use config::{ClientConfigFile, Elevate, Fixed, Identity, SshConfig};
 pub use connector::{ShownKey, SshConnector};
 pub use jump::JumpHost;
 pub use public::public_keys;
-pub use settings::{AgentSocket, HostSettings};
 pub use vault::AskPassphrase;

@@ -63,6 +63,7 @@ pub(crate) struct SshRemote {
     elevation: Option<Elevation>,
     /// Whether sudo has run a command on this connection.
     is_elevated: AtomicBool,
+    warnings: Vec<String>,
 }
 
 /// Channels whose commands were given up, still to be closed. Closing needs to wait for the
@@ -106,7 +107,12 @@ impl SshRemote {
             abandoned: Mutex::default(),
             elevation,
             is_elevated: AtomicBool::new(false),
+            warnings: Vec::new(),
         }
+    }
+
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// Runs one command line with its input. The deadline begins when a channel is free.
@@ -297,6 +303,10 @@ impl Remote for SshRemote {
 
     fn host_key(&self) -> Fingerprint {
         self.host_key
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {

@@ -30,11 +30,11 @@ pub(crate) fn all(world: &World) -> Vec<Fragment> {
     for (keyword, value, other) in COUNTING {
         for (form, pattern) in FORMS {
             let text = pattern
-                .replace("LOWER", &keyword.to_ascii_lowercase())
-                .replace("UPPER", &keyword.to_ascii_uppercase())
                 .replace("KEY", keyword)
                 .replace("VALUE", value)
-                .replace("OTHER", other);
+                .replace("OTHER", other)
+                .replace("LOWER", &keyword.to_ascii_lowercase())
+                .replace("UPPER", &keyword.to_ascii_uppercase());
             add(format!("{keyword} {form}"), text, HOST);
         }
     }

@@ -103,7 +103,7 @@ pub(super) const OTHERS: &[(&str, &str)] = &[
     ("CanonicalizeFallbackLocal", "yes"),
     ("CanonicalizeHostname", "no"),
     ("CanonicalizeMaxDots", "2"),
-    ("CanonicalizePermittedCNAMEs", "*.a.example:*.b.example"),
+    ("CanonicalizePermittedCNAMEs", "none"),
     ("CASignatureAlgorithms", "ssh-ed25519"),
     ("CheckHostIP", "yes"),
     ("Ciphers", "+aes128-ctr"),

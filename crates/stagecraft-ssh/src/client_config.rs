@@ -188,6 +188,28 @@ impl ClientConfig {
     }
 }
 
+/// A jump host that our own settings name, with the tokens of `ProxyJump` replaced.
+///
+/// # Errors
+///
+/// [`ErrorKind::Config`] if a token is not known.
+pub(crate) fn expanded_jump(
+    jump: &JumpHost,
+    token: impl Fn(char) -> Option<String>,
+) -> Result<JumpHost> {
+    let expanded = |text: &str| {
+        expand::expand(text, &token).map_err(|what| {
+            Error::new(ErrorKind::Config, format!("jump host {jump}: {what}"))
+                .with_hint("correct infra.bootstrap.ssh.jump; `%%` is a single `%`")
+        })
+    };
+    Ok(JumpHost {
+        user: jump.user.as_deref().map(expanded).transpose()?,
+        host: expanded(&jump.host)?,
+        port: jump.port,
+    })
+}
+
 fn is_none(text: &str) -> bool {
     text.eq_ignore_ascii_case("none")
 }
@@ -221,7 +243,7 @@ fn says_by_address(lines: &[Line], is_parent_by_address: bool, keywords: &[&str]
                 let has_token = setting.value.contains("%h") || setting.value.contains("%C");
                 return is_by_address || (has_token && setting.key != "proxycommand");
             }
-            Item::Set(_) => {}
+            Item::Set(_) | Item::Ignored(_) => {}
         }
         false
     })

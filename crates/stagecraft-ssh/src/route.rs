@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use stagecraft_core::{Error, ErrorKind, HostName, RemoteTarget, Result, Run};
 
-use crate::client_config::{AgentSocket, Asked, ClientConfig, HostSettings};
+use crate::client_config::{AgentSocket, Asked, ClientConfig, HostSettings, expanded_jump};
 use crate::config::{Fixed, Identity, SshConfig};
 use crate::identity::flatten;
 use crate::jump::JumpHost;
@@ -79,7 +79,7 @@ impl Routes {
         let mut names: Vec<&str> = target.aliases.iter().map(String::as_str).collect();
         names.extend([target.host.as_str(), &address]);
         let answers = self.ask_for_host(run, &names)?;
-        let chain = self.whole(run, self.chain(&answers)?)?;
+        let chain = self.whole(run, self.chain(&names, &answers)?)?;
         let detour = match (&answers.host_name, &self.config.client_config) {
             (Some(name), Some(file)) if *name != address => Some(format!(
                 "HostName of {} leads there, in place of the host's own address {address}; \
@@ -125,7 +125,7 @@ impl Routes {
         let user = (!is_open(Fixed::User, &["user"])).then(|| user.clone());
         let mut jumps = Vec::new();
         if !is_open(Fixed::Jump, &["proxyjump", "proxycommand"]) {
-            for jump in self.whole(run, self.chain(&answers)?)? {
+            for jump in self.whole(run, self.chain(&names, &answers)?)? {
                 jumps.push(self.of_jump(run, &jump)?);
             }
         }
@@ -146,13 +146,25 @@ impl Routes {
     }
 
     /// The jump hosts that are named before a host.
-    fn chain(&self, answers: &HostSettings) -> Result<Vec<JumpHost>> {
+    fn chain(&self, names: &[&str], answers: &HostSettings) -> Result<Vec<JumpHost>> {
         let named = if self.is_fixed(Fixed::Jump) {
             None
         } else {
             answers.chain()?
         };
-        Ok(named.unwrap_or_else(|| self.config.jump.clone()))
+        if let Some(named) = named {
+            return Ok(named);
+        }
+        let text = |name: Option<&&str>| name.copied().map(ToOwned::to_owned);
+        let token = |token| match token {
+            'h' => answers.host_name.clone().or_else(|| text(names.last())),
+            'n' => text(names.first()),
+            'p' => Some(answers.port.unwrap_or(self.config.port).to_string()),
+            'r' => Some(answers.user.as_ref().unwrap_or(&self.config.user).clone()),
+            _ => None,
+        };
+        let jumps = self.config.jump.iter();
+        jumps.map(|jump| expanded_jump(jump, token)).collect()
     }
 
     /// The login at a jump host, by the name that it is given.
@@ -173,7 +185,8 @@ impl Routes {
     /// Where a jump host is named, in words.
     pub(crate) fn source_of(&self, jump: &JumpHost) -> String {
         let file = self.config.client_config.as_ref();
-        match file.filter(|_| !self.config.jump.contains(jump)) {
+        let is_ours = self.is_fixed(Fixed::Jump) || self.config.jump.contains(jump);
+        match file.filter(|_| !is_ours) {
             Some(file) => format!(
                 "the jump host is named by ProxyJump in {}; infra.bootstrap.ssh.jump names another, or `none`",
                 file.path.display()

@@ -96,6 +96,8 @@ impl Found {
                         self.read(file, &state, asked);
                     }
                 }
+                Item::Ignored(_) if matches!(state, State::Off) => {}
+                Item::Ignored(what) => self.warn(place, what.clone()),
                 Item::Set(setting) => match &state {
                     State::On => self.set(setting, place),
                     State::Off => {}

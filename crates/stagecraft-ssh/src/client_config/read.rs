@@ -46,6 +46,8 @@ pub(super) enum Item {
     Set(Setting),
     /// The files that are included.
     Include(Vec<Vec<Line>>),
+    /// It cannot be carried out, for this reason.
+    Ignored(String),
 }
 
 #[derive(Debug, Clone)]
@@ -125,8 +127,16 @@ fn read(path: &Path, home: &Path, depth: usize, files: &mut usize) -> Result<Opt
             "include" => {
                 let mut included = Vec::new();
                 for pattern in &words {
-                    for path in included_by(pattern, home) {
-                        included.extend(read(&path, home, depth + 1, files)?);
+                    match included_by(pattern, home) {
+                        Ok(paths) => {
+                            for path in paths {
+                                included.extend(read(&path, home, depth + 1, files)?);
+                            }
+                        }
+                        Err(what) => lines.push(Line {
+                            place: place.clone(),
+                            item: Item::Ignored(format!("Include {pattern} is ignored: {what}")),
+                        }),
                     }
                 }
                 Item::Include(included)
@@ -254,17 +264,15 @@ fn criteria(words: Vec<String>) -> Option<Vec<Criterion>> {
 }
 
 /// The files that a pattern of `Include` names. A relative one begins in the user's `.ssh`.
-fn included_by(pattern: &str, home: &Path) -> Vec<PathBuf> {
+///
+/// # Errors
+///
+/// What is wrong with it.
+fn included_by(pattern: &str, home: &Path) -> Result<Vec<PathBuf>, String> {
     let pattern = if pattern.starts_with('/') || pattern.starts_with('~') {
         pattern.to_owned()
     } else {
         format!("~/.ssh/{pattern}")
     };
-    match expand::at_home(&pattern, home) {
-        Ok(pattern) => glob::glob(&pattern),
-        Err(error) => {
-            tracing::debug!(pattern, error, "Include names no file");
-            Vec::new()
-        }
-    }
+    Ok(glob::glob(&expand::at_home(&pattern, home)?))
 }

@@ -241,6 +241,10 @@ fn line_that_would_have_counted_is_a_warning_with_its_place() {
             "1: CertificateFile ~nobody-here/c is ignored: the home of the user nobody-here is not known",
         ),
         (
+            "Include ~nobody-here/x /nowhere/*\n",
+            "1: Include ~nobody-here/x is ignored: the home of the user nobody-here is not known",
+        ),
+        (
             "Host web\nBindAddress 10.0.0.1\nBindAddress 10.0.0.2\n",
             "2: BindAddress is not supported: the system chooses the address to connect from",
         ),
@@ -256,7 +260,7 @@ fn line_that_would_have_counted_is_a_warning_with_its_place() {
         "Match exec true host other\nUser x\n",
         "Match exec \"gpg-connect-agent updatestartuptty /bye\"\n",
         "Match exec true\nCompression yes\n",
-        "Host other\nBindAddress 10.0.0.1\nIdentityFile %q\n",
+        "Host other\nInclude ~nobody-here/x\nBindAddress 10.0.0.1\nIdentityFile %q\n",
         "HostKeyAlgorithms +ssh-rsa\nAddressFamily any\nPKCS11Provider none\n",
         "StrictHostKeyChecking no\nForwardAgent yes\nMadeUp yes\n",
     ] {

@@ -117,7 +117,10 @@ impl View {
         let timeout = timeout.map(Duration::from_secs).map(|time| time.as_secs());
         let command = one("proxycommand");
         let alias = one("hostkeyalias").map(ToOwned::to_owned);
-        let jump = JumpHost::parse_chain(&jump).map_err(|error| error.to_string())?;
+        let jump = match JumpHost::parse_chain(&jump) {
+            Ok(jump) => format!("{jump:?}"),
+            Err(error) => format!("{jump}: {error}"),
+        };
         let text = |key| one(key).unwrap_or_default().to_owned();
         Ok(Self {
             fields: vec![
@@ -138,7 +141,7 @@ impl View {
                     (one("identitiesonly") == Some("yes")).to_string(),
                 ),
                 ("identityagent", agent),
-                ("proxyjump", format!("{jump:?}")),
+                ("proxyjump", jump),
                 ("proxycommand", command.is_some().to_string()),
                 ("connecttimeout", format!("{timeout:?}")),
                 ("hostkeyalias", format!("{alias:?}")),

@@ -5,7 +5,7 @@ use std::fs;
 use std::sync::Arc;
 
 use stagecraft_core::{Connector as _, ErrorKind, NoEvents, RemoteTarget, Run};
-use stagecraft_ssh::{ClientConfigFile, Fixed, Identity, SshConfig, SshConnector};
+use stagecraft_ssh::{ClientConfigFile, Fixed, Identity, JumpHost, SshConfig, SshConnector};
 
 use crate::support::{Agent, CONNECTION, Sshd, argv, free_port, keygen, read};
 
@@ -297,7 +297,7 @@ async fn jump_host_is_known_by_its_alias_and_its_own_lines_are_warnings_too() {
         jump.port, sshd.port, sshd.user
     );
     let connector = SshConnector::new(SshConfig {
-        known_hosts: vec![known],
+        known_hosts: vec![known.clone()],
         ..config(&sshd, &text, &[])
     });
     let run = Run::default();
@@ -310,6 +310,16 @@ async fn jump_host_is_known_by_its_alias_and_its_own_lines_are_warnings_too() {
     );
     remote.close().await;
     assert_eq!(jump.count(CONNECTION), 1);
+
+    // So are jump hosts of our own settings, with the same tokens.
+    let connector = SshConnector::new(SshConfig {
+        known_hosts: vec![known],
+        jump: JumpHost::parse_chain("%r@bastion").unwrap(),
+        ..config(&sshd, &text, &[Fixed::Jump])
+    });
+    let remote = connector.connect(&run, &target(&sshd)).await.unwrap();
+    remote.close().await;
+    assert_eq!(jump.count(CONNECTION), 2);
 }
 
 #[tokio::test]

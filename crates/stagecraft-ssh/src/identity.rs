@@ -226,7 +226,11 @@ impl Keys {
                 },
                 Ok(KeyFile::Public(public)) if has(&held, &public) => *public,
                 Ok(KeyFile::Public(_)) => {
-                    failures.push(key_file::only_public(path));
+                    failures.push(if path.exists() {
+                        key_file::only_public(path)
+                    } else {
+                        nobody_has(path)
+                    });
                     continue;
                 }
                 Err(error) => {
@@ -277,6 +281,15 @@ fn read_key(path: &Path) -> Result<KeyFile> {
         },
         read => read,
     }
+}
+
+/// Only the public half of a key is there.
+fn nobody_has(path: &Path) -> Error {
+    let place = path.display();
+    let message = format!(
+        "key file {place} does not exist, and no ssh-agent that is asked has the key of {place}.pub"
+    );
+    Error::new(ErrorKind::Config, message).with_hint("add the key to the agent with `ssh-add`")
 }
 
 fn left_out(found: Result<Vec<Candidate>>, failures: &mut Vec<Error>) -> Vec<Candidate> {

@@ -21,10 +21,7 @@ pub(crate) const HOST: &str = "prod-web-1";
 pub(crate) fn all(world: &World) -> Vec<Fragment> {
     let mut fragments = Vec::new();
     let mut add = |name: String, text: String, host| {
-        let text = text
-            .replace("{DIR}", &world.dir())
-            .replace("{HOMEWARD}", &world.way_from_home())
-            .replace("{USER}", &world.user);
+        let text = filled(world, &text);
         fragments.push(Fragment { name, text, host });
     };
     for (keyword, value, other) in COUNTING {
@@ -62,6 +59,13 @@ pub(crate) fn all(world: &World) -> Vec<Fragment> {
         add((*name).to_owned(), (*text).to_owned(), host);
     }
     fragments
+}
+
+/// A text with what it refers to.
+pub(crate) fn filled(world: &World, text: &str) -> String {
+    text.replace("{DIR}", &world.dir())
+        .replace("{HOMEWARD}", &world.way_from_home())
+        .replace("{USER}", &world.user)
 }
 
 /// Keywords that count, with a value, and another one.
@@ -110,4 +114,60 @@ const FORMS: &[(&str, &str)] = &[
     ("after none", "KEY none\nHost *\nKEY VALUE\n"),
     ("missing", "KEY\n"),
     ("two values", "KEY VALUE OTHER\n"),
+];
+
+/// Lines that mean more beside each other than alone.
+pub(crate) const LINES: &[&str] = &[
+    "Host *",
+    "Host prod-*",
+    "Host prod-web-1 other",
+    "Host !prod-web-1 *",
+    "Host 10.*",
+    "Host *.example",
+    "Host other",
+    "Match all",
+    "Match host prod-*",
+    "Match host 10.*,*.example",
+    "Match !host prod-*",
+    "Match originalhost prod-web-1 host 10.*",
+    "Match user deploy",
+    "Match user {USER} host prod-*",
+    "Match localuser {USER}",
+    "Match !localuser {USER}",
+    "Match canonical",
+    "Match !canonical host *",
+    "Match final",
+    "Match final host 10.*",
+    "Match !final",
+    "Match final all",
+    "HostName 10.0.0.5",
+    "HostName %h.example",
+    "User deploy",
+    "User %u",
+    "Port 2200",
+    "Port=2222",
+    "IdentityFile /keys/a",
+    "IdentityFile /keys/%h-%n-%k-%r-%p",
+    "IdentityFile ~/keys/${CORPUS_NAME}",
+    "IdentityFile none",
+    "CertificateFile %d/%L-%i-cert.pub",
+    "IdentitiesOnly yes",
+    "IdentitiesOnly no",
+    "IdentityAgent none",
+    "IdentityAgent /run/%n-%r",
+    "IdentityAgent $CORPUS_SOCKET",
+    "ProxyJump bastion",
+    "ProxyJump me@corp.example@bastion:2222,%r@inner",
+    "ProxyJump none",
+    "ProxyCommand nc %h %p",
+    "ProxyCommand none",
+    "ConnectTimeout 1m",
+    "ConnectTimeout none",
+    "HostKeyAlias alias",
+    "CanonicalizeHostname no",
+    "Include {DIR}/conf.d/[ab].conf",
+    "Include {DIR}/block",
+    "Include {DIR}/conf.d/*",
+    "# a comment",
+    "",
 ];

@@ -15,6 +15,7 @@ mod view;
 use std::fs;
 use std::path::Path;
 
+use proptest::prelude::*;
 use stagecraft_ssh::{ClientConfigFile, HostSettings};
 
 use corpus::Fragment;
@@ -65,4 +66,24 @@ fn ssh_config_is_understood_as_openssh_understands_it() {
         found.push((fragment.name.clone(), what));
     }
     differences::check("ssh -G", fragments.len(), &found, GOAL);
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { failure_persistence: None, ..ProptestConfig::with_cases(64) })]
+
+    #[test]
+    fn lines_beside_each_other_mean_what_they_mean_to_openssh(
+        lines in prop::collection::vec(prop::sample::select(corpus::LINES), 0..16),
+    ) {
+        let world = World::new();
+        let text = corpus::filled(&world, &(lines.join("\n") + "\n"));
+        let fragment = Fragment { name: String::new(), text, host: corpus::HOST };
+        let path = world.path("config");
+        fs::write(&path, &fragment.text).unwrap();
+        let settings = ours(&world, &path, &fragment);
+        let view = settings.map(|settings| View::of_settings(&world, &settings, fragment.host));
+        let theirs = View::of_openssh(&world, &path, fragment.host);
+        let difference = view::difference(&view, &theirs);
+        prop_assert_eq!(difference, None, "{}", fragment.text);
+    }
 }

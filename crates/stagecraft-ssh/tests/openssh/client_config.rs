@@ -216,6 +216,18 @@ async fn key_of_the_agent_is_named_by_the_public_half_alone() {
     let remote = connect("IdentityFile ~/user\nIdentitiesOnly yes").await;
     remote.unwrap().close().await;
 
+    // If it has not, both files are named.
+    fs::remove_file(sshd.path("s1")).unwrap();
+    let error = connect("IdentityFile ~/s1\nIdentityAgent none")
+        .await
+        .unwrap_err();
+    assert_eq!(error.kind(), ErrorKind::Config);
+    let file = sshd.path("s1").display().to_string();
+    let told = format!(
+        "key file {file} does not exist, and no ssh-agent that is asked has the key of {file}.pub"
+    );
+    assert_eq!(error.to_string(), told);
+
     // With `IdentitiesOnly` nothing else of the agent is offered.
     let before = sshd.count("Failed publickey");
     let error = connect("IdentityFile ~/s0.pub\nIdentitiesOnly yes")

@@ -116,6 +116,10 @@ impl Remote for LockedRemote {
         self.inner.host_key()
     }
 
+    fn warnings(&self) -> Vec<String> {
+        self.inner.warnings()
+    }
+
     /// As the wrapped connection's, under the lock.
     ///
     /// # Errors

@@ -153,20 +153,21 @@ impl Login {
 
     /// The port of every host; `None` if a file may name another for some.
     pub(crate) fn port_of_all(&self) -> Option<u16> {
-        let is_open = self.may_name(Fixed::Port, "port");
+        let is_open = self.may_name(Fixed::Port, &["port"]);
         (!is_open).then_some(self.config.port)
     }
 
     /// The keys that log in to every host; `None` if a file may name others for some.
     pub(crate) fn identity_of_all(&self) -> Option<Identity> {
-        if self.may_name(Fixed::Identity, "identityfile") {
+        if self.may_name(Fixed::Identity, &["identit", "certificatefile"]) {
             return None;
         }
         Some(self.config.identity.clone())
     }
 
-    /// Whether the SSH client's file may name what our configuration does not.
-    fn may_name(&self, what: Fixed, word: &str) -> bool {
+    /// Whether the SSH client's file may name what our configuration does not, by one of these
+    /// words, in small letters.
+    fn may_name(&self, what: Fixed, words: &[&str]) -> bool {
         let file = self.config.client_config.as_ref();
         let Some(file) = file.filter(|file| !file.fixed.contains(&what)) else {
             return false;
@@ -179,6 +180,6 @@ impl Login {
             return true;
         };
         let text = String::from_utf8_lossy(&text).to_ascii_lowercase();
-        text.contains(word) || text.contains("include")
+        words.iter().any(|word| text.contains(word)) || text.contains("include")
     }
 }

@@ -9,13 +9,17 @@ const BOOTSTRAP: [&str; 3] = ["infra", "bootstrap", "--yes"];
 const ONLY_DB: [&str; 6] = ["infra", "up", "--yes", "--no-bootstrap", "--host", "db-1"];
 
 /// What `infra.bootstrap.ssh` says, and what is told of it.
-const WRONG: [(&str, &str); 7] = [
+const WRONG: [(&str, &str); 8] = [
     (
         "private_key_path: operator.pub",
         "operator.pub holds no private key",
     ),
     ("config_file: nowhere", "ssh_config nowhere does not exist"),
     ("config_file: broken", "broken:2: "),
+    (
+        "config_file: commands",
+        "commands:2: ProxyCommand is not supported",
+    ),
     (
         "jump: bastion, known_hosts_file: folder",
         "known host keys in folder",
@@ -37,6 +41,11 @@ async fn write_files(lab: &Lab) {
         std::fs::write(lab.directory.path().join(name), text).expect("a file");
     };
     write("broken", "Host *\n  User \"open\n");
+    write("commands", "Host *\n  ProxyCommand nc -x proxy %h %p\n");
+    write(
+        "ignored",
+        "Match host app-* exec true\n  IdentityAgent none\nHost db-1\n  BindAddress 127.0.0.1\n",
+    );
     write("proxied", "Host db-1\n  ProxyCommand nc %h %p\n");
     std::fs::create_dir(lab.directory.path().join("folder")).expect("a folder");
     let path = lab.directory.path().join("locked");
@@ -119,6 +128,29 @@ async fn what_is_wrong_for_one_host_is_its_own_failure() {
             assert_eq!(host["failure"]["code"], "config_invalid");
         }
     }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn lines_of_ssh_config_that_are_ignored_are_warnings_of_the_hosts_that_they_are_for() {
+    let lab = Lab::with_hosts(quick()).await;
+    write_files(&lab).await;
+    lab.run(&["infra", "up", "--yes", "--no-bootstrap"])
+        .await
+        .expect_code(0);
+    say(&lab, "    readiness:", "config_file: ignored");
+    let finished = lab.run(&BOOTSTRAP).await;
+    let text = &finished.expect_code(0).stdout;
+    let exec = "ignored:1: `Match exec` is not supported, so IdentityAgent under it is ignored";
+    let bind = "ignored:4: BindAddress is not supported: the system chooses the address";
+    for (warning, count) in [(exec, 2), (bind, 1)] {
+        let lines = text.lines().filter(|line| line.contains("warning:"));
+        let told = lines.filter(|line| line.contains(warning));
+        assert_eq!(told.count(), count, "{warning}: {text}");
+    }
+    let json = lab.run(&["infra", "bootstrap", "-o", "json"]).await;
+    let text = &json.expect_code(0).stdout;
+    assert!(text.contains(bind), "{text}");
     lab.shutdown().await;
 }
 

@@ -152,6 +152,12 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// The host key that was verified when the connection was made.
     fn host_key(&self) -> Fingerprint;
 
+    /// What the user should know about how the host was reached: settings that were ignored, each
+    /// with its place. None by default.
+    fn warnings(&self) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Runs a command to its end. A code other than 0 is not an error.
     ///
     /// Cancelling the run does not kill the command on the host: what has begun ends in its

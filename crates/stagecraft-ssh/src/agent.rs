@@ -57,7 +57,7 @@ impl Asking<'_> {
             let time = seconds(deadline);
             return Err(failed(
                 format!("ssh-agent at {place} gave no answer within {time}"),
-                "unlock or restart it, or unset SSH_AUTH_SOCK",
+                "unlock or restart it, or name another agent by SSH_AUTH_SOCK or IdentityAgent",
             ));
         };
         self.silent.sockets().remove(socket);

@@ -31,8 +31,8 @@ pub struct SshConfig {
     /// The files with the keys that jump hosts may show, in OpenSSH's form. Those that do not
     /// exist hold none. Default: none, which no jump host passes.
     pub known_hosts: Vec<PathBuf>,
-    /// A file in the form of `ssh_config(5)`, of which `HostName`, `User`, `Port`,
-    /// `IdentityFile` and `ProxyJump` count. Default: none.
+    /// A file in the form of `ssh_config(5)`, of which the settings count that
+    /// [`HostSettings`](crate::HostSettings) lists. Default: none.
     pub client_config: Option<ClientConfigFile>,
     /// The time for the TCP connection. Default: 10 s.
     pub connect_timeout: Duration,
@@ -75,7 +75,8 @@ pub enum Elevate {
     Always(Option<SecretSource>),
 }
 
-/// A file such as `~/.ssh/config`. It is read once, at the first connection.
+/// A file such as `~/.ssh/config`. It is read once, at the first connection. Variables in it are
+/// those of the run.
 ///
 /// Hosts are looked up by their name, their aliases and their address at once: a `Host` line
 /// fits if it fits any of them. Jump hosts are looked up by the name that they are given.
@@ -114,6 +115,12 @@ pub enum Identity {
     /// [`SshConfig::passphrase`] or somebody who is asked, unless an agent has its key. A file
     /// with a public key stands for the key of an agent.
     File(PathBuf),
+    /// The agent that listens on this socket, of which only those keys count that files of
+    /// [`Any`](Self::Any) name.
+    NamedAgent(PathBuf),
+    /// A file with a certificate of OpenSSH for one of the other keys. Offered together with it; a
+    /// file named like a key's with `-cert.pub` at its end needs no mention.
+    Certificate(PathBuf),
     /// All of these in their order, leaving out those that cannot be used. It is an error
     /// only if none of them can.
     Any(Vec<Self>),

@@ -157,7 +157,8 @@ impl SshConnector {
 
     /// A line to the server, by itself or through the last jump host.
     async fn open(&self, run: &Run, stop: &Stop, via: Option<&Link>) -> Result<Line> {
-        let limit = self.routes.config().connect_timeout;
+        let limit = stop.login.connect_timeout;
+        let limit = limit.unwrap_or(self.routes.config().connect_timeout);
         let at = stop.at();
         let late = || failure::too_slow(format!("no answer from {at} within {}", seconds(limit)));
         if let Some(link) = via {
@@ -283,7 +284,7 @@ impl SshConnector {
             phase.begin(format!("waiting for the connection to jump host {last}"));
             let make = || async {
                 let via = self.link(run, before, phase).await?;
-                let stop = self.jump_stop(last, via.as_deref())?;
+                let stop = self.jump_stop(run, last, via.as_deref())?;
                 let keys = self.gather(run, &stop.login.identity, phase).await?;
                 let name = stop.server.name.clone();
                 let (_, connection) = self.reach(run, &stop, via, keys, phase).await?;
@@ -293,13 +294,19 @@ impl SshConnector {
         })
     }
 
-    fn jump_stop(&self, jump: &JumpHost, via: Option<&Link>) -> Result<Stop> {
-        let login = self.routes.of_jump(jump)?;
+    fn jump_stop(&self, run: &Run, jump: &JumpHost, via: Option<&Link>) -> Result<Stop> {
+        let login = self.routes.of_jump(run, jump)?;
+        let files = &self.routes.config().known_hosts;
+        let trust = match &login.key_name {
+            // As OpenSSH does, whatever the port.
+            Some(name) => Trust::files(files, name, 22)?,
+            None => Trust::files(files, &login.host, login.port)?,
+        };
         let server = Server {
             name: format!("jump host {}", jump.host),
             place: place_behind(via, &login.host, login.port),
             source: Some(self.routes.source_of(jump)),
-            trust: Trust::files(&self.routes.config().known_hosts, &login.host, login.port)?,
+            trust,
         };
         Ok(Stop {
             login,
@@ -331,7 +338,23 @@ impl SshConnector {
         if target.host_keys.is_empty() {
             return Err(failure::no_known_key(target.host.as_str()));
         }
-        let (login, chain) = self.routes.of_target(target)?;
+        let (login, chain) = self.routes.of_target(run, target)?;
+        let warnings = login.warnings.clone();
+        let connecting = self.connect_by(run, target, (login, chain), phase);
+        connecting.await.map_err(|error| {
+            let lines = warnings.into_iter();
+            lines.fold(error, |error, line| error.with_context("warning", line))
+        })
+    }
+
+    async fn connect_by(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+        (login, chain): (Login, Vec<JumpHost>),
+        phase: &ConnectPhase,
+    ) -> Result<SshRemote> {
+        let warnings = login.warnings.clone();
         let keys = self.gather(run, &login.identity, phase).await?;
         phase.begin("reading the password for sudo");
         let elevation = self.elevation(run, &login.user).await?;
@@ -351,7 +374,8 @@ impl SshConnector {
         let (host_key, connection) = self.reach(run, &stop, via, keys, phase).await?;
         self.proven.note(&connection.observed);
         let host = target.host.clone();
-        Ok(SshRemote::new(host, host_key, connection, user, elevation))
+        let remote = SshRemote::new(host, host_key, connection, user, elevation);
+        Ok(remote.with_warnings(warnings))
     }
 }
 
@@ -393,7 +417,7 @@ impl Connector for SshConnector {
     /// for sudo. Encrypted keys that are needed are opened: no connection asks for them again.
     async fn prepare(&self, run: &Run, host: &HostName, aliases: &[String]) -> Result<()> {
         run.check()?;
-        let foreseen = self.routes.foreseen(host, aliases)?;
+        let foreseen = self.routes.foreseen(run, host, aliases)?;
         let phase = ConnectPhase::default();
         for jump in &foreseen.jumps {
             Trust::files(&self.routes.config().known_hosts, &jump.host, jump.port)?;

@@ -1,17 +1,18 @@
 //! The keys to log in with, gathered before anything is sent.
 
 use std::collections::BTreeSet;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
 use russh::keys::agent::AgentIdentity;
-use russh::keys::{PrivateKey, PublicKey};
+use russh::keys::{Certificate, PrivateKey, PublicKey};
 use stagecraft_core::{ConnectPhase, Error, ErrorKind, Fingerprint, Result, Run};
 
 use crate::agent::{Agent, Asking, Silent};
+use crate::certificate::{self, CertificateKey};
 use crate::config::Identity;
-use crate::key_file::{self, KeyFile, Locked};
+use crate::key_file::{self, KeyFile, Locked, beside};
 use crate::vault::Vault;
 
 /// The most keys of one agent that are offered, beside those that files name.
@@ -29,6 +30,12 @@ pub(crate) enum Candidate {
         identity: Box<AgentIdentity>,
         /// Its place in [`Keys::agents`].
         agent: usize,
+        label: String,
+    },
+    /// A certificate from a file.
+    Certificate {
+        certificate: Box<Certificate>,
+        key: CertificateKey,
         label: String,
     },
 }
@@ -74,6 +81,13 @@ pub(crate) async fn gather(
         let candidate = opened.map(|key| vec![Candidate::of_file(key, path)]);
         found.slots[index] = left_out(candidate, &mut found.failures);
     }
+    for wanted in found.certificates {
+        match wanted.candidate(&found.slots, &[]) {
+            Some(candidate) => found.slots[wanted.slot].push(candidate),
+            None if wanted.is_named => found.failures.push(wanted.without_key()),
+            None => {}
+        }
+    }
     for candidate in found.slots.into_iter().flatten() {
         keys.add(candidate);
     }
@@ -90,7 +104,58 @@ pub(crate) struct Found<'a> {
     pub(crate) slots: Vec<Vec<Candidate>>,
     /// Encrypted files whose keys no agent has, with the places of their slots.
     pub(crate) closed: Vec<(usize, &'a Path, Locked)>,
+    /// Certificates whose keys were not found yet.
+    certificates: Vec<WantedCertificate>,
     pub(crate) failures: Vec<Error>,
+}
+
+/// A certificate from a file, to be offered with its key.
+struct WantedCertificate {
+    certificate: Certificate,
+    path: PathBuf,
+    slot: usize,
+    /// Whether it was asked for by its own name.
+    is_named: bool,
+}
+
+impl WantedCertificate {
+    /// The offer, if its key is among these.
+    fn candidate(&self, slots: &[Vec<Candidate>], held: &[Vec<Candidate>]) -> Option<Candidate> {
+        let subject = wire(&certificate::subject(&self.certificate));
+        let key = slots
+            .iter()
+            .chain(held)
+            .flatten()
+            .find_map(|candidate| match candidate {
+                Candidate::File { key, .. } if wire(key.public_key()) == subject => {
+                    Some(CertificateKey::File(Arc::clone(key)))
+                }
+                Candidate::Agent {
+                    identity, agent, ..
+                } => match identity.as_ref() {
+                    AgentIdentity::PublicKey { key, .. } if wire(key) == subject => {
+                        let (key, agent) = (key.clone(), *agent);
+                        Some(CertificateKey::Agent { key, agent })
+                    }
+                    _ => None,
+                },
+                _ => None,
+            })?;
+        let fingerprint = Fingerprint::of_wire(&subject);
+        Some(Candidate::Certificate {
+            label: format!("{fingerprint} (certificate {})", self.path.display()),
+            certificate: Box::new(self.certificate.clone()),
+            key,
+        })
+    }
+
+    fn without_key(&self) -> Error {
+        let message = format!(
+            "the private key of certificate file {} is neither in a key file nor in an agent",
+            self.path.display()
+        );
+        Error::new(ErrorKind::Config, message)
+    }
 }
 
 impl Keys {
@@ -108,19 +173,46 @@ impl Keys {
         let mut held: Vec<Vec<Candidate>> = Vec::new();
         for source in &sources {
             let listed = match source {
-                Identity::Agent(socket) => self.ask_agent(socket, asking).await,
-                Identity::File(_) | Identity::Any(_) => Ok(Vec::new()),
+                Identity::Agent(socket) | Identity::NamedAgent(socket) => {
+                    self.ask_agent(socket, asking).await
+                }
+                Identity::File(_) | Identity::Certificate(_) | Identity::Any(_) => Ok(Vec::new()),
             };
             held.push(left_out(listed, &mut failures));
         }
         let mut slots: Vec<Vec<Candidate>> = sources.iter().map(|_| Vec::new()).collect();
         let mut closed = Vec::new();
         let mut named = 0;
+        // As OpenSSH does: where certificates are named, those beside keys do not count.
+        let is_named = |source: &&Identity| matches!(source, Identity::Certificate(_));
+        let are_certificates_named = sources.iter().any(is_named);
+        let mut wanted = Vec::new();
+        for (slot, source) in sources.iter().enumerate() {
+            let found = match source {
+                Identity::Certificate(path) => {
+                    certificate::read(path).map(|found| Some((path.clone(), found)))
+                }
+                Identity::File(path) if !are_certificates_named => {
+                    Ok(certificate::of_key_file(path))
+                }
+                _ => Ok(None),
+            };
+            match found {
+                Ok(Some((path, certificate))) => wanted.push(WantedCertificate {
+                    certificate,
+                    path,
+                    slot,
+                    is_named: are_certificates_named,
+                }),
+                Ok(None) => {}
+                Err(error) => failures.push(error),
+            }
+        }
         for (index, source) in sources.iter().enumerate() {
             let Identity::File(path) = source else {
                 continue;
             };
-            let public = match key_file::read(path) {
+            let public = match read_key(path) {
                 Ok(KeyFile::Open(key)) => {
                     slots[index].push(Candidate::of_file(Arc::new(*key), path));
                     continue;
@@ -134,7 +226,11 @@ impl Keys {
                 },
                 Ok(KeyFile::Public(public)) if has(&held, &public) => *public,
                 Ok(KeyFile::Public(_)) => {
-                    failures.push(key_file::only_public(path));
+                    failures.push(if path.exists() {
+                        key_file::only_public(path)
+                    } else {
+                        nobody_has(path)
+                    });
                     continue;
                 }
                 Err(error) => {
@@ -146,9 +242,22 @@ impl Keys {
             named += of_agents.len();
             slots[index].extend(of_agents);
         }
+        let mut certificates = Vec::new();
+        for wanted in wanted {
+            match wanted.candidate(&slots, &held) {
+                Some(candidate) => {
+                    named += 1;
+                    slots[wanted.slot].push(candidate);
+                }
+                None => certificates.push(wanted),
+            }
+        }
         // What is named must not fall behind what is not.
         let limit = AGENT_LIMIT.min(OFFER_LIMIT.saturating_sub(named));
-        for (slot, held) in slots.iter_mut().zip(held) {
+        for ((slot, held), source) in slots.iter_mut().zip(held).zip(&sources) {
+            if matches!(source, Identity::NamedAgent(_)) {
+                continue;
+            }
             if held.len() > limit {
                 tracing::debug!(held = held.len(), offered = limit, "agent");
             }
@@ -157,9 +266,30 @@ impl Keys {
         Found {
             slots,
             closed,
+            certificates,
             failures,
         }
     }
+}
+
+/// Reads a file of a key; its public half beside it where the file itself is not there.
+fn read_key(path: &Path) -> Result<KeyFile> {
+    match key_file::read(path) {
+        Err(error) if !path.exists() => match key_file::read(&beside(path, ".pub")) {
+            Ok(public @ KeyFile::Public(_)) => Ok(public),
+            _ => Err(error),
+        },
+        read => read,
+    }
+}
+
+/// Only the public half of a key is there.
+fn nobody_has(path: &Path) -> Error {
+    let place = path.display();
+    let message = format!(
+        "key file {place} does not exist, and no ssh-agent that is asked has the key of {place}.pub"
+    );
+    Error::new(ErrorKind::Config, message).with_hint("add the key to the agent with `ssh-add`")
 }
 
 fn left_out(found: Result<Vec<Candidate>>, failures: &mut Vec<Error>) -> Vec<Candidate> {
@@ -232,6 +362,7 @@ impl Candidate {
     fn own_wire(&self) -> Vec<u8> {
         match self {
             Self::File { key, .. } => wire(key.public_key()),
+            Self::Certificate { certificate, .. } => certificate.to_bytes().unwrap_or_default(),
             Self::Agent { identity, .. } => match identity.as_ref() {
                 AgentIdentity::PublicKey { key, .. } => wire(key),
                 AgentIdentity::Certificate { certificate, .. } => {
@@ -245,6 +376,9 @@ impl Candidate {
     pub(crate) fn public(&self) -> (Vec<u8>, &str) {
         match self {
             Self::File { key, label } => (wire(key.public_key()), label),
+            Self::Certificate {
+                certificate, label, ..
+            } => (wire(&certificate::subject(certificate)), label),
             Self::Agent {
                 identity, label, ..
             } => (wire(&identity.public_key()), label),

@@ -36,7 +36,7 @@ impl FromStr for JumpHost {
     type Err = Error;
 
     /// Reads `[user@]host[:port]`, also with `ssh://` before it. An IPv6 address with a port is
-    /// in brackets.
+    /// in brackets. The last `@` ends the user.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             let message = format!("invalid jump host {text:?}");
@@ -68,14 +68,17 @@ impl FromStr for JumpHost {
             }
         };
         let port: Option<u16> = match port {
+            Some("") | None => None,
             Some(port) => Some(port.parse().map_err(|_| wrong())?),
-            None => None,
         };
-        let is_word = |word: &str| {
-            let is_good = |c: char| !c.is_whitespace() && !c.is_control() && !"/@,\"'".contains(c);
+        let is_word = |word: &str, bad: &str| {
+            let is_good = |c: char| !c.is_whitespace() && !c.is_control() && !bad.contains(c);
             !word.is_empty() && !word.starts_with('-') && word.chars().all(is_good)
         };
-        if !is_word(host) || port == Some(0) || user.is_some_and(|user| !is_word(user)) {
+        // The names of directories have an `@` in them.
+        let is_user = |user: &str| is_word(user, "/,\"'");
+        let is_host = is_word(host, "/@,\"'");
+        if !is_host || port == Some(0) || user.is_some_and(|user| !is_user(user)) {
             return Err(wrong());
         }
         Ok(Self {
@@ -113,7 +116,7 @@ mod tests {
 
     #[test]
     fn chains_are_read_as_openssh_writes_them() {
-        let chain = "admin@bastion.example:2222, ssh://inner/,[2001:db8::1]:22,2001:db8::2";
+        let chain = "admin@bastion.example:2222, ssh://inner/,[2001:db8::1]:22,2001:db8::2,me@corp.example@gw:";
         let hosts = JumpHost::parse_chain(chain).unwrap();
         let shown: Vec<String> = hosts.iter().map(ToString::to_string).collect();
         assert_eq!(
@@ -122,10 +125,12 @@ mod tests {
                 "admin@bastion.example:2222",
                 "inner",
                 "[2001:db8::1]:22",
-                "2001:db8::2"
+                "2001:db8::2",
+                "me@corp.example@gw"
             ]
         );
         assert_eq!(hosts[0].user.as_deref(), Some("admin"));
+        assert_eq!(hosts[4].user.as_deref(), Some("me@corp.example"));
         assert_eq!(hosts[2].host, "2001:db8::1");
         for none in ["", " ", "none"] {
             assert_eq!(JumpHost::parse_chain(none).unwrap(), []);
@@ -137,7 +142,6 @@ mod tests {
         for text in [
             "a,,b",
             "@a",
-            "a:",
             "a:0",
             "a:x",
             "a:65536",

@@ -1,7 +1,7 @@
 //! Files of private keys.
 
 use std::io::ErrorKind as IoErrorKind;
-use std::path::Path;
+use std::path::{Path, PathBuf};
 
 use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
 use secrecy::{ExposeSecret as _, SecretString};
@@ -23,6 +23,13 @@ pub(crate) struct Locked {
     text: SecretString,
     /// Its public half, which OpenSSH's own form does not encrypt.
     pub(crate) public: Option<PublicKey>,
+}
+
+/// The file with the same name and a further ending.
+pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
+    let mut name = path.as_os_str().to_owned();
+    name.push(ending);
+    name.into()
 }
 
 /// Why an encrypted key was not opened.

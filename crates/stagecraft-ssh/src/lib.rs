@@ -2,6 +2,7 @@
 
 mod agent;
 mod capture;
+mod certificate;
 mod client;
 mod client_config;
 mod config;
@@ -26,6 +27,7 @@ mod trust;
 mod upload;
 mod vault;
 
+pub use client_config::{AgentSocket, HostSettings};
 pub use config::{ClientConfigFile, Elevate, Fixed, Identity, SshConfig};
 pub use connector::{ShownKey, SshConnector};
 pub use jump::JumpHost;

@@ -6,6 +6,7 @@ use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodKind};
 use stagecraft_core::{Error, ErrorKind, Result};
 
+use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
 use crate::failure;
 use crate::identity::{Candidate, Keys};
@@ -52,6 +53,21 @@ pub(crate) async fn login(
                     Err(_) => Offer::Lost,
                 }
             }
+            Candidate::Certificate {
+                certificate, key, ..
+            } => {
+                let mut signer = match key {
+                    CertificateKey::File(key) => CertificateSigner::File(key),
+                    CertificateKey::Agent { key, agent } => {
+                        CertificateSigner::Agent(&mut keys.agents[*agent], key)
+                    }
+                };
+                let certificate = certificate.as_ref().clone();
+                let result = session
+                    .authenticate_certificate_with(user, certificate, hash, &mut signer)
+                    .await;
+                judge_signed(session, result)
+            }
             Candidate::Agent {
                 identity, agent, ..
             } => {
@@ -68,11 +84,7 @@ pub(crate) async fn login(
                             .await
                     }
                 };
-                match result {
-                    Ok(result) => judge(session, &result),
-                    Err(AgentAuthError::Key(error)) => Offer::Unsigned(error),
-                    Err(AgentAuthError::Send(_)) => Offer::Lost,
-                }
+                judge_signed(session, result)
             }
         };
         tracing::debug!(
@@ -129,6 +141,14 @@ async fn best_rsa_hash(session: &Handle<Client>) -> HashAlg {
     }
 }
 
+fn judge_signed(session: &Handle<Client>, result: Result<AuthResult, AgentAuthError>) -> Offer {
+    match result {
+        Ok(result) => judge(session, &result),
+        Err(AgentAuthError::Key(error)) => Offer::Unsigned(error),
+        Err(AgentAuthError::Send(_)) => Offer::Lost,
+    }
+}
+
 fn judge(session: &Handle<Client>, result: &AuthResult) -> Offer {
     match result {
         AuthResult::Success => Offer::Accepted,
@@ -163,7 +183,9 @@ fn refused(user: &str, server: &Server, offered: &[String]) -> Error {
 impl Candidate {
     fn label(&self) -> &str {
         match self {
-            Self::File { label, .. } | Self::Agent { label, .. } => label,
+            Self::File { label, .. }
+            | Self::Agent { label, .. }
+            | Self::Certificate { label, .. } => label,
         }
     }
 
@@ -171,6 +193,7 @@ impl Candidate {
         match self {
             Self::File { key, .. } => key.algorithm(),
             Self::Agent { identity, .. } => identity.public_key().algorithm(),
+            Self::Certificate { certificate, .. } => certificate::subject(certificate).algorithm(),
         }
     }
 }

@@ -65,6 +65,7 @@ pub(crate) struct SshRemote {
     user: String,
     /// Whether sudo has run a command on this connection.
     is_elevated: AtomicBool,
+    warnings: Vec<String>,
 }
 
 /// Channels whose commands were given up, still to be closed. Closing needs to wait for the
@@ -112,7 +113,12 @@ impl SshRemote {
             elevation,
             user,
             is_elevated: AtomicBool::new(false),
+            warnings: Vec::new(),
         }
+    }
+
+    pub(crate) fn with_warnings(self, warnings: Vec<String>) -> Self {
+        Self { warnings, ..self }
     }
 
     /// Runs one command line with its input. The deadline begins when a channel is free.
@@ -308,6 +314,10 @@ impl Remote for SshRemote {
 
     fn host_key(&self) -> Fingerprint {
         self.host_key
+    }
+
+    fn warnings(&self) -> Vec<String> {
+        self.warnings.clone()
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {

@@ -1,16 +1,27 @@
 //! Where a host is and how it is logged in to, from the settings and `ssh_config`.
 
+use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
+use std::time::Duration;
 
-use stagecraft_core::{Error, ErrorKind, HostName, RemoteTarget, Result};
+use stagecraft_core::{Error, ErrorKind, HostName, RemoteTarget, Result, Run};
 
-use crate::client_config::{Answers, ClientConfig};
+use crate::client_config::{AgentSocket, Asked, ClientConfig, HostSettings, expanded_jump};
 use crate::config::{Fixed, Identity, SshConfig};
 use crate::identity::flatten;
 use crate::jump::JumpHost;
+use crate::key_file::beside;
 
 /// The most jump hosts before a host.
 const CHAIN_LIMIT: usize = 8;
+
+/// What may name the keys to log in with.
+const IDENTITY_KEYWORDS: [&str; 4] = [
+    "identityfile",
+    "certificatefile",
+    "identitiesonly",
+    "identityagent",
+];
 
 /// One server, and how it is logged in to.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -22,6 +33,12 @@ pub(crate) struct Login {
     pub(crate) identity: Identity,
     /// What `HostName` of a file says in place of the host's own address, in words.
     pub(crate) detour: Option<String>,
+    /// The name by which files of known hosts know it, if it is another one.
+    pub(crate) key_name: Option<String>,
+    /// The time for the TCP connection, if the file says it.
+    pub(crate) connect_timeout: Option<Duration>,
+    /// Lines of the file that would have counted and do not.
+    pub(crate) warnings: Vec<String>,
 }
 
 /// What is known of a login before the host has an address. What that may decide is left out.
@@ -52,17 +69,17 @@ impl Routes {
         &self.config
     }
 
-    /// The login at a host, and the jump hosts before it.
-    pub(crate) fn of_target(&self, target: &RemoteTarget) -> Result<(Login, Vec<JumpHost>)> {
+    /// The login at a host, and the jump hosts before it. The warnings are those of all of them.
+    pub(crate) fn of_target(
+        &self,
+        run: &Run,
+        target: &RemoteTarget,
+    ) -> Result<(Login, Vec<JumpHost>)> {
         let address = target.address.to_string();
         let mut names: Vec<&str> = target.aliases.iter().map(String::as_str).collect();
         names.extend([target.host.as_str(), &address]);
-        let answers = self.ask(&names)?;
-        let chain = self.chain(&answers)?;
-        let port = match answers.port {
-            Some(port) if !self.is_fixed(Fixed::Port) => port,
-            _ => self.config.port,
-        };
+        let answers = self.ask_for_host(run, &names)?;
+        let chain = self.whole(run, self.chain(&names, &answers)?)?;
         let detour = match (&answers.host_name, &self.config.client_config) {
             (Some(name), Some(file)) if *name != address => Some(format!(
                 "HostName of {} leads there, in place of the host's own address {address}; \
@@ -71,34 +88,49 @@ impl Routes {
             )),
             _ => None,
         };
-        let login = Login {
+        let mut login = Login {
             detour,
-            host: answers.host_name.clone().unwrap_or(address),
-            port,
-            user: self.user(&answers),
             identity: self.identity(&answers),
+            host: answers.host_name.unwrap_or(address),
+            port: answers.port.unwrap_or(self.config.port),
+            user: answers.user.unwrap_or_else(|| self.config.user.clone()),
+            key_name: answers.host_key_alias,
+            connect_timeout: answers.connect_timeout,
+            warnings: answers.warnings,
         };
-        Ok((login, self.whole(chain)?))
+        for jump in &chain {
+            let warnings = self.of_jump(run, jump)?.warnings;
+            let known = |warning: &String| login.warnings.contains(warning);
+            let further: Vec<String> = warnings.into_iter().filter(|one| !known(one)).collect();
+            login.warnings.extend(further);
+        }
+        Ok((login, chain))
     }
 
     /// How a host is logged in to whose address is not known yet.
-    pub(crate) fn foreseen(&self, host: &HostName, aliases: &[String]) -> Result<Foreseen> {
+    pub(crate) fn foreseen(
+        &self,
+        run: &Run,
+        host: &HostName,
+        aliases: &[String],
+    ) -> Result<Foreseen> {
         let mut names: Vec<&str> = aliases.iter().map(String::as_str).collect();
         names.push(host.as_str());
-        let answers = self.ask(&names)?;
+        let answers = self.ask_for_host(run, &names)?;
         let is_open = |setting, keys: &[&str]| {
             let file = self.file.get().filter(|_| !self.is_fixed(setting));
             file.is_some_and(|file| file.asks_for_address(keys))
         };
-        let user = (!is_open(Fixed::User, &["user"])).then(|| self.user(&answers));
+        let user = answers.user.as_ref().unwrap_or(&self.config.user);
+        let user = (!is_open(Fixed::User, &["user"])).then(|| user.clone());
         let mut jumps = Vec::new();
         if !is_open(Fixed::Jump, &["proxyjump", "proxycommand"]) {
-            for jump in self.whole(self.chain(&answers)?)? {
-                jumps.push(self.of_jump(&jump)?);
+            for jump in self.whole(run, self.chain(&names, &answers)?)? {
+                jumps.push(self.of_jump(run, &jump)?);
             }
         }
         let mut identities: Vec<Identity> = Vec::new();
-        if !is_open(Fixed::Identity, &["identityfile"]) {
+        if !is_open(Fixed::Identity, &IDENTITY_KEYWORDS) {
             identities.push(self.identity(&answers));
         }
         for jump in &jumps {
@@ -113,43 +145,48 @@ impl Routes {
         })
     }
 
-    fn user(&self, answers: &Answers) -> String {
-        let named = answers.user.as_ref();
-        let named = named.filter(|_| !self.is_fixed(Fixed::User));
-        named.unwrap_or(&self.config.user).clone()
-    }
-
     /// The jump hosts that are named before a host.
-    fn chain(&self, answers: &Answers) -> Result<Vec<JumpHost>> {
+    fn chain(&self, names: &[&str], answers: &HostSettings) -> Result<Vec<JumpHost>> {
         let named = if self.is_fixed(Fixed::Jump) {
             None
         } else {
-            answers.jump()?
+            answers.chain()?
         };
-        Ok(named.unwrap_or_else(|| self.config.jump.clone()))
+        if let Some(named) = named {
+            return Ok(named);
+        }
+        let text = |name: Option<&&str>| name.copied().map(ToOwned::to_owned);
+        let token = |token| match token {
+            'h' => answers.host_name.clone().or_else(|| text(names.last())),
+            'n' => text(names.first()),
+            'p' => Some(answers.port.unwrap_or(self.config.port).to_string()),
+            'r' => Some(answers.user.as_ref().unwrap_or(&self.config.user).clone()),
+            _ => None,
+        };
+        let jumps = self.config.jump.iter();
+        jumps.map(|jump| expanded_jump(jump, token)).collect()
     }
 
     /// The login at a jump host, by the name that it is given.
-    pub(crate) fn of_jump(&self, jump: &JumpHost) -> Result<Login> {
-        let answers = self.ask(&[&jump.host])?;
+    pub(crate) fn of_jump(&self, run: &Run, jump: &JumpHost) -> Result<Login> {
+        let answers = self.ask(run, &[&jump.host], jump.user.as_deref(), jump.port)?;
         Ok(Login {
             detour: None,
-            host: answers
-                .host_name
-                .clone()
-                .unwrap_or_else(|| jump.host.clone()),
-            port: jump.port.or(answers.port).unwrap_or(22),
-            user: (jump.user.clone())
-                .or_else(|| answers.user.clone())
-                .unwrap_or_else(|| self.config.user.clone()),
             identity: self.identity(&answers),
+            host: answers.host_name.unwrap_or_else(|| jump.host.clone()),
+            port: answers.port.unwrap_or(22),
+            user: answers.user.unwrap_or_else(|| self.config.user.clone()),
+            key_name: answers.host_key_alias,
+            connect_timeout: answers.connect_timeout,
+            warnings: answers.warnings,
         })
     }
 
     /// Where a jump host is named, in words.
     pub(crate) fn source_of(&self, jump: &JumpHost) -> String {
         let file = self.config.client_config.as_ref();
-        match file.filter(|_| !self.config.jump.contains(jump)) {
+        let is_ours = self.is_fixed(Fixed::Jump) || self.config.jump.contains(jump);
+        match file.filter(|_| !is_ours) {
             Some(file) => format!(
                 "the jump host is named by ProxyJump in {}; infra.bootstrap.ssh.jump names another, or `none`",
                 file.path.display()
@@ -159,9 +196,10 @@ impl Routes {
     }
 
     /// The chain with the jump hosts that its first one needs itself.
-    fn whole(&self, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
+    fn whole(&self, run: &Run, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
         while let Some(first) = chain.first() {
-            let Some(mut before) = self.ask(&[&first.host])?.jump()? else {
+            let answers = self.ask(run, &[&first.host], first.user.as_deref(), first.port)?;
+            let Some(mut before) = answers.chain()? else {
                 break;
             };
             // A `ProxyJump` for all hosts is not meant for the jump host itself.
@@ -179,9 +217,29 @@ impl Routes {
         Ok(chain)
     }
 
-    fn ask(&self, names: &[&str]) -> Result<Answers> {
+    /// What the file says of a host. What was chosen on purpose counts as chosen for `ssh` by `-l`
+    /// and `-p`, which criteria and tokens see as well.
+    fn ask_for_host(&self, run: &Run, names: &[&str]) -> Result<HostSettings> {
+        let user = self
+            .is_fixed(Fixed::User)
+            .then_some(self.config.user.as_str());
+        let port = self.is_fixed(Fixed::Port).then_some(self.config.port);
+        self.ask(run, names, user, port)
+    }
+
+    fn ask(
+        &self,
+        run: &Run,
+        names: &[&str],
+        chosen_user: Option<&str>,
+        chosen_port: Option<u16>,
+    ) -> Result<HostSettings> {
         let Some(place) = &self.config.client_config else {
-            return Ok(Answers::default());
+            return Ok(HostSettings {
+                user: chosen_user.map(ToOwned::to_owned),
+                port: chosen_port,
+                ..HostSettings::default()
+            });
         };
         let file = if let Some(file) = self.file.get() {
             file
@@ -189,7 +247,14 @@ impl Routes {
             let file = ClientConfig::load(&place.path, &place.home)?;
             self.file.get_or_init(|| file)
         };
-        file.query(names, &self.config.user)
+        file.query(&Asked {
+            names,
+            user: &self.config.user,
+            port: self.config.port,
+            chosen_user,
+            chosen_port,
+            variables: &|name| run.variable(name),
+        })
     }
 
     fn is_fixed(&self, setting: Fixed) -> bool {
@@ -197,20 +262,41 @@ impl Routes {
         file.is_none_or(|file| file.fixed.contains(&setting))
     }
 
-    /// The files that are named come first, then the agents. Files that do not exist are left
-    /// out, as OpenSSH does.
-    fn identity(&self, answers: &Answers) -> Identity {
-        let files: Vec<Identity> = answers
-            .identity_files
-            .iter()
-            .filter(|path| path.exists())
-            .map(|path| Identity::File(path.clone()))
-            .collect();
-        if files.is_empty() || self.is_fixed(Fixed::Identity) {
+    /// The certificates and files that are named come first, then the agents. Files that do not
+    /// exist are left out, as OpenSSH does, unless there is no other.
+    fn identity(&self, answers: &HostSettings) -> Identity {
+        if self.is_fixed(Fixed::Identity) {
             return self.config.identity.clone();
         }
-        let usual = flatten(&self.config.identity).into_iter().cloned();
-        let agents = usual.filter(|one| matches!(one, Identity::Agent(_)));
-        Identity::Any(files.into_iter().chain(agents).collect())
+        let (usual_agents, usual_files): (Vec<_>, Vec<_>) = flatten(&self.config.identity)
+            .into_iter()
+            .cloned()
+            .partition(|one| matches!(one, Identity::Agent(_) | Identity::NamedAgent(_)));
+        let agents = match &answers.identity_agent {
+            AgentSocket::Unset => usual_agents,
+            AgentSocket::None => Vec::new(),
+            AgentSocket::Path(path) => vec![Identity::Agent(path.clone())],
+        };
+        let agents = agents.into_iter().map(|agent| match agent {
+            Identity::Agent(socket) if answers.identities_only => Identity::NamedAgent(socket),
+            other => other,
+        });
+        let certificates = answers.certificate_files.iter().cloned();
+        let certificates = certificates.map(Identity::Certificate);
+        let Some(named) = &answers.identity_files else {
+            let rest = agents.chain(usual_files);
+            return Identity::Any(certificates.chain(rest).collect());
+        };
+        let mut files: Vec<&PathBuf> = named.iter().filter(|path| may_be_used(path)).collect();
+        if files.is_empty() {
+            files = named.iter().collect();
+        }
+        let files = files.into_iter().cloned().map(Identity::File);
+        Identity::Any(certificates.chain(files).chain(agents).collect())
     }
+}
+
+/// Whether a key is there, or its public half, for which an agent may have the other.
+fn may_be_used(path: &Path) -> bool {
+    path.exists() || beside(path, ".pub").exists()
 }

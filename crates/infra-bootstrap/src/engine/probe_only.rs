@@ -42,6 +42,10 @@ impl Remote for ProbeOnly {
         self.inner.host_key()
     }
 
+    fn warnings(&self) -> Vec<String> {
+        self.inner.warnings()
+    }
+
     /// # Errors
     ///
     /// Also [`ErrorKind::Guard`] for any other command; it is not sent.

@@ -131,15 +131,17 @@ impl Session {
         self.state.system.clone()
     }
 
-    /// What stopped nothing but should be known of: what failed in the first boot.
+    /// What stopped nothing but should be known of: settings of the login that were ignored, and
+    /// what failed in the first boot.
     pub(super) fn warnings(&self, run: &Run) -> Vec<String> {
         let errors = self.state.boot_errors.iter();
-        errors
-            .map(|error| {
-                let error = run.redact(error);
-                format!("the first boot failed in part, see /var/log/cloud-init-output.log there: {error}")
-            })
-            .collect()
+        let of_boot = errors.map(|error| {
+            let error = run.redact(error);
+            format!(
+                "the first boot failed in part, see /var/log/cloud-init-output.log there: {error}"
+            )
+        });
+        self.remote.warnings().into_iter().chain(of_boot).collect()
     }
 
     /// What a probe printed at the last look.

@@ -1,26 +1,51 @@
 //! The words of one line.
 
-/// Cuts a line into its keyword in small letters and its words; `None` for a comment or an
-/// empty line. Words may be quoted; what follows a `#` between words is a comment.
-pub(super) fn cut(line: &str) -> Result<Option<(String, Vec<String>)>, &'static str> {
+/// A line that says something.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct Cut {
+    /// The keyword as it is written.
+    pub(super) keyword: String,
+    pub(super) words: Vec<String>,
+}
+
+/// Cuts a line into its keyword and its words; `None` for a comment or an empty line. Words may be
+/// quoted; what follows a `#` between words is a comment.
+pub(super) fn cut(line: &str) -> Result<Option<Cut>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
         return Ok(None);
     }
-    let end = line
-        .find(|c: char| c.is_whitespace() || c == '=')
-        .unwrap_or(line.len());
-    let (keyword, rest) = line.split_at(end);
+    let (keyword, rest) = if let Some(quoted) = line.strip_prefix('"') {
+        quoted.split_once('"').ok_or("a quote is not closed")?
+    } else {
+        let end = line.find(|c: char| c.is_whitespace() || c == '=');
+        line.split_at(end.unwrap_or(line.len()))
+    };
     let rest = rest.trim_start();
-    let rest = rest.strip_prefix('=').unwrap_or(rest);
-    let keyword = keyword.to_ascii_lowercase();
-    let words = match keyword.as_str() {
+    let rest = rest.strip_prefix('=').unwrap_or(rest).trim_start();
+    let words = match keyword.to_ascii_lowercase().as_str() {
         "host" | "match" | "include" | "hostname" | "user" | "port" | "identityfile"
-        | "proxyjump" => words(rest)?,
+        | "certificatefile" | "identitiesonly" | "identityagent" | "connecttimeout"
+        | "hostkeyalias" | "tag" => words(rest)?,
+        // OpenSSH hands it to a shell, which takes the quotes away.
+        "proxyjump" => {
+            let end = rest.find('#').unwrap_or(rest.len());
+            let text = rest[..end].trim_end().replace(['"', '\''], "");
+            text_to_the_end(&text)
+        }
+        "proxycommand" => text_to_the_end(rest),
         // Some of the others are a text to the end of the line, with quotes of its own.
         _ => rest.split_whitespace().map(ToOwned::to_owned).collect(),
     };
-    Ok(Some((keyword, words)))
+    Ok(Some(Cut {
+        keyword: keyword.to_owned(),
+        words,
+    }))
+}
+
+fn text_to_the_end(text: &str) -> Vec<String> {
+    let text = Some(text).filter(|text| !text.is_empty());
+    text.map(ToOwned::to_owned).into_iter().collect()
 }
 
 fn words(text: &str) -> Result<Vec<String>, &'static str> {
@@ -65,28 +90,30 @@ mod tests {
     #[test]
     fn words_are_cut_as_openssh_cuts_them() {
         let table: &[(&str, &str, &[&str])] = &[
-            ("Host a b", "host", &["a", "b"]),
-            ("  HOSTNAME=x.example", "hostname", &["x.example"]),
-            ("User = me # not you", "user", &["me"]),
+            ("Host a b", "Host", &["a", "b"]),
+            ("  HOSTNAME=x.example", "HOSTNAME", &["x.example"]),
+            ("User = me # not you", "User", &["me"]),
             (
                 "IdentityFile \"~/my keys/id\"",
-                "identityfile",
+                "IdentityFile",
                 &["~/my keys/id"],
             ),
-            ("IdentityFile a\\ b", "identityfile", &["a b"]),
-            ("IdentityFile \"a\\\"b\"", "identityfile", &["a\"b"]),
-            ("Host a#b", "host", &["a#b"]),
-            ("Compression", "compression", &[]),
+            ("IdentityFile a\\ b", "IdentityFile", &["a b"]),
+            ("IdentityFile \"a\\\"b\"", "IdentityFile", &["a\"b"]),
+            ("Host a#b", "Host", &["a#b"]),
+            ("\"Port\" 2200", "Port", &["2200"]),
+            ("ProxyJump = a, b # c", "ProxyJump", &["a, b"]),
+            (
+                "ProxyCommand a \"b c\" # d",
+                "ProxyCommand",
+                &["a \"b c\" # d"],
+            ),
+            ("Compression", "Compression", &[]),
         ];
         for (line, keyword, words) in table {
-            let (cut_keyword, cut_words) = cut(line).unwrap().unwrap();
-            assert_eq!(
-                (cut_keyword.as_str(), cut_words),
-                (
-                    *keyword,
-                    words.iter().map(|word| (*word).to_owned()).collect()
-                )
-            );
+            let cut = cut(line).unwrap().unwrap();
+            assert_eq!(cut.keyword, *keyword);
+            assert_eq!(cut.words, *words);
         }
         assert_eq!(cut("# x"), Ok(None));
         assert!(cut("Host \"a").is_err());

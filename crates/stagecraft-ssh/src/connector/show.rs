@@ -61,7 +61,7 @@ impl SshConnector {
     pub async fn shown_key(&self, run: &Run, target: &RemoteTarget) -> Result<ShownKey> {
         run.check()?;
         let host = &target.host;
-        let (login, chain) = self.routes.of_target(target)?;
+        let (login, chain) = self.routes.of_target(run, target)?;
         let via = self.link(run, &chain, &ConnectPhase::default()).await?;
         let server = Server {
             name: host.to_string(),

@@ -9,10 +9,13 @@ use russh::{Channel, Error};
 use stagecraft_core::{ConnectPhase, Fingerprint};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::failure;
 use crate::known_hosts::PublicKeyLine;
 
 /// The most that is remembered of what came before the key exchange.
 const FIRST_BYTES_LIMIT: usize = 512;
+/// The most that is remembered of what a host says before the login.
+const BANNER_LIMIT: usize = 2000;
 
 /// What was seen of a session, apart from the library's errors, which can mask it.
 #[derive(Debug, Default)]
@@ -24,6 +27,8 @@ pub(crate) struct Observed {
     refused: OnceLock<Fingerprint>,
     shown: OnceLock<PublicKeyLine>,
     end: OnceLock<String>,
+    /// What the host said before it decided about the login.
+    banner: Mutex<String>,
 }
 
 impl Observed {
@@ -97,6 +102,14 @@ impl Observed {
         self.refused.get().copied()
     }
 
+    /// What the host said before it decided about the login: `Banner` of its `sshd_config(5)`, or why
+    /// PAM lets nobody in. In one line.
+    pub(crate) fn banner(&self) -> Option<String> {
+        let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<&str> = banner.split_whitespace().collect();
+        (!words.is_empty()).then(|| failure::printable(&words.join(" ")))
+    }
+
     /// Why the session ended, once it has.
     pub(crate) fn end(&self) -> Option<&str> {
         self.end.get().map(String::as_str)
@@ -151,6 +164,18 @@ impl Handler for Client {
         };
         slot.get_or_init(|| fingerprint);
         Ok(good)
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {
+        let mut said = self
+            .observed
+            .banner
+            .lock()
+            .unwrap_or_else(PoisonError::into_inner);
+        let room = BANNER_LIMIT.saturating_sub(said.len());
+        said.extend(banner.chars().take(room));
+        said.push('\n');
+        Ok(())
     }
 
     async fn disconnected(&mut self, reason: DisconnectReason<Error>) -> Result<(), Error> {

@@ -9,7 +9,7 @@ use russh::client::{self, Handle};
 use russh::{Preferred, compression};
 use stagecraft_core::{
     ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, JUMP_HOST, Remote,
-    RemoteTarget, Result, Run, seconds,
+    RemoteTarget, Result, Retry, Run, seconds,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
@@ -18,7 +18,7 @@ use crate::agent::Silent;
 use crate::client::{Client, Observed};
 use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
-use crate::gate::Gates;
+use crate::gate::{Gates, Stage};
 use crate::identity::{self, Keys};
 use crate::jump::{JumpHost, place};
 use crate::link::{Link, Links};
@@ -49,7 +49,8 @@ const LINK_BUFFER: usize = 16 * 1024;
 /// The login keys are read again for every connection, but encrypted ones are opened once, and an
 /// agent that gave no answer in time is given a second from then on. A connection to a jump host
 /// is shared by all hosts behind it, also by clones of the connector, and made anew once it is
-/// lost. At most eight connections to one address are logging in at a time.
+/// lost. At most eight connections to one address are logging in at a time, one while none has been
+/// let in there, and they are paced so that OpenSSH's server does not turn the address away.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
     routes: Arc<Routes>,
@@ -92,8 +93,12 @@ impl Stop {
             error.kind(),
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol
         );
-        match &self.server.source {
-            Some(source) if is_lost && error.hint().is_none() => error.with_hint(source),
+        match (&self.server.source, error.hint()) {
+            (Some(source), None) if is_lost => error.with_hint(source),
+            (Some(source), Some(hint)) if is_lost => {
+                let hint = format!("{source}; {hint}");
+                error.with_hint(hint)
+            }
             _ => error,
         }
     }
@@ -200,7 +205,10 @@ impl SshConnector {
             })
         })
         .await?
-        .map_err(|error| failure::of_handshake(error, observed, &stop.server, &address))
+        .map_err(|error| {
+            let failures = self.gates.failures(&stop.server.place);
+            failure::of_handshake(error, observed, &stop.server, &address, failures)
+        })
     }
 
     /// Connects to a server and logs in. Gives the key that it showed, too.
@@ -213,7 +221,15 @@ impl SshConnector {
         phase: &ConnectPhase,
     ) -> Result<(Fingerprint, Connection)> {
         let reaching = self.reach_unexplained(run, stop, via, keys, phase);
-        reaching.await.map_err(|error| stop.explained(error))
+        reaching.await.map_err(|error| {
+            let error = stop.explained(error);
+            let wait = self.gates.wait(&stop.server.place);
+            if error.retry() == Retry::After(None) && !wait.is_zero() {
+                error.with_retry(Retry::After(Some(wait)))
+            } else {
+                error
+            }
+        })
     }
 
     async fn reach_unexplained(
@@ -227,9 +243,10 @@ impl SshConnector {
         let limit = self.routes.config().login_timeout;
         let address = stop.at();
         phase.begin(format!("waiting for a turn to log in at {address}"));
-        let _place = self.gates.enter(run, &stop.server.place).await?;
+        let mut turn = self.gates.enter(run, &stop.server.place, phase).await?;
         phase.begin(format!("dialling {address}"));
         let stream = self.open(run, stop, via.as_deref()).await?;
+        turn.reach(Stage::Connected);
 
         phase.begin(format!("waiting for the SSH banner of {address}"));
         let exchange = format!("exchanging keys with {address}");
@@ -249,6 +266,7 @@ impl SshConnector {
 
         let user = &stop.login.user;
         phase.begin(format!("logging in at {address} as {user}"));
+        turn.reach(Stage::LoggingIn);
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
         bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
@@ -257,7 +275,9 @@ impl SshConnector {
             ))
         })
         .await??;
-        tracing::debug!(host = stop.server.name, address, user, "connected");
+        turn.reach(Stage::LoggedIn);
+        let banner = observed.banner();
+        tracing::debug!(host = stop.server.name, address, user, banner, "connected");
         let connection = Connection {
             session,
             observed,

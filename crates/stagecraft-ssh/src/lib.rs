@@ -17,6 +17,7 @@ mod link;
 mod login;
 mod public;
 mod quote;
+mod refusal;
 mod remote;
 mod route;
 mod sudo;

@@ -12,6 +12,7 @@ mod faults;
 mod host_key;
 mod jump;
 mod login;
+mod refusals;
 mod round_trips;
 mod sudo;
 mod support;

@@ -1,12 +1,10 @@
 //! From an address to a logged-in connection.
 
-use std::borrow::Cow;
 use std::pin::Pin;
 use std::sync::Arc;
 
 use async_trait::async_trait;
 use russh::client::{self, Handle};
-use russh::{Preferred, compression};
 use stagecraft_core::{
     ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, JUMP_HOST, Remote,
     RemoteTarget, Result, Retry, Run, seconds,
@@ -15,6 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Silent;
+use crate::algorithms;
 use crate::client::{Client, Observed};
 use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
@@ -138,11 +137,8 @@ impl SshConnector {
             defaults.channel_buffer_size
         };
         Arc::new(client::Config {
-            preferred: Preferred {
-                key: Cow::Owned(stop.server.trust.kinds.clone()),
-                compression: Cow::Borrowed(&[compression::NONE]),
-                ..Preferred::DEFAULT
-            },
+            preferred: algorithms::preferred(stop.server.trust.kinds.clone()),
+            gex: algorithms::groups(),
             keepalive_interval: Some(self.routes.config().keepalive),
             keepalive_max: KEEPALIVE_LIMIT,
             channel_buffer_size: buffer,

@@ -6,6 +6,7 @@ use std::time::Duration;
 use russh::AlgorithmKind;
 use stagecraft_core::{Error, ErrorKind, Fingerprint, HostName, Result, Retry};
 
+use crate::algorithms;
 use crate::client::Observed;
 use crate::trust::Server;
 
@@ -106,6 +107,9 @@ pub(crate) fn of_handshake(
         } => server
             .no_common_kind(&printable(&theirs.join(", ")))
             .with_source(error),
+        Ssh::NoCommonAlgo { kind, theirs, .. } => {
+            algorithms::none_in_common(kind, theirs, address).with_source(error)
+        }
         Ssh::Version => Error::new(
             ErrorKind::Protocol,
             format!("{address} answers, but not as an SSH server"),

@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+mod algorithms;
 mod capture;
 mod client;
 mod client_config;

@@ -37,6 +37,7 @@ pub(crate) async fn login(
         user,
         observed,
         offered: Vec::new(),
+        left_out: std::mem::take(&mut keys.left_out),
     };
     let mut methods = MethodSet::empty();
     // The key that was accepted, if one is not enough.

@@ -11,7 +11,7 @@ use crate::trust::Server;
 
 /// The pause between logins at a host that lets nobody in while it starts: each costs 5 s, see
 /// [`gate`](crate::gate).
-const BOOT_PAUSE: Duration = Duration::from_secs(6);
+const BOOT_PAUSE: Duration = Duration::from_secs(7);
 /// Where the reason of a refusal is found that the server keeps to itself.
 const LOG: &str = "its log has the reason (journalctl -t sshd -t sshd-session)";
 
@@ -22,6 +22,8 @@ pub(crate) struct Refusal<'a> {
     pub(crate) observed: &'a Observed,
     /// The keys that were offered.
     pub(crate) offered: Vec<String>,
+    /// Why others were not.
+    pub(crate) left_out: Vec<String>,
 }
 
 impl Refusal<'_> {
@@ -29,7 +31,12 @@ impl Refusal<'_> {
         let Server { name, place, .. } = self.server;
         let keys = self.offered.join(", ");
         let message = format!("{name} ({place}) {what}; offered were the keys {keys}");
-        let error = Error::new(kind, message);
+        let error = self
+            .left_out
+            .iter()
+            .fold(Error::new(kind, message), |error, reason| {
+                error.with_context("left out", reason)
+            });
         match self.observed.banner() {
             Some(banner) => error.with_context("banner", banner),
             None => error,

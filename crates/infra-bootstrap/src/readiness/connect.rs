@@ -15,11 +15,14 @@ use tokio::time::{Instant, timeout};
 use super::ReadinessPolicy;
 use crate::failure;
 
-/// The refused logins that follow each other without a longer pause.
-const QUICK_LOGINS: u32 = 2;
+/// The refused logins that are followed by a short pause, and that pause: the keys may be written in
+/// a moment.
+const QUICK_LOGINS: u32 = 1;
+const QUICK_PAUSE: Duration = Duration::from_secs(2);
 /// The pause after further ones. OpenSSH 9.8 and later counts 5 s against an address for each, and
-/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`).
-const LOGIN_PAUSE: Duration = Duration::from_secs(6);
+/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`). This is longer, so that a run
+/// right after a failed one stays below that, too.
+const LOGIN_PAUSE: Duration = Duration::from_secs(7);
 /// The longest pause between logins that a host refuses for as long as it boots.
 const BOOT_PAUSE: Duration = Duration::from_secs(15);
 
@@ -196,7 +199,7 @@ impl Refused {
         let pause = if self.times > QUICK_LOGINS {
             LOGIN_PAUSE.min(left)
         } else {
-            Duration::ZERO
+            QUICK_PAUSE
         };
         (!left.is_zero()).then_some(pause)
     }

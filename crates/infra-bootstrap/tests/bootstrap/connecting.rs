@@ -118,7 +118,10 @@ async fn first_refusal_of_a_login_is_the_evidence_also_of_a_server_that_answers_
     let report = bootstrap(&connections, &host("app-1"), &events).await;
     let delays = delays(&events);
     // Each refusal counts for 5 s, and 15 s turn an address away.
-    assert_eq!(delays[..6], [2, 2, 6, 6, 2, 2]);
+    assert!(
+        matches!(delays[..6], [2, 7 | 8, 7 | 8, 7 | 8, 2, 2]),
+        "{delays:?}"
+    );
     let evidence = report.failure.unwrap().evidence;
     assert_eq!(evidence[0], "attempt 1: scripted Unauthorized");
     assert!(

@@ -12,6 +12,7 @@ mod encrypted;
 mod faults;
 mod host_key;
 mod jump;
+mod key_forms;
 mod login;
 mod refusals;
 mod round_trips;

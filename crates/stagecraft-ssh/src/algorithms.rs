@@ -47,10 +47,16 @@ const MACS: &[mac::Name] = &[
 /// the size takes eight times as long.
 const GROUPS: (usize, usize, usize) = (3072, 4096, 8192);
 
-/// What is asked of a server; host keys of these types.
-pub(crate) fn preferred(host_keys: Vec<Algorithm>) -> Preferred {
+/// What is asked of a server; host keys of these types. `is_derived` leaves out the key exchange of
+/// which the library does not hand out what keys are derived from.
+pub(crate) fn preferred(host_keys: Vec<Algorithm>, is_derived: bool) -> Preferred {
+    let exchanges = if is_derived {
+        &EXCHANGES[1..]
+    } else {
+        EXCHANGES
+    };
     Preferred {
-        kex: Cow::Borrowed(EXCHANGES),
+        kex: Cow::Borrowed(exchanges),
         key: Cow::Owned(host_keys),
         cipher: Cow::Borrowed(CIPHERS),
         mac: Cow::Borrowed(MACS),

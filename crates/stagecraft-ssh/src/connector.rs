@@ -1,7 +1,8 @@
 //! From an address to a logged-in connection.
 
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use russh::client::{self, Handle};
@@ -14,6 +15,7 @@ use tokio_util::sync::CancellationToken;
 
 use crate::agent::Silent;
 use crate::algorithms;
+use crate::banner;
 use crate::client::{Client, Observed};
 use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
@@ -59,6 +61,23 @@ pub struct SshConnector {
     silent: Arc<Silent>,
     proven: Arc<Proven>,
     prepared: Arc<Prepared>,
+    garbled: Arc<Garbled>,
+}
+
+/// The servers whose banners the library cannot read.
+#[derive(Debug, Default)]
+struct Garbled(Mutex<BTreeSet<String>>);
+
+impl Garbled {
+    fn contains(&self, place: &str) -> bool {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.contains(place)
+    }
+
+    fn note(&self, place: &str) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(place.to_owned());
+    }
 }
 
 /// The making of a connection to a jump host, if there is one.
@@ -115,6 +134,7 @@ impl SshConnector {
             silent: Arc::default(),
             proven: Arc::default(),
             prepared: Arc::default(),
+            garbled: Arc::default(),
         }
     }
 
@@ -129,7 +149,7 @@ impl SshConnector {
         }
     }
 
-    fn session(&self, stop: &Stop) -> Arc<client::Config> {
+    fn session(&self, stop: &Stop, is_garbled: bool) -> Arc<client::Config> {
         let defaults = client::Config::default();
         let buffer = if stop.is_jump {
             LINK_BUFFER
@@ -137,7 +157,7 @@ impl SshConnector {
             defaults.channel_buffer_size
         };
         Arc::new(client::Config {
-            preferred: algorithms::preferred(stop.server.trust.kinds.clone()),
+            preferred: algorithms::preferred(stop.server.trust.kinds.clone(), is_garbled),
             gex: algorithms::groups(),
             keepalive_interval: Some(self.routes.config().keepalive),
             keepalive_max: KEEPALIVE_LIMIT,
@@ -191,7 +211,8 @@ impl SshConnector {
     ) -> Result<Handle<Client>> {
         let limit = self.routes.config().login_timeout;
         let address = stop.at();
-        let connecting = client::connect_stream(self.session(stop), stream, client);
+        let session = self.session(stop, self.garbled.contains(&stop.server.place));
+        let connecting = client::connect_stream(session, stream, client);
         bounded(run, limit, connecting, || {
             let time = seconds(limit);
             failure::too_slow(if observed.has_banner() {
@@ -216,8 +237,16 @@ impl SshConnector {
         keys: Keys,
         phase: &ConnectPhase,
     ) -> Result<(Fingerprint, Connection)> {
-        let reaching = self.reach_unexplained(run, stop, via, keys, phase);
-        reaching.await.map_err(|error| {
+        let was_garbled = self.garbled.contains(&stop.server.place);
+        let mut reached = self
+            .reach_unexplained(run, stop, via.clone(), keys, phase)
+            .await;
+        // Once more, now that the server's banner is known to be no UTF-8.
+        if reached.is_err() && !was_garbled && self.garbled.contains(&stop.server.place) {
+            let keys = self.gather(run, &stop.login.identity, phase).await?;
+            reached = self.reach_unexplained(run, stop, via, keys, phase).await;
+        }
+        reached.map_err(|error| {
             let error = stop.explained(error);
             let wait = self.gates.wait(&stop.server.place);
             if error.retry() == Retry::After(None) && !wait.is_zero() {
@@ -250,12 +279,20 @@ impl SshConnector {
         let cut = CancellationToken::new();
         let tied = cut.clone().drop_guard();
         let ended = CancellationToken::new();
-        let stream = Tether::new(stream, cut, observed.clone());
+        let mut stream = Tether::new(stream, cut, observed.clone());
         let accepted = stop.server.trust.accepted.clone();
-        let client = Client::new(accepted, observed.clone(), ended.clone());
+        let mut client = Client::new(accepted, observed.clone(), ended.clone());
+        let keys_of_session = banner::Keys::default();
+        let is_garbled = self.garbled.contains(&stop.server.place);
+        if is_garbled {
+            stream = stream.without_banners(keys_of_session.clone());
+            client = client.with_keys(keys_of_session.clone());
+        }
         let mut session = self
             .exchange_keys(run, stop, stream, client, &observed)
             .await?;
+        let binding = session.agent_session_binding();
+        keys_of_session.give(binding.map(|binding| &binding.session_id()[..]));
         let Some(host_key) = observed.accepted() else {
             return Err(failure::no_known_key(&stop.server.name));
         };
@@ -264,13 +301,18 @@ impl SshConnector {
         phase.begin(format!("logging in at {address} as {user}"));
         turn.reach(Stage::LoggingIn);
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
-        bounded(run, limit, logging_in, || {
+        let logged_in = bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
                 "login at {address} as {user} did not end within {}",
                 seconds(limit)
             ))
-        })
-        .await??;
+        });
+        if let Err(error) = logged_in.await.flatten() {
+            if observed.is_garbled() && !is_garbled {
+                self.garbled.note(&stop.server.place);
+            }
+            return Err(error);
+        }
         turn.reach(Stage::LoggedIn);
         let banner = observed.banner();
         tracing::debug!(host = stop.server.name, address, user, banner, "connected");

@@ -2,6 +2,7 @@
 
 mod agent;
 mod algorithms;
+mod banner;
 mod capture;
 mod client;
 mod client_config;

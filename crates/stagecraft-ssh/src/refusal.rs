@@ -107,6 +107,14 @@ impl Refusal<'_> {
     pub(crate) fn hung_up(&self) -> Error {
         let Server { name, place, .. } = self.server;
         let user = self.user;
+        if self.observed.is_garbled() {
+            let message =
+                format!("{name} ({place}) shows a banner that is not UTF-8 before the login");
+            let error = Error::new(ErrorKind::Protocol, message).with_hint(
+                "allow chacha20-poly1305@openssh.com or AES-GCM by Ciphers of its sshd_config(5), with which it can be read all the same, or write the file of Banner in UTF-8",
+            );
+            return with_end(error, self.observed);
+        }
         let Some(said) = self.observed.banner() else {
             let message = format!("connection to {name} was lost during the login as {user}");
             let error = Error::new(ErrorKind::Unavailable, message)

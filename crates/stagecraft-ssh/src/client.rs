@@ -1,18 +1,23 @@
 //! Our half of the SSH session: it checks the host key and refuses whatever the host opens.
 
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use russh::ChannelOpenFailure::AdministrativelyProhibited;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
-use russh::{Channel, Error};
+use russh::{Channel, Error, Names};
 use stagecraft_core::{ConnectPhase, Fingerprint};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::banner::{Keys, Secret};
+use crate::failure;
 use crate::known_hosts::PublicKeyLine;
 
 /// The most that is remembered of what came before the key exchange.
 const FIRST_BYTES_LIMIT: usize = 512;
+/// The most that is remembered of what a host says before the login.
+const BANNER_LIMIT: usize = 2000;
 
 /// What was seen of a session, apart from the library's errors, which can mask it.
 #[derive(Debug, Default)]
@@ -24,6 +29,10 @@ pub(crate) struct Observed {
     refused: OnceLock<Fingerprint>,
     shown: OnceLock<PublicKeyLine>,
     end: OnceLock<String>,
+    /// What the host said before it decided about the login.
+    banner: Mutex<String>,
+    /// Whether the library could not read what the host sent.
+    is_garbled: AtomicBool,
 }
 
 impl Observed {
@@ -97,6 +106,30 @@ impl Observed {
         self.refused.get().copied()
     }
 
+    /// What the host said before it decided about the login: `Banner` of its `sshd_config(5)`, or why
+    /// PAM lets nobody in. In one line.
+    pub(crate) fn banner(&self) -> Option<String> {
+        let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        let words: Vec<&str> = banner.split_whitespace().collect();
+        (!words.is_empty()).then(|| failure::printable(&words.join(" ")))
+    }
+
+    /// Adds to what the host said: in UTF-8, else each byte is taken as Latin-1 has it.
+    pub(crate) fn said(&self, text: &[u8]) {
+        let latin = || text.iter().copied().map(char::from).collect();
+        let text = std::str::from_utf8(text).map_or_else(|_| latin(), str::to_owned);
+        let mut said = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
+        let room = BANNER_LIMIT.saturating_sub(said.len());
+        said.extend(text.chars().take(room));
+        said.push('\n');
+    }
+
+    /// Whether the library could not read what the host sent: a banner that is not UTF-8, before the
+    /// login.
+    pub(crate) fn is_garbled(&self) -> bool {
+        self.is_garbled.load(Ordering::Relaxed)
+    }
+
     /// Why the session ended, once it has.
     pub(crate) fn end(&self) -> Option<&str> {
         self.end.get().map(String::as_str)
@@ -107,6 +140,8 @@ impl Observed {
 pub(crate) struct Client {
     expected: Vec<Fingerprint>,
     observed: Arc<Observed>,
+    /// Where the keys of the session are wanted.
+    keys: Option<Keys>,
     // Dropped with the session's task.
     _ended: DropGuard,
 }
@@ -121,7 +156,16 @@ impl Client {
         Self {
             expected,
             observed,
+            keys: None,
             _ended: ended.drop_guard(),
+        }
+    }
+
+    /// Hands on what the first key exchange gives.
+    pub(crate) fn with_keys(self, keys: Keys) -> Self {
+        Self {
+            keys: Some(keys),
+            ..self
         }
     }
 
@@ -153,6 +197,23 @@ impl Handler for Client {
         Ok(good)
     }
 
+    async fn kex_done(
+        &mut self,
+        shared: Option<&[u8]>,
+        names: &Names,
+        _: &mut Session,
+    ) -> Result<(), Error> {
+        if let (Some(keys), Some(shared)) = (self.keys.take(), shared) {
+            keys.agreed(Secret::new(names, shared));
+        }
+        Ok(())
+    }
+
+    async fn auth_banner(&mut self, banner: &str, _: &mut Session) -> Result<(), Error> {
+        self.observed.said(banner.as_bytes());
+        Ok(())
+    }
+
     async fn disconnected(&mut self, reason: DisconnectReason<Error>) -> Result<(), Error> {
         match reason {
             DisconnectReason::ReceivedDisconnect(info) => {
@@ -162,6 +223,9 @@ impl Handler for Client {
                 Ok(())
             }
             DisconnectReason::Error(error) => {
+                if matches!(error, Error::SshEncoding(_)) {
+                    self.observed.is_garbled.store(true, Ordering::Relaxed);
+                }
                 self.observed.end.get_or_init(|| error.to_string());
                 Err(error)
             }

@@ -1,24 +1,25 @@
 //! From an address to a logged-in connection.
 
-use std::borrow::Cow;
+use std::collections::BTreeSet;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Mutex, PoisonError};
 
 use async_trait::async_trait;
 use russh::client::{self, Handle};
-use russh::{Preferred, compression};
 use stagecraft_core::{
     ConnectPhase, Connector, Error, ErrorKind, Fingerprint, HostName, JUMP_HOST, Remote,
-    RemoteTarget, Result, Run, seconds,
+    RemoteTarget, Result, Retry, Run, seconds,
 };
 use tokio::net::TcpStream;
 use tokio_util::sync::CancellationToken;
 
 use crate::agent::Silent;
+use crate::algorithms;
+use crate::banner;
 use crate::client::{Client, Observed};
 use crate::config::{Elevate, Identity, SshConfig};
 use crate::failure::{self, bounded};
-use crate::gate::Gates;
+use crate::gate::{Gates, Stage};
 use crate::identity::{self, Keys};
 use crate::jump::{JumpHost, place};
 use crate::link::{Link, Links};
@@ -49,7 +50,8 @@ const LINK_BUFFER: usize = 16 * 1024;
 /// The login keys are read again for every connection, but encrypted ones are opened once, and an
 /// agent that gave no answer in time is given a second from then on. A connection to a jump host
 /// is shared by all hosts behind it, also by clones of the connector, and made anew once it is
-/// lost. At most eight connections to one address are logging in at a time.
+/// lost. At most eight connections to one address are logging in at a time, one while none has been
+/// let in there, and they are paced so that OpenSSH's server does not turn the address away.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
     routes: Arc<Routes>,
@@ -59,6 +61,23 @@ pub struct SshConnector {
     silent: Arc<Silent>,
     proven: Arc<Proven>,
     prepared: Arc<Prepared>,
+    garbled: Arc<Garbled>,
+}
+
+/// The servers whose banners the library cannot read.
+#[derive(Debug, Default)]
+struct Garbled(Mutex<BTreeSet<String>>);
+
+impl Garbled {
+    fn contains(&self, place: &str) -> bool {
+        let places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.contains(place)
+    }
+
+    fn note(&self, place: &str) {
+        let mut places = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        places.insert(place.to_owned());
+    }
 }
 
 /// The making of a connection to a jump host, if there is one.
@@ -92,8 +111,12 @@ impl Stop {
             error.kind(),
             ErrorKind::Unavailable | ErrorKind::Timeout | ErrorKind::Protocol
         );
-        match &self.server.source {
-            Some(source) if is_lost && error.hint().is_none() => error.with_hint(source),
+        match (&self.server.source, error.hint()) {
+            (Some(source), None) if is_lost => error.with_hint(source),
+            (Some(source), Some(hint)) if is_lost => {
+                let hint = format!("{source}; {hint}");
+                error.with_hint(hint)
+            }
             _ => error,
         }
     }
@@ -111,6 +134,7 @@ impl SshConnector {
             silent: Arc::default(),
             proven: Arc::default(),
             prepared: Arc::default(),
+            garbled: Arc::default(),
         }
     }
 
@@ -125,7 +149,7 @@ impl SshConnector {
         }
     }
 
-    fn session(&self, stop: &Stop) -> Arc<client::Config> {
+    fn session(&self, stop: &Stop, is_garbled: bool) -> Arc<client::Config> {
         let defaults = client::Config::default();
         let buffer = if stop.is_jump {
             LINK_BUFFER
@@ -133,11 +157,8 @@ impl SshConnector {
             defaults.channel_buffer_size
         };
         Arc::new(client::Config {
-            preferred: Preferred {
-                key: Cow::Owned(stop.server.trust.kinds.clone()),
-                compression: Cow::Borrowed(&[compression::NONE]),
-                ..Preferred::DEFAULT
-            },
+            preferred: algorithms::preferred(stop.server.trust.kinds.clone(), is_garbled),
+            gex: algorithms::groups(),
             keepalive_interval: Some(self.routes.config().keepalive),
             keepalive_max: KEEPALIVE_LIMIT,
             channel_buffer_size: buffer,
@@ -191,7 +212,8 @@ impl SshConnector {
     ) -> Result<Handle<Client>> {
         let limit = self.routes.config().login_timeout;
         let address = stop.at();
-        let connecting = client::connect_stream(self.session(stop), stream, client);
+        let session = self.session(stop, self.garbled.contains(&stop.server.place));
+        let connecting = client::connect_stream(session, stream, client);
         bounded(run, limit, connecting, || {
             let time = seconds(limit);
             failure::too_slow(if observed.has_banner() {
@@ -201,7 +223,10 @@ impl SshConnector {
             })
         })
         .await?
-        .map_err(|error| failure::of_handshake(error, observed, &stop.server, &address))
+        .map_err(|error| {
+            let failures = self.gates.failures(&stop.server.place);
+            failure::of_handshake(error, observed, &stop.server, &address, failures)
+        })
     }
 
     /// Connects to a server and logs in. Gives the key that it showed, too.
@@ -213,8 +238,24 @@ impl SshConnector {
         keys: Keys,
         phase: &ConnectPhase,
     ) -> Result<(Fingerprint, Connection)> {
-        let reaching = self.reach_unexplained(run, stop, via, keys, phase);
-        reaching.await.map_err(|error| stop.explained(error))
+        let was_garbled = self.garbled.contains(&stop.server.place);
+        let mut reached = self
+            .reach_unexplained(run, stop, via.clone(), keys, phase)
+            .await;
+        // Once more, now that the server's banner is known to be no UTF-8.
+        if reached.is_err() && !was_garbled && self.garbled.contains(&stop.server.place) {
+            let keys = self.gather(run, &stop.login.identity, phase).await?;
+            reached = self.reach_unexplained(run, stop, via, keys, phase).await;
+        }
+        reached.map_err(|error| {
+            let error = stop.explained(error);
+            let wait = self.gates.wait(&stop.server.place);
+            if error.retry() == Retry::After(None) && !wait.is_zero() {
+                error.with_retry(Retry::After(Some(wait)))
+            } else {
+                error
+            }
+        })
     }
 
     async fn reach_unexplained(
@@ -228,9 +269,10 @@ impl SshConnector {
         let limit = self.routes.config().login_timeout;
         let address = stop.at();
         phase.begin(format!("waiting for a turn to log in at {address}"));
-        let _place = self.gates.enter(run, &stop.server.place).await?;
+        let mut turn = self.gates.enter(run, &stop.server.place, phase).await?;
         phase.begin(format!("dialling {address}"));
         let stream = self.open(run, stop, via.as_deref()).await?;
+        turn.reach(Stage::Connected);
 
         phase.begin(format!("waiting for the SSH banner of {address}"));
         let exchange = format!("exchanging keys with {address}");
@@ -238,27 +280,43 @@ impl SshConnector {
         let cut = CancellationToken::new();
         let tied = cut.clone().drop_guard();
         let ended = CancellationToken::new();
-        let stream = Tether::new(stream, cut, observed.clone());
+        let mut stream = Tether::new(stream, cut, observed.clone());
         let accepted = stop.server.trust.accepted.clone();
-        let client = Client::new(accepted, observed.clone(), ended.clone());
+        let mut client = Client::new(accepted, observed.clone(), ended.clone());
+        let keys_of_session = banner::Keys::default();
+        let is_garbled = self.garbled.contains(&stop.server.place);
+        if is_garbled {
+            stream = stream.without_banners(keys_of_session.clone());
+            client = client.with_keys(keys_of_session.clone());
+        }
         let mut session = self
             .exchange_keys(run, stop, stream, client, &observed)
             .await?;
+        let binding = session.agent_session_binding();
+        keys_of_session.give(binding.map(|binding| &binding.session_id()[..]));
         let Some(host_key) = observed.accepted() else {
             return Err(failure::no_known_key(&stop.server.name));
         };
 
         let user = &stop.login.user;
         phase.begin(format!("logging in at {address} as {user}"));
+        turn.reach(Stage::LoggingIn);
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
-        bounded(run, limit, logging_in, || {
+        let logged_in = bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
                 "login at {address} as {user} did not end within {}",
                 seconds(limit)
             ))
-        })
-        .await??;
-        tracing::debug!(host = stop.server.name, address, user, "connected");
+        });
+        if let Err(error) = logged_in.await.flatten() {
+            if observed.is_garbled() && !is_garbled {
+                self.garbled.note(&stop.server.place);
+            }
+            return Err(error);
+        }
+        turn.reach(Stage::LoggedIn);
+        let banner = observed.banner();
+        tracing::debug!(host = stop.server.name, address, user, banner, "connected");
         let connection = Connection {
             session,
             observed,

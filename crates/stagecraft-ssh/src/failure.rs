@@ -1,14 +1,18 @@
 //! What went wrong while connecting, as a caller can act on it.
 
 use std::io;
+use std::time::Duration;
 
 use russh::AlgorithmKind;
 use stagecraft_core::{Error, ErrorKind, Fingerprint, HostName, Result, Retry};
 
+use crate::algorithms;
 use crate::client::Observed;
 use crate::trust::Server;
 
-const TRANSIENT: Retry = Retry::After(None);
+pub(crate) const TRANSIENT: Retry = Retry::After(None);
+/// What OpenSSH's server of version 9.8 and later says before it hangs up on an address.
+const TURNED_AWAY: &str = "Not allowed at this time";
 
 /// A host whose key nobody knows is not even called.
 pub(crate) fn no_known_key(host: &str) -> Error {
@@ -80,35 +84,21 @@ pub(crate) fn of_tcp(error: io::Error, address: &str) -> Error {
 }
 
 /// The key exchange with the server at `address` failed. What was observed of it counts more
-/// than the library's error.
+/// than the library's error. `failures` is how many connections there did not log in before.
 pub(crate) fn of_handshake(
     error: russh::Error,
     observed: &Observed,
     server: &Server,
     address: &str,
+    failures: u32,
 ) -> Error {
     use russh::Error as Ssh;
     if let Some(shown) = observed.refused() {
         return server.refusal(shown);
     }
     match &error {
-        // A booting server, `MaxStartups` and `PerSourcePenalties` all hang up like this.
         Ssh::Disconnect | Ssh::HUP | Ssh::IO(_) | Ssh::SendError | Ssh::RecvError => {
-            let when = if observed.has_banner() {
-                "during the key exchange"
-            } else {
-                "before the SSH banner"
-            };
-            let closed = Error::new(
-                ErrorKind::Unavailable,
-                format!("{address} closed the connection {when}"),
-            )
-            .with_retry(TRANSIENT)
-            .with_source(error);
-            match observed.first_line() {
-                Some(line) if !observed.has_banner() => closed.with_context("sent", line),
-                _ => closed,
-            }
+            hung_up(observed, address, failures).with_source(error)
         }
         Ssh::NoCommonAlgo {
             kind: AlgorithmKind::Key,
@@ -117,6 +107,9 @@ pub(crate) fn of_handshake(
         } => server
             .no_common_kind(&printable(&theirs.join(", ")))
             .with_source(error),
+        Ssh::NoCommonAlgo { kind, theirs, .. } => {
+            algorithms::none_in_common(kind, theirs, address).with_source(error)
+        }
         Ssh::Version => Error::new(
             ErrorKind::Protocol,
             format!("{address} answers, but not as an SSH server"),
@@ -130,14 +123,37 @@ pub(crate) fn of_handshake(
     }
 }
 
-/// The connection ended before the login was decided.
-pub(crate) fn lost_in_login(host: &str, observed: &Observed) -> Error {
-    let error = Error::new(
-        ErrorKind::Unavailable,
-        format!("connection to {host} was lost during the login"),
-    )
-    .with_retry(TRANSIENT);
-    with_end(error, observed)
+/// The server hung up before the login.
+fn hung_up(observed: &Observed, address: &str, failures: u32) -> Error {
+    let when = if observed.has_banner() {
+        "during the key exchange"
+    } else {
+        "before the SSH banner"
+    };
+    let said = observed.first_line().filter(|_| !observed.has_banner());
+    let is_turned_away = said.as_deref() == Some(TURNED_AWAY);
+    let message = if is_turned_away {
+        format!("{address} turns this address away for now")
+    } else {
+        format!("{address} closed the connection {when}")
+    };
+    let times = if failures == 1 { "time" } else { "times" };
+    let hint = if failures > 0 {
+        format!(
+            "this run has called there {failures} {times} without being let in: OpenSSH's server turns an address away for some minutes after a few of these (PerSourcePenalties of sshd_config(5))"
+        )
+    } else if is_turned_away {
+        "OpenSSH's server does so for some minutes after failed logins or calls without a login from an address (PerSourcePenalties of sshd_config(5)), and while too many log in at once (MaxStartups)".to_owned()
+    } else {
+        "servers hang up like this while they start, while too many log in at once (MaxStartups of sshd_config(5)), and for some minutes after failed logins from an address (PerSourcePenalties)".to_owned()
+    };
+    let closed = Error::new(ErrorKind::Unavailable, message)
+        .with_retry(TRANSIENT)
+        .with_hint(hint);
+    match said {
+        Some(line) => closed.with_context("sent", line),
+        None => closed,
+    }
 }
 
 /// The connection ended before the command did. It may have done its work or not.
@@ -168,7 +184,7 @@ pub(crate) fn closed_link(name: &str, observed: &Observed) -> Error {
     with_end(error, observed)
 }
 
-fn with_end(error: Error, observed: &Observed) -> Error {
+pub(crate) fn with_end(error: Error, observed: &Observed) -> Error {
     match observed.end() {
         Some(end) => error.with_source(printable(end)),
         None => error,
@@ -186,7 +202,7 @@ pub(crate) fn printable(text: &str) -> String {
 /// Waits for `work`, but not longer than `limit`, and not after the run was cancelled.
 pub(crate) async fn bounded<T>(
     run: &stagecraft_core::Run,
-    limit: std::time::Duration,
+    limit: Duration,
     work: impl Future<Output = T>,
     too_late: impl FnOnce() -> Error,
 ) -> Result<T> {

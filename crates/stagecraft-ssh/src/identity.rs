@@ -45,6 +45,8 @@ pub(crate) enum Candidate {
 pub(crate) struct Keys {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) agents: Vec<Agent>,
+    /// Why keys that are there are not offered.
+    pub(crate) left_out: Vec<String>,
     seen: BTreeSet<Vec<u8>>,
 }
 
@@ -95,6 +97,8 @@ pub(crate) async fn gather(
         return Err(none_usable(found.failures));
     }
     keys.candidates.truncate(OFFER_LIMIT);
+    let failures = found.failures.iter().map(ToString::to_string);
+    keys.left_out = failures.collect();
     Ok(keys)
 }
 

@@ -1,11 +1,17 @@
 //! Files of private keys.
 
+use std::fs::Metadata;
 use std::io::ErrorKind as IoErrorKind;
+use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 
 use russh::keys::{Algorithm, PrivateKey, PublicKey, decode_secret_key};
 use secrecy::{ExposeSecret as _, SecretString};
 use stagecraft_core::{Error, ErrorKind, Result};
+
+use form::{Closed, Form};
+
+mod form;
 
 /// No private key file is larger.
 const FILE_LIMIT: u64 = 64 * 1024;
@@ -21,6 +27,7 @@ pub(crate) enum KeyFile {
 /// An encrypted key.
 pub(crate) struct Locked {
     text: SecretString,
+    form: Form,
     /// Its public half, which OpenSSH's own form does not encrypt.
     pub(crate) public: Option<PublicKey>,
 }
@@ -44,7 +51,8 @@ pub(crate) enum NotOpened {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if it cannot be read, or holds no key that can be used.
+/// [`ErrorKind::Config`] if it cannot be read, holds no key that can be used, or one that others can
+/// read too.
 pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     let place = path.display();
     let unreadable = |error: std::io::Error| {
@@ -72,29 +80,49 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
             Err(error) => Err(not_a_key().with_source(error)),
         };
     }
-    // The older formats say so in a header, which the decoder does not always heed.
-    let is_locked = text.lines().any(|line| {
-        line.starts_with("-----BEGIN ENCRYPTED")
-            || line.contains("4,ENCRYPTED")
-            || line
-                .strip_prefix("Encryption: ")
-                .is_some_and(|kind| kind != "none")
-    });
-    let locked = |text: String| {
+    if !text.contains("PRIVATE KEY") && !text.trim_start().starts_with("PuTTY-") {
+        return Err(not_a_key());
+    }
+    is_private(path, &file)?;
+    let form = Form::of(&text).map_err(|form| unsupported(path, &form))?;
+    if let Some(form) = form {
         let open = PrivateKey::from_openssh(&text).ok();
-        KeyFile::Locked(Locked {
+        return Ok(KeyFile::Locked(Locked {
             public: open.map(|key| key.public_key().clone()),
             text: text.into(),
-        })
-    };
-    if is_locked {
-        return Ok(locked(text));
+            form,
+        }));
     }
     match decode_secret_key(&text, None) {
         Ok(key) => Ok(KeyFile::Open(Box::new(usable(key, path)?))),
-        Err(russh::keys::Error::KeyIsEncrypted) => Ok(locked(text)),
         Err(error) => Err(not_a_key().with_source(error)),
     }
+}
+
+/// Whether only its owner can read a file, if that is who runs this: as `ssh` looks at it.
+fn is_private(path: &Path, file: &Metadata) -> Result<()> {
+    let mode = file.mode() & 0o777;
+    if file.uid() != rustix::process::getuid().as_raw() || mode & 0o077 == 0 {
+        return Ok(());
+    }
+    let place = path.display();
+    Err(Error::new(
+        ErrorKind::Config,
+        format!("key file {place} is open to others (mode {mode:04o}), so it is not used"),
+    )
+    .with_hint(format!("close it with `chmod 600 {place}`")))
+}
+
+/// No passphrase opens it here.
+fn unsupported(path: &Path, form: &str) -> Error {
+    let place = path.display();
+    let hint = if path.extension().is_some_and(|end| end == "ppk") {
+        format!("rewrite it with `puttygen {place} -O private-openssh -o NEW_FILE`")
+    } else {
+        format!("rewrite it in OpenSSH's own form with `ssh-keygen -p -f {place}`")
+    };
+    let message = format!("key file {place}: this form of encryption is not supported ({form})");
+    Error::new(ErrorKind::Config, message).with_hint(hint)
 }
 
 fn not_private(path: &Path) -> Error {
@@ -131,12 +159,13 @@ impl Locked {
         path: &Path,
         passphrase: &SecretString,
     ) -> Result<PrivateKey, NotOpened> {
-        let (text, passphrase) = (self.text.clone(), passphrase.clone());
-        let decode =
-            move || decode_secret_key(text.expose_secret(), Some(passphrase.expose_secret())).ok();
+        let (form, text) = (self.form.clone(), self.text.clone());
+        let passphrase = passphrase.clone();
+        let decode = move || form.open(text.expose_secret(), passphrase.expose_secret());
         match tokio::task::spawn_blocking(decode).await {
-            Ok(Some(key)) => usable(key, path).map_err(NotOpened::Useless),
-            Ok(None) | Err(_) => Err(NotOpened::Wrong),
+            Ok(Ok(key)) => usable(key, path).map_err(NotOpened::Useless),
+            Ok(Err(Closed::Unsupported(form))) => Err(NotOpened::Useless(unsupported(path, &form))),
+            Ok(Err(Closed::Wrong)) | Err(_) => Err(NotOpened::Wrong),
         }
     }
 }

@@ -1,6 +1,8 @@
 #![doc = include_str!("../README.md")]
 
 mod agent;
+mod algorithms;
+mod banner;
 mod capture;
 mod certificate;
 mod client;
@@ -18,6 +20,7 @@ mod link;
 mod login;
 mod public;
 mod quote;
+mod refusal;
 mod remote;
 mod route;
 mod start;

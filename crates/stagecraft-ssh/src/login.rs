@@ -3,22 +3,22 @@
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
-use russh::{AgentAuthError, MethodKind};
-use stagecraft_core::{Error, ErrorKind, Result};
+use russh::{AgentAuthError, MethodKind, MethodSet};
+use stagecraft_core::Result;
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
-use crate::failure;
 use crate::identity::{Candidate, Keys};
+use crate::refusal::Refusal;
 use crate::trust::Server;
 
 /// What came of offering one key.
 enum Offer {
     Accepted,
-    /// Refused, and whether a further key may be tried.
-    Refused {
-        more: bool,
-    },
+    /// Refused, with the methods that the host takes.
+    Refused(MethodSet),
+    /// Accepted, and one of these methods is wanted as well.
+    Partial(MethodSet),
     /// The agent would not sign.
     Unsigned(russh::keys::Error),
     Lost,
@@ -33,7 +33,16 @@ pub(crate) async fn login(
     mut keys: Keys,
 ) -> Result<()> {
     bind_agents(session, &mut keys).await;
-    let mut offered = Vec::new();
+    let mut refusal = Refusal {
+        server,
+        user,
+        observed,
+        offered: Vec::new(),
+        left_out: std::mem::take(&mut keys.left_out),
+    };
+    let mut methods = MethodSet::empty();
+    // The key that was accepted, if one is not enough.
+    let mut accepted = None;
     let mut rsa_hash = None;
     for candidate in std::mem::take(&mut keys.candidates) {
         let hash = match candidate.algorithm() {
@@ -92,32 +101,45 @@ pub(crate) async fn login(
             key = candidate.label(),
             "offered a login key"
         );
+        let label = candidate.label().to_owned();
         match offer {
             Offer::Accepted => return Ok(()),
             Offer::Unsigned(error) => {
                 tracing::debug!(%error, "the agent did not sign");
-                offered.push(format!("{} which did not sign", candidate.label()));
+                refusal.offered.push(format!("{label} which did not sign"));
             }
-            Offer::Refused { more } => {
-                offered.push(candidate.label().to_owned());
-                if !more {
+            Offer::Partial(further) => {
+                let is_enough = !further.contains(&MethodKind::PublicKey);
+                methods = further;
+                refusal.offered.push(label.clone());
+                accepted = Some(label);
+                if is_enough {
+                    break;
+                }
+            }
+            Offer::Refused(further) => {
+                refusal.offered.push(label);
+                methods = further;
+                if !methods.contains(&MethodKind::PublicKey) {
                     break;
                 }
             }
             Offer::Lost => {
-                offered.push(candidate.label().to_owned());
+                refusal.offered.push(label);
                 // `MaxAuthTries` ends the connection in place of an answer.
-                if observed
-                    .end()
-                    .is_some_and(|end| end.contains("authentication failures"))
-                {
-                    break;
-                }
-                return Err(failure::lost_in_login(&server.name, observed));
+                let end = observed.end().unwrap_or_default();
+                return Err(if end.contains("authentication failures") {
+                    refusal.too_many_keys()
+                } else {
+                    refusal.hung_up()
+                });
             }
         }
     }
-    Err(refused(user, server, &offered))
+    Err(match accepted {
+        Some(accepted) => refusal.second_factor(&accepted, &methods),
+        None => refusal.no_key(&methods),
+    })
 }
 
 /// Tells each agent which host it signs for. Keys that `ssh-add -h` restricts to some hosts
@@ -158,26 +180,12 @@ fn judge(session: &Handle<Client>, result: &AuthResult) -> Offer {
         } if remaining_methods.is_empty() && session.is_closed() => Offer::Lost,
         AuthResult::Failure {
             remaining_methods,
-            partial_success,
-        } => Offer::Refused {
-            more: !partial_success && remaining_methods.contains(&MethodKind::PublicKey),
-        },
+            partial_success: true,
+        } => Offer::Partial(remaining_methods.clone()),
+        AuthResult::Failure {
+            remaining_methods, ..
+        } => Offer::Refused(remaining_methods.clone()),
     }
-}
-
-fn refused(user: &str, server: &Server, offered: &[String]) -> Error {
-    Error::new(
-        ErrorKind::Unauthorized,
-        format!(
-            "{} ({}) refused the login as {user}; offered were the keys {}",
-            server.name,
-            server.place,
-            offered.join(", ")
-        ),
-    )
-    .with_hint(format!(
-        "the public key belongs into ~{user}/.ssh/authorized_keys on the host"
-    ))
 }
 
 impl Candidate {

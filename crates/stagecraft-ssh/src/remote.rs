@@ -66,6 +66,8 @@ pub(crate) struct SshRemote {
     /// Whether sudo has run a command on this connection.
     is_elevated: AtomicBool,
     warnings: Vec<String>,
+    /// Whether a channel was opened on this connection.
+    is_used: AtomicBool,
 }
 
 /// Channels whose commands were given up, still to be closed. Closing needs to wait for the
@@ -114,6 +116,7 @@ impl SshRemote {
             user,
             is_elevated: AtomicBool::new(false),
             warnings: Vec::new(),
+            is_used: AtomicBool::new(false),
         }
     }
 
@@ -272,14 +275,26 @@ impl SshRemote {
             match opened {
                 Err(russh::Error::ChannelOpenFailure(
                     ChannelOpenFailure::ConnectFailed | ChannelOpenFailure::ResourceShortage,
-                )) if started.elapsed() < BUSY_LIMIT => run.sleep(BUSY_PAUSE).await?,
-                opened => return opened.map_err(|error| self.not_opened(error)),
+                )) if self.is_used.load(Ordering::Relaxed) && started.elapsed() < BUSY_LIMIT => {
+                    run.sleep(BUSY_PAUSE).await?;
+                }
+                Ok(channel) => {
+                    self.is_used.store(true, Ordering::Relaxed);
+                    return Ok(channel);
+                }
+                Err(error) => return Err(self.not_opened(error)),
             }
         }
     }
 
     fn not_opened(&self, error: russh::Error) -> Error {
         match error {
+            russh::Error::ChannelOpenFailure(_) if !self.is_used.load(Ordering::Relaxed) => Error::new(
+                ErrorKind::Rejected,
+                format!("{} lets in, but refuses every command", self.host),
+            )
+            .with_hint("MaxSessions of its sshd_config(5) must be above 0 for this user, see its Match blocks too")
+            .with_source(error),
             russh::Error::ChannelOpenFailure(_) => Error::new(
                 ErrorKind::Unavailable,
                 format!("{} refused a further command on its connection", self.host),

@@ -13,7 +13,11 @@ use tokio::net::TcpStream;
 use tokio_util::either::Either;
 use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 
+use crate::banner::{Keys, Sieve};
 use crate::client::Observed;
+
+/// What is read at a time while banners are taken out.
+const READ: usize = 8 * 1024;
 
 /// A connection of our own, or a channel through a jump host.
 pub(crate) type Line = Either<TcpStream, ChannelStream<Msg>>;
@@ -24,6 +28,8 @@ pub(crate) struct Tether {
     stream: Line,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     observed: Arc<Observed>,
+    /// Takes the banners out that the library cannot read.
+    sieve: Option<Sieve>,
 }
 
 impl Tether {
@@ -32,6 +38,47 @@ impl Tether {
             stream,
             cut: Box::pin(cut.cancelled_owned()),
             observed,
+            sieve: None,
+        }
+    }
+
+    /// Takes banners out until the login is decided, once these keys are known.
+    pub(crate) fn without_banners(self, keys: Keys) -> Self {
+        Self {
+            sieve: Some(Sieve::new(keys)),
+            ..self
+        }
+    }
+
+    /// Reads through the sieve.
+    fn poll_sieved(
+        &mut self,
+        sieve: &mut Sieve,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let observed = Arc::clone(&self.observed);
+        let said = |text: &[u8]| observed.said(text);
+        loop {
+            if let Poll::Ready(bytes) = sieve.take(cx, buf.remaining(), said) {
+                buf.put_slice(bytes);
+                return Poll::Ready(Ok(()));
+            }
+            if sieve.is_waiting() {
+                return Poll::Pending;
+            }
+            let mut room = [0; READ];
+            let mut read = ReadBuf::new(&mut room);
+            std::task::ready!(Pin::new(&mut self.stream).poll_read(cx, &mut read))?;
+            observed.received(read.filled());
+            if read.filled().is_empty() {
+                sieve.end();
+                if sieve.is_passing() {
+                    return Poll::Ready(Ok(()));
+                }
+            } else {
+                sieve.push(read.filled(), said);
+            }
         }
     }
 
@@ -49,6 +96,11 @@ impl AsyncRead for Tether {
         // End of file.
         if self.is_cut(cx) {
             return Poll::Ready(Ok(()));
+        }
+        if let Some(mut sieve) = self.sieve.take() {
+            let polled = self.poll_sieved(&mut sieve, cx, buf);
+            self.sieve = (!sieve.is_passing()).then_some(sieve);
+            return polled;
         }
         let before = buf.filled().len();
         let polled = Pin::new(&mut self.stream).poll_read(cx, buf);

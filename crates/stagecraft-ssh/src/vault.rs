@@ -150,9 +150,8 @@ fn not_opened(path: &Path, reason: NotOpened) -> Error {
         NotOpened::Wrong => {
             let place = path.display();
             let message = format!("the passphrase of key file {place} is wrong");
-            Error::new(ErrorKind::Config, message).with_hint(format!(
-                "try it with `ssh-keygen -y -f {place}`; keys in old forms are rewritten by `ssh-keygen -p -f {place}`"
-            ))
+            Error::new(ErrorKind::Config, message)
+                .with_hint(format!("try it with `ssh-keygen -y -f {place}`"))
         }
     }
 }

@@ -5,7 +5,9 @@
     reason = "what a test sets up may fail it; the lint knows only functions marked as tests"
 )]
 
+use std::fs::Permissions;
 use std::net::Ipv4Addr;
+use std::os::unix::fs::PermissionsExt as _;
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -138,6 +140,7 @@ async fn lab(user: &str) -> Lab {
     let path = directory.path().join("key");
     let key = HostKey::generate().unwrap();
     std::fs::write(&path, key.private().expose_secret()).unwrap();
+    std::fs::set_permissions(&path, Permissions::from_mode(0o600)).unwrap();
     Lab {
         connector: SshConnector::new(SshConfig {
             user: user.to_owned(),

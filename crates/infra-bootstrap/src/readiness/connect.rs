@@ -15,11 +15,16 @@ use tokio::time::{Instant, timeout};
 use super::ReadinessPolicy;
 use crate::failure;
 
-/// The refused logins that follow each other without a longer pause.
-const QUICK_LOGINS: u32 = 2;
+/// The refused logins that are followed by a short pause, and that pause: the keys may be written in
+/// a moment.
+const QUICK_LOGINS: u32 = 1;
+const QUICK_PAUSE: Duration = Duration::from_secs(2);
 /// The pause after further ones. OpenSSH 9.8 and later counts 5 s against an address for each, and
-/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`).
-const LOGIN_PAUSE: Duration = Duration::from_secs(6);
+/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`). This is longer, so that a run
+/// right after a failed one stays below that, too.
+const LOGIN_PAUSE: Duration = Duration::from_secs(7);
+/// The longest pause between logins that a host refuses for as long as it boots.
+const BOOT_PAUSE: Duration = Duration::from_secs(15);
 
 /// The refused connections that follow each other without a longer pause: most hosts have started
 /// their SSH server by then.
@@ -64,9 +69,7 @@ pub(crate) async fn connect(
     let prepared = connector.prepare(run, &target.host, &target.aliases).await;
     prepared.map_err(|error| of_login(&error))?;
     let started = Instant::now();
-    let mut first_refusal = None;
-    let mut refusals = 0_u32;
-    let mut refused: Option<String> = None;
+    let mut refused: Option<Refused> = None;
     let mut shut = 0_u32;
     let mut last: Option<Error> = None;
     let mut attempts = 0_u32;
@@ -75,9 +78,11 @@ pub(crate) async fn connect(
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);
         if let Some(last) = last.as_ref().filter(|_| left.is_zero()) {
-            return Err(late(target, elapsed)
-                .with_evidence(attempt(attempts, last))
-                .with_evidence(earlier(refused.as_deref(), last)));
+            return Err(late(target, elapsed).with_evidence(evidence(
+                refused.as_ref(),
+                attempts,
+                last,
+            )));
         }
         attempts += 1;
         let phase = ConnectPhase::default();
@@ -93,16 +98,14 @@ pub(crate) async fn connect(
             }
             Ok(Err(error)) => error,
             Err(_) => {
-                // What the last whole attempt found tells more, so it comes first.
-                let whole = last.as_ref().map(|last| attempt(attempts - 1, last));
-                let cut = cut_short(policy.connect.deadline, &phase, begun.elapsed());
-                let earlier = last
+                // What whole attempts found tells more, so it comes first.
+                let whole = last
                     .as_ref()
-                    .and_then(|last| earlier(refused.as_deref(), last));
+                    .map(|last| evidence(refused.as_ref(), attempts - 1, last));
+                let cut = cut_short(policy.connect.deadline, &phase, begun.elapsed());
                 return Err(late(target, started.elapsed())
                     .with_evidence(whole.into_iter().flatten())
-                    .with_evidence([format!("attempt {attempts}: {cut}")])
-                    .with_evidence(earlier));
+                    .with_evidence([format!("attempt {attempts}: {cut}")]));
             }
         };
         shut = if is_refused(&error) { shut + 1 } else { 0 };
@@ -112,16 +115,13 @@ pub(crate) async fn connect(
             }
             ErrorKind::Cancelled => return Err(failure::interrupted()),
             ErrorKind::Unauthorized => {
-                let since = *first_refusal.get_or_insert_with(Instant::now);
-                let left = policy.login.saturating_sub(since.elapsed());
-                refusals += 1;
-                refused = Some(error.to_string());
-                let pause = if refusals > QUICK_LOGINS {
-                    LOGIN_PAUSE.min(left)
-                } else {
-                    Duration::ZERO
-                };
-                (!left.is_zero()).then_some(pause)
+                let refused = refused.get_or_insert_with(|| Refused {
+                    since: Instant::now(),
+                    first: (attempts, error.duplicate()),
+                    times: 0,
+                });
+                refused.times += 1;
+                refused.pause(&error, policy.login)
             }
             _ => match error.retry() {
                 Retry::After(wanted) => Some(wanted.unwrap_or_default()),
@@ -129,14 +129,22 @@ pub(crate) async fn connect(
             },
         };
         let Some(wanted) = wanted else {
-            return Err(of_login(&error));
+            let failure = of_login(&error);
+            return Err(
+                match refused.as_ref().filter(|refused| !refused.is_same(&error)) {
+                    Some(refused) => failure.with_evidence(refused.evidence()),
+                    None => failure,
+                },
+            );
         };
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);
         if left.is_zero() {
-            return Err(late(target, elapsed)
-                .with_evidence(attempt(attempts, &error))
-                .with_evidence(earlier(refused.as_deref(), &error)));
+            return Err(late(target, elapsed).with_evidence(evidence(
+                refused.as_ref(),
+                attempts,
+                &error,
+            )));
         }
         let mut pause = policy.connect.interval.max(wanted);
         if shut > QUICK_REFUSALS {
@@ -168,6 +176,54 @@ pub(crate) fn cure_of_key(target: &RemoteTarget, options: &str) -> String {
             "a key that was verified is accepted by `{command} --fingerprint FINGERPRINT --replace{options}`"
         )
     }
+}
+
+/// The logins that a host has refused.
+struct Refused {
+    since: Instant,
+    /// The first one, with the number of its attempt: it has the reason. Later ones may only have
+    /// what the server does with those who were refused too often.
+    first: (u32, Error),
+    times: u32,
+}
+
+impl Refused {
+    /// The pause before the next login; `None` if there is to be none. Those that the host itself
+    /// asks to be repeated later go on, less and less often.
+    fn pause(&self, error: &Error, window: Duration) -> Option<Duration> {
+        if let Retry::After(Some(wanted)) = error.retry() {
+            let further = self.times.saturating_sub(QUICK_LOGINS);
+            return Some((wanted + further * Duration::from_secs(1)).min(BOOT_PAUSE.max(wanted)));
+        }
+        let left = window.saturating_sub(self.since.elapsed());
+        let pause = if self.times > QUICK_LOGINS {
+            LOGIN_PAUSE.min(left)
+        } else {
+            QUICK_PAUSE
+        };
+        (!left.is_zero()).then_some(pause)
+    }
+
+    fn is_same(&self, error: &Error) -> bool {
+        self.first.1.to_string() == error.to_string()
+    }
+
+    fn evidence(&self) -> Vec<String> {
+        let (number, error) = &self.first;
+        attempt(*number, error)
+    }
+}
+
+/// What the attempts found: the first refusal of a login, then the last one if that differs.
+fn evidence(refused: Option<&Refused>, number: u32, last: &Error) -> Vec<String> {
+    let Some(refused) = refused else {
+        return attempt(number, last);
+    };
+    let mut lines = refused.evidence();
+    if !refused.is_same(last) {
+        lines.extend(attempt(number, last));
+    }
+    lines
 }
 
 /// The failure of an error that time does not heal.
@@ -229,12 +285,6 @@ fn cut_short(deadline: Duration, phase: &ConnectPhase, elapsed: Duration) -> Str
         "cut short by {DEADLINE_KEY} ({}) {doing}",
         seconds(deadline)
     )
-}
-
-/// A server that has refused logins may answer no more: they are the cause.
-fn earlier(refused: Option<&str>, last: &Error) -> Option<String> {
-    let refused = refused.filter(|_| last.kind() != ErrorKind::Unauthorized);
-    refused.map(|refusal| format!("before that: {refusal}"))
 }
 
 #[cfg(test)]

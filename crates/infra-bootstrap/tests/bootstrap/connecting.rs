@@ -109,7 +109,7 @@ async fn host_that_asks_for_patience_is_connected_to_until_it_runs_commands() {
 }
 
 #[tokio::test(start_paused = true)]
-async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
+async fn first_refusal_of_a_login_is_the_evidence_also_of_a_server_that_answers_no_more() {
     let refused = (ErrorKind::Unauthorized, Retry::Never);
     let away = [(ErrorKind::Unavailable, RETRY); 40];
     let answers = [refused; 4].into_iter().chain(away);
@@ -118,13 +118,39 @@ async fn refused_logins_are_spaced_and_told_of_a_server_that_answers_no_more() {
     let report = bootstrap(&connections, &host("app-1"), &events).await;
     let delays = delays(&events);
     // Each refusal counts for 5 s, and 15 s turn an address away.
-    assert_eq!(delays[..6], [2, 2, 6, 6, 2, 2]);
-    let evidence = report.failure.unwrap().evidence.join("\n");
-    assert!(evidence.contains("scripted Unavailable"), "{evidence}");
     assert!(
-        evidence.contains("before that: scripted Unauthorized"),
-        "{evidence}"
+        matches!(delays[..6], [2, 7 | 8, 7 | 8, 7 | 8, 2, 2]),
+        "{delays:?}"
     );
+    let evidence = report.failure.unwrap().evidence;
+    assert_eq!(evidence[0], "attempt 1: scripted Unauthorized");
+    assert!(
+        evidence[1].ends_with("scripted Unavailable"),
+        "{evidence:?}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn login_that_the_host_asks_to_repeat_later_goes_on_to_the_deadline_less_and_less_often() {
+    let later = Retry::After(Some(Duration::from_secs(6)));
+    let events = Events::default();
+    let boots = Connections::never(Answers::Error(ErrorKind::Unauthorized, later));
+    let report = bootstrap(&boots, &host("app-1"), &events).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(
+        failure.message,
+        "waited 1m for an SSH session with 192.0.2.7"
+    );
+    assert_eq!(failure.evidence, ["attempt 1: scripted Unauthorized"]);
+    let delays = delays(&events);
+    assert!((4..=7).contains(&delays.len()), "{delays:?}");
+    let all = delays[..delays.len() - 1].iter();
+    assert!(all.clone().all(|delay| *delay >= 6), "{delays:?}");
+
+    let answers = [(ErrorKind::Unauthorized, later); 3];
+    let connections = Connections::after(Machine::new(), answers);
+    let report = bootstrap(&connections, &host("app-1"), &events).await;
+    assert!(report.is_ok(), "{report:?}");
 }
 
 #[tokio::test(start_paused = true)]

@@ -13,6 +13,7 @@ mod hosts;
 mod identity;
 mod mesh;
 mod packages;
+mod penalties;
 mod power;
 mod rights;
 mod script;

@@ -8,6 +8,7 @@ use tokio_util::sync::CancellationToken;
 
 use super::{SshConnector, Stop, place_behind};
 use crate::client::{Client, Observed};
+use crate::gate::Stage;
 use crate::known_hosts::PublicKeyLine;
 use crate::tether::Tether;
 use crate::trust::{Server, Trust};
@@ -74,8 +75,10 @@ impl SshConnector {
             server,
             is_jump: false,
         };
-        let _place = self.gates.enter(run, &stop.server.place).await?;
+        let phase = ConnectPhase::default();
+        let mut turn = self.gates.enter(run, &stop.server.place, &phase).await?;
         let stream = self.open(run, &stop, via.as_deref()).await?;
+        turn.reach(Stage::Connected);
         let observed = Arc::new(Observed::default());
         let cut = CancellationToken::new();
         let _tied = cut.clone().drop_guard();

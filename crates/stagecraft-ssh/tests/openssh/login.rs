@@ -1,6 +1,8 @@
 //! Which keys log in, and what is said if none does.
 
 use std::collections::BTreeMap;
+use std::fs::Permissions;
+use std::os::unix::fs::PermissionsExt as _;
 use std::os::unix::net::UnixListener;
 use std::path::PathBuf;
 use std::process::Command;
@@ -194,6 +196,7 @@ async fn unusable_key_files_are_told_apart_and_nothing_is_sent() {
     std::fs::write(&noise, [0xff, 0x00, 0x80]).unwrap();
     let broken = sshd.path("broken");
     std::fs::write(&broken, "-----BEGIN OPENSSH PRIVATE KEY-----\nAAAA\n").unwrap();
+    std::fs::set_permissions(&broken, Permissions::from_mode(0o600)).unwrap();
     let table = [
         (sshd.path("missing"), "does not exist", false),
         (encrypted, "is encrypted", true),

@@ -284,20 +284,22 @@ async fn repository_in_a_file_of_others_is_found_by_its_content_and_set_aside() 
 
 #[tokio::test]
 async fn repository_that_cannot_be_set_aside_is_refused_and_one_that_cannot_be_read_taken_back() {
-    let path = "etc/apt/sources.list.d/all.sources";
-    let machine = Machine::new();
     let stanzas = "Types: deb\nURIs: http://archive.ubuntu.com/ubuntu\nSuites: noble\nComponents: main\n\nTypes: deb\nURIs: https://download.docker.com/linux/ubuntu\nSuites: noble\nComponents: stable\n";
-    machine.write(path, stanzas);
-    let report = apply(&machine, DockerConfig::default()).await;
-    assert_eq!(
-        failure(&report).message,
-        format!(
-            "{} declares docker's repository together with others",
-            machine.path(path).display()
-        )
-    );
-    assert_eq!(machine.calls(), "");
-    assert_eq!(machine.read(path), stanzas);
+    for name in ["all.sources", "docker.sources"] {
+        let path = format!("etc/apt/sources.list.d/{name}");
+        let machine = Machine::new();
+        machine.write(&path, stanzas);
+        let report = apply(&machine, DockerConfig::default()).await;
+        assert_eq!(
+            failure(&report).message,
+            format!(
+                "{} declares docker's repository together with others",
+                machine.path(&path).display()
+            )
+        );
+        assert_eq!(machine.calls(), "");
+        assert_eq!(machine.read(&path), stanzas);
+    }
 
     let machine = Machine::new();
     let list = "deb https://download.docker.com/linux/ubuntu noble stable\n";

@@ -22,8 +22,8 @@ container() {
   for folder in /usr /bin /lib /lib64; do
     [ ! -d "$folder" ] || set -- "$@" --volume "$folder:$folder:ro"
   done
-  # By its id it is never pulled.
-  client 60 run --rm --name "$checked" --network none "$@" "$image" /bin/sh -c 'exit 0'
+  # By its id it is never pulled; where logs go may come later than the engine.
+  client 60 run --rm --name "$checked" --network none --log-driver none "$@" "$image" /bin/sh -c 'exit 0'
 }
 
 check_container() {

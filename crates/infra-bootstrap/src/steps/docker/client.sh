@@ -29,3 +29,17 @@ ask() {
     ';'?*) other=${said%%;*} ;;
   esac
 }
+
+# find_compose: sets `compose` to the Compose plugin, if there is one that runs. Root's own counts,
+# though nothing else of its configuration does.
+find_compose() {
+  compose=
+  for folder in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker "${HOME:-/root}/.docker"; do
+    plugin=$folder/cli-plugins/docker-compose
+    # The question that the client asks a plugin first: one that is broken is not there.
+    if [ -x "$plugin" ] && timeout 10 "$plugin" docker-cli-plugin-metadata >/dev/null; then
+      compose=$plugin
+    fi
+  done
+  [ -n "$compose" ] || compose=$(client 20 compose version --short)
+}

@@ -19,14 +19,7 @@ if path=$(command -v docker); then
     echo "client=$(client 10 --version)"
     echo "target=$(readlink -f "$path")"
   fi
-  for folder in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker "${HOME:-/root}/.docker"; do
-    plugin=$folder/cli-plugins/docker-compose
-    # The question that the client asks a plugin first: one that is broken is not there.
-    if [ -x "$plugin" ] && timeout 10 "$plugin" docker-cli-plugin-metadata >/dev/null; then
-      compose=$plugin
-    fi
-  done
-  compose=${compose:-$(client 10 compose version --short)}
+  find_compose
   echo "compose=$compose"
 fi
 echo "engine=$(command -v dockerd)"

@@ -71,12 +71,12 @@ stanza() {
   enabled=yes
 }
 
-# declared: the files of apt that declare Docker's repository beside docker.sources, one a line,
-# after what they are: `whole` if it is all that they declare, `lines` if lines of theirs can be
-# taken out, `mixed` otherwise. apt reads files with plain names only.
+# declared: the files of apt that declare Docker's repository, one a line, after what they are:
+# `whole` if it is all that they declare, `lines` if lines of theirs can be taken out, `mixed`
+# otherwise. docker.sources is the step's own as long as it declares nothing else.
 declared() {
   for file in /etc/apt/sources.list /etc/apt/sources.list.d/*.list /etc/apt/sources.list.d/*.sources; do
-    [ -f "$file" ] && [ "$file" != /etc/apt/sources.list.d/docker.sources ] || continue
+    [ -f "$file" ] || continue
     docker=
     others=
     case "$file" in
@@ -84,6 +84,7 @@ declared() {
       *) entries <"$file" ;;
     esac
     case "$docker:$others:$file" in
+      yes::/etc/apt/sources.list.d/docker.sources) ;;
       yes::*) echo "whole $file" ;;
       yes:yes:*.list) echo "lines $file" ;;
       yes:yes:*) echo "mixed $file" ;;

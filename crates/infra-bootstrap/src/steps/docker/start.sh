@@ -28,7 +28,7 @@ until ask 2>"$log" && [ -n "$server" ]; do
   fi
   sleep 2
 done
-compose=$(client 20 compose version --short 2>"$log") || {
+find_compose 2>"$log" || {
   # The client shows its own usage for a plugin that does not run.
   sed -i '2,$d' "$log"
   plugin=/usr/libexec/docker/cli-plugins/docker-compose

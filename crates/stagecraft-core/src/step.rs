@@ -59,6 +59,24 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
         host: &HostContext,
         changes: &[Change],
     ) -> Result<(), StepFailure>;
+
+    /// Makes the changes as [`change`](Self::change) does, and returns what else was changed on the
+    /// host, one short phrase each: what [`decide`](Self::decide) could not name before. This is
+    /// what the engine calls. Default: `change`, and nothing else.
+    ///
+    /// # Errors
+    ///
+    /// As [`change`](Self::change).
+    async fn change_and_report(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        host: &HostContext,
+        changes: &[Change],
+    ) -> Result<Vec<String>, StepFailure> {
+        self.change(run, remote, host, changes).await?;
+        Ok(Vec::new())
+    }
 }
 
 /// What a step is to do on a host.

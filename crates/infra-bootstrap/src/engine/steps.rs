@@ -221,12 +221,14 @@ impl Bootstrap {
         );
         let remote: &dyn Remote = &locked;
         let shielded = run.shielded();
-        let change = step.change(&shielded, remote, context, &changes);
+        let change = step.change_and_report(&shielded, remote, context, &changes);
         let result = self.to_its_end(run, step.id(), context, change).await;
         match result {
-            Ok(()) => StepOutcome::Changed {
-                changes: summaries(run, &changes),
-            },
+            Ok(others) => {
+                let mut made = summaries(run, &changes);
+                made.extend(others.iter().map(|other| run.redact(other)));
+                StepOutcome::Changed { changes: made }
+            }
             Err(failure) => StepOutcome::Failed(failure::redacted(run, &failure)),
         }
     }
@@ -237,8 +239,8 @@ impl Bootstrap {
         run: &Run,
         step: &'static str,
         context: &HostContext,
-        change: impl Future<Output = Result<(), StepFailure>>,
-    ) -> Result<(), StepFailure> {
+        change: impl Future<Output = Result<Vec<String>, StepFailure>>,
+    ) -> Result<Vec<String>, StepFailure> {
         let started = Instant::now();
         let work = timeout(self.step_deadline, change);
         tokio::pin!(work);

@@ -3,6 +3,7 @@
 mod config;
 mod facts;
 mod install;
+mod package;
 mod source;
 
 use async_trait::async_trait;
@@ -12,16 +13,21 @@ use stagecraft_core::{
 };
 
 pub use config::{DockerConfig, DockerVersion, InstallMethod};
-use facts::DockerFacts;
+use facts::{DockerFacts, Impostor, SHARED};
 pub(super) use install::PRELUDE as APT_PRELUDE;
 pub use source::{DockerPackages, DownloadUrl, PackageName};
 
 /// The step's id.
 pub(super) const ID: &str = "docker";
 
-const PROBE: ProbeScript = ProbeScript(include_str!("docker/probe.sh"));
+const PROBE: ProbeScript = ProbeScript(concat!(
+    include_str!("docker/client.sh"),
+    include_str!("docker/sources.sh"),
+    include_str!("docker/probe.sh"),
+));
 
 const INSTALL: &str = "install";
+const FINISH: &str = "finish";
 const COMPOSE: &str = "compose";
 const START: &str = "start";
 const HOLD: &str = "hold";
@@ -29,11 +35,14 @@ const RELEASE: &str = "release";
 
 /// Makes Docker Engine and the Compose plugin run on a host.
 ///
+/// The engine is the one behind the host's own socket, whatever contexts and variables say.
+///
 /// An engine that runs is left alone, however it came to be there, as long as its version is
 /// the wanted one: another version is a failure, never a silent up- or downgrade. So is one that
 /// runs without the Compose plugin and is not Docker's own package: to replace it would end its
 /// containers. One that does not run is replaced by Docker's own package if the plugin is missing;
-/// the change names the packages that go, and they go only once Docker's own can be installed.
+/// the change names the packages that go, and they go only once Docker's own are downloaded.
+/// Podman that answers as `docker` counts as no Docker.
 #[derive(Debug, Clone)]
 pub struct DockerStep {
     config: DockerConfig,
@@ -46,46 +55,134 @@ impl DockerStep {
     }
 
     fn install(&self, facts: &DockerFacts) -> Result<Decision, StepFailure> {
-        facts.check_supported()?;
-        let what = match &self.config.version {
+        let packages = &self.config.packages;
+        let is_shared = |name: &&str| SHARED.contains(name);
+        let shared: Vec<_> = facts.conflicts(packages);
+        let shared: Vec<_> = shared.into_iter().filter(is_shared).collect();
+        if self.config.install_method == InstallMethod::Script && !shared.is_empty() {
+            let what = format!("docker's script cannot replace {}", shared.join(", "));
+            return Err(StepFailure::new(FailureCode::ConfigInvalid, what).with_evidence([
+                "they would have to go before it has downloaded anything: set `install_method: apt`, or remove them by hand".to_owned(),
+            ]));
+        }
+        let mut what = match &self.config.version {
             DockerVersion::Latest => "install the latest docker".to_owned(),
             DockerVersion::Pinned(version) => format!("install docker {version}"),
         };
-        Ok(changes(INSTALL, what + &self.instead(facts)))
+        if let Some(client) = facts.lone_client(packages) {
+            what += &format!(" with a client of its version instead of {client}");
+        }
+        self.from_repository(facts, INSTALL, what)
     }
 
-    /// The packages that an installation takes away.
-    fn instead(&self, facts: &DockerFacts) -> String {
-        match facts.conflicts(&self.config.packages).as_slice() {
-            [] => String::new(),
-            packages => format!(" in place of {}", packages.join(", ")),
+    /// A change that may take packages from the repository, named with all that makes way.
+    fn from_repository(
+        &self,
+        facts: &DockerFacts,
+        id: &'static str,
+        mut what: String,
+    ) -> Result<Decision, StepFailure> {
+        facts.check_supported()?;
+        if let Some(mixed) = facts.sources.iter().find(|source| source.is_mixed) {
+            return Err(StepFailure::new(
+                FailureCode::DockerInstallFailed,
+                format!(
+                    "{} declares docker's repository together with others",
+                    mixed.path
+                ),
+            )
+            .with_evidence([
+                "apt refuses two declarations with different keys: take docker's out of that file, then run again".to_owned(),
+            ]));
         }
+        let conflicts = facts.conflicts(&self.config.packages);
+        if !conflicts.is_empty() {
+            what += &format!(" in place of {}", conflicts.join(", "));
+        }
+        let sources: Vec<_> = facts.sources.iter().map(|source| &*source.path).collect();
+        if !sources.is_empty() {
+            what += &format!(", replacing its repository in {}", sources.join(", "));
+        }
+        Ok(changes(id, what))
+    }
+
+    /// Finishes an installation that was cut off, at the versions that were begun.
+    fn finish(&self, facts: &DockerFacts, unfinished: &[String]) -> Result<Decision, StepFailure> {
+        let packages = &self.config.packages;
+        if let Some(present) = facts.engine_version(packages) {
+            self.check_version(present)?;
+        }
+        let mut what = format!("finish the installation of {}", unfinished.join(", "));
+        let missing = facts.missing(packages);
+        let decision = if missing.is_empty() {
+            facts.check_supported()?;
+            changes(FINISH, what)
+        } else {
+            what += &format!(", install {}", missing.join(", "));
+            self.from_repository(facts, FINISH, what)?
+        };
+        let Decision::Change(mut changes) = decision else {
+            return Ok(decision);
+        };
+        changes.extend(self.holds(facts, &missing));
+        Ok(changes.into())
+    }
+
+    /// Refuses an engine of another version than the wanted one.
+    fn check_version(&self, present: &str) -> Result<(), StepFailure> {
+        match &self.config.version {
+            DockerVersion::Pinned(wanted) if !self.config.version.accepts(present) => {
+                Err(StepFailure::new(
+                    FailureCode::DockerVerifyFailed,
+                    format!("docker {present} is installed, but the configuration wants {wanted}"),
+                )
+                .with_evidence([
+                    "an installed docker is never replaced by another version: change it by hand, or set `version`".to_owned(),
+                ]))
+            }
+            _ => Ok(()),
+        }
+    }
+
+    /// The change of holds, if one is needed once these packages are installed too.
+    fn holds(&self, facts: &DockerFacts, coming: &[&str]) -> Option<Change> {
+        let packages = &self.config.packages;
+        let names = [packages.engine.as_str(), packages.cli.as_str()];
+        let (id, is_held) = match self.config.version {
+            DockerVersion::Latest => (RELEASE, true),
+            DockerVersion::Pinned(_) => (HOLD, false),
+        };
+        let mut found = facts.held(packages, is_held);
+        if id == HOLD {
+            found.extend(names.into_iter().filter(|name| coming.contains(name)));
+        }
+        if found.is_empty() {
+            return None;
+        }
+        let found = found.join(", ");
+        Some(Change::new(
+            id,
+            match &self.config.version {
+                DockerVersion::Latest => format!("take the hold off {found}"),
+                DockerVersion::Pinned(version) => format!("hold {found} at {version}"),
+            },
+        ))
     }
 
     /// What an engine of the wanted version with its plugin still lacks.
     fn settle(&self, facts: &DockerFacts) -> Decision {
-        let packages = &self.config.packages;
         let mut changes = Vec::new();
         if facts.server.is_none() {
             changes.push(Change::new(START, "start docker"));
         } else if facts.is_disabled {
             changes.push(Change::new(START, "let docker start with the host"));
+        } else if facts.is_unverified {
+            changes.push(Change::new(START, "check that docker runs a container"));
         }
-        match &self.config.version {
-            DockerVersion::Latest => {
-                let held = facts.held(packages, true);
-                if !held.is_empty() {
-                    let summary = format!("take the hold off {}", held.join(", "));
-                    changes.push(Change::new(RELEASE, summary));
-                }
-            }
-            DockerVersion::Pinned(version) => {
-                let free = facts.held(packages, false);
-                if facts.is_wanted_package(packages) && !free.is_empty() {
-                    let summary = format!("hold {} at {version}", free.join(", "));
-                    changes.push(Change::new(HOLD, summary));
-                }
-            }
+        if self.config.version == DockerVersion::Latest
+            || facts.is_wanted_package(&self.config.packages)
+        {
+            changes.extend(self.holds(facts, &[]));
         }
         changes.into()
     }
@@ -101,6 +198,12 @@ impl HostStep for DockerStep {
         PROBE
     }
 
+    fn inspect_args(&self) -> Vec<String> {
+        let packages = self.config.packages.all();
+        let words = std::iter::once(self.config.mirror.as_str()).chain(packages);
+        words.map(ToOwned::to_owned).collect()
+    }
+
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
         if !self.config.enabled {
             return Ok(Decision::Skip("docker is not enabled".to_owned()));
@@ -109,31 +212,22 @@ impl HostStep for DockerStep {
             return Ok(Decision::Skip("install_method is skip".to_owned()));
         }
         let facts = DockerFacts::parse(facts)?;
+        if let Some(impostor) = &facts.impostor
+            && !facts.has_podman_shim()
+        {
+            return Err(refused(impostor));
+        }
         let unfinished = facts.unfinished(&self.config.packages);
         if !unfinished.is_empty() {
-            facts.check_supported()?;
-            let what = format!("finish the installation of {}", unfinished.join(", "));
-            return Ok(changes(INSTALL, what + &self.instead(&facts)));
+            return self.finish(&facts, &unfinished);
         }
         let Some(present) = facts.version() else {
             return self.install(&facts);
         };
-        if let DockerVersion::Pinned(wanted) = &self.config.version
-            && !self.config.version.accepts(present)
-        {
-            return Err(StepFailure::new(
-                FailureCode::DockerVerifyFailed,
-                format!("docker {present} is installed, but the configuration wants {wanted}"),
-            )
-            .with_evidence([
-                "an installed docker is never replaced by another version: change it by hand, or set `version`".to_owned(),
-            ]));
-        }
+        self.check_version(present)?;
         if facts.compose.is_none() {
             return if facts.is_wanted_package(&self.config.packages) {
-                facts.check_supported()?;
-                let what = "install the compose plugin".to_owned();
-                Ok(changes(COMPOSE, what + &self.instead(&facts)))
+                self.from_repository(&facts, COMPOSE, "install the compose plugin".to_owned())
             } else if let Some(server) = &facts.server {
                 Err(foreign(Some(server)))
             } else {
@@ -147,14 +241,38 @@ impl HostStep for DockerStep {
         &self,
         run: &Run,
         remote: &dyn Remote,
-        _: &HostContext,
+        host: &HostContext,
         changes: &[Change],
     ) -> Result<(), StepFailure> {
-        for change in changes {
-            install::carry_out(run, remote, &self.config, change.id).await?;
-        }
+        self.change_and_report(run, remote, host, changes).await?;
         Ok(())
     }
+
+    async fn change_and_report(
+        &self,
+        run: &Run,
+        remote: &dyn Remote,
+        _: &HostContext,
+        changes: &[Change],
+    ) -> Result<Vec<String>, StepFailure> {
+        let mut reported = Vec::new();
+        for change in changes {
+            reported.extend(install::carry_out(run, remote, &self.config, change.id).await?);
+        }
+        Ok(reported)
+    }
+}
+
+/// The failure of a host on which another program has Docker's name or its socket.
+fn refused(impostor: &Impostor) -> StepFailure {
+    let Impostor { name, place } = impostor;
+    StepFailure::new(
+        FailureCode::DockerVerifyFailed,
+        format!("{name} answers as docker at {place}"),
+    )
+    .with_evidence([format!(
+        "docker is not installed beside a program in its place: remove it from {place}, or set `install_method: skip`"
+    )])
 }
 
 /// The failure of a host whose engine is not Docker's own package, lacks the plugin and runs.

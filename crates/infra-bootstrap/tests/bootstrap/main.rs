@@ -5,6 +5,7 @@
 mod connecting;
 mod docker;
 mod docker_apt;
+mod docker_present;
 mod engine;
 mod fleet;
 mod lock;

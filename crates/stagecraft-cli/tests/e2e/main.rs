@@ -6,6 +6,7 @@ mod support;
 
 mod broken_off;
 mod connect;
+mod docker;
 mod dry_run;
 mod fleet;
 mod fleet_faults;

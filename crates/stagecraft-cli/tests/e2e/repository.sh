@@ -8,7 +8,7 @@ gpg -q --batch --passphrase '' --quick-gen-key stand-in@example.org ed25519 sign
 mkdir pool
 release=28.0.1
 
-# pack NAME DEPENDS: makes a package of the folder NAME.
+# pack NAME DEPENDS [CONFLICTS]: makes a package of the folder NAME.
 pack() {
   mkdir -p "$1/DEBIAN"
   cat >"$1/DEBIAN/control" <<END
@@ -18,6 +18,7 @@ Architecture: all
 Maintainer: Nobody <nobody@example.org>
 Description: Stand-in
 ${2:+Depends: $2}
+${3:+Conflicts: $3}
 END
   sed -i '/^$/d' "$1/DEBIAN/control"
   dpkg-deb -Znone --root-owner-group --build "$1" pool >/dev/null
@@ -51,22 +52,30 @@ while [ -e /run/hold ]; do sleep 0.05; done
 [ "$1" != configure ] || systemctl enable --now docker
 END
 chmod 755 docker-ce/DEBIAN/postinst
-pack docker-ce 'docker-ce-cli, containerd.io'
+pack docker-ce 'docker-ce-cli, containerd.io' docker.io
 
 mkdir -p docker-ce-cli/usr/bin
 cat >docker-ce-cli/usr/bin/docker <<'END'
 #!/bin/sh
+# Only the host's own engine counts.
+if [ "$1 $2" != '--host unix:///run/docker.sock' ] || [ -n "$DOCKER_HOST$DOCKER_CONTEXT" ]; then
+  echo 'this is another engine' >&2
+  exit 1
+fi
+shift 2
 case "$1" in
 --version) echo 'Docker version 28.0.1, build 0' ;;
 compose) exec /usr/libexec/docker/cli-plugins/docker-compose ;;
 version)
   if systemctl is-active -q docker && [ -e /run/docker-answers ]; then
-    echo 28.0.1
+    echo 'Engine 28.0.1;containerd 1.7.27;'
   else
     echo 'Cannot connect to the Docker daemon' >&2
     exit 1
   fi
   ;;
+import) cat >/dev/null; echo sha256:0 ;;
+run) [ ! -e /etc/docker/no-container ] || { echo 'docker: Error response from daemon: no' >&2; exit 125; } ;;
 esac
 END
 chmod 755 docker-ce-cli/usr/bin/docker
@@ -79,7 +88,7 @@ pack docker-compose-plugin ''
 # Not small: a disk can be too small for it.
 mkdir -p containerd.io/opt/containerd
 head -c 8000000 /dev/urandom >containerd.io/opt/containerd/stand-in
-pack containerd.io ''
+pack containerd.io '' 'containerd, runc'
 plugins=usr/libexec/docker/cli-plugins
 mkdir -p docker-buildx-plugin/$plugins
 printf '#!/bin/sh\necho 0.21.1\n' >docker-buildx-plugin/$plugins/docker-buildx
@@ -90,11 +99,14 @@ cp docker-buildx-plugin/$plugins/docker-buildx docker-buildx/$plugins
 cp docker-ce-cli/usr/bin/docker docker-cli/usr/bin
 pack docker-buildx ''
 pack docker-cli ''
+pack containerd ''
+pack runc ''
+pack docker.io 'containerd, runc'
 
 # An older version, which a configuration may name.
 release=27.5.1
 sed -i "s/28.0.1/$release/" docker-ce-cli/usr/bin/docker
-pack docker-ce 'docker-ce-cli, containerd.io'
+pack docker-ce 'docker-ce-cli, containerd.io' docker.io
 pack docker-ce-cli ''
 
 suite=linux/debian/dists/trixie

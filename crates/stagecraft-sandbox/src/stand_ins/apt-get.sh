@@ -4,7 +4,7 @@
 . /usr/local/lib/sandbox/catalogue.sh
 begin apt-get 100 "$@"
 
-yes= timeout=0 recommends=yes downgrades= held= simulate= command= words=
+yes= timeout=0 recommends=yes downgrades= held= simulate= download= again= command= words=
 while [ $# -gt 0 ]; do
     option=
     case $1 in
@@ -21,6 +21,8 @@ while [ $# -gt 0 ]; do
     --allow-downgrades) downgrades=1 ;;
     --allow-change-held-packages) held=1 ;;
     --simulate | --dry-run | --just-print) simulate=1 ;;
+    --download-only) download=1 ;;
+    --reinstall) again=1 ;;
     --*) ;;
     -*) case $1 in *y*) yes=1 ;; esac; case $1 in *s*) simulate=1 ;; esac ;;
     *) if [ -z "$command" ]; then command=$1; else words="$words $1"; fi ;;
@@ -177,10 +179,15 @@ install() {
     echo 'Reading package lists...'
     echo 'Building dependency tree...'
     echo 'Reading state information...'
-    plan= seen=' '
+    plan= seen=' ' away=
     for word in $(with_dependencies $words); do
         name=${word%%=*} pin=
         case $word in
+        *-)
+            # To be removed.
+            [ ! -e "$STATE/packages/${word%-}" ] || away="$away ${word%-}"
+            continue
+            ;;
         *.deb)
             if [ ! -f "$word" ]; then
                 echo "E: Unsupported file $word given on commandline" >&2
@@ -198,7 +205,8 @@ install() {
                 exit 100
             fi
             case $word in *=*) pin=${word#*=} ;; esac
-            version=$(version_of "$name" "$pin") || {
+            # What is installed needs no repository.
+            version=$(version_of "$name" "$pin") || [ "$pin" = "$(installed_version "$name")" ] || {
                 echo "E: Version '$pin' for '$name' was not found" >&2
                 exit 100
             }
@@ -207,8 +215,9 @@ install() {
         case $seen in *" $name "*) continue ;; esac
         seen="$seen$name "
         old=$(installed_version "$name")
+        version=${version:-$pin}
         # Without a pin an installed package is upgraded, never downgraded.
-        if [ "$old" = "$version" ] || { [ -n "$old" ] && [ -z "$pin" ] && newer "$old" "$version"; }; then
+        if { [ "$old" = "$version" ] && [ -z "$again" ]; } || { [ -n "$old" ] && [ -z "$pin" ] && newer "$old" "$version"; }; then
             echo "$name is already the newest version ($old)."
             continue
         fi
@@ -231,11 +240,21 @@ install() {
     echo 'The following NEW packages will be installed:'
     for item in $plan; do printf ' %s' " ${item%%=*}"; done
     echo
-    [ -z "$simulate" ] || return 0
+    if [ -n "$simulate" ]; then
+        for name in $away; do echo "Remv $name [$(installed_version "$name")]"; done
+        for item in $plan; do echo "Inst ${item%%=*} (${item#*=} Sandbox [$(architecture)])"; done
+        for item in $plan; do echo "Conf ${item%%=*} (${item#*=} Sandbox [$(architecture)])"; done
+        return
+    fi
+    if [ -n "$download" ]; then
+        echo 'Download complete and in download only mode'
+        return
+    fi
     if [ -z "$yes" ]; then
         echo 'Do you want to continue? [Y/n] Abort.'
         exit 1
     fi
+    for name in $away; do take_away "$name"; done
     for item in $plan; do
         case $item in
         docker-ce=* | containerd.io=*)
@@ -254,7 +273,11 @@ remove() {
     for name in $words; do
         if [ -e "$STATE/packages/$name" ]; then
             [ -n "$yes" ] || { echo 'Do you want to continue? [Y/n] Abort.'; exit 1; }
-            [ -n "$simulate" ] || take_away "$name"
+            if [ -n "$simulate" ]; then
+                echo "Remv $name [$(installed_version "$name")]"
+            else
+                take_away "$name"
+            fi
         elif versions "$name" >/dev/null; then
             echo "Package '$name' is not installed, so not removed"
         else

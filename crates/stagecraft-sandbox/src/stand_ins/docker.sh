@@ -60,6 +60,7 @@ version() {
     printf '%s\n' "$format" | sed \
         -e "s|^json\$|{{json .}}|" \
         -e "s|{{ *json \. *}}|{\"Client\":$client,\"Server\":$server}|g" \
+        -e "s|{{range .Server.Components}}{{.Name}} {{.Version}};{{end}}|Engine $daemon;containerd 2.2.1;|g" \
         -e "s|{{ *json .Server *}}|$server|g" -e "s|{{ *json .Client *}}|$client|g" \
         -e "s|{{ *.Server.Version *}}|$daemon|g" -e "s|{{ *.Client.Version *}}|$engine|g" \
         -e "s|{{ *.Server.APIVersion *}}|$(api_of "$daemon")|g" -e "s|{{ *.Client.APIVersion *}}|$(api_of "$engine")|g" \
@@ -103,6 +104,13 @@ compose() {
     esac
 }
 
+# Which engine and which configuration; there is one.
+while :; do
+    case ${1-} in
+    -H | --host | -c | --context | --config) shift 2 ;;
+    *) break ;;
+    esac
+done
 command=${1-}
 [ $# -eq 0 ] || shift
 case $command in
@@ -110,6 +118,12 @@ case $command in
 version) version "$@" ;;
 info) info "$@" ;;
 compose) compose "$@" ;;
+import)
+    service_active docker || no_daemon
+    cat >/dev/null
+    echo sha256:0c539bb8c9372fc4e377c8d9ab4d051fb2ac8667a22680edeaaebaac952387bf
+    ;;
+run | rm | rmi) service_active docker || no_daemon ;;
 ps | images | container | image | network | volume)
     service_active docker || no_daemon
     case " $* " in

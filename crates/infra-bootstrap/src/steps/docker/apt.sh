@@ -1,60 +1,4 @@
-# Docker's own apt repository: https://docs.docker.com/engine/install/ubuntu/
-. /etc/os-release || fail '/etc/os-release cannot be read'
-codename=${UBUNTU_CODENAME:-${VERSION_CODENAME:-}}
-[ -n "$codename" ] || fail '/etc/os-release names no codename'
-spare_running_engine
-
-url=$mirror/$ID
-key=${key:-$url/gpg}
-install -m 0755 -d /etc/apt/keyrings || exit 1
-download "$key" /etc/apt/keyrings/docker.asc.new ||
-  fail "the key of the packages could not be downloaded from $key"
-if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' /etc/apt/keyrings/docker.asc.new; then
-  rm -f /etc/apt/keyrings/docker.asc.new
-  fail "what $key gives is no key"
-fi
-chmod a+r /etc/apt/keyrings/docker.asc.new || exit 1
-if [ -e /etc/apt/keyrings/docker.asc ]; then
-  cp /etc/apt/keyrings/docker.asc "$work/docker.asc" || exit 1
-fi
-mv /etc/apt/keyrings/docker.asc.new /etc/apt/keyrings/docker.asc || exit 1
-
-# The one-line form that older installations and Docker's script use: both would be read, and apt
-# refuses two keys for one repository.
-sources=/etc/apt/sources.list.d/docker
-if [ -e "$sources.list" ] && grep -q "download\.docker\.com\|$mirror" "$sources.list"; then
-  mv "$sources.list" "$work/docker.list" || exit 1
-fi
-if [ -e "$sources.sources" ]; then
-  cp "$sources.sources" "$work/docker.sources" || exit 1
-fi
-# A repository that cannot be read would stop every later use of apt on this host.
-take_back() {
-  rm -f "$sources.sources" /etc/apt/keyrings/docker.asc
-  if [ -e "$work/docker.asc" ]; then
-    cp "$work/docker.asc" /etc/apt/keyrings/docker.asc
-  fi
-  for file in docker.list docker.sources; do
-    if [ -e "$work/$file" ]; then
-      cp "$work/$file" "/etc/apt/sources.list.d/$file"
-    fi
-  done
-}
-architecture=$(dpkg --print-architecture) || exit 1
-cat >"$sources.sources.new" <<END || exit 1
-Types: deb
-URIs: $url
-Suites: $codename
-Components: stable
-Architectures: $architecture
-Signed-By: /etc/apt/keyrings/docker.asc
-END
-mv "$sources.sources.new" "$sources.sources" || exit 1
-
-if ! lists "${url#file://}" "$sources"; then
-  take_back
-  fail "the package lists could not be read"
-fi
+# Set before: finish, which is `yes` to finish what was begun.
 
 # choose PACKAGE: the newest of its versions that is the wanted one, and nothing if there is none.
 choose() {
@@ -70,38 +14,129 @@ choose() {
 offered() {
   apt-cache madison "$1" | sed -n 's/^[^|]*| *\([^ |]*\) *|.*/\1/p'
 }
-wanted=
-for package in $packages; do
-  pin=
-  if [ -n "$version" ]; then
+
+# same PACKAGE VERSION: that version, if it is offered.
+same() {
+  [ -n "$2" ] || return 0
+  case " $(offered "$1" | tr '\n' ' ') " in
+    *" $2 "*) echo "$2" ;;
+  esac
+}
+
+# What is there keeps its version, whatever is offered: engines are never upgraded, and neither is
+# what runs beside them. Only a client without an engine goes with the engine that comes.
+resolve() {
+  wanted=
+  broken=
+  fresh=
+  engine_has=$(version_of "$engine")
+  cli_has=
+  if [ -n "$engine_has" ] || [ "$finish" = yes ]; then
+    cli_has=$(version_of "$cli")
+  fi
+  for package in $packages; do
+    case "$package" in
+      "$engine") has=$engine_has ;;
+      "$cli") has=$cli_has ;;
+      *) has=$(version_of "$package") ;;
+    esac
+    if [ -n "$has" ]; then
+      wanted="$wanted $package=$has"
+      ! is_broken "$package" || broken="$broken $package=$has"
+      continue
+    fi
+    fresh="$fresh $package"
     case "$package" in
       "$engine" | "$cli")
-        pin=$(choose "$package")
-        if [ -z "$pin" ]; then
-          echo "$url offers for $package:" $(offered "$package" | sed 30q)
-          fail "there is no version $version of $package"
+        if [ "$package" = "$cli" ]; then
+          has=$(same "$cli" "$engine_has")
+        elif [ -z "$version" ]; then
+          has=$(same "$engine" "$cli_has")
+        fi
+        if [ -z "$has" ] && [ -n "$version" ]; then
+          has=$(choose "$package")
+          if [ -z "$has" ]; then
+            echo "$url offers for $package:" $(offered "$package" | sed 30q)
+            fail "there is no version $version of $package"
+          fi
         fi
         ;;
     esac
-  fi
-  wanted="$wanted $package${pin:+=$pin}"
-done
-forget_holds
-# The lists are unquoted on purpose: one word for each package.
-if ! apt -s install $wanted; then
-  [ ! -e "$work/unread" ] || take_back
-  not_installed "these packages cannot be installed:$wanted"
-fi
+    wanted="$wanted $package${has:+=$has}"
+  done
+}
 
-# Only now, so that a host never loses an engine for which there is no other.
-conflicts=$(unwanted $rivals)
-if [ -n "$conflicts" ]; then
+# simulated PACKAGE...: these words with the versions that the last simulation has chosen.
+simulated() {
+  for word; do
+    case "$word" in
+      *=*) ;;
+      *)
+        chosen=$(sed -n "s/^Inst $word \(\[[^]]*\] \)\{0,1\}(\([^ ]*\) .*/\2/p" "$log" | sed 1q)
+        word=$word${chosen:+=$chosen}
+        ;;
+    esac
+    printf ' %s' "$word"
+  done
+}
+
+# from_repository: installs what is missing of the packages. All of it lies on the disk before
+# anything is taken away.
+from_repository() {
+  . /etc/os-release || fail '/etc/os-release cannot be read'
   spare_running_engine
-  # Whatever else works with it would lose its containers.
-  if is_installed containerd && ! is_installed docker.io && systemctl is-active --quiet containerd; then
-    fail 'containerd runs here without docker, and would be replaced; remove it by hand if nothing needs it'
+  declare_repository
+  resolve
+  forget_holds $fresh
+  conflicts=$(unwanted $rivals)
+  shared=
+  # The lists are unquoted on purpose: one word for each package.
+  away=$(printf '%s' "$conflicts" | sed 's/[^ ][^ ]*/&-/g')
+  if ! apt -s install $wanted $away; then
+    [ ! -e "$work/unread" ] || take_back
+    not_installed "these packages cannot be installed:$wanted"
   fi
-  apt remove $conflicts || fail "these packages could not be removed:$conflicts"
-fi
-limit_start
-apt install $wanted || not_installed "these packages could not be installed:$wanted"
+  wanted=$(simulated $wanted)
+  if [ -n "$conflicts" ]; then
+    spare_running_engine
+    # Whatever else works with it would lose its containers.
+    if is_installed containerd && ! is_installed docker.io && systemctl is-active --quiet containerd; then
+      fail 'containerd runs here without docker, and would be replaced; remove it by hand if nothing needs it'
+    fi
+    keep_dependents
+    # Docker's packages have files of these and do not say so to apt.
+    for package in $conflicts; do
+      case "$package" in
+        docker-cli | docker-buildx | docker-compose | docker-compose-v2 | podman-docker)
+          shared="$shared $package"
+          ;;
+      esac
+    done
+    if [ -n "$shared" ]; then
+      apt -s remove $shared || fail "these packages could not be removed:$shared"
+      keep_dependents
+    fi
+  fi
+  limit_start
+  apt --download-only install $wanted $away ||
+    not_installed "these packages could not be downloaded:$wanted"
+  if [ -n "$broken" ]; then
+    apt --reinstall install $broken || fail "these packages could not be unpacked again:$broken"
+  fi
+  had=$conflicts
+  if [ -n "$shared" ]; then
+    apt remove $shared || fail "these packages could not be removed:$shared"
+    # What it leaves for root's shells names the socket of podman.
+    case " $shared " in
+      *' podman-docker '*) settled dpkg --purge podman-docker || fail 'podman-docker could not be removed' ;;
+    esac
+  fi
+  away=$(unwanted $rivals | sed 's/[^ ][^ ]*/&-/g')
+  apt install $wanted $away || not_installed "these packages could not be installed:$wanted"
+}
+
+# keep_dependents: refuses if the last simulation takes away what the plan does not name.
+keep_dependents() {
+  others=$(removals_beside $conflicts)
+  [ -z "$others" ] || fail "with$conflicts these packages would be removed, which need them:$others"
+}

@@ -2,6 +2,7 @@
 
 use stagecraft_core::{FailureCode, ProbeFacts, StepFailure};
 
+use super::package::{Package, State};
 use super::source::DockerPackages;
 
 /// The releases for which Docker publishes packages:
@@ -25,6 +26,19 @@ pub(super) const CONFLICTS: &[&str] = &[
     "runc",
 ];
 
+/// Those of them that have files of Docker's own and whose relations do not say so to apt: they
+/// have to be gone before Docker's are unpacked.
+pub(super) const SHARED: &[&str] = &[
+    "docker-cli",
+    "docker-buildx",
+    "docker-compose",
+    "docker-compose-v2",
+    "podman-docker",
+];
+
+/// The package that makes Podman answer as `docker`.
+const PODMAN_SHIM: &str = "podman-docker";
+
 /// What the probe found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DockerFacts {
@@ -32,49 +46,47 @@ pub(super) struct DockerFacts {
     release: String,
     /// The client's version, if there is a client.
     client: Option<String>,
-    /// The engine's version, if it answers.
+    /// The version of the engine behind the host's own socket, if it is Docker's and answers.
     pub(super) server: Option<String>,
+    /// Another program that answers in Docker's place.
+    pub(super) impostor: Option<Impostor>,
     /// The Compose plugin's version, if it is there.
     pub(super) compose: Option<String>,
     /// Whether the service starts with the host. Not known for an engine without a unit.
     pub(super) is_disabled: bool,
     /// Whether there is an engine's program at all: a client alone also comes with other packages.
     has_daemon: bool,
+    /// Whether an engine that was installed or started has not yet run a container.
+    pub(super) is_unverified: bool,
+    /// The files that declare Docker's repository beside `docker.sources`.
+    pub(super) sources: Vec<Declared>,
     packages: Vec<Package>,
 }
 
-/// A package as dpkg knows it.
+/// A program that is not Docker and answers in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
-struct Package {
-    name: String,
-    is_held: bool,
-    state: State,
+pub(super) struct Impostor {
+    /// Its name for itself, such as `podman version 5.4.2`.
+    pub(super) name: String,
+    /// Where it answers: the client's path, or the engine's socket.
+    pub(super) place: String,
 }
 
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-enum State {
-    Absent,
-    Installed,
-    /// Unpacked, half configured and alike.
-    Unfinished,
+/// A file of apt's that declares Docker's repository.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(super) struct Declared {
+    pub(super) path: String,
+    /// Whether it declares others too, so that it cannot be set aside.
+    pub(super) is_mixed: bool,
 }
 
-impl Package {
-    /// Reads a line such as `hi  docker-ce 5:27.5.1-1~debian.13~trixie`: see dpkg-query(1).
+impl Declared {
+    /// Reads a line such as `whole /etc/apt/sources.list.d/docker.list`.
     fn parse(line: &str) -> Option<Self> {
-        let mut words = line.split_whitespace();
-        let mut letters = words.next()?.chars();
-        let (wanted, state) = (letters.next()?, letters.next()?);
-        let is_broken = letters.next().is_some();
+        let (kind, path) = line.split_once(' ')?;
         Some(Self {
-            name: words.next()?.to_owned(),
-            is_held: wanted == 'h',
-            state: match state {
-                _ if is_broken => State::Unfinished,
-                'i' => State::Installed,
-                'U' | 'F' | 'H' | 'W' | 't' => State::Unfinished,
-                _ => State::Absent,
-            },
+            path: path.to_owned(),
+            is_mixed: kind == "mixed",
         })
     }
 }
@@ -103,68 +115,116 @@ impl DockerFacts {
             )
             .with_evidence(facts.output.lines().map(ToOwned::to_owned)));
         }
-        let client = match (value("path"), value("client")) {
-            (None, _) => None,
-            (Some(_), Some(client)) => Some(client_version(&client)?),
-            (Some(_), None) if value("server").is_some() => None,
-            (Some(path), None) => {
-                return Err(StepFailure::new(
-                    FailureCode::DockerDetectFailed,
-                    format!("{path} does not tell its version"),
-                ));
+        let (client, impostor) = match (value("path"), value("server"), value("other")) {
+            (None, ..) => (None, None),
+            (_, Some(_), _) => (None, None),
+            (_, None, Some(name)) => {
+                let place = "the socket /run/docker.sock".to_owned();
+                (None, Some(Impostor { name, place }))
             }
+            (Some(place), None, None) => match value("client") {
+                Some(name) if is_of_another(&name) => {
+                    let target = value("target").filter(|target| *target != place);
+                    let place = match target {
+                        Some(target) => format!("{place} -> {target}"),
+                        None => place,
+                    };
+                    (None, Some(Impostor { name, place }))
+                }
+                Some(client) => (Some(client_version(&client)?), None),
+                None => {
+                    return Err(StepFailure::new(
+                        FailureCode::DockerDetectFailed,
+                        format!("{place} does not tell its version"),
+                    ));
+                }
+            },
         };
-        let packages = facts.output.lines();
-        let packages = packages.filter_map(|line| Package::parse(line.strip_prefix("package=")?));
+        let lines = |key: &'static str| {
+            let lines = facts.output.lines();
+            lines.filter_map(move |line| line.strip_prefix(key)?.strip_prefix('='))
+        };
         Ok(Self {
             has_daemon: value("engine").is_some(),
             is_disabled: value("enabled").as_deref() == Some("disabled"),
+            is_unverified: value("unverified").is_some(),
             os: value("os").unwrap_or_default(),
             release: value("release").unwrap_or_default(),
             client,
             server: value("server"),
+            impostor,
             compose: value("compose"),
-            packages: packages.collect(),
+            sources: lines("source").filter_map(Declared::parse).collect(),
+            packages: lines("package").filter_map(Package::parse).collect(),
         })
     }
 
-    fn is(&self, name: &str, state: State) -> bool {
-        let mut found = self.packages.iter().filter(|package| package.name == name);
-        found.any(|package| package.state == state)
+    fn package(&self, name: &str) -> Option<&Package> {
+        let mut found = self.packages.iter();
+        found.find(|package| package.name == name && package.state != State::Absent)
     }
 
     /// Whether the engine is the wanted package.
     pub(super) fn is_wanted_package(&self, wanted: &DockerPackages) -> bool {
-        self.is(wanted.engine.as_str(), State::Installed)
+        let engine = self.package(wanted.engine.as_str());
+        engine.is_some_and(|engine| engine.state == State::Installed)
     }
 
-    /// Wanted packages whose installation was begun and did not come to its end.
-    pub(super) fn unfinished<'a>(&self, wanted: &'a DockerPackages) -> Vec<&'a str> {
-        let names = wanted.all().into_iter();
-        names
-            .filter(|name| self.is(name, State::Unfinished))
+    /// The version of the wanted package of the engine, whole or not, without its epoch.
+    pub(super) fn engine_version(&self, wanted: &DockerPackages) -> Option<&str> {
+        self.package(wanted.engine.as_str()).map(Package::upstream)
+    }
+
+    /// Wanted packages whose installation was begun and did not come to its end, with versions.
+    pub(super) fn unfinished(&self, wanted: &DockerPackages) -> Vec<String> {
+        let packages = wanted.all().into_iter();
+        packages
+            .filter_map(|name| self.package(name))
+            .filter(|package| package.state == State::Unfinished)
+            .map(ToString::to_string)
             .collect()
     }
 
-    /// Installed packages that the wanted ones cannot stand beside.
+    /// Wanted packages that are not there at all. A plugin may be missing on purpose beside an
+    /// engine that is whole; only Compose is wanted then.
+    pub(super) fn missing<'a>(&self, wanted: &'a DockerPackages) -> Vec<&'a str> {
+        let mut names = wanted.all().to_vec();
+        if self.is_wanted_package(wanted) {
+            names.retain(|name| *name != wanted.buildx.as_str());
+        }
+        names.retain(|name| self.package(name).is_none());
+        names
+    }
+
+    /// The client that would go with an engine which is installed: it is there without one.
+    pub(super) fn lone_client(&self, wanted: &DockerPackages) -> Option<String> {
+        match self.package(wanted.engine.as_str()) {
+            None => self.package(wanted.cli.as_str()).map(ToString::to_string),
+            Some(_) => None,
+        }
+    }
+
+    /// Packages that are there and that the wanted ones cannot stand beside.
     pub(super) fn conflicts(&self, wanted: &DockerPackages) -> Vec<&'static str> {
         let rivals = CONFLICTS.iter().copied();
         rivals
-            .filter(|name| !wanted.all().contains(name) && self.is(name, State::Installed))
+            .filter(|name| !wanted.all().contains(name) && self.package(name).is_some())
             .collect()
+    }
+
+    /// Whether what answers as Docker does so by a package that gives way to Docker's.
+    pub(super) fn has_podman_shim(&self) -> bool {
+        self.package(PODMAN_SHIM).is_some()
     }
 
     /// Of engine and client, those that are installed and on hold, or not on hold.
     pub(super) fn held<'a>(&self, wanted: &'a DockerPackages, is_held: bool) -> Vec<&'a str> {
         let names = [wanted.engine.as_str(), wanted.cli.as_str()].into_iter();
-        let fits = |name: &str| {
-            self.packages.iter().any(|package| {
-                package.name == name
-                    && package.state == State::Installed
-                    && package.is_held == is_held
-            })
+        let fits = |name: &&str| {
+            let package = self.package(name);
+            package.is_some_and(|package| package.is_held == is_held)
         };
-        names.filter(|name| fits(name)).collect()
+        names.filter(fits).collect()
     }
 
     /// The version that is installed, if an engine is: its own, or else its client's.
@@ -173,7 +233,7 @@ impl DockerFacts {
             || self.has_daemon
             || ["docker-ce", "docker.io"]
                 .iter()
-                .any(|name| self.is(name, State::Installed));
+                .any(|name| self.package(name).is_some());
         let version = self.server.as_deref().or(self.client.as_deref());
         version.filter(|_| has_engine)
     }
@@ -204,6 +264,13 @@ impl DockerFacts {
             format!("supported: debian {}", DEBIAN.join(", ")),
         ]))
     }
+}
+
+/// Whether a client's version is that of another program, such as `podman version 5.4.2`. Podman
+/// says the name that it was called by: `docker version 5.4.2`, and Docker `Docker version 27.5.1`.
+fn is_of_another(line: &str) -> bool {
+    let mut words = line.split_whitespace();
+    words.next() != Some("Docker") && words.next() == Some("version")
 }
 
 /// The version in a line such as `Docker version 27.5.1, build 9f9e405`.

@@ -11,11 +11,20 @@ use super::super::script::{not_run, told};
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
 use super::facts::CONFLICTS;
 use super::source::DownloadUrl;
-use super::{COMPOSE, HOLD, RELEASE, START, foreign};
+use super::{COMPOSE, FINISH, HOLD, INSTALL, RELEASE, START, foreign};
 
 /// What every script that uses apt begins with.
 pub(in crate::steps) const PRELUDE: &str = include_str!("prelude.sh");
-const APT: &str = include_str!("apt.sh");
+const CLIENT: &str = include_str!("client.sh");
+const CHECK: &str = include_str!("check.sh");
+/// What changes of packages share; it calls nothing yet.
+const PACKAGES: [&str; 4] = [
+    include_str!("packages.sh"),
+    include_str!("sources.sh"),
+    include_str!("repository.sh"),
+    include_str!("apt.sh"),
+];
+const FINISHING: &str = include_str!("finish.sh");
 const VENDOR_SCRIPT: &str = include_str!("vendor_script.sh");
 const RUNNING: &str = include_str!("start.sh");
 const HOLDS: &str = include_str!("hold.sh");
@@ -24,9 +33,11 @@ const HOLDS: &str = include_str!("hold.sh");
 const NOT_RUNNING: u32 = 70;
 /// The code with which a script ends when an engine runs that is not Docker's own package.
 const FOREIGN: u32 = 71;
+/// The code with which a script ends when Docker answers but runs no container.
+const NO_CONTAINER: u32 = 72;
 const DEADLINE: Duration = Duration::from_mins(14);
 
-/// Carries out one change and verifies it.
+/// Carries out one change and verifies it. Gives what else it has changed.
 ///
 /// # Errors
 ///
@@ -37,7 +48,7 @@ pub(super) async fn carry_out(
     remote: &dyn Remote,
     config: &DockerConfig,
     change: &str,
-) -> Result<(), StepFailure> {
+) -> Result<Vec<String>, StepFailure> {
     let command = RemoteCommand::script(script(config, change), DEADLINE);
     let output = remote
         .exec(run, &command)
@@ -57,22 +68,13 @@ fn script(config: &DockerConfig, change: &str) -> String {
         COMPOSE => format!("{} {}", names.buildx, names.compose),
         _ => all.clone(),
     };
-    let is_pinned = config.version != DockerVersion::Latest;
     let hold = match change {
         RELEASE => "unhold",
         _ => "hold",
     };
-    let install = match (change, config.install_method) {
-        (START | HOLD | RELEASE, _) => "",
-        (COMPOSE, _) | (_, InstallMethod::Apt | InstallMethod::Skip) => APT,
-        (_, InstallMethod::Script) => VENDOR_SCRIPT,
-    };
-    let holds = match change {
-        HOLD | RELEASE => HOLDS,
-        // The plugins have versions of their own.
-        START | COMPOSE => "",
-        _ if is_pinned => HOLDS,
-        _ => "",
+    let named = match change {
+        COMPOSE => names.compose.as_str(),
+        _ => &all,
     };
     let rivals = CONFLICTS.join(" ");
     let mut script = String::new();
@@ -80,9 +82,12 @@ fn script(config: &DockerConfig, change: &str) -> String {
         ("version", version),
         ("packages", &packages),
         ("all", &all),
+        ("named", named),
+        ("finish", if change == FINISH { "yes" } else { "" }),
         ("rivals", &rivals),
         ("engine", names.engine.as_str()),
         ("cli", names.cli.as_str()),
+        ("buildx", names.buildx.as_str()),
         ("mirror", config.mirror.as_str()),
         ("key", config.key.as_ref().map_or("", DownloadUrl::as_str)),
         ("script", config.script.as_str()),
@@ -90,14 +95,69 @@ fn script(config: &DockerConfig, change: &str) -> String {
     ] {
         writeln!(script, "{name}={}", shell_quote(value)).expect("writing to a string cannot fail");
     }
-    for part in [PRELUDE, install, holds, RUNNING] {
+    for part in parts(config, change) {
         script.push_str(part);
         script.push('\n');
     }
     script
 }
 
-fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<(), StepFailure> {
+/// The parts of a change's script, in their order.
+fn parts(config: &DockerConfig, change: &str) -> Vec<&'static str> {
+    let mut parts = vec![PRELUDE, CLIENT, CHECK];
+    let has_packages = [INSTALL, FINISH, COMPOSE].contains(&change);
+    if has_packages {
+        parts.extend(PACKAGES);
+    }
+    if [INSTALL, FINISH, START].contains(&change) {
+        parts.push("owe_check");
+    }
+    match (change, config.install_method) {
+        (INSTALL, InstallMethod::Script) => parts.push(VENDOR_SCRIPT),
+        (INSTALL | COMPOSE, _) => parts.push("from_repository"),
+        (FINISH, _) => parts.push(FINISHING),
+        _ => {}
+    }
+    let is_pinned = config.version != DockerVersion::Latest;
+    if [HOLD, RELEASE].contains(&change) || change == INSTALL && is_pinned {
+        parts.push(HOLDS);
+    }
+    parts.extend([RUNNING, "check_container"]);
+    if has_packages {
+        parts.push("report_others");
+    }
+    parts
+}
+
+/// What a script has reported of the packages that it changed beside the named ones.
+fn reported(output: &RemoteOutput) -> Vec<String> {
+    let all = |key: &str| {
+        let lines = output.stdout.lines();
+        let found: Vec<_> = lines
+            .filter_map(|line| line.strip_prefix(key)?.strip_prefix('='))
+            .collect();
+        found.join(", ")
+    };
+    let mut reported = Vec::new();
+    for (key, what) in [
+        ("installed", "also installed"),
+        ("upgraded", "also changed"),
+        ("removed", "also removed"),
+        ("unchecked", "no container was tried:"),
+    ] {
+        let found = all(key);
+        if !found.is_empty() {
+            reported.push(format!("{what} {found}"));
+        }
+    }
+    reported
+}
+
+fn verify(
+    config: &DockerConfig,
+    change: &str,
+    output: &RemoteOutput,
+) -> Result<Vec<String>, StepFailure> {
     let (evidence, reason) = told(output);
     let because = |what: &str| match &reason {
         Some(reason) => format!("{what}: {reason}"),
@@ -107,6 +167,13 @@ fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<
         return Err(StepFailure::new(
             FailureCode::DockerVerifyFailed,
             because("docker is installed but does not answer"),
+        )
+        .with_evidence(evidence));
+    }
+    if output.exit == stagecraft_core::Exit::Code(NO_CONTAINER) {
+        return Err(StepFailure::new(
+            FailureCode::DockerVerifyFailed,
+            because("docker answers, but runs no container"),
         )
         .with_evidence(evidence));
     }
@@ -151,7 +218,7 @@ fn verify(config: &DockerConfig, change: &str, output: &RemoteOutput) -> Result<
             StepFailure::new(FailureCode::DockerVerifyFailed, wanted).with_evidence(evidence)
         );
     }
-    Ok(())
+    Ok(reported(output))
 }
 
 #[cfg(test)]
@@ -159,7 +226,6 @@ mod tests {
     use std::io::Write as _;
     use std::process::{Command, Stdio};
 
-    use super::super::INSTALL;
     use super::*;
 
     #[test]
@@ -183,7 +249,7 @@ mod tests {
     #[test]
     fn every_script_is_valid_for_a_posix_shell() {
         let mut scripts = vec![
-            include_str!("probe.sh").to_owned(),
+            super::super::PROBE.0.to_owned(),
             include_str!("../../readiness/probe.sh").to_owned(),
         ];
         for install_method in [InstallMethod::Apt, InstallMethod::Script] {
@@ -191,7 +257,7 @@ mod tests {
                 DockerVersion::Latest,
                 DockerVersion::Pinned("27.5.1".into()),
             ] {
-                for change in [INSTALL, COMPOSE, START, HOLD, RELEASE] {
+                for change in [INSTALL, FINISH, COMPOSE, START, HOLD, RELEASE] {
                     let config = DockerConfig {
                         version: version.clone(),
                         install_method,

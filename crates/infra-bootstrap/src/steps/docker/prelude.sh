@@ -1,14 +1,16 @@
-# What all changes share. Set before: version, packages (those to install), all, rivals (those that
-# cannot stand beside them), engine, cli, mirror, key, script, hold.
+# What all changes that use apt share.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
 # Not on the disk, which may be full.
 work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
 fetched=
-trap 'lift_limit; rm -rf -- "$work" ${fetched:+"$fetched"}' EXIT
+# Packages that this script takes away, and what it does at its end beside cleaning up.
+had=
+finally=:
+trap '$finally; lift_limit; rm -rf -- "$work" ${fetched:+"$fetched"}' EXIT
 trap 'exit 129' HUP
 trap 'exit 130' INT
 # What the command that was cut off has said so far is in no other place.
-trap 'tail -n 20 "$log" >&2; exit 143' TERM
+trap 'tail -n 20 "$log" >&2; gone >&2; exit 143' TERM
 log=$work/log
 : >"$log"
 
@@ -24,6 +26,9 @@ FULL='No space left on device\|enough free space\|(28): No space'
 UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not connect\|Connection failed\|Connection timed out\|Hash Sum mismatch'
 # curl's words change from version to version: no name, no connection, too slow, cut off.
 UNREACHABLE="$UNREACHABLE\\|^curl: ([567])\\|^curl: (28)\\|^curl: (35)\\|^curl: (52)\\|^curl: (56)"
+
+# Of a package that the lists name and that does not lie there. Nothing but another list helps.
+MISSING='Failed to fetch [^ ]*\.deb  *\(404\|File not found\)'
 
 # What apt says of packages that the lists it has read do not offer, or not as they are needed.
 NOT_OFFERED='Unable to locate package\|no installation candidate\|unmet dependencies\|Unable to correct problems\|Unable to satisfy dependencies'
@@ -42,11 +47,22 @@ fail() {
     if [ -r "/proc/${pid:-none}/cmdline" ]; then
       echo "process $pid is: $(tr '\0\n' '  ' <"/proc/$pid/cmdline" | cut -c 1-200)"
     fi
+  elif grep -q "$MISSING" "$log"; then
+    reason='the repository does not have a package that it lists: '
   elif grep -q "$UNREACHABLE" "$log"; then
     reason='a mirror did not answer: '
   fi
-  echo "failed: $reason$*" >&2
+  echo "failed: $reason$*$(gone)" >&2
   exit 1
+}
+
+# gone: names the packages that this script has taken away.
+gone() {
+  lost=
+  for package in $had; do
+    is_installed "$package" || lost="$lost, $package"
+  done
+  [ -z "$lost" ] || echo "; removed before: ${lost#, }"
 }
 
 # causes: what the last command gave as its errors, with the lines that are indented below them.
@@ -100,7 +116,7 @@ settled() {
       repaired=yes
       echo 'repairing an interrupted dpkg'
       repair || return 1
-    elif grep -q "$FULL" "$log"; then
+    elif grep -q "$FULL\|$MISSING" "$log"; then
       return 1
     elif grep -q "$UNREACHABLE" "$log"; then
       hiccups=$((hiccups + 1))
@@ -209,40 +225,6 @@ is_installed() {
     ?i*) return 0 ;;
     *) return 1 ;;
   esac
-}
-
-# unwanted PACKAGE...: those of them that are installed and do not belong to Docker's wanted ones.
-unwanted() {
-  for package; do
-    case " $all " in
-      *" $package "*) continue ;;
-    esac
-    if is_installed "$package"; then
-      printf ' %s' "$package"
-    fi
-  done
-}
-
-# apt refuses to change what is on hold.
-forget_holds() {
-  for package in $packages; do
-    case $(status "$package") in
-      h*) settled apt-mark unhold "$package" || fail "the hold of $package could not be taken off" ;;
-    esac
-  done
-}
-
-# Another engine than the wanted package is never taken away while it runs: containers would end.
-# It may have been started since the host was looked at.
-spare_running_engine() {
-  case $(status "$engine") in
-    ?[iUFHWt]*) return 0 ;;
-  esac
-  foreign=$(timeout 10 docker version --format '{{.Server.Version}}' 2>/dev/null)
-  if [ -n "$foreign" ]; then
-    echo "docker $foreign runs, and is not the package $engine" >&2
-    exit 71
-  fi
 }
 
 # Packages start what they bring and wait for it, and Docker's unit waits for its daemon without

@@ -1,26 +1,26 @@
 # Reads what there is of Docker. Read only. Starts as few programs as can be: fleets are looked at
-# often, and nearly always are as wanted.
+# often, and nearly always are as wanted. $1 is the address below which the packages lie, the rest
+# are their names.
+mirror=$1
+shift
 if [ -r /etc/os-release ]; then
   . /etc/os-release
 fi
 echo "os=${ID:-}"
 echo "release=${VERSION_ID:-}"
+server=
+compose=
 if path=$(command -v docker); then
   echo "path=$path"
-  server=$(timeout 10 docker version --format '{{.Server.Version}}')
+  ask
   echo "server=$server"
+  echo "other=$other"
   if [ -z "$server" ]; then
-    echo "client=$(timeout 10 docker --version)"
+    echo "client=$(client 10 --version)"
+    echo "target=$(readlink -f "$path")"
   fi
-  compose=
-  for folder in /usr/libexec/docker /usr/lib/docker /usr/local/libexec/docker /usr/local/lib/docker; do
-    plugin=$folder/cli-plugins/docker-compose
-    # The question that the client asks a plugin first: one that is broken is not there.
-    if [ -x "$plugin" ] && timeout 10 "$plugin" docker-cli-plugin-metadata >/dev/null; then
-      compose=$plugin
-    fi
-  done
-  echo "compose=${compose:-$(timeout 10 docker compose version --short)}"
+  find_compose
+  echo "compose=$compose"
 fi
 echo "engine=$(command -v dockerd)"
 if [ -e /etc/systemd/system/multi-user.target.wants/docker.service ]; then
@@ -28,8 +28,17 @@ if [ -e /etc/systemd/system/multi-user.target.wants/docker.service ]; then
 else
   echo "enabled=$(systemctl is-enabled docker)"
 fi
+if [ -e /var/lib/stagecraft/docker-unverified ]; then
+  echo 'unverified=yes'
+fi
 dpkg-query -W -f='package=${db:Status-Abbrev} ${Package} ${Version}\n' \
-  docker-ce docker-ce-cli containerd.io docker-buildx-plugin docker-compose-plugin \
+  "$@" docker-ce \
   docker.io docker-cli docker-compose docker-compose-v2 docker-buildx docker-doc podman-docker \
   containerd runc 'docker*' 'containerd*' 'moby*'
+# Only for an installation.
+if [ -z "$server" ] || [ -z "$compose" ]; then
+  declared | while read -r kind file; do
+    echo "source=$kind $file"
+  done
+fi
 echo 'probe=done'

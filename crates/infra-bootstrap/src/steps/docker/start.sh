@@ -18,16 +18,17 @@ case $? in
   *) mute 'its service could not be started' ;;
 esac
 began=$(date +%s)
-until server=$(timeout 10 docker version --format '{{.Server.Version}}' 2>"$log") && [ -n "$server" ]; do
+until ask 2>"$log" && [ -n "$server" ]; do
+  [ -z "$other" ] || mute "at its socket $socket answers $other"
   state=$(systemctl is-active docker)
   if [ "$state" = failed ]; then
     mute 'its daemon ended'
   elif [ $(($(date +%s) - began)) -ge 60 ]; then
-    mute "it did not answer within 60 s, and its service was $state"
+    mute "it did not answer at $socket within 60 s, and its service was $state"
   fi
   sleep 2
 done
-compose=$(timeout 20 docker compose version --short 2>"$log") || {
+find_compose 2>"$log" || {
   # The client shows its own usage for a plugin that does not run.
   sed -i '2,$d' "$log"
   plugin=/usr/libexec/docker/cli-plugins/docker-compose

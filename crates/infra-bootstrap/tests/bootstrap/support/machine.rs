@@ -13,8 +13,8 @@ use tempfile::TempDir;
 /// The tools that scripts may use as they are.
 const TOOLS: &[&str] = &[
     "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "head", "install", "ln", "mkdir",
-    "mktemp", "mv", "readlink", "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "truncate",
-    "uniq",
+    "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "stat", "tail", "timeout", "touch", "tr",
+    "truncate", "uniq",
 ];
 
 /// Programs that change nothing but the machine's own directory.

@@ -8,6 +8,11 @@ for word; do
     *) names="$names $word" ;;
   esac
 done
+if [ -z "$names" ]; then
+  for file in ROOT/state/packages/*; do
+    names="$names ${file##*/}"
+  done
+fi
 set -f
 result=0
 for name in $names; do
@@ -18,8 +23,12 @@ for name in $names; do
   state='ii '
   if [ -e "ROOT/state/on-hold/$name" ]; then state='hi '; fi
   if [ -e "ROOT/state/dpkg/$name" ]; then state=$(cat "ROOT/state/dpkg/$name"); fi
+  version=$(cat "ROOT/state/packages/$name")
+  version=${version:-1.0-1}
   case "$format" in
-    package=*) echo "package=$state $name $(cat "ROOT/state/packages/$name")" ;;
+    package=*) echo "package=$state $name $version" ;;
+    *binary:Package*) echo "$state|$name $version" ;;
+    '${Version}') printf '%s' "$version" ;;
     *) printf '%s' "$state" ;;
   esac
 done

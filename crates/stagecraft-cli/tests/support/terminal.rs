@@ -11,7 +11,8 @@ use super::Lab;
 /// A command on a terminal, and what the terminal showed.
 pub struct Terminal {
     child: Child,
-    shown: String,
+    /// What the terminal showed so far.
+    pub shown: String,
 }
 
 impl Terminal {

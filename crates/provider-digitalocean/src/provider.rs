@@ -2,7 +2,7 @@
 
 mod prepare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
@@ -131,6 +131,17 @@ impl DigitalOcean {
         })
     }
 
+    /// The sizes of declared hosts, if they matter.
+    fn sizes_to_know(&self, request: &PlanRequest) -> BTreeSet<String> {
+        let declared = if request.mode == PlanMode::Reconcile {
+            self.declared_specs(&request.environment)
+                .unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        declared.into_iter().map(|spec| spec.size).collect()
+    }
+
     /// Whether hosts are made, which takes the operator's key. The list of keys may be read ten
     /// times a minute only.
     fn makes_hosts(&self, facts: &CloudFacts, request: &PlanRequest) -> bool {
@@ -192,7 +203,8 @@ impl CloudProvider for DigitalOcean {
             self.read_files(run, environment).await?;
         }
         let key = &self.config.ssh_key_name;
-        let (mut facts, beside) = facts::observe(&client, run, request, key).await?;
+        let sizes = self.sizes_to_know(request);
+        let (mut facts, beside) = facts::observe(&client, run, request, key, &sizes).await?;
         if self.makes_hosts(&facts, request) {
             facts.operator_key = Some(key::find(&client, run, key).await?);
         }

@@ -14,9 +14,9 @@ use stagecraft_core::{
 use super::DigitalOcean;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::config::UserData;
+use crate::config::{HostConfig, UserData};
 use crate::error::provider_error;
-use crate::wire::Vpc;
+use crate::wire::{CloudProject, Concern, Vpc};
 use crate::{around, findings, user_data};
 
 /// Texts that may hold secrets, so `Debug` tells their keys only.
@@ -129,7 +129,7 @@ impl DigitalOcean {
     ) -> Result<()> {
         let declared = self.declared_specs(environment).unwrap_or_default();
         if declared.iter().any(|spec| spec.options.vpc.is_some()) {
-            let vpcs = around::list_vpcs(client, run).await?;
+            let vpcs = self.list_vpcs(client, run).await?;
             around::spell_vpcs(&mut facts.hosts, &declared, &vpcs);
             self.seen().vpcs = Some(vpcs);
         }
@@ -154,7 +154,7 @@ impl DigitalOcean {
         if !declared.iter().any(exists) {
             return Ok(());
         }
-        let projects = around::list_projects(client, run).await?;
+        let projects = self.list_projects(client, run).await?;
         around::spell_projects(client, run, &mut facts.hosts, &declared, &projects).await?;
         self.seen().projects = Some(projects);
         Ok(())
@@ -164,8 +164,25 @@ impl DigitalOcean {
         let known = self.seen().vpcs.clone();
         match known {
             Some(vpcs) => Ok(vpcs),
-            None => around::list_vpcs(client, run).await,
+            None => self.list_vpcs(client, run).await,
         }
+    }
+
+    async fn list_vpcs(&self, client: &Client, run: &Run) -> Result<Vec<Vpc>> {
+        let is_declared = |name: &str| self.is_any_declared(name, |host| host.vpc.as_ref());
+        around::list_vpcs(client, run, Concern::Named(&is_declared)).await
+    }
+
+    async fn list_projects(&self, client: &Client, run: &Run) -> Result<Vec<CloudProject>> {
+        let is_declared = |name: &str| self.is_any_declared(name, |host| host.project.as_ref());
+        around::list_projects(client, run, Concern::Named(&is_declared)).await
+    }
+
+    /// Whether a name or id is what any host declares.
+    fn is_any_declared(&self, name: &str, of: impl Fn(&HostConfig) -> Option<&String>) -> bool {
+        let hosts = self.config.hosts.values().flat_map(|hosts| hosts.values());
+        let mut declared = hosts.filter_map(of);
+        declared.any(|declared| declared.eq_ignore_ascii_case(name))
     }
 
     /// What is wrong with the options of hosts.
@@ -194,7 +211,7 @@ impl DigitalOcean {
             let seen = self.seen().projects.clone();
             let projects = match seen {
                 Some(seen) => seen,
-                None => around::list_projects(client, run).await?,
+                None => self.list_projects(client, run).await?,
             };
             all.extend(around::check_projects(&in_projects, &projects));
             self.seen().projects = Some(projects);
@@ -236,7 +253,7 @@ impl DigitalOcean {
             let seen = self.seen().projects.take();
             let known = match seen {
                 Some(known) => known,
-                None => around::list_projects(client, run).await?,
+                None => self.list_projects(client, run).await?,
             };
             for (host, name) in in_projects {
                 let project = around::find_project(&known, &name);

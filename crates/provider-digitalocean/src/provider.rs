@@ -7,6 +7,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use stagecraft_core::config::Location;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
     ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Makes,
@@ -73,7 +74,13 @@ impl DigitalOcean {
         Self::bind(config, project).map_err(|problems| {
             let list: Vec<String> = problems
                 .iter()
-                .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+                .map(|problem| {
+                    let place = problem.inside.map(|Location { line, column }| {
+                        format!(" (line {line} column {column} of the text)")
+                    });
+                    let (path, place) = (problem.path.join("."), place.unwrap_or_default());
+                    format!("{path}: {}{place}", problem.message)
+                })
                 .collect();
             provider_error(
                 ErrorKind::Config,
@@ -185,6 +192,14 @@ impl CloudProvider for DigitalOcean {
 
     fn declared(&self, environment: &EnvironmentName) -> Result<Vec<HostSpec>> {
         self.declared_specs(environment)
+    }
+
+    /// Reads the files with user data and checks them.
+    async fn check_files(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Finding>> {
+        self.read_files(run, environment).await?;
+        let declared = self.declared_with_files(environment)?;
+        let declared = declared.iter().map(|spec| (&spec.name, &spec.options));
+        Ok(grouped(self.check_user_data(environment, declared)))
     }
 
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts> {

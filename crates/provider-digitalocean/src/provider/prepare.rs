@@ -7,8 +7,8 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 use stagecraft_core::{
-    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan, Result,
-    Run, SecretSource,
+    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostOptions, HostSpec,
+    InfraPlan, Result, Run, SecretSource,
 };
 
 use super::DigitalOcean;
@@ -119,6 +119,22 @@ impl DigitalOcean {
         Texts(by_digest.collect())
     }
 
+    /// User data that the API or cloud-init would refuse, of files that were read.
+    pub(super) fn check_user_data<'h>(
+        &self,
+        environment: &EnvironmentName,
+        hosts: impl Iterator<Item = (&'h HostName, &'h HostOptions)>,
+    ) -> Vec<Finding> {
+        let texts = self.texts(environment);
+        let check = |(host, options): (&HostName, &HostOptions)| {
+            let text = options.user_data_sha256.as_ref();
+            let text = text.map(|digest| texts.get(digest))?;
+            let file = self.user_data_file(environment, host);
+            findings::check_user_data(host, file.map(PathBuf::as_path), text.map(String::as_str))
+        };
+        hosts.filter_map(check).collect()
+    }
+
     /// Names the VPCs of hosts as the declarations do. One call, and only if any names one.
     pub(super) async fn spell_vpcs(
         &self,
@@ -194,10 +210,9 @@ impl DigitalOcean {
         plan: &InfraPlan,
     ) -> Result<Vec<Finding>> {
         let mut all = findings::check_resizes(facts, plan);
-        all.extend(findings::check_user_data(
-            &plan.create,
-            &self.texts(&plan.environment),
-        ));
+        let created = plan.create.iter().map(|entry| &entry.spec);
+        let created = created.map(|spec| (&spec.name, &spec.options));
+        all.extend(self.check_user_data(&plan.environment, created));
         if plan
             .create
             .iter()

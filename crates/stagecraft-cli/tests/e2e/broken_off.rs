@@ -14,13 +14,14 @@ const FIRST_ZONE: &str = "Europe/Berlin";
 async fn first_boot_that_failed_in_part_is_reported_by_the_first_run_and_stops_nothing() {
     // Debian 13's cloud-init calls a deprecated key degraded, though it does what it says.
     let hosts = "\
-good: { role: web, image: debian-13-x64, user_data: \"#!/bin/sh\\nexit 0\" }
+good: { role: web, image: debian-13-x64, user_data: \"MIME-Version: 1.0\\nContent-Type: text/x-shellscript\\n\\n#!/bin/sh\\n: >/root/mixed\" }
 old: { role: web, image: debian-13-x64, user_data: \"#cloud-config\\napt_upgrade: false\" }
 bad: { role: web, image: debian-13-x64, user_data: \"#!/bin/sh\\nexit 3\" }";
     let lab = lab(&config(hosts, CHEAP)).await;
     let result = lab.infra("up", &JSON).await.expect_code(0).result();
     let image = host(&result, "good")["warnings"].to_string();
     assert!(!image.contains("failed in part"), "{image}");
+    lab.inside("good", "test -e /root/mixed").await;
     let told = host(&result, "bad")["warnings"].to_string();
     assert!(told.contains("the first boot failed in part"), "{told}");
     assert!(told.contains("scripts"), "{told}");

@@ -116,6 +116,23 @@ pub struct ReadinessConfig {
     /// lock. Default: `5m`.
     #[cfg_attr(feature = "schema", schemars(default = "deadline_text"))]
     pub deadline: ConfigDuration,
+    /// What is made of cloud-init's first boot. `wait`: its end is awaited, and a host on which it
+    /// never ran is not ready. `ignore`: it is not looked at, for hosts whose cloud-init is
+    /// switched off or broken on purpose; what is to be set up by user data may be missing then.
+    /// Default: `wait`.
+    pub cloud_init: CloudInit,
+}
+
+/// What is made of cloud-init's first boot.
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Deserialize, Serialize)]
+#[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
+#[serde(rename_all = "snake_case")]
+pub enum CloudInit {
+    /// Its end is awaited; a host on which it never ran is not ready.
+    #[default]
+    Wait,
+    /// It is not looked at.
+    Ignore,
 }
 
 impl Default for ReadinessConfig {
@@ -123,6 +140,7 @@ impl Default for ReadinessConfig {
         Self {
             interval: Duration::from_secs(2).into(),
             deadline: Duration::from_mins(5).into(),
+            cloud_init: CloudInit::Wait,
         }
     }
 }

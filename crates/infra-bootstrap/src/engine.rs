@@ -369,9 +369,30 @@ impl Bootstrap {
         session: &mut Session,
         contradiction: Option<StepOutcome>,
     ) -> Result<(), StepFailure> {
-        let (host, mode) = (climb.host, climb.mode);
         climb.report.system = session.system();
-        climb.report.warnings = session.warnings(run);
+        climb.report.warnings = session.login_warnings();
+        let of_login = climb.report.warnings.len();
+        let of_boot = session.boot_warnings(run);
+        let is_first_run = self.is_first_run(climb.host, session);
+        let result = self
+            .work_on(run, context, climb, session, contradiction)
+            .await;
+        // They may be why a step fails, in any run.
+        if is_first_run || result.is_err() || !climb.report.is_ok() {
+            climb.report.warnings.splice(of_login..of_login, of_boot);
+        }
+        result
+    }
+
+    async fn work_on(
+        &self,
+        run: &Run,
+        context: &HostContext,
+        climb: &mut Climb<'_>,
+        session: &mut Session,
+        contradiction: Option<StepOutcome>,
+    ) -> Result<(), StepFailure> {
+        let (host, mode) = (climb.host, climb.mode);
         if mode == Mode::Apply {
             self.check_approved(run, session, context, host, climb.approved)?;
         }
@@ -389,6 +410,17 @@ impl Bootstrap {
         let approved = climb.approved;
         self.run_steps(run, host, context, session, climb.report, approved)
             .await
+    }
+
+    /// Whether no earlier run has worked on the host: it still has the key of its user data. What
+    /// its first boot left to look at is reported by this run, and by none after it. An image has
+    /// warnings of its own, which nobody can act on.
+    ///
+    /// Without pins hosts keep that key, and every run counts as the first.
+    fn is_first_run(&self, host: &Host, session: &Session) -> bool {
+        let shown = session.host_key();
+        let work = rotation::decide(&session.facts(rotation::ID), shown, &host.host_keys());
+        self.pins.is_none() || work == Work::Rotate
     }
 
     /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or

@@ -13,7 +13,7 @@ mod steps;
 mod verify;
 mod watch;
 
-pub use config::{BootstrapConfig, ReadinessConfig, SshSettings, is_key_path};
+pub use config::{BootstrapConfig, CloudInit, ReadinessConfig, SshSettings, is_key_path};
 pub use engine::{Bootstrap, Mode};
 pub use fleet::{Approval, Fleet, HostQueue, Look};
 pub use lock::{LOCK_PATH, LockedRemote};

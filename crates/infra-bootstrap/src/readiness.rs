@@ -1,5 +1,6 @@
 //! The readiness ladder: what must be true before a host is touched.
 
+mod cloud_init;
 mod connect;
 mod state;
 
@@ -7,7 +8,7 @@ use std::time::Duration;
 
 use stagecraft_core::PollPolicy;
 
-use crate::config::ReadinessConfig;
+use crate::config::{CloudInit, ReadinessConfig};
 
 pub(crate) use connect::{connect, cure_of_key, spaced};
 pub(crate) use state::{Boot, HostState, PROBE};
@@ -26,6 +27,8 @@ pub struct ReadinessPolicy {
     pub lock: PollPolicy,
     /// One look at the host.
     pub look: Duration,
+    /// Whether cloud-init must have run to its end.
+    pub cloud_init: CloudInit,
 }
 
 impl ReadinessPolicy {
@@ -37,6 +40,7 @@ impl ReadinessPolicy {
             boot: policy,
             lock: policy,
             look: Duration::from_mins(1),
+            cloud_init: CloudInit::Wait,
         }
     }
 }
@@ -49,9 +53,13 @@ impl Default for ReadinessPolicy {
 
 impl From<ReadinessConfig> for ReadinessPolicy {
     fn from(config: ReadinessConfig) -> Self {
-        Self::every(PollPolicy {
+        let policy = PollPolicy {
             interval: config.interval.get(),
             deadline: config.deadline.get(),
-        })
+        };
+        Self {
+            cloud_init: config.cloud_init,
+            ..Self::every(policy)
+        }
     }
 }

@@ -22,7 +22,8 @@ pub struct HostReport {
     pub fqdn: Option<String>,
     /// The operating system's own name for itself, once the host was looked at.
     pub system: Option<String>,
-    /// What stopped nothing but should be known of: what failed in the host's first boot.
+    /// What stopped nothing but should be looked at: what failed or was degraded in the host's
+    /// first boot, in the first run and in runs that fail; what steps report beside their outcome.
     pub warnings: Vec<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
@@ -46,7 +47,7 @@ pub struct Retried {
     pub what: String,
     /// How often it was tried again, or looked at without success.
     pub times: u32,
-    /// Why, the last time. Empty if there is nothing to tell.
+    /// Why, the last time. Never empty.
     pub reason: String,
 }
 

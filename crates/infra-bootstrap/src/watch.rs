@@ -2,7 +2,7 @@
 
 use std::sync::{Mutex, PoisonError};
 
-use stagecraft_core::{Event, EventSink, shorten};
+use stagecraft_core::{Event, EventSink, seconds, shorten};
 
 use crate::report::Retried;
 
@@ -26,7 +26,10 @@ impl Watch {
 
     fn count(&self, what: &str, reason: &str) {
         let mut all = self.0.lock().unwrap_or_else(PoisonError::into_inner);
-        let reason = shorten(reason, REASON_LIMIT);
+        let reason = match reason.trim() {
+            "" => "no reason was given".to_owned(),
+            reason => shorten(reason, REASON_LIMIT),
+        };
         if let Some(known) = all.iter_mut().find(|own| own.what == what) {
             known.times += 1;
             known.reason = reason;
@@ -45,9 +48,13 @@ impl EventSink for Watch {
         match event {
             Event::Retrying { what, reason, .. } => self.count(&what, &reason),
             // The end of a step is awaited once, after an interruption.
-            Event::Waiting { what, .. } if !what.starts_with("step `") => {
-                let (what, reason) = what.split_once(" (").unwrap_or((&what, ""));
-                self.count(what, reason.strip_suffix(')').unwrap_or(reason));
+            Event::Waiting { what, elapsed, .. } if !what.starts_with("step `") => {
+                match what.split_once(" (") {
+                    Some((what, reason)) => {
+                        self.count(what, reason.strip_suffix(')').unwrap_or(reason));
+                    }
+                    None => self.count(&what, &format!("not yet after {}", seconds(elapsed))),
+                }
             }
             _ => {}
         }
@@ -70,7 +77,7 @@ mod tests {
     }
 
     #[test]
-    fn causes_are_counted_with_their_last_reason() {
+    fn causes_are_counted_with_their_last_reason_which_is_never_empty() {
         let watch = Watch::default();
         watch.emit(retrying("connect", "connection refused"));
         watch.emit(retrying("connect", "connection reset"));
@@ -81,6 +88,13 @@ mod tests {
             elapsed: Duration::ZERO,
             deadline: Duration::ZERO,
         });
+        watch.emit(Event::Waiting {
+            host: None,
+            what: "web-1 to connect".to_owned(),
+            elapsed: Duration::from_secs(2),
+            deadline: Duration::ZERO,
+        });
+        watch.emit(retrying("call", " "));
         let told: Vec<_> = watch
             .retries()
             .into_iter()
@@ -92,6 +106,12 @@ mod tests {
             [
                 ("connect".to_owned(), 2, "connection reset".to_owned()),
                 ("the package lock".to_owned(), 1, lock.to_owned()),
+                (
+                    "web-1 to connect".to_owned(),
+                    1,
+                    "not yet after 2s".to_owned()
+                ),
+                ("call".to_owned(), 1, "no reason was given".to_owned()),
             ]
         );
     }

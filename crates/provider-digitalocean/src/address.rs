@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use stagecraft_core::{ErrorKind, Result, Run};
 
 use crate::client::Client;
-use crate::wire::{Droplet, ReservedPage};
+use crate::wire::{Concern, Droplet, ReservedPage};
 
 /// The account's reserved addresses, if a droplet has more than one public address.
 ///
@@ -24,7 +24,7 @@ pub(crate) async fn reserved<'d>(
     };
     let (id, name) = (doubled.id, doubled.name.clone());
     let read = || async move {
-        let listed = client.list::<ReservedPage>(run, "/v2/reserved_ips", &[]);
+        let listed = client.list::<ReservedPage>(run, "/v2/reserved_ips", &[], Concern::Nobody);
         let listed = listed
             .await
             .map_err(|error| error.into_error("read_reserved_ips"));

@@ -5,18 +5,26 @@ use std::collections::{BTreeMap, BTreeSet};
 use stagecraft_core::{CreateEntry, Finding, Host, HostId, HostName, HostSpec, Result, Run};
 
 use crate::client::Client;
-use crate::wire::{CloudProject, ProjectsPage, ResourcesPage, Vpc, VpcsPage};
+use crate::wire::{CloudProject, Concern, ProjectsPage, ResourcesPage, Vpc, VpcsPage};
 
-pub(crate) async fn list_vpcs(client: &Client, run: &Run) -> Result<Vec<Vpc>> {
+pub(crate) async fn list_vpcs(
+    client: &Client,
+    run: &Run,
+    concern: Concern<'_>,
+) -> Result<Vec<Vpc>> {
     client
-        .list::<VpcsPage>(run, "/v2/vpcs", &[])
+        .list::<VpcsPage>(run, "/v2/vpcs", &[], concern)
         .await
         .map_err(|error| error.into_error("list_vpcs"))
 }
 
-pub(crate) async fn list_projects(client: &Client, run: &Run) -> Result<Vec<CloudProject>> {
+pub(crate) async fn list_projects(
+    client: &Client,
+    run: &Run,
+    concern: Concern<'_>,
+) -> Result<Vec<CloudProject>> {
     client
-        .list::<ProjectsPage>(run, "/v2/projects", &[])
+        .list::<ProjectsPage>(run, "/v2/projects", &[], concern)
         .await
         .map_err(|error| error.into_error("list_projects"))
 }
@@ -124,7 +132,9 @@ pub(crate) async fn project_urns(
     project: &str,
 ) -> Result<BTreeSet<String>> {
     let path = format!("/v2/projects/{project}/resources");
-    let there = client.list::<ResourcesPage>(run, &path, &[]).await;
+    let there = client
+        .list::<ResourcesPage>(run, &path, &[], Concern::Nobody)
+        .await;
     let there = there.map_err(|error| error.into_error("list_project"))?;
     Ok(there.into_iter().map(|resource| resource.urn).collect())
 }

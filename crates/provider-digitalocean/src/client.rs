@@ -17,7 +17,7 @@ use reqwest::{Method, Response, StatusCode, Url};
 use secrecy::{ExposeSecret, SecretString};
 use serde::Serialize;
 use serde::de::DeserializeOwned;
-use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, shorten};
+use stagecraft_core::{Error, ErrorKind, Result, Run, SecretSource, json, shorten};
 
 pub(crate) use self::again::Patience;
 pub(crate) use self::http::Http;
@@ -123,20 +123,22 @@ impl Client {
         path: &str,
         query: &[(&str, &str)],
     ) -> Result<T, ApiError> {
-        let (value, _) = self.get_sized(run, path, query).await?;
+        let (value, _) = self.get_sized(run, path, query, json::decode).await?;
         Ok(value)
     }
 
-    /// Reads one thing, and tells the length of the answer in bytes.
-    async fn get_sized<T: DeserializeOwned>(
+    /// Reads one thing with a decoder, and gives the length of the answer in bytes.
+    async fn get_sized<T>(
         &self,
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
+        decode: impl Fn(&[u8]) -> serde_json::Result<T>,
     ) -> Result<(T, usize), ApiError> {
         self.repeat(run, &format!("GET {path}"), |turn| async {
             let request = self.request(Method::GET, path).query(query);
-            self.decode(self.send(turn, request).await?).await
+            let response = self.send(turn, request).await?;
+            self.decode_with(response, &decode).await
         })
         .await
     }
@@ -150,7 +152,8 @@ impl Client {
         body: &impl Serialize,
     ) -> Result<T, ApiError> {
         let request = self.request(Method::POST, path).json(body);
-        let (value, _) = self.decode(self.send(turn, request).await?).await?;
+        let response = self.send(turn, request).await?;
+        let (value, _) = self.decode_with(response, json::decode).await?;
         Ok(value)
     }
 
@@ -247,13 +250,12 @@ impl Client {
         let limit = number(&response, &RATE_LIMIT);
         // The status is known, so a body that cannot be read does not matter.
         let body = read(response).await.unwrap_or_default();
-        let parsed: ErrorBody = serde_json::from_slice(&body).unwrap_or_default();
+        let parsed: ErrorBody = json::decode(&body).unwrap_or_default();
         Err(ApiError::Refused {
             status: status.as_u16(),
             message: self.without_token(&refusal(status, &parsed, &body)),
-            request_id: parsed
-                .request_id
-                .map(|id| shorten(&self.without_token(&id), 100)),
+            request_id: Some(shorten(&self.without_token(&parsed.request_id), 100))
+                .filter(|id| !id.is_empty()),
             retry_after,
             limit,
         })
@@ -270,17 +272,18 @@ impl Client {
                 DateTimeParser::new().parse_timestamp(text).ok()
             })
             .map(jiff::Timestamp::as_second);
-        let (body, _) = self.decode(response).await?;
+        let (body, _) = self.decode_with(response, json::decode).await?;
         Ok(Dated { body, date })
     }
 
-    async fn decode<T: DeserializeOwned>(
+    async fn decode_with<T>(
         &self,
         response: Response,
+        decode: impl Fn(&[u8]) -> serde_json::Result<T>,
     ) -> Result<(T, usize), ApiError> {
         let status = response.status().as_u16();
         let body = read(response).await?;
-        match serde_json::from_slice(&body) {
+        match decode(&body) {
             Ok(value) => Ok((value, body.len())),
             Err(source) => Err(ApiError::NotUnderstood {
                 status,

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use serde::{Deserialize, Serialize};
-use stagecraft_core::config::{ConfigDuration, UniqueMap};
+use stagecraft_core::config::{ConfigDuration, Location, UniqueMap};
 use stagecraft_core::{
     EnvironmentName, HostName, HostSpec, NodeName, SecretKeyError, SecretKeys, SecretSource,
 };
 
+use self::host::KeyProblem;
 pub use self::host::{HostConfig, UserData};
 use crate::window::{FEWEST_REQUESTS, MOST_REQUESTS, RateConfig};
 
@@ -122,6 +123,8 @@ pub(crate) struct Problem {
     pub(crate) message: String,
     /// Whether the value must not be shown.
     pub(crate) is_secret: bool,
+    /// The place in the text that is the value, if it is about one.
+    pub(crate) inside: Option<Location>,
 }
 
 impl Problem {
@@ -130,6 +133,7 @@ impl Problem {
             path: path.iter().map(|key| (*key).to_owned()).collect(),
             message: message.into(),
             is_secret: false,
+            inside: None,
         }
     }
 }
@@ -395,9 +399,10 @@ impl DigitalOceanConfig {
             .image
             .clone()
             .unwrap_or_else(|| DEFAULT_IMAGE.to_owned());
-        let options = host
-            .options()
-            .map_err(|(key, message)| Problem::new(&at(key), message))?;
+        let options = host.options().map_err(|KeyProblem { key, flaw }| Problem {
+            inside: flaw.at,
+            ..Problem::new(&at(key), flaw.message)
+        })?;
         let spec = |name| HostSpec {
             name,
             role: host.role.clone(),

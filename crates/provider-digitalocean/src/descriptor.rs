@@ -47,6 +47,9 @@ fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudPro
         .map_err(|problems| {
             let errors = problems.into_iter().take(MOST_PROBLEMS).map(|problem| {
                 let path: Vec<&str> = problem.path.iter().map(String::as_str).collect();
+                if let Some(inside) = problem.inside {
+                    return block.error_in_text(&path, inside, &problem.message);
+                }
                 let mut error = block.error(&path, problem.message);
                 if problem.is_secret {
                     error.excerpt = None;

@@ -41,6 +41,9 @@ pub(crate) enum ApiError {
         #[source]
         source: serde_json::Error,
     },
+    /// An element of a list that must not be left out.
+    #[error("cannot decode {0}")]
+    Strange(String),
     #[error("page {0} of a list has a broken link to the next")]
     BadPage(u32),
     #[error("a list is longer than any account's")]
@@ -68,7 +71,9 @@ impl ApiError {
             Self::Connect(_) | Self::Lost(_) | Self::Shifting => ErrorKind::Unavailable,
             Self::Refused { status, .. } => kind_of_status(*status),
             Self::Limited { .. } => ErrorKind::RateLimited,
-            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::TooLong => ErrorKind::Protocol,
+            Self::NotUnderstood { .. } | Self::Strange(_) | Self::BadPage(_) | Self::TooLong => {
+                ErrorKind::Protocol
+            }
             Self::Cancelled => ErrorKind::Cancelled,
         }
     }
@@ -87,9 +92,11 @@ impl ApiError {
             },
             // It was read again and again. Others who work in the account come to an end.
             Self::Limited { .. } | Self::Shifting => Retry::Exhausted,
-            Self::NotUnderstood { .. } | Self::BadPage(_) | Self::TooLong | Self::Cancelled => {
-                Retry::Never
-            }
+            Self::NotUnderstood { .. }
+            | Self::Strange(_)
+            | Self::BadPage(_)
+            | Self::TooLong
+            | Self::Cancelled => Retry::Never,
         }
     }
 
@@ -111,6 +118,7 @@ impl ApiError {
             Self::Connect(_)
             | Self::Refused { .. }
             | Self::Limited { .. }
+            | Self::Strange(_)
             | Self::BadPage(_)
             | Self::TooLong
             | Self::Shifting
@@ -169,6 +177,7 @@ impl ApiError {
             Self::NotUnderstood { source, .. } => {
                 error.with_source(shorten(&source.to_string(), 300))
             }
+            Self::Strange(_) => error.with_hint(STRANGE_HINT),
             Self::Refused { .. }
             | Self::BadPage(_)
             | Self::TooLong
@@ -177,6 +186,9 @@ impl ApiError {
         }
     }
 }
+
+/// What to do about something that is ours and cannot be decoded.
+pub(crate) const STRANGE_HINT: &str = "look at it in the cloud's console, or use a later version: what cannot be read is not treated as absent, since it might be created twice or left behind";
 
 /// The scopes that an operation needs, in the API's names.
 ///

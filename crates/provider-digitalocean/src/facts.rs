@@ -11,9 +11,10 @@ use stagecraft_core::{
 
 use crate::address;
 use crate::client::{Client, Dated, Shown};
-use crate::error::{provider_error, scopes};
+use crate::error::{STRANGE_HINT, provider_error, scopes};
 use crate::wire::{
-    self, AccountEnvelope, Droplet, DropletsPage, RegionsPage, Size, SizesPage, Tag, TagsPage,
+    self, AccountEnvelope, Concern, Droplet, DropletsPage, RegionsPage, Size, SizesPage, Tag,
+    TagsPage,
 };
 
 const TAG_HINT: &str = "give the token the scope tag:read";
@@ -36,17 +37,20 @@ pub(crate) struct Beside {
 ///
 /// A plan that adopts rests on every host of the account: those that it is about bear no tag.
 ///
-/// The operator's key is not read: the hosts decide whether it is needed.
+/// The operator's key is not read: the hosts decide whether it is needed. `sizes` are those that
+/// must be known.
 pub(crate) async fn observe(
     client: &Client,
     run: &Run,
     request: &PlanRequest,
     ssh_key_name: &str,
+    sizes: &BTreeSet<String>,
 ) -> Result<(CloudFacts, Beside)> {
     let environment = &request.environment;
     let adopts = request.mode == PlanMode::Adopt;
     let account = read_account(client, run);
-    let sizes = list_sizes(client, run);
+    let is_wanted = |size: &str| sizes.contains(size);
+    let sizes = list_sizes(client, run, Concern::Named(&is_wanted));
     let tagged = async {
         let tag = spelled_tag(client, run, environment).await?;
         let hosts = match &tag {
@@ -131,18 +135,26 @@ fn forbidden<'a>(errors: impl Iterator<Item = Option<&'a Error>>) -> Option<Erro
 }
 
 /// The sizes that the cloud offers now.
-pub(crate) async fn list_sizes(client: &Client, run: &Run) -> Result<BTreeMap<String, SizeOffer>> {
+pub(crate) async fn list_sizes(
+    client: &Client,
+    run: &Run,
+    concern: Concern<'_>,
+) -> Result<BTreeMap<String, SizeOffer>> {
     let sizes = client
-        .list::<SizesPage>(run, "/v2/sizes", &[])
+        .list::<SizesPage>(run, "/v2/sizes", &[], concern)
         .await
         .map_err(|error| error.into_error("list_sizes"))?;
     Ok(sizes.into_iter().map(size_offer).collect())
 }
 
 /// All regions, with whether they take new droplets.
-pub(crate) async fn list_regions(client: &Client, run: &Run) -> Result<BTreeMap<String, bool>> {
+pub(crate) async fn list_regions(
+    client: &Client,
+    run: &Run,
+    concern: Concern<'_>,
+) -> Result<BTreeMap<String, bool>> {
     let regions = client
-        .list::<RegionsPage>(run, "/v2/regions", &[])
+        .list::<RegionsPage>(run, "/v2/regions", &[], concern)
         .await
         .map_err(|error| error.into_error("list_regions"))?;
     let regions = regions.into_iter();
@@ -174,10 +186,10 @@ pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
     Ok(account_of(account))
 }
 
-/// All tags of the account.
-pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<Vec<Tag>> {
+/// All tags of the account that can be decoded, and whether these are all that there are.
+pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<(Vec<Tag>, bool)> {
     client
-        .list::<TagsPage>(run, "/v2/tags", &[])
+        .list_or_not::<TagsPage>(run, "/v2/tags", &[], Concern::Nobody)
         .await
         .map_err(|error| error.into_error("list_tags"))
 }
@@ -192,11 +204,11 @@ pub(crate) async fn spelled_tag(
     environment: &EnvironmentName,
 ) -> Result<Option<String>> {
     let own = tags::environment_tag(environment);
-    let known = list_tags(client, run).await?;
-    Ok(known
-        .into_iter()
-        .map(|tag| tag.name)
-        .find(|name| name.eq_ignore_ascii_case(&own)))
+    let (known, is_every) = list_tags(client, run).await?;
+    let mut known = known.into_iter().map(|tag| tag.name);
+    let spelled = known.find(|name| name.eq_ignore_ascii_case(&own));
+    // One that cannot be decoded may be it: then who bears it is looked for.
+    Ok(spelled.or_else(|| (!is_every).then_some(own)))
 }
 
 /// Lists every host that bears the environment's tag, in the account's spelling.
@@ -213,12 +225,19 @@ pub(crate) async fn list_hosts(
 ) -> Result<Vec<Host>> {
     let tagged = async {
         client
-            .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)])
+            .list::<DropletsPage>(run, "/v2/droplets", &[("tag_name", tag)], Concern::Every)
             .await
             .map_err(|error| error.into_error("list_hosts_by_tag"))
     };
     let (tagged, gpus) = tokio::try_join!(tagged, list_gpus(client, run, with_gpus))?;
     let mut droplets = tagged;
+    // Whatever can be decoded of them, they bear the tag.
+    if let Some((droplet, flaw)) = droplets
+        .iter()
+        .find_map(|own| Some((own, own.flaw.as_ref()?)))
+    {
+        return Err(strange(&droplet.name, droplet.id, flaw).with_operation("list_hosts_by_tag"));
+    }
     let bears = |droplet: &Droplet| {
         // One without any is told below.
         let tags = droplet.tags.as_ref();
@@ -240,12 +259,13 @@ pub(crate) async fn list_all_hosts(
 ) -> Result<Vec<Host>> {
     let usual = async {
         client
-            .list::<DropletsPage>(run, "/v2/droplets", &[])
+            .list::<DropletsPage>(run, "/v2/droplets", &[], Concern::Every)
             .await
             .map_err(|error| error.into_error("list_hosts"))
     };
     let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
     droplets.extend(gpus);
+    note_untold_tags(&mut droplets);
     hosts_once(droplets, environment)
 }
 
@@ -258,7 +278,7 @@ pub(crate) async fn shown_droplets(
 ) -> Result<Shown<Droplet>> {
     let read = async |query: &[(&str, &str)]| {
         client
-            .list_shown::<DropletsPage>(run, "/v2/droplets", query)
+            .list_shown::<DropletsPage>(run, "/v2/droplets", query, Concern::Every)
             .await
             .map_err(|error| error.into_error("list_hosts"))
     };
@@ -273,7 +293,21 @@ pub(crate) async fn shown_droplets(
         shown.items.extend(gpus.items);
         shown.is_whole &= gpus.is_whole;
     }
+    note_untold_tags(&mut shown.items);
     Ok(shown)
+}
+
+/// Marks droplets without tags in a list where others have them: the token may read tags, so
+/// these are not left out for want of a scope.
+fn note_untold_tags(droplets: &mut [Droplet]) {
+    if droplets.iter().all(|droplet| droplet.tags.is_none()) {
+        return;
+    }
+    for droplet in droplets.iter_mut().filter(|own| own.tags.is_none()) {
+        droplet.tags = Some(Vec::new());
+        let untold = || "it has no `tags`, others have".to_owned();
+        droplet.flaw.get_or_insert_with(untold);
+    }
 }
 
 /// The hosts that droplets are, each once, as [`list_all_hosts`] has them.
@@ -292,7 +326,7 @@ pub(crate) async fn list_gpus(client: &Client, run: &Run, is_wanted: bool) -> Re
         return Ok(Vec::new());
     }
     client
-        .list::<DropletsPage>(run, "/v2/droplets", &[("type", "gpus")])
+        .list::<DropletsPage>(run, "/v2/droplets", &[("type", "gpus")], Concern::Every)
         .await
         .map_err(|error| error.into_error("list_hosts"))
 }
@@ -327,6 +361,17 @@ fn host_of(
     reserved: &BTreeSet<Ipv4Addr>,
 ) -> Result<Host> {
     let public_ipv4 = address::own(&droplet, reserved);
+    let name = NodeName::new(droplet.name.to_ascii_lowercase())
+        .ok()
+        .and_then(|node| node.host_in(environment));
+    if let Some(flaw) = &droplet.flaw {
+        let own = tags::environment_tag(environment);
+        let mut tags = droplet.tags.iter().flatten();
+        // One with the name of a host may become one, and would be created again.
+        if name.is_some() || tags.any(|tag| tag.eq_ignore_ascii_case(&own)) {
+            return Err(strange(&droplet.name, droplet.id, flaw).with_operation("list_hosts"));
+        }
+    }
     let mut own_tags = droplet.tags.ok_or_else(|| {
         provider_error(
             ErrorKind::Forbidden,
@@ -339,9 +384,7 @@ fn host_of(
     let private = networks.find(|network| network.kind == "private");
     Ok(Host {
         id: HostId::new(droplet.id.to_string()),
-        name: NodeName::new(droplet.name.to_ascii_lowercase())
-            .ok()
-            .and_then(|node| node.host_in(environment)),
+        name,
         role: tags::role_of(&own_tags),
         public_ipv4,
         private_ipv4: private.and_then(|network| network.ip_address.parse().ok()),
@@ -362,6 +405,12 @@ fn host_of(
     })
 }
 
+/// A droplet that is or may become ours, and cannot be decoded.
+fn strange(name: &str, id: u64, flaw: &str) -> Error {
+    let message = format!("API error: cannot decode droplet '{name}' (id {id}): {flaw}");
+    provider_error(ErrorKind::Protocol, message).with_hint(STRANGE_HINT)
+}
+
 fn features(names: &[String]) -> HostFeatures {
     let has = |wanted: &str| names.iter().any(|name| name == wanted);
     HostFeatures {
@@ -372,7 +421,7 @@ fn features(names: &[String]) -> HostFeatures {
 }
 
 fn account_of(account: wire::Account) -> Account {
-    match account.team {
+    match account.team.filter(|team| !team.uuid.is_empty()) {
         Some(team) => Account {
             id: team.uuid,
             name: account.email,

@@ -1,10 +1,9 @@
 //! What can be known to be wrong with resizes and user data before the first write.
 
-use std::collections::BTreeMap;
+use std::path::Path;
 
-use stagecraft_core::{
-    CloudFacts, CreateEntry, Finding, HostName, HostStatus, InfraPlan, ResizeEntry, tags,
-};
+use stagecraft_core::config::Location;
+use stagecraft_core::{CloudFacts, Finding, HostName, HostStatus, InfraPlan, ResizeEntry, tags};
 
 use crate::apply::resize::{POWER_ON, SWITCHED_OFF};
 use crate::facts::is_gpu;
@@ -100,23 +99,30 @@ fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Opti
     })
 }
 
-/// User data of files that the API or cloud-init would refuse. `texts` are by digest.
+/// What is wrong with the user data of a host: `text` is what its digest stands for, `file` where
+/// it was read.
 pub(crate) fn check_user_data(
-    create: &[CreateEntry],
-    texts: &BTreeMap<String, String>,
-) -> Vec<Finding> {
-    let check = |entry: &CreateEntry| {
-        let digest = entry.spec.options.user_data_sha256.as_ref()?;
-        let message = match texts.get(digest) {
-            Some(text) => user_data::check(text).err()?,
-            None => "its user data has changed since the plan was made".to_owned(),
-        };
-        Some(Finding {
-            host: Some(entry.spec.name.clone()),
-            message,
-            hint: None,
-            is_guard: false,
-        })
+    host: &HostName,
+    file: Option<&Path>,
+    text: Option<&str>,
+) -> Option<Finding> {
+    let message = match text {
+        Some(text) => {
+            let flaw = user_data::check(text).err()?;
+            match (file, flaw.at) {
+                (Some(file), Some(Location { line, column })) => {
+                    format!("{}:{line}:{column}: {}", file.display(), flaw.message)
+                }
+                (Some(file), None) => format!("{}: {}", file.display(), flaw.message),
+                (None, _) => flaw.message,
+            }
+        }
+        None => "its user data has changed since the plan was made".to_owned(),
     };
-    create.iter().filter_map(check).collect()
+    Some(Finding {
+        host: Some(host.clone()),
+        message,
+        hint: None,
+        is_guard: false,
+    })
 }

@@ -4,7 +4,7 @@ use stagecraft_core::{ErrorKind, Finding, LoginKey, OperatorKey, Result, Run};
 
 use crate::client::Client;
 use crate::error::{ApiError, provider_error};
-use crate::wire::{KeyEnvelope, KeysPage, SshKey};
+use crate::wire::{Concern, KeyEnvelope, KeysPage, SshKey};
 
 /// Finds the account's key of that name.
 ///
@@ -21,7 +21,12 @@ pub(crate) async fn find(client: &Client, run: &Run, name: &str) -> Result<Opera
         }
     }
     let keys = client
-        .list::<KeysPage>(run, "/v2/account/keys", &[])
+        .list::<KeysPage>(
+            run,
+            "/v2/account/keys",
+            &[],
+            Concern::Named(&|own| own == name),
+        )
         .await
         .map_err(|error| error.into_error("find_ssh_key"))?;
     let mut found: Vec<_> = keys.into_iter().filter(|key| key.name == name).collect();

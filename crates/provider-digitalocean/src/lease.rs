@@ -23,7 +23,9 @@ use crate::clock::Clock;
 use crate::error::{ApiError, CreateEffect, provider_error};
 use crate::facts;
 use crate::provider::DigitalOcean;
-use crate::wire::{Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets};
+use crate::wire::{
+    Concern, Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets,
+};
 
 /// How often a create is sent in all, over lost answers and markers that vanish meanwhile.
 const ROUNDS: u32 = 5;
@@ -212,7 +214,12 @@ impl DigitalOcean {
     ) -> Result<Option<Dated<FirewallEnvelope>>> {
         let name = marker_name(self.project.as_ref(), environment);
         let all = client
-            .list::<FirewallsPage>(run, "/v2/firewalls", &[])
+            .list::<FirewallsPage>(
+                run,
+                "/v2/firewalls",
+                &[],
+                Concern::Named(&|own| own == name),
+            )
             .await
             .map_err(|error| error.into_error("read_lease"))?;
         let Some(listed) = all.into_iter().find(|firewall| firewall.name == name) else {

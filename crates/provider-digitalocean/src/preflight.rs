@@ -13,7 +13,7 @@ use crate::error::ApiError;
 use crate::facts::{Beside, hosts_of, list_all_hosts, list_gpus, list_regions};
 use crate::key;
 use crate::side_by_side::side_by_side;
-use crate::wire::{Image, ImageEnvelope};
+use crate::wire::{Concern, Image, ImageEnvelope};
 
 /// How many images are read at a time.
 const IMAGES: usize = 5;
@@ -112,8 +112,9 @@ async fn read_offer(client: &Client, run: &Run, plan: &InfraPlan) -> Result<Offe
     let names: BTreeSet<&str> = plan.create.iter().map(|entry| &*entry.spec.image).collect();
     let names: Vec<&str> = names.into_iter().collect();
     let reads = names.iter().map(|name| read_image(client, run, name));
+    let is_wanted = |region: &str| plan.create.iter().any(|entry| entry.spec.region == region);
     let (regions, read) = tokio::join!(
-        list_regions(client, run),
+        list_regions(client, run, Concern::Named(&is_wanted)),
         side_by_side(IMAGES, reads.collect())
     );
     let regions = match regions {

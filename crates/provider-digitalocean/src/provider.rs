@@ -2,11 +2,12 @@
 
 mod prepare;
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use async_trait::async_trait;
+use stagecraft_core::config::Location;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
     ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Makes,
@@ -73,7 +74,13 @@ impl DigitalOcean {
         Self::bind(config, project).map_err(|problems| {
             let list: Vec<String> = problems
                 .iter()
-                .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
+                .map(|problem| {
+                    let place = problem.inside.map(|Location { line, column }| {
+                        format!(" (line {line} column {column} of the text)")
+                    });
+                    let (path, place) = (problem.path.join("."), place.unwrap_or_default());
+                    format!("{path}: {}{place}", problem.message)
+                })
                 .collect();
             provider_error(
                 ErrorKind::Config,
@@ -131,6 +138,17 @@ impl DigitalOcean {
         })
     }
 
+    /// The sizes of declared hosts, if they matter.
+    fn sizes_to_know(&self, request: &PlanRequest) -> BTreeSet<String> {
+        let declared = if request.mode == PlanMode::Reconcile {
+            self.declared_specs(&request.environment)
+                .unwrap_or_default()
+        } else {
+            Vec::new()
+        };
+        declared.into_iter().map(|spec| spec.size).collect()
+    }
+
     /// Whether hosts are made, which takes the operator's key. The list of keys may be read ten
     /// times a minute only.
     fn makes_hosts(&self, facts: &CloudFacts, request: &PlanRequest) -> bool {
@@ -176,6 +194,14 @@ impl CloudProvider for DigitalOcean {
         self.declared_specs(environment)
     }
 
+    /// Reads the files with user data and checks them.
+    async fn check_files(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Finding>> {
+        self.read_files(run, environment).await?;
+        let declared = self.declared_with_files(environment)?;
+        let declared = declared.iter().map(|spec| (&spec.name, &spec.options));
+        Ok(grouped(self.check_user_data(environment, declared)))
+    }
+
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts> {
         let client = self.client(run).await?;
         let environment = &request.environment;
@@ -192,7 +218,8 @@ impl CloudProvider for DigitalOcean {
             self.read_files(run, environment).await?;
         }
         let key = &self.config.ssh_key_name;
-        let (mut facts, beside) = facts::observe(&client, run, request, key).await?;
+        let sizes = self.sizes_to_know(request);
+        let (mut facts, beside) = facts::observe(&client, run, request, key, &sizes).await?;
         if self.makes_hosts(&facts, request) {
             facts.operator_key = Some(key::find(&client, run, key).await?);
         }

@@ -4,6 +4,7 @@ use data_encoding::{BASE64_MIME, HEXLOWER};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use stagecraft_core::HostKey;
+use stagecraft_core::config::Location;
 
 /// The most user data that the API takes, in bytes.
 const LIMIT: usize = 64 * 1024;
@@ -25,38 +26,72 @@ pub(crate) fn user_data(key: &HostKey, own: Option<&str>) -> SecretString {
     }
     text.extend(["  ed25519_public: ", key.public().trim(), "\n"]);
     let merged = match own.map(str::trim) {
-        Some(own) => merge(own, content_type(own).unwrap_or("text/plain"), &text),
+        Some(own) => merge(own, kind(own).unwrap_or(Kind::Part("text/plain")), &text),
         None => text,
     };
     SecretString::from(merged)
 }
 
-/// Whether user data can be merged with Stagecraft's own and is taken by the API.
-///
-/// The errors tell what is wrong, and nothing of the text but its first line's beginning.
-pub(crate) fn check(own: &str) -> Result<(), String> {
-    let own = own.trim();
-    let kind = content_type(own)?;
+/// What is wrong with user data. Nothing of the text but a key or a character of it.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub(crate) struct Flaw {
+    pub(crate) message: String,
+    /// Where in the text, if that is known.
+    pub(crate) at: Option<Location>,
+}
+
+impl From<String> for Flaw {
+    fn from(message: String) -> Self {
+        Self { message, at: None }
+    }
+}
+
+/// Checks that user data can be merged with Stagecraft's own, is taken by the API, and is what
+/// cloud-init understands: a `#cloud-config` must be YAML and hold a mapping.
+pub(crate) fn check(text: &str) -> Result<(), Flaw> {
+    let own = text.trim();
+    let kind = kind(own)?;
     // https://github.com/digitalocean/terraform-provider-digitalocean/issues/767
     if let Some(c) = own.chars().find(|c| u32::from(*c) > 0xFFFF) {
-        return Err(format!(
+        return Err(Flaw::from(format!(
             "user data holds the character U+{:X}; creates with characters above U+FFFF fail",
             u32::from(c)
-        ));
+        )));
     }
-    if let Some(key) = reserved_key(own) {
-        return Err(format!(
+    if let Some(key) = reserved_key(own, kind) {
+        return Err(Flaw::from(format!(
             "user data sets `{key}`; Stagecraft gives each host its host key, by which it is known"
-        ));
+        )));
     }
     let whole = merge(own, kind, "").len() + OWN_PART;
     if whole > LIMIT {
-        return Err(format!(
+        return Err(Flaw::from(format!(
             "user data of {} bytes is {whole} bytes with what Stagecraft adds; DigitalOcean takes at most {LIMIT}",
             own.len()
-        ));
+        )));
+    }
+    #[cfg(feature = "yaml")]
+    if kind == Kind::Part(CLOUD_CONFIG) {
+        check_cloud_config(text, own)?;
     }
     Ok(())
+}
+
+/// cloud-init leaves out a part that is no YAML mapping, with a line in its log, and goes on.
+#[cfg(feature = "yaml")]
+fn check_cloud_config(text: &str, own: &str) -> Result<(), Flaw> {
+    let Err(error) = stagecraft_core::config::check_mapping(own) else {
+        return Ok(());
+    };
+    let before = text.len() - text.trim_start().len();
+    let lines_before = text[..before].matches('\n').count();
+    Err(Flaw {
+        message: format!("user data is no valid cloud-config: {}", error.message),
+        at: error.location.map(|at| Location {
+            line: at.line + lines_before,
+            column: at.column,
+        }),
+    })
 }
 
 /// The SHA-256 of user data, as 64 hexadecimal digits. White space around it does not count.
@@ -64,34 +99,63 @@ pub(crate) fn digest(own: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(own.trim()))
 }
 
-/// What cloud-init calls a text by its first line.
-fn content_type(own: &str) -> Result<&'static str, String> {
-    let first = own.lines().next().unwrap_or_default().trim_end();
-    let word = first.split_whitespace().next().unwrap_or_default();
-    let lower = first.to_ascii_lowercase();
-    let is_message = |start: &&str| lower.starts_with(*start);
-    if first.starts_with("#!") {
-        Ok("text/x-shellscript")
-    } else if first == "#cloud-config" {
-        Ok("text/cloud-config")
-    } else if word == "#include" {
-        Ok("text/x-include-url")
-    } else if word == "#include-once" {
-        Ok("text/x-include-once-url")
-    } else if lower.replace(' ', "") == "##template:jinja" {
-        Ok("text/jinja2")
-    } else if ["content-type:", "mime-version:"].iter().any(is_message) {
-        Err("user data is a MIME message, which cannot be put into another; give one of its parts, or an `#include` of it".to_owned())
-    } else {
-        Err(
-            "user data must begin with `#cloud-config`, `#!`, `#include`, `#include-once` or `## template: jinja`"
+/// What user data is.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Kind {
+    /// One text, with what cloud-init calls it.
+    Part(&'static str),
+    /// A MIME message, which may have parts of any kind.
+    Message,
+}
+
+const CLOUD_CONFIG: &str = "text/cloud-config";
+
+/// How texts begin, and what cloud-init calls them: `INCLUSION_TYPES_MAP` of
+/// `cloudinit/handlers/__init__.py`. It ignores case, and takes the longest that fits.
+const BEGINNINGS: [(&str, &str); 9] = [
+    ("#cloud-config-archive", "text/cloud-config-archive"),
+    ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
+    ("## template: jinja", "text/jinja2"),
+    ("#cloud-boothook", "text/cloud-boothook"),
+    ("#part-handler", "text/part-handler"),
+    ("#include-once", "text/x-include-once-url"),
+    ("#cloud-config", CLOUD_CONFIG),
+    ("#include", "text/x-include-url"),
+    ("#!", "text/x-shellscript"),
+];
+
+/// What user data is by its beginning.
+fn kind(own: &str) -> Result<Kind, String> {
+    let first = own.lines().next().unwrap_or_default().to_ascii_lowercase();
+    if ["content-type:", "mime-version:"]
+        .iter()
+        .any(|start| first.starts_with(start))
+    {
+        return Ok(Kind::Message);
+    }
+    if first.replace(' ', "") == "##template:jinja" {
+        return Ok(Kind::Part("text/jinja2"));
+    }
+    let mut known = BEGINNINGS.iter();
+    match known.find(|(beginning, _)| first.starts_with(beginning)) {
+        Some((_, name)) => Ok(Kind::Part(name)),
+        None => Err(
+            "user data must begin as cloud-init knows it: `#cloud-config`, `#!`, `#include`, `## template: jinja`, `#cloud-boothook`, `#cloud-config-archive`, `#part-handler`, or the headers of a MIME message"
                 .to_owned(),
-        )
+        ),
     }
 }
 
 /// A key of the top level that is Stagecraft's own, in user data that is YAML.
-fn reserved_key(own: &str) -> Option<&'static str> {
+fn reserved_key(own: &str, kind: Kind) -> Option<&'static str> {
+    const PROGRAMS: [&str; 3] = [
+        "text/x-shellscript",
+        "text/cloud-boothook",
+        "text/part-handler",
+    ];
+    if PROGRAMS.iter().any(|program| kind == Kind::Part(program)) {
+        return None;
+    }
     let is_content = |line: &&str| {
         let line = line.trim();
         !(line.is_empty()
@@ -103,7 +167,7 @@ fn reserved_key(own: &str) -> Option<&'static str> {
     let first = lines.peek()?;
     let top = first.len() - first.trim_start().len();
     let is_flow = first.trim_start().starts_with('{');
-    let set = lines.find_map(|line| {
+    lines.find_map(|line| {
         let key = RESERVED.iter().find(|key| {
             // A whole mapping may stand on one line.
             let at = if is_flow { line.find(**key) } else { Some(top) };
@@ -113,17 +177,26 @@ fn reserved_key(own: &str) -> Option<&'static str> {
             rest.is_some_and(|rest| rest.starts_with(':'))
         });
         key.copied()
-    });
-    set.filter(|_| !own.starts_with("#!"))
+    })
 }
 
 /// A MIME message of both parts, the user's first.
-fn merge(own: &str, kind: &str, ours: &str) -> String {
-    // ASCII is left readable. cloud-init misreads anything else that is not encoded.
-    let (encoding, body) = if own.is_ascii() {
-        ("7bit", own.to_owned())
-    } else {
-        ("base64", BASE64_MIME.encode(own.as_bytes()))
+fn merge(own: &str, kind: Kind, ours: &str) -> String {
+    let part = match kind {
+        // A message within a message: cloud-init takes its parts one by one.
+        Kind::Message => own.to_owned(),
+        Kind::Part(kind) => {
+            // ASCII is left readable. cloud-init misreads anything else that is not encoded.
+            let (encoding, body) = if own.is_ascii() {
+                ("7bit", own.to_owned())
+            } else {
+                ("base64", BASE64_MIME.encode(own.as_bytes()))
+            };
+            format!(
+                "Content-Type: {kind}; charset=\"utf-8\"\n\
+                 Content-Transfer-Encoding: {encoding}\n\n{body}"
+            )
+        }
     };
     let mut boundary = format!("stagecraft-{}", &digest(own)[..16]);
     while own.contains(&boundary) || ours.contains(&boundary) {
@@ -131,8 +204,7 @@ fn merge(own: &str, kind: &str, ours: &str) -> String {
     }
     format!(
         "Content-Type: multipart/mixed; boundary=\"{boundary}\"\nMIME-Version: 1.0\n\n\
-         --{boundary}\nContent-Type: {kind}; charset=\"utf-8\"\n\
-         Content-Transfer-Encoding: {encoding}\n\n{body}\n\
+         --{boundary}\n{part}\n\
          --{boundary}\nContent-Type: text/cloud-config; charset=\"utf-8\"\n\
          Merge-Type: dict(replace)+list()+str()\n\n{ours}\n--{boundary}--\n"
     )

@@ -1,9 +1,30 @@
-//! The API's own shapes, as far as they are used. Unknown fields are passed over.
+//! The API's own shapes, as far as they are used. Unknown fields are ignored.
+//!
+//! A field is required only if nothing can be done without it; all others have a default, and
+//! `null` counts as absent ([`stagecraft_core::json`]).
 //!
 //! Source: DigitalOcean's `OpenAPI` description of the public API, version 2.
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+mod around;
+mod change;
+mod droplet;
+mod page;
+#[cfg(test)]
+mod tests;
+
+use serde::{Deserialize, Deserializer, Serialize};
+use serde_json::Value;
+
+pub(crate) use around::{
+    Assigned, Assignment, Associated, AssociatedResource, CloudProject, ProjectsPage,
+    ResourcesPage, Vpc, VpcsPage,
+};
+pub(crate) use change::{
+    DropletAction, NamedTag, NewTag, StartedAction, TagEnvelope, Tagged, TaggedResource,
+};
+pub(crate) use droplet::{CreateDroplets, CreatedDroplets, Droplet, DropletEnvelope, DropletsPage};
+use page::page;
+pub(crate) use page::{Concern, Decoded, Element, Listed, Page, Strange, decode_page};
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct AccountEnvelope {
@@ -27,23 +48,15 @@ pub(crate) struct Account {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Team {
+    #[serde(default)]
     pub(crate) uuid: String,
+    #[serde(default)]
     pub(crate) name: String,
-}
-
-/// One page of any list.
-pub(crate) trait Page: for<'de> Deserialize<'de> {
-    type Item;
-
-    /// What tells an item from all others of the list.
-    fn key(item: &Self::Item) -> String;
-
-    fn into_parts(self) -> (Vec<Self::Item>, Links, Option<Meta>);
 }
 
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Deserialize)]
 pub(crate) struct Meta {
-    pub(crate) total: u64,
+    pub(crate) total: Option<u64>,
 }
 
 #[derive(Debug, Default, Deserialize)]
@@ -64,48 +77,19 @@ pub(crate) struct ActionLink {
     pub(crate) id: u64,
 }
 
-macro_rules! page {
-    ($name:ident, $field:ident, $item:ty, $key:ident) => {
-        #[derive(Debug, Deserialize)]
-        pub(crate) struct $name {
-            $field: Vec<$item>,
-            #[serde(default)]
-            links: Links,
-            meta: Option<Meta>,
-        }
-
-        impl Page for $name {
-            type Item = $item;
-
-            fn key(item: &$item) -> String {
-                item.$key.to_string()
-            }
-
-            fn into_parts(self) -> (Vec<$item>, Links, Option<Meta>) {
-                (self.$field, self.links, self.meta)
-            }
-        }
-    };
-}
-
-page!(DropletsPage, droplets, Droplet, id);
-page!(SizesPage, sizes, Size, slug);
-page!(RegionsPage, regions, RegionOffer, slug);
-page!(KeysPage, ssh_keys, SshKey, id);
-page!(TagsPage, tags, Tag, name);
-page!(ReservedPage, reserved_ips, ReservedIp, ip);
-page!(FirewallsPage, firewalls, Firewall, id);
-page!(ActionsPage, actions, Action, id);
-mod around;
-mod change;
-
-pub(crate) use around::{
-    Assigned, Assignment, Associated, AssociatedResource, CloudProject, ProjectsPage,
-    ResourcesPage, Vpc, VpcsPage,
-};
-pub(crate) use change::{
-    DropletAction, NamedTag, NewTag, StartedAction, TagEnvelope, Tagged, TaggedResource,
-};
+page!(SizesPage, sizes, Size, "size", slug);
+page!(RegionsPage, regions, RegionOffer, "region", slug);
+page!(KeysPage, ssh_keys, SshKey, "SSH key", id);
+page!(TagsPage, tags, Tag, "tag", name);
+page!(
+    ReservedPage,
+    reserved_ips,
+    ReservedIp,
+    "reserved address",
+    ip
+);
+page!(FirewallsPage, firewalls, ListedFirewall, "firewall", id);
+page!(ActionsPage, actions, ListedAction, "action", id);
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Tag {
@@ -127,7 +111,6 @@ pub(crate) struct SshKey {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Size {
     pub(crate) slug: String,
-    #[serde(default)]
     pub(crate) price_monthly: f64,
     #[serde(default)]
     pub(crate) price_hourly: f64,
@@ -167,109 +150,67 @@ pub(crate) struct Image {
 }
 
 #[derive(Debug, Deserialize)]
-pub(crate) struct DropletEnvelope {
-    pub(crate) droplet: Droplet,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Droplet {
-    pub(crate) id: u64,
-    pub(crate) name: String,
-    pub(crate) status: String,
-    #[serde(default)]
-    pub(crate) size_slug: String,
-    /// In GB.
-    pub(crate) disk: Option<u64>,
-    pub(crate) features: Option<Vec<String>>,
-    pub(crate) region: Option<Region>,
-    #[serde(default)]
-    pub(crate) networks: Networks,
-    /// Left out, not empty, if the token may not read tags.
-    pub(crate) tags: Option<Vec<String>>,
-    pub(crate) vpc_uuid: Option<String>,
-    /// Whether an action runs on it.
-    #[serde(default)]
-    pub(crate) locked: bool,
-    /// Of these and the next it matters only whether there are any.
-    pub(crate) volume_ids: Option<Vec<IgnoredAny>>,
-    pub(crate) snapshot_ids: Option<Vec<IgnoredAny>>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct Region {
-    pub(crate) slug: String,
-}
-
-/// Real answers have `{}` right after a create.
-#[derive(Debug, Default, Deserialize)]
-pub(crate) struct Networks {
-    #[serde(default)]
-    pub(crate) v4: Vec<NetworkV4>,
-}
-
-#[derive(Debug, Deserialize)]
-pub(crate) struct NetworkV4 {
-    pub(crate) ip_address: String,
-    #[serde(rename = "type")]
-    pub(crate) kind: String,
-}
-
-#[derive(Debug, Serialize)]
-pub(crate) struct CreateDroplets<'a> {
-    pub(crate) names: Vec<&'a str>,
-    pub(crate) region: &'a str,
-    pub(crate) size: &'a str,
-    pub(crate) image: &'a str,
-    pub(crate) ssh_keys: Vec<&'a str>,
-    pub(crate) tags: Vec<&'a str>,
-    pub(crate) user_data: &'a str,
-    #[serde(skip_serializing_if = "Option::is_none")]
-    pub(crate) vpc_uuid: Option<&'a str>,
-    #[serde(skip_serializing_if = "is_off")]
-    pub(crate) monitoring: bool,
-    #[serde(skip_serializing_if = "is_off")]
-    pub(crate) backups: bool,
-    #[serde(skip_serializing_if = "is_off")]
-    pub(crate) ipv6: bool,
-}
-
-#[expect(clippy::trivially_copy_pass_by_ref, reason = "serde calls it so")]
-fn is_off(switch: &bool) -> bool {
-    !switch
-}
-
-/// The answer to a create of several names: also used for one, so that there is one shape.
-#[derive(Debug, Deserialize)]
-pub(crate) struct CreatedDroplets {
-    pub(crate) droplets: Vec<Droplet>,
-    #[serde(default)]
-    pub(crate) links: Links,
-}
-
-#[derive(Debug, Deserialize)]
 pub(crate) struct ActionEnvelope {
     pub(crate) action: Action,
 }
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Action {
-    pub(crate) id: u64,
     /// `in-progress`, `completed` or `errored`.
     pub(crate) status: String,
     pub(crate) resource_id: Option<u64>,
 }
 
+/// An action of a droplet that is known, of which it matters only whether it has ended.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListedAction {
+    pub(crate) id: u64,
+    pub(crate) status: String,
+}
+
 /// The usual body of an error. `POST /v2/tags` has another one, gateways answer HTML.
 #[derive(Debug, Default, Deserialize)]
+#[serde(default)]
 pub(crate) struct ErrorBody {
-    #[serde(default)]
+    #[serde(deserialize_with = "text_or_nothing")]
     pub(crate) id: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "text_or_nothing")]
     pub(crate) message: String,
-    #[serde(default)]
+    #[serde(deserialize_with = "text_or_nothing")]
     pub(crate) error: String,
-    #[serde(default)]
-    pub(crate) request_id: Option<String>,
+    #[serde(deserialize_with = "text_or_nothing")]
+    pub(crate) request_id: String,
+}
+
+/// A text, and nothing for anything else: what only makes a message better may be of any kind.
+fn text_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
+    Ok(match Value::deserialize(deserializer)? {
+        Value::String(text) => text,
+        _ => String::new(),
+    })
+}
+
+/// The elements of a list that can be decoded, none of anything else: what only makes an answer
+/// richer may be of any kind.
+fn known_elements<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let Value::Array(list) = Value::deserialize(deserializer)? else {
+        return Ok(Vec::new());
+    };
+    let elements = list.into_iter();
+    Ok(elements
+        .filter_map(|value| stagecraft_core::json::from_value(value).ok())
+        .collect())
+}
+
+/// A firewall among all of the account, most of which are somebody else's.
+#[derive(Debug, Deserialize)]
+pub(crate) struct ListedFirewall {
+    pub(crate) id: String,
+    pub(crate) name: String,
 }
 
 #[derive(Debug, Deserialize)]
@@ -280,7 +221,6 @@ pub(crate) struct FirewallEnvelope {
 #[derive(Debug, Deserialize)]
 pub(crate) struct Firewall {
     pub(crate) id: String,
-    pub(crate) name: String,
     #[serde(default)]
     pub(crate) created_at: String,
     #[serde(default)]

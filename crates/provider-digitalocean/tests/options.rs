@@ -236,10 +236,20 @@ async fn user_data_that_cannot_be_used_is_told_before_a_write() {
     );
     let large = format!("#!/bin/sh\n{}", "x".repeat(65_000));
     for (text, wanted) in [
-        (large.as_str(), "user data of 65010 bytes is 66"),
-        ("echo hi", "user data must begin with"),
-        ("", "user data must begin with"),
-        ("#cloud-config\nssh_keys: {}\n", "user data sets `ssh_keys`"),
+        (large.as_str(), "db.yml: user data of 65010 bytes is 66"),
+        (
+            "echo hi",
+            "db.yml: user data must begin as cloud-init knows it",
+        ),
+        ("", "db.yml: user data must begin as cloud-init knows it"),
+        (
+            "#cloud-config\nssh_keys: {}\n",
+            "db.yml: user data sets `ssh_keys`",
+        ),
+        (
+            "#cloud-config\nx: 1\n\ty: 1\n",
+            "db.yml:3:1: user data is no valid cloud-config: ",
+        ),
     ] {
         lab.files.insert("db.yml".to_owned(), text.to_owned());
         let up = lab.up().await;

@@ -209,6 +209,9 @@ impl<'a> Target<'a> {
             _ if !status.has_login() => Some(Action::Join),
             BackendState::Stopped => Some(Action::Start),
             BackendState::NoState | BackendState::Starting => Some(Action::Reconnect),
+            BackendState::Running if status.is_locked_out() => {
+                return Err(self.locked_out(status));
+            }
             BackendState::Running if !status.is_connected() => Some(Action::Reconnect),
             // A name that was never asked for is asked for by the change. One that was asked for
             // is taken by another device, and stays so until a person acts.
@@ -226,6 +229,14 @@ impl<'a> Target<'a> {
             }
             BackendState::Running => None,
         })
+    }
+
+    /// Why a node under tailnet lock is not ready, with what signs it.
+    pub(crate) fn locked_out(&self, status: &Status) -> Failure {
+        Failure::LockedOut {
+            node: self.node.name.to_string(),
+            key: status.node_key.clone(),
+        }
     }
 
     /// Whether the node has asked for another name, and a change makes it ask for the wanted one.

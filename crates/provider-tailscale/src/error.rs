@@ -41,6 +41,10 @@ pub(crate) enum Failure {
     TagsRequired,
     #[error("tailscale provider: node {0} waits for approval")]
     NeedsApproval(String),
+    #[error(
+        "tailscale provider: node {node} is locked out by tailnet lock: no other node can reach it until it is signed"
+    )]
+    LockedOut { node: String, key: String },
     #[error("tailscale provider: control server could not be reached: {0}")]
     Unreachable(String),
     #[error("tailscale provider: login on the host is not allowed to change the client")]
@@ -88,15 +92,23 @@ impl Failure {
             }
             Self::Unreachable(_) => (K::Unavailable, AGAIN, "join"),
             Self::NotConnected { .. } => (K::Timeout, NEVER, "verify"),
-            Self::TagsMissing(_) | Self::OtherName { .. } | Self::DidNotLast(_) => {
-                (K::Rejected, NEVER, "verify")
-            }
+            Self::LockedOut { .. }
+            | Self::TagsMissing(_)
+            | Self::OtherName { .. }
+            | Self::DidNotLast(_) => (K::Rejected, NEVER, "verify"),
         }
     }
 
     /// What the user can do next.
-    fn hint(&self) -> Option<&'static str> {
-        Some(match self {
+    fn hint(&self) -> Option<String> {
+        let hint = match self {
+            Self::LockedOut { key, .. } => {
+                let key = Some(key.as_str()).filter(|key| key.starts_with("nodekey:"));
+                let key = key.unwrap_or("NODE_KEY");
+                return Some(format!(
+                    "on a node with a trusted key run `tailscale lock sign {key}`, then run again; hosts that join with a signed auth key (`tailscale lock sign AUTH_KEY`) need no signature"
+                ));
+            }
             Self::NotInstalled => "install tailscale on the host, or set install.method to auto",
             Self::System(_) => {
                 "install tailscale by hand (https://tailscale.com/download/linux) and set install.method to skip"
@@ -143,7 +155,8 @@ impl Failure {
             | Self::KeyNotStored(_)
             | Self::Command(_)
             | Self::DidNotLast(_) => return None,
-        })
+        };
+        Some(hint.to_owned())
     }
 }
 

@@ -116,6 +116,10 @@ async fn finish_login(session: &Session<'_>, output: &RemoteOutput) -> Result<Ho
         verified.map_err(|failure| Error::from(failure).with_operation("verify"))?;
         return Ok(facts);
     }
+    if status.is_locked_out() {
+        let error = Error::from(session.target.locked_out(status));
+        return Err(session.with_health(error, Some(&facts)));
+    }
     let failure = if status.state == BackendState::NeedsMachineAuth {
         Failure::NeedsApproval(session.target.node.name.to_string())
     } else {

@@ -3,7 +3,7 @@
 use async_trait::async_trait;
 use stagecraft_core::{
     Change, Error, ErrorKind, Joined, NetworkProvider, NodeName, NodeSpec, ProbeFacts, ProbeScript,
-    Remote, Result, Run, SecretSource, StepOutcome,
+    Remote, Result, Run, SecretSource, StepOutcome, shorten,
 };
 
 use crate::builder::TailscaleBuilder;
@@ -14,6 +14,9 @@ use crate::session::{Session, Waits};
 
 /// The provider's id.
 pub(crate) const ID: &str = "tailscale";
+
+/// The longest health report that is shown, in characters.
+const REPORT_LIMIT: usize = 300;
 
 /// Makes hosts members of a tailnet.
 #[derive(Debug, Clone)]
@@ -166,6 +169,20 @@ impl NetworkProvider for Tailscale {
         let target = Target::new(&self.config, node);
         let actions = target.decide(&facts)?;
         Ok(changes(&actions, &target))
+    }
+
+    /// The client's health reports, but for those by which the host is no reachable member:
+    /// these are failures of [`decide`](NetworkProvider::decide).
+    fn warnings(&self, facts: &ProbeFacts) -> Vec<String> {
+        let facts = HostFacts::parse(facts);
+        let status = facts.as_ref().ok().and_then(HostFacts::status);
+        let Some(status) = status.filter(|status| status.is_connected()) else {
+            return Vec::new();
+        };
+        let reports = status.evidence().into_iter();
+        reports
+            .map(|report| format!("tailscale reports: {}", shorten(&report, REPORT_LIMIT)))
+            .collect()
     }
 
     /// The host is read again first, and what it needs then is done: a change that somebody

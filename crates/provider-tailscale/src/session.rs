@@ -160,6 +160,7 @@ impl Session<'_> {
         let settled = |facts: &HostFacts| {
             facts.status().is_some_and(|status| {
                 status.is_connected()
+                    || status.is_locked_out()
                     || matches!(
                         status.state,
                         BackendState::NeedsLogin | BackendState::NeedsMachineAuth

@@ -5,6 +5,8 @@
 use std::net::IpAddr;
 
 use serde::{Deserialize, Deserializer};
+use serde_json::Value;
+use stagecraft_core::json;
 
 /// The state of the client on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -25,6 +27,31 @@ pub(crate) struct Status {
     /// The tailnet's domain; empty if it is not known yet.
     pub(crate) suffix: String,
     pub(crate) health: Vec<String>,
+    /// The public half of the node's key, as `tailscale lock sign` takes it; empty if unknown.
+    pub(crate) node_key: String,
+}
+
+/// Health reports of a node that is under tailnet lock and not signed. It is `Running` and
+/// `Online`, and no other node accepts it.
+///
+/// Texts of `health/healthmsg` and `health/warnings.go` of Tailscale 1.82 to 1.102: `status`
+/// shows no codes.
+const LOCKED_OUT: [&str; 2] = ["locked out", "until it is signed"];
+/// Health reports of other nodes that cannot be reached, whatever else the status says.
+const CUT_OFF: [&str; 5] = [
+    "will not have connectivity",
+    "cannot connect because the network is down",
+    "could not connect to any relay server",
+    "rejecting all packets",
+    // Of clients before 1.78.
+    "no derp home",
+];
+/// Reports that say nothing about the connection: userspace networking always makes this one.
+const NOISE: &str = "getting OS base config is not supported";
+
+fn has_any(report: &str, texts: &[&str]) -> bool {
+    let report = report.to_ascii_lowercase();
+    texts.iter().any(|text| report.contains(text))
 }
 
 /// `BackendState`.
@@ -68,8 +95,8 @@ impl BackendState {
 
 impl Status {
     /// Reads the JSON.
-    pub(crate) fn parse(json: &str) -> Result<Self, serde_json::Error> {
-        let wire: Wire = serde_json::from_str(json.trim())?;
+    pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
+        let wire: Wire = json::decode(text.trim().as_bytes())?;
         let own = wire.own;
         let suffix = match wire.current_tailnet.magic_dns_suffix {
             suffix if suffix.is_empty() => wire.magic_dns_suffix,
@@ -91,6 +118,7 @@ impl Status {
             addresses: texts.iter().filter_map(|text| text.parse().ok()).collect(),
             suffix: suffix.trim_end_matches('.').to_ascii_lowercase(),
             health: wire.health,
+            node_key: own.public_key,
         })
     }
 
@@ -107,12 +135,27 @@ impl Status {
 
     /// Whether the node is connected, and known by a full name in its tailnet.
     ///
-    /// `Running` alone does not tell: it stays when the node was deleted at the server.
+    /// `Running` alone does not tell: it stays when the node was deleted at the server. Neither
+    /// does `Online`: it says that the control server is reached, not that any node is.
     pub(crate) fn is_connected(&self) -> bool {
         self.state == BackendState::Running
             && self.online
+            && self.cut_off().is_none()
             && !self.suffix.is_empty()
             && self.dns_name.contains('.')
+    }
+
+    /// Whether the node waits for a signature under tailnet lock.
+    pub(crate) fn is_locked_out(&self) -> bool {
+        self.health
+            .iter()
+            .any(|report| has_any(report, &LOCKED_OUT))
+    }
+
+    /// The health report by which other nodes cannot be reached.
+    pub(crate) fn cut_off(&self) -> Option<&str> {
+        let is_cut = |report: &&String| has_any(report, &LOCKED_OUT) || has_any(report, &CUT_OFF);
+        self.health.iter().find(is_cut).map(String::as_str)
     }
 
     /// The state as a person reads it.
@@ -122,6 +165,8 @@ impl Status {
             format!("state {state}")
         } else if !self.online {
             format!("state {state}, but not connected to the control server")
+        } else if let Some(report) = self.cut_off().filter(|_| self.online) {
+            format!("state {state}, but: {report}")
         } else if self.is_connected() {
             format!("state {state}, connected")
         } else {
@@ -131,8 +176,6 @@ impl Status {
 
     /// The health reports that say something about the connection.
     pub(crate) fn evidence(&self) -> Vec<String> {
-        // Userspace networking always reports this one.
-        const NOISE: &str = "getting OS base config is not supported";
         self.health
             .iter()
             .filter(|report| !report.contains(NOISE))
@@ -144,65 +187,134 @@ impl Status {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct Wire {
-    #[serde(deserialize_with = "or_default")]
     version: String,
-    #[serde(deserialize_with = "or_default")]
     backend_state: String,
-    #[serde(deserialize_with = "or_default")]
     have_node_key: bool,
-    #[serde(rename = "TailscaleIPs", deserialize_with = "or_default")]
+    #[serde(rename = "TailscaleIPs", deserialize_with = "texts")]
     tailscale_ips: Vec<String>,
-    #[serde(rename = "Self", deserialize_with = "or_default")]
+    #[serde(rename = "Self")]
     own: WireSelf,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "texts")]
     health: Vec<String>,
-    #[serde(rename = "MagicDNSSuffix", deserialize_with = "or_default")]
+    #[serde(rename = "MagicDNSSuffix")]
     magic_dns_suffix: String,
-    #[serde(deserialize_with = "or_default")]
     current_tailnet: WireTailnet,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default, rename_all = "PascalCase")]
 struct WireSelf {
-    #[serde(rename = "ID", deserialize_with = "or_default")]
+    #[serde(rename = "ID")]
     id: String,
-    #[serde(deserialize_with = "or_default")]
+    public_key: String,
     host_name: String,
-    #[serde(rename = "DNSName", deserialize_with = "or_default")]
+    #[serde(rename = "DNSName")]
     dns_name: String,
-    #[serde(rename = "TailscaleIPs", deserialize_with = "or_default")]
+    #[serde(rename = "TailscaleIPs", deserialize_with = "texts")]
     tailscale_ips: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
+    #[serde(deserialize_with = "texts")]
     tags: Vec<String>,
-    #[serde(deserialize_with = "or_default")]
     online: bool,
 }
 
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireTailnet {
-    #[serde(rename = "MagicDNSSuffix", deserialize_with = "or_default")]
+    #[serde(rename = "MagicDNSSuffix")]
     magic_dns_suffix: String,
 }
 
-/// Takes `null` for absent: the client writes it for empty lists.
-fn or_default<'de, D, T>(deserializer: D) -> Result<T, D::Error>
-where
-    D: Deserializer<'de>,
-    T: Default + Deserialize<'de>,
-{
-    Ok(Option::deserialize(deserializer)?.unwrap_or_default())
+/// The texts of a list. Anything else in it, or in its place, is ignored.
+fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
+    let Value::Array(list) = Value::deserialize(deserializer)? else {
+        return Ok(Vec::new());
+    };
+    let texts = list.into_iter().filter_map(|value| match value {
+        Value::String(text) => Some(text),
+        _ => None,
+    });
+    Ok(texts.collect())
 }
 
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
+    use serde_json::json;
+    use stagecraft_testkit::{Damage, damaged, fields};
 
     use super::*;
 
     const JOINED: &str = include_str!("../tests/fixtures/status-joined.json");
     const SECOND: &str = include_str!("../tests/fixtures/status-second-node.json");
+    const LOCKED_OUT: &str = include_str!("../tests/fixtures/status-locked-out.json");
+
+    #[test]
+    fn node_under_tailnet_lock_is_not_connected_although_it_runs_and_is_online() {
+        let status = Status::parse(LOCKED_OUT).unwrap();
+        assert!(status.online && status.state == BackendState::Running);
+        assert!(status.is_locked_out() && !status.is_connected());
+        assert_eq!(status.node_key, "nodekey:00");
+        assert!(
+            status
+                .describe()
+                .starts_with("state Running, but: this node is locked out")
+        );
+    }
+
+    #[test]
+    fn reports_that_cut_a_node_off_count_and_others_do_not() {
+        let with = |report: &str| {
+            let mut status = Status::parse(JOINED).unwrap();
+            status.health = vec![report.to_owned()];
+            status
+        };
+        for report in [
+            "Tailscale cannot connect because the network is down. Check your Internet connection.",
+            "Tailscale could not connect to any relay server. Check your Internet connection.",
+            "The coordination server sent an invalid packet filter permitting traffic to unlocked nodes; rejecting all packets for safety",
+        ] {
+            let status = with(report);
+            assert_eq!(status.cut_off(), Some(report));
+            assert!(
+                !status.is_connected() && !status.is_locked_out(),
+                "{report}"
+            );
+        }
+        for report in [
+            "An update from version 1.92.3 to 1.94.0 is available. Run `tailscale update` or `tailscale set --auto-update` to update now.",
+            "Tailscale could not connect to the 'Paris' relay server. Your Internet connection might be down, or the server might be temporarily unavailable.",
+            "Some peers are advertising routes but --accept-routes is false",
+            "Tailscale hasn't received a network map from the coordination server in 2m0s.",
+        ] {
+            assert!(with(report).is_connected(), "{report}");
+            assert_eq!(with(report).evidence(), [report]);
+        }
+    }
+
+    #[test]
+    fn every_field_of_a_status_may_be_null_absent_or_in_lists_of_another_type() {
+        let sample: Value = serde_json::from_str(LOCKED_OUT).unwrap();
+        let all = fields::<Wire>(&sample);
+        assert!(all.len() > 14, "{all:?}");
+        for field in all {
+            for (damage, status) in damaged(&sample, &field) {
+                let read = Status::parse(&status.to_string());
+                if matches!(damage, Damage::Null | Damage::Absent) {
+                    read.unwrap_or_else(|error| panic!("{field} {damage:?}: {error}"));
+                }
+            }
+        }
+        for list in ["/Health", "/Self/Tags", "/Self/TailscaleIPs"] {
+            let mut status = sample.clone();
+            let list = status
+                .pointer_mut(list)
+                .and_then(Value::as_array_mut)
+                .unwrap();
+            list.splice(0..0, [json!(null), json!(7), json!({"Code": "x"})]);
+            let read = Status::parse(&status.to_string()).unwrap();
+            assert_eq!(read, Status::parse(LOCKED_OUT).unwrap());
+        }
+    }
 
     #[test]
     fn status_of_a_joined_node_is_read() {

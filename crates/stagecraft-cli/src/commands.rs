@@ -31,7 +31,7 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     }
     match command {
         Command::Init(args) => init::run(&global, &args, output).await,
-        Command::Config(command) => config::run(&global, &command, output),
+        Command::Config(command) => config::run(&global, &command, output).await,
         Command::Providers(args) => providers::run(&args, output),
         Command::Events(EventsCommand::Schema) => {
             output.document(&wire::schema());

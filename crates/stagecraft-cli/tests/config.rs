@@ -59,6 +59,76 @@ fn bootstrap_that_names_a_network_without_its_block_is_refused() {
     assert!(text.contains("network"), "{text}");
 }
 
+/// A cloud-config whose last lines are no YAML.
+const BAD_DATA: &str = include_str!("fixtures/user-data-bad-yaml.yml");
+
+#[test]
+fn user_data_that_is_no_cloud_config_is_refused_with_its_place() {
+    let app = "          app-1:\n            role: app\n";
+    assert!(DIGITALOCEAN.contains(app));
+    // Within the file: the line of the file itself, which is not shown.
+    let inside = BAD_DATA.replace("ouch!", "hunter2");
+    let inside = inside.trim_end().replace('\n', "\n              ");
+    let text = format!("{app}            user_data: |\n              {inside}\n");
+    let text = DIGITALOCEAN.replacen(app, &text, 1);
+    let told = refusal(&text);
+    assert!(text.lines().nth(17).unwrap().contains("hunter2"), "{text}");
+    for part in [
+        "stagecraft.yml:18:15",
+        "hosts.staging.app-1.user_data: user data is no valid cloud-config: ",
+        "could not find expected ':'",
+    ] {
+        assert!(told.contains(part), "{part}: {told}");
+    }
+    assert!(!told.contains("hunter2"), "{told}");
+    let quoted = format!("{app}            user_data: \"#cloud-config\\n- x\"\n");
+    let told = refusal(&DIGITALOCEAN.replacen(app, &quoted, 1));
+    assert!(
+        told.contains("found a list (line 2 column 1 of the text)"),
+        "{told}"
+    );
+
+    // In a file of its own.
+    let directory = TempDir::new().expect("a directory");
+    let file = format!("{app}            user_data_file: data/app.yml\n");
+    let file = DIGITALOCEAN.replacen(app, &file, 1);
+    fs::write(directory.path().join("stagecraft.yml"), file).expect("a config");
+    let validate = |data: Option<&str>| {
+        if let Some(data) = data {
+            fs::create_dir_all(directory.path().join("data")).expect("a directory");
+            fs::write(directory.path().join("data/app.yml"), data).expect("a file");
+        }
+        let output = Command::new(env!("CARGO_BIN_EXE_stagecraft"))
+            .args(["config", "validate"])
+            .current_dir(directory.path())
+            .env_clear()
+            .envs(profile::variable())
+            .output()
+            .expect("the binary");
+        let told = String::from_utf8(output.stderr).expect("UTF-8");
+        (output.status.code(), told)
+    };
+    let (code, told) = validate(None);
+    assert_eq!(code, Some(1), "{told}");
+    assert!(
+        told.contains("cannot read the user data of host 'app-1'"),
+        "{told}"
+    );
+    let (code, told) = validate(Some(BAD_DATA));
+    assert_eq!(code, Some(1), "{told}");
+    let place = "app-1: data/app.yml:5:1: user data is no valid cloud-config: ";
+    assert!(told.contains(place), "{told}");
+    assert!(!told.contains("ouch"), "{told}");
+    for good in [
+        "#cloud-config\npackages: [jq]\n",
+        "#!/bin/sh\nouch: [",
+        "## template: jinja\n#cloud-config\n{{ x }}: [\n",
+        "Content-Type: text/cloud-config\nMIME-Version: 1.0\n\nx: [\n",
+    ] {
+        assert_eq!(validate(Some(good)).0, Some(0), "{good}");
+    }
+}
+
 #[test]
 fn mistakes_are_shown_in_place() {
     let whole = format!("{DIGITALOCEAN}{NETWORK}{BOOTSTRAP}");

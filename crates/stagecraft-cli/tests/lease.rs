@@ -54,6 +54,19 @@ impl Api {
         made["firewall"]["id"].as_str().unwrap().to_owned()
     }
 
+    /// Puts up a firewall as people have them: it lets out, and nothing in.
+    async fn guard(&self) {
+        let body = json!({
+            "name": "egress-only",
+            "outbound_rules": [
+                {"protocol": "tcp", "ports": "443", "destinations": {"addresses": ["0.0.0.0/0"]}},
+            ],
+        });
+        let request = self.client.post(&self.url).bearer_auth(TOKEN).json(&body);
+        assert_eq!(request.send().await.unwrap().status(), 202);
+        assert!(self.markers().await[0]["inbound_rules"].is_null());
+    }
+
     async fn beat(&self, id: &str, beat: i64, expiry_ms: u64) -> u16 {
         let url = format!("{}/{id}", self.url);
         let body = foreign(beat, expiry_ms);
@@ -167,6 +180,29 @@ async fn killed_holder_on_this_machine_is_taken_over_at_once() {
         assert!(lab.names().is_empty(), "{point}");
         api.assert_none_left().await;
     }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn firewall_of_somebody_else_with_null_rules_stops_neither_up_nor_down_nor_unlock() {
+    let lab = Lab::api_only(quick()).await;
+    let api = Api::of(&lab);
+    api.guard().await;
+    // Only a lease that was left has the list of firewalls read.
+    for command in [&UP[..], &DOWN[..]] {
+        let killed = lab.kill_at(command, |line| line["event"] == "lease_taken");
+        assert!(killed.await.is_some(), "{command:?}");
+        assert_eq!(api.markers().await.len(), 2, "{command:?}");
+        lab.run(command).await.expect_code(0);
+    }
+    let id = api.hold(0, 60_000).await;
+    assert_eq!(api.beat(&id, now(), 60_000).await, 200);
+    assert_locked(&lab.run(&UP).await);
+    lab.run(&UNLOCK).await.expect_code(0);
+    lab.run(&UP).await.expect_code(0);
+    let left = api.markers().await;
+    assert_eq!(left.len(), 1, "{left:?}");
+    assert_eq!(left[0]["name"], "egress-only");
     lab.shutdown().await;
 }
 

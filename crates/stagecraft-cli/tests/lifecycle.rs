@@ -141,6 +141,27 @@ async fn users_own_user_data_and_the_host_key_both_reach_the_host() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn user_data_that_is_no_cloud_config_is_refused_before_anything_is_created() {
+    let lab = Lab::api_only(quick()).await;
+    let data = include_str!("fixtures/user-data-bad-yaml.yml");
+    std::fs::write(lab.directory.path().join("data.yml"), data).unwrap();
+    lab.edit(
+        "app: { role: app, count: 2 }",
+        "app: { role: app, count: 2, user_data_file: data.yml }",
+    );
+    for arguments in [&["infra", "plan"][..], &["infra", "up", "--yes"]] {
+        let refused = lab.run(arguments).await;
+        let told = format!("{}{}", refused.stdout, refused.stderr);
+        assert!(
+            told.contains("data.yml:5:1: user data is no valid cloud-config"),
+            "{told}"
+        );
+    }
+    assert!(lab.names().is_empty());
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn foreign_hosts_and_undeclared_hosts_are_never_touched() {
     use stagecraft_sandbox::ForeignDroplet;
     let lab = Lab::api_only(quick()).await;

@@ -32,6 +32,22 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the environment is not declared.
     fn declared(&self, environment: &EnvironmentName) -> Result<Vec<HostSpec>>;
 
+    /// Checks the files that an environment's declaration names. Sends nothing.
+    ///
+    /// What can be checked without reading files is refused when the provider is built. Default:
+    /// there are none.
+    ///
+    /// # Errors
+    ///
+    /// Only if a file could not be read.
+    async fn check_files(
+        &self,
+        _run: &Run,
+        _environment: &EnvironmentName,
+    ) -> Result<Vec<Finding>> {
+        Ok(Vec::new())
+    }
+
     /// Reads what a plan of this request rests on. Changes nothing.
     ///
     /// # Errors

@@ -19,6 +19,8 @@ mod error;
 mod keys;
 mod map;
 #[cfg(feature = "yaml")]
+mod mapping;
+#[cfg(feature = "yaml")]
 mod project;
 #[cfg(feature = "yaml")]
 mod schema;
@@ -39,6 +41,8 @@ pub use duration::ConfigDuration;
 pub use effective::{EffectiveBlock, Origin, Setting, effective, to_yaml, tree};
 pub use error::{ConfigError, ConfigErrors, Location, nearest, unsupported};
 pub use map::UniqueMap;
+#[cfg(feature = "yaml")]
+pub use mapping::{NoMapping, check_mapping};
 #[cfg(feature = "yaml")]
 pub use project::{KnownKeys, Project};
 #[cfg(feature = "yaml")]

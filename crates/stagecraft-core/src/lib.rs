@@ -7,6 +7,7 @@ mod error;
 mod event;
 mod host;
 mod hostkey;
+pub mod json;
 mod lease;
 mod limits;
 mod money;

@@ -37,6 +37,13 @@ pub trait NetworkProvider: Send + Sync + std::fmt::Debug {
     /// too old), `Config` if the configuration gives the node no valid name or tags.
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>>;
 
+    /// What the network's client reports about a member that can be reached, one line each. Pure.
+    ///
+    /// Default: nothing.
+    fn warnings(&self, _facts: &ProbeFacts) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Makes the changes and proves that the node is connected as wanted. Safe to repeat.
     ///
     /// # Errors

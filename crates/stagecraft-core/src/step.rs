@@ -47,6 +47,13 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
     /// [`StepFailure`] if the state cannot be understood or must not be changed.
     fn decide(&self, facts: &ProbeFacts, host: &HostContext) -> Result<Decision, StepFailure>;
 
+    /// What the host should be looked at for although the step succeeded, one line each. Pure.
+    ///
+    /// The facts are those of the last look of the run. Default: nothing.
+    fn warnings(&self, _facts: &ProbeFacts) -> Vec<String> {
+        Vec::new()
+    }
+
     /// Makes the changes and verifies them. Safe to repeat.
     ///
     /// # Errors

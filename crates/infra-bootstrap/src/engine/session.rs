@@ -16,6 +16,7 @@ use tokio::time::Instant;
 
 use super::probe_only::ProbeOnly;
 use super::{Mode, rotation};
+use crate::config::CloudInit;
 use crate::failure;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
@@ -26,6 +27,8 @@ const PROOF: Duration = Duration::from_secs(10);
 const PROOF_INTERVAL: Duration = Duration::from_millis(200);
 /// Said of a host on which not one line of a script was run.
 const NO_SHELL: &str = "nothing of the script was run: the login shell of the user must run commands (/bin/false and /usr/sbin/nologin run none, see /etc/passwd there), and be able to start sh";
+/// How to go on with a host whose first boot never ends.
+const GO_ON: &str = "replace the host, or go on without cloud-init by infra.bootstrap.readiness: { cloud_init: ignore }";
 /// The ladder's own id among the probes.
 pub(super) const READINESS: &str = "readiness";
 
@@ -79,7 +82,7 @@ impl Session {
             facts: BTreeMap::new(),
             state: HostState {
                 boot: Boot::Running(Vec::new()),
-                boot_errors: Vec::new(),
+                boot_warnings: Vec::new(),
                 is_root: false,
                 system: None,
                 holders: Vec::new(),
@@ -133,17 +136,16 @@ impl Session {
         self.state.system.clone()
     }
 
-    /// What stopped nothing but should be known of: settings of the login that were ignored, and
-    /// what failed in the first boot.
-    pub(super) fn warnings(&self, run: &Run) -> Vec<String> {
-        let errors = self.state.boot_errors.iter();
-        let of_boot = errors.map(|error| {
-            let error = run.redact(error);
-            format!(
-                "the first boot failed in part, see /var/log/cloud-init-output.log there: {error}"
-            )
-        });
-        self.remote.warnings().into_iter().chain(of_boot).collect()
+    /// Settings of the login that were ignored.
+    pub(super) fn login_warnings(&self) -> Vec<String> {
+        self.remote.warnings()
+    }
+
+    /// What failed or was degraded in the first boot, if it is looked at.
+    pub(super) fn boot_warnings(&self, run: &Run) -> Vec<String> {
+        let is_ignored = self.policy.cloud_init == CloudInit::Ignore;
+        let warnings = self.state.boot_warnings.iter().filter(|_| !is_ignored);
+        warnings.map(|warning| run.redact(warning)).collect()
     }
 
     /// What a probe printed at the last look.
@@ -213,7 +215,7 @@ impl Session {
     /// # Errors
     ///
     /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log, or with
-    /// the host's words.
+    /// the host's words; at once if the first boot never ends.
     pub(super) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
         let started = Instant::now();
         let policy = self.policy.boot;
@@ -244,8 +246,17 @@ impl Session {
                 Err(error) => return Err(error.into_failure()),
                 Ok(()) => {}
             }
-            let Boot::Running(evidence) = &self.state.boot else {
+            if self.policy.cloud_init == CloudInit::Ignore {
                 return Ok(());
+            }
+            let evidence = match &self.state.boot {
+                Boot::Finished => return Ok(()),
+                Boot::Never { what, evidence } => {
+                    let evidence = evidence.iter().cloned();
+                    return Err(StepFailure::new(FailureCode::HostNotReady, *what)
+                        .with_evidence(evidence.chain([GO_ON.to_owned()])));
+                }
+                Boot::Running(evidence) => evidence,
             };
             if late {
                 return Err(StepFailure::new(
@@ -257,8 +268,10 @@ impl Session {
                 )
                 .with_evidence(evidence.clone()));
             }
-            self.wait(run, "the first boot to end", started, policy)
-                .await?;
+            let stage = evidence.first().map(|stage| format!(" ({stage})"));
+            let what = format!("the first boot to end{}", stage.unwrap_or_default());
+            let what = shorten(&run.redact(&what), WHAT_LIMIT);
+            self.wait(run, &what, started, policy).await?;
         }
     }
 

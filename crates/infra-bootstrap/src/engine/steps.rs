@@ -98,6 +98,10 @@ impl Bootstrap {
     ) -> Result<(), StepFailure> {
         run.check().map_err(|_| failure::interrupted())?;
         for (step, outcome) in self.preview(run, session, context) {
+            let known = self.steps.iter().find(|own| own.id() == step);
+            if let Some(known) = known {
+                warn(run, session, &**known, &outcome, report);
+            }
             tell(run, report, step, outcome, Duration::ZERO);
         }
         report.fqdn = self.fqdn(context, report);
@@ -161,6 +165,7 @@ impl Bootstrap {
                 }
                 _ => {}
             }
+            warn(run, session, &**step, &outcome, report);
             tell(run, report, id, outcome, started.elapsed());
         }
         report.fqdn = self.fqdn(context, report);
@@ -292,6 +297,21 @@ fn work(run: &Run, decision: Result<Decision, StepFailure>) -> Result<Vec<Change
 fn summaries(run: &Run, changes: &[Change]) -> Vec<String> {
     let summaries = changes.iter().map(|change| run.redact(&change.summary));
     summaries.collect()
+}
+
+/// Adds what a step that succeeded reports beside its outcome.
+fn warn(
+    run: &Run,
+    session: &Session,
+    step: &dyn HostStep,
+    outcome: &StepOutcome,
+    report: &mut HostReport,
+) {
+    if let StepOutcome::Unchanged | StepOutcome::Changed { .. } = outcome {
+        let warnings = step.warnings(&session.facts(step.id())).into_iter();
+        let warnings = warnings.map(|warning| run.redact(&warning));
+        report.warnings.extend(warnings);
+    }
 }
 
 /// The code of a step that did not end: what it most likely was busy with.

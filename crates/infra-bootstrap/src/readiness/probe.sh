@@ -2,27 +2,36 @@
 echo "uid=$(id -u)"
 echo "system=$(sed -n 's/^PRETTY_NAME=//p' /etc/os-release | head -n 1)"
 boot=absent
+stuck=no
 if [ -d /run/cloud-init ]; then
   boot=running
   if [ -e /run/cloud-init/disabled ]; then
     boot=disabled
-  elif [ -e /run/cloud-init/result.json ] || [ -e /var/lib/cloud/instance/boot-finished ]; then
+  elif [ ! -e /run/cloud-init/result.json ]; then
+    # Nothing of it runs or waits to run, and the system has started: it does not go on.
+    case "$(systemctl is-system-running 2>&1)" in
+      running | degraded | maintenance)
+        units=$(systemctl list-jobs --no-legend --no-pager 'cloud-*' 2>&1
+          systemctl list-units --no-legend --no-pager --plain \
+            --state=activating,reloading,deactivating,running 'cloud-*.service' 2>&1)
+        [ -n "$units" ] || stuck=yes
+        ;;
+    esac
+  fi
+  # It may have ended meanwhile, or when the host ran before.
+  if [ -e /run/cloud-init/result.json ] || [ -e /var/lib/cloud/instance/boot-finished ]; then
     boot=finished
+  elif [ "$stuck" = yes ]; then
+    boot=stuck
   fi
 fi
 echo "boot=$boot"
-# What went wrong in it: the lines of a list in JSON.
-if [ "$boot" = finished ] && [ -r /run/cloud-init/result.json ]; then
-  inside=no
-  while read -r line; do
-    case "$inside $line" in
-      'no "errors": ['*']'*) break ;;
-      'no "errors": ['*) inside=yes ;;
-      'yes ]'*) break ;;
-      yes*) echo "boot_error=$line" ;;
-    esac
-  done </run/cloud-init/result.json
-fi
+# In one line each, as JSON allows.
+for file in result status; do
+  if [ -r "/run/cloud-init/$file.json" ]; then
+    echo "boot_$file=$(tr '\n' ' ' <"/run/cloud-init/$file.json" | cut -c 1-65536)"
+  fi
+done
 
 # Whether process $1 has file $2 open. Inode numbers alone are not unique in /proc/locks.
 has_open() {
@@ -80,3 +89,26 @@ if [ "$boot" = running ]; then
   # Without its tables of addresses and routes.
   tail -n 60 /var/log/cloud-init-output.log | grep -v '^ci-info:' | tail -n 10
 fi
+# Why it does not run.
+case "$boot" in
+  disabled | stuck)
+    echo "evidence:"
+    if [ -e /etc/cloud/cloud-init.disabled ]; then
+      echo "/etc/cloud/cloud-init.disabled is there"
+    fi
+    read -r line </proc/cmdline
+    case " $line " in
+      *' cloud-init=disabled '*) echo "the kernel's command line says cloud-init=disabled" ;;
+    esac
+    if [ "$boot" = disabled ]; then
+      tail -n 3 /run/cloud-init/ds-identify.log 2>&1
+    else
+      for unit in cloud-init-local cloud-init cloud-init-network cloud-config cloud-final; do
+        systemctl show --property=LoadState,ActiveState,Result "$unit.service" | tr '\n' ' ' |
+          sed -n "s/^\(.*\)LoadState=loaded \(.*\)/$unit.service: \1\2/p"
+      done
+      journalctl -b -t systemd -p warning -o cat -n 200 --no-pager |
+        grep -e 'ordering cycle' | tail -n 5
+    fi
+    ;;
+esac

@@ -2,6 +2,7 @@
 
 use stagecraft_core::{FailureCode, ProbeFacts, ProbeScript, StepFailure, shorten};
 
+use super::cloud_init::Files;
 use crate::lock::LOCK_PATH;
 
 /// Reads first boot, package locks and login. Travels with the steps' own scripts.
@@ -9,18 +10,15 @@ pub(crate) const PROBE: ProbeScript = ProbeScript(include_str!("probe.sh"));
 
 /// The longest name of an operating system, in characters.
 const SYSTEM_LIMIT: usize = 100;
-/// The most errors of a first boot that are told.
-const ERRORS_LIMIT: usize = 5;
-/// The longest error of a first boot, in characters.
-const ERROR_LIMIT: usize = 300;
 
 /// What one look found.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostState {
     /// Whether the first boot has ended.
     pub(crate) boot: Boot,
-    /// What failed in the first boot, once it has ended: scripts of the user data, for example.
-    pub(crate) boot_errors: Vec<String>,
+    /// What failed or was degraded in the first boot, once it has ended: scripts of the user data,
+    /// for example.
+    pub(crate) boot_warnings: Vec<String>,
     /// Whether the login is root.
     pub(crate) is_root: bool,
     /// The operating system's own name for itself.
@@ -37,6 +35,13 @@ pub(crate) enum Boot {
     Finished,
     /// It goes on. The lines are cloud-init's status and the end of its log.
     Running(Vec<String>),
+    /// It never ends: cloud-init is disabled, or systemd has dropped it.
+    Never {
+        /// What is wrong.
+        what: &'static str,
+        /// What is known of why.
+        evidence: Vec<String>,
+    },
 }
 
 /// A process that holds a lock.
@@ -72,17 +77,25 @@ impl HostState {
     ///
     /// `host_not_ready` if it cannot be understood.
     pub(crate) fn parse(facts: &ProbeFacts) -> Result<Self, StepFailure> {
+        let files = Files::read(facts);
+        let evidence = || {
+            let lines = facts.rest_after("evidence").unwrap_or_default().lines();
+            lines
+                .map(str::trim_end)
+                .filter(|line| !line.is_empty())
+                .map(ToOwned::to_owned)
+        };
         let boot = match facts.value("boot") {
-            Some("absent" | "disabled" | "finished") => Boot::Finished,
-            Some("running") => Boot::Running(
-                facts
-                    .rest_after("evidence")
-                    .unwrap_or_default()
-                    .lines()
-                    .filter(|line| !line.trim().is_empty())
-                    .map(ToOwned::to_owned)
-                    .collect(),
-            ),
+            Some("absent" | "finished") => Boot::Finished,
+            Some("running") => Boot::Running(evidence().collect()),
+            Some("disabled") => Boot::Never {
+                what: "cloud-init is disabled on the host and has never run there, so no user data was applied",
+                evidence: evidence().collect(),
+            },
+            Some("stuck") => Boot::Never {
+                what: "cloud-init has not run to its end and does not run any more, so not all user data was applied",
+                evidence: files.evidence().into_iter().chain(evidence()).collect(),
+            },
             _ => {
                 return Err(StepFailure::new(
                     FailureCode::HostNotReady,
@@ -104,17 +117,12 @@ impl HostState {
                 })
             })
             .collect();
-        let boot_errors = facts
-            .output
-            .lines()
-            .take_while(|line| *line != "evidence:")
-            .filter_map(|line| line.strip_prefix("boot_error="))
-            .take(ERRORS_LIMIT)
-            .map(boot_error)
-            .collect();
         Ok(Self {
+            boot_warnings: match boot {
+                Boot::Finished => files.warnings(),
+                Boot::Running(_) | Boot::Never { .. } => Vec::new(),
+            },
             boot,
-            boot_errors,
             is_root: facts.value("uid") == Some("0"),
             system: facts
                 .value("system")
@@ -123,12 +131,6 @@ impl HostState {
             holders,
         })
     }
-}
-
-/// The error in a line of a list in JSON.
-fn boot_error(line: &str) -> String {
-    let text = line.trim_end_matches(',').trim_matches('"');
-    shorten(&text.replace("\\\"", "\""), ERROR_LIMIT)
 }
 
 #[cfg(test)]
@@ -144,7 +146,7 @@ mod tests {
 
     #[test]
     fn hosts_without_a_running_first_boot_pass() {
-        for boot in ["absent", "disabled", "finished"] {
+        for boot in ["absent", "finished"] {
             let state = parse(&format!("uid=0\nboot={boot}\n")).unwrap();
             assert_eq!(state.boot, Boot::Finished);
             assert!(state.is_root && state.holders.is_empty());
@@ -152,22 +154,19 @@ mod tests {
     }
 
     #[test]
-    fn errors_of_the_first_boot_are_read_and_bounded() {
-        let mut output = "uid=0\nboot=finished\n".to_owned();
-        output += "boot_error=\"('scripts_user', RuntimeError(\\\"1 failure\\\"))\",\n";
-        output += "boot_error=\"cut off\n";
-        assert_eq!(
-            parse(&output).unwrap().boot_errors,
-            ["('scripts_user', RuntimeError(\"1 failure\"))", "cut off"]
-        );
-        output += &format!("boot_error=\"{}\"\n", "x".repeat(1000)).repeat(9);
-        let errors = parse(&output).unwrap().boot_errors;
-        assert_eq!(errors.len(), ERRORS_LIMIT);
-        assert!(
-            errors
-                .iter()
-                .all(|error| error.chars().count() <= ERROR_LIMIT)
-        );
+    fn first_boot_that_never_ends_is_told_with_why() {
+        let state = parse("uid=0\nboot=disabled\nevidence:\n\nmode=disabled\n").unwrap();
+        let Boot::Never { what, evidence } = state.boot else {
+            panic!("{state:?}");
+        };
+        assert!(what.contains("is disabled"), "{what}");
+        assert_eq!(evidence, ["mode=disabled"]);
+        let status = r#"{"v1": {"init": {"start": null}}}"#;
+        let output = format!("boot=stuck\nboot_status={status}\nevidence:\nx\n");
+        let Boot::Never { evidence, .. } = parse(&output).unwrap().boot else {
+            panic!("{output}");
+        };
+        assert_eq!(evidence, ["its stages that never ran: init", "x"]);
     }
 
     #[test]

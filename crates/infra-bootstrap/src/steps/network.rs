@@ -65,6 +65,10 @@ impl HostStep for NetworkStep {
         Ok(changes.into())
     }
 
+    fn warnings(&self, facts: &ProbeFacts) -> Vec<String> {
+        self.provider.warnings(facts)
+    }
+
     async fn change(
         &self,
         run: &Run,

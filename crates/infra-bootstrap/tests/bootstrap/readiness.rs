@@ -1,12 +1,16 @@
 //! The readiness ladder above the connection: the first boot, package locks, earlier runs.
 
 use std::process::{Child, Command, Stdio};
+use std::sync::Arc;
 use std::time::Duration;
 
+use infra_bootstrap::{Bootstrap, CloudInit, Mode, ReadinessPolicy};
 use stagecraft_core::{ErrorKind, FailureCode, StepOutcome};
 use tokio::time::Instant;
 
-use crate::support::{Connections, Events, Machine, bootstrap, host};
+use crate::support::{
+    Connections, Events, FILE, FileStep, Machine, bootstrap, environment, host, policy,
+};
 
 #[tokio::test(start_paused = true)]
 async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
@@ -46,11 +50,13 @@ async fn first_boot_is_awaited_and_its_log_shown_at_the_deadline() {
 async fn first_boot_has_ended_by_any_of_its_marks() {
     for mark in [
         "run/cloud-init/result.json",
-        "run/cloud-init/disabled",
         "var/lib/cloud/instance/boot-finished",
     ] {
         let machine = Machine::new();
         machine.write("run/cloud-init/status.json", "{}");
+        // Switched off since: that is usual, and harmless once it has run.
+        machine.write("run/cloud-init/disabled", "");
+        machine.write("state/system-state", "running\n");
         machine.write(mark, "");
         let report = bootstrap(
             &Connections::to(machine),
@@ -60,6 +66,136 @@ async fn first_boot_has_ended_by_any_of_its_marks() {
         .await;
         assert!(report.is_ok(), "{mark}: {report:?}");
     }
+}
+
+const ORDERING_CYCLE: &str = include_str!("../fixtures/cloud-init-status-ordering-cycle.json");
+const DEGRADED: &str = include_str!("../fixtures/cloud-init-status-degraded.json");
+
+/// A host whose cloud-init systemd has dropped.
+fn dropped() -> Machine {
+    let machine = Machine::new();
+    machine.write("run/cloud-init/status.json", ORDERING_CYCLE);
+    machine.write("state/system-state", "degraded\n");
+    machine.write("state/units", "");
+    machine.program(
+        "journalctl",
+        "echo 'local-fs.target: Job cloud-init.service/start deleted to break ordering cycle'",
+    );
+    machine
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_boot_that_systemd_dropped_ends_at_once_with_what_is_known() {
+    let started = Instant::now();
+    let events = Events::default();
+    let report = bootstrap(&Connections::to(dropped()), &host("app-1"), &events).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert!(
+        failure
+            .message
+            .starts_with("cloud-init has not run to its end")
+    );
+    let evidence = failure.evidence.join("\n");
+    for told in [
+        "its stages that never ran: init-local, init, modules-final",
+        "cloud-final.service: Result=success ActiveState=inactive",
+        "Job cloud-init.service/start deleted to break ordering cycle",
+        "readiness: { cloud_init: ignore }",
+    ] {
+        assert!(evidence.contains(told), "{told}: {evidence}");
+    }
+    assert_eq!(started.elapsed(), Duration::ZERO);
+}
+
+#[tokio::test(start_paused = true)]
+async fn first_boot_that_still_has_a_job_or_a_system_that_starts_is_awaited() {
+    for (state, units) in [
+        ("running", "81 cloud-final.service start waiting\n"),
+        ("starting", ""),
+        ("offline", ""),
+    ] {
+        let machine = dropped();
+        machine.write("state/system-state", state);
+        machine.write("state/units", units);
+        let connections = Connections::to(machine);
+        let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+        let failure = report.failure.unwrap();
+        assert_eq!(
+            failure.message, "waited 1m for the first boot to end",
+            "{state}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn disabled_cloud_init_that_never_ran_ends_at_once_with_why() {
+    let machine = Machine::new();
+    machine.write("run/cloud-init/disabled", "");
+    machine.write("run/cloud-init/ds-identify.log", "no datasource found\n");
+    machine.write("etc/cloud/cloud-init.disabled", "");
+    let connections = Connections::to(machine);
+    let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert!(
+        failure
+            .message
+            .starts_with("cloud-init is disabled on the host")
+    );
+    let evidence = failure.evidence.join("\n");
+    for told in [
+        "cloud-init.disabled is there",
+        "no datasource found",
+        "cloud_init: ignore",
+    ] {
+        assert!(evidence.contains(told), "{told}: {evidence}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn ignored_cloud_init_is_neither_awaited_nor_told_of() {
+    let running = Machine::new();
+    running.write("run/cloud-init/status.json", DEGRADED);
+    let ended = Machine::new();
+    ended.write("run/cloud-init/status.json", DEGRADED);
+    ended.write(
+        "run/cloud-init/result.json",
+        "{\"v1\": {\"errors\": [\"x\"]}}",
+    );
+    for machine in [dropped(), running, ended] {
+        let step = Arc::new(FileStep::new("file", FILE, &[]));
+        let ignoring = ReadinessPolicy {
+            cloud_init: CloudInit::Ignore,
+            ..policy()
+        };
+        let connections = Connections::to(machine);
+        let report = Bootstrap::new(connections as _, [step as _], ignoring)
+            .unwrap()
+            .host(
+                &Events::default().run(),
+                &environment(),
+                &host("app-1"),
+                Mode::Apply,
+            )
+            .await;
+        assert!(
+            report.is_changed() && report.warnings.is_empty(),
+            "{report:?}"
+        );
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn degraded_first_boot_is_a_warning_with_its_lines_and_no_failure() {
+    let machine = Machine::new();
+    machine.write("run/cloud-init/status.json", DEGRADED);
+    machine.write("run/cloud-init/result.json", "{\"v1\": {\"errors\": []}}");
+    let connections = Connections::to(machine);
+    let report = bootstrap(&connections, &host("app-1"), &Events::default()).await;
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!(report.warnings.len(), 2, "{:?}", report.warnings);
+    assert!(report.warnings[0].ends_with("Invalid format at line 6 column 1"));
 }
 
 #[tokio::test(start_paused = true)]

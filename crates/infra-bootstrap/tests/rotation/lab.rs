@@ -114,10 +114,14 @@ impl HostStep for Secrets {
     }
 
     fn inspect(&self) -> ProbeScript {
-        ProbeScript("[ ! -e /root/secret ] || echo there")
+        ProbeScript("[ ! -e /root/secret ] || echo there; [ ! -e /root/broken ] || echo broken")
     }
 
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+        if facts.output.contains("broken") {
+            let code = stagecraft_core::FailureCode::SystemVerifyFailed;
+            return Err(StepFailure::new(code, "broken"));
+        }
         Ok(if facts.output.trim() == "there" {
             Decision::Nothing
         } else {

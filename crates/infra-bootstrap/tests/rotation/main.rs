@@ -47,6 +47,24 @@ async fn fresh_host_gets_its_own_key_before_anything_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn what_the_first_boot_left_is_reported_by_the_first_run_and_by_runs_that_fail() {
+    let lab = Lab::new().await;
+    let result = r#"{"v1": {"datasource": "x", "errors": ["scripts_user failed"]}}"#;
+    lab.run(&format!("echo '{result}' >/run/cloud-init/result.json"))
+        .await;
+    let first = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(first.is_ok(), "{first:?}");
+    assert_eq!(first.warnings.len(), 1, "{first:?}");
+    assert!(first.warnings[0].ends_with("there: scripts_user failed"));
+    let second = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(second.is_ok() && second.warnings.is_empty(), "{second:?}");
+    lab.run(": >/root/broken").await;
+    let failed = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(!failed.is_ok(), "{failed:?}");
+    assert_eq!(failed.warnings, first.warnings);
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn dry_run_tells_of_it_and_changes_nothing() {
     let lab = Lab::new().await;
     let fuse = Fuse::none();

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::target::Target;
 use super::{Apply, fail};
 use crate::error::provider_error;
-use crate::wire::{ActionsPage, Droplet, DropletAction};
+use crate::wire::{ActionsPage, Concern, Droplet, DropletAction};
 
 /// How long a host may take to shut down before its power is cut.
 const SHUTDOWN_TIME: Duration = Duration::from_mins(1);
@@ -181,7 +181,10 @@ impl Apply<'_> {
         let what = format!("the actions on droplet '{}' to end", target.node);
         let path = format!("/v2/droplets/{}/actions", target.id);
         let look = || async {
-            let actions = self.client.list::<ActionsPage>(self.run, &path, &[]).await;
+            let actions = self
+                .client
+                .list::<ActionsPage>(self.run, &path, &[], Concern::Every)
+                .await;
             let actions = actions.map_err(|error| error.into_error("read_host"))?;
             let is_done = actions.iter().all(|action| action.status != "in-progress");
             Ok(is_done.then_some(()))

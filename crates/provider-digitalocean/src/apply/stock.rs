@@ -6,6 +6,7 @@ use super::Apply;
 use crate::error::ApiError;
 use crate::facts::{list_regions, list_sizes};
 use crate::preflight::where_available;
+use crate::wire::Concern;
 
 /// What the API says when a size or a region cannot be had.
 const SOLD_OUT: [&str; 2] = [
@@ -27,8 +28,8 @@ impl Apply<'_> {
         }
         // Read anew: what the plan saw is out of date.
         let (sizes, regions) = tokio::join!(
-            list_sizes(self.client, self.run),
-            list_regions(self.client, self.run)
+            list_sizes(self.client, self.run, Concern::Nobody),
+            list_regions(self.client, self.run, Concern::Nobody)
         );
         let Ok(mut sizes) = sizes else {
             return error;

@@ -136,7 +136,9 @@ impl Apply<'_> {
         let known = if changes.put.is_empty() {
             Ok(Vec::new())
         } else {
-            list_tags(self.client, self.run).await
+            // One that cannot be decoded is made again, which changes nothing.
+            let listed = list_tags(self.client, self.run).await;
+            listed.map(|(tags, _)| tags)
         };
         let mut put: Vec<(&String, &Vec<&HostId>)> = changes.put.iter().collect();
         put.sort_by_key(|(tag, _)| tags::order(tag));

@@ -2,15 +2,18 @@
 
 use std::collections::BTreeSet;
 
-use stagecraft_core::Run;
+use stagecraft_core::{Run, shorten};
 
 use super::answer::page_number;
 use super::{ATTEMPTS, Client, LIST_LIMIT, PAGE_LIMIT};
 use crate::error::ApiError;
-use crate::wire::{Meta, Page};
+use crate::wire::{Concern, Decoded, Element, Listed, Page, Strange, decode_page};
 
 impl Client {
     /// Reads a whole list. From the link to the next page only its number is taken.
+    ///
+    /// An element that cannot be decoded is an error if `concern` includes it, and left out
+    /// otherwise.
     ///
     /// Pages are cut from a list that may shift while it is read, so that an item is missed or
     /// comes twice. The list is read again if its pages give different totals, if the total does
@@ -21,10 +24,26 @@ impl Client {
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
+        concern: Concern<'_>,
     ) -> Result<Vec<P::Item>, ApiError> {
+        let (items, _) = self.list_or_not::<P>(run, path, query, concern).await?;
+        Ok(items)
+    }
+
+    /// As [`list`](Self::list), and whether every element could be decoded.
+    pub(crate) async fn list_or_not<P: Page>(
+        &self,
+        run: &Run,
+        path: &str,
+        query: &[(&str, &str)],
+        concern: Concern<'_>,
+    ) -> Result<(Vec<P::Item>, bool), ApiError> {
         for _ in 0..ATTEMPTS {
             if let Some(items) = self.list_once::<P>(run, path, query, None).await? {
-                return Ok(items);
+                let all = items.len();
+                let items = self.known(path, items, concern)?;
+                let is_every = items.len() == all;
+                return Ok((items, is_every));
             }
             run.sleep(self.first_pause)
                 .await
@@ -34,19 +53,21 @@ impl Client {
     }
 
     /// Reads a list once, or twice if it shifts. Then it gives each item that any page had: what
-    /// is there was there just now, what is not may still be there.
+    /// is there was there just now, what is not may still be there. `concern` as in
+    /// [`list`](Self::list).
     pub(crate) async fn list_shown<P: Page>(
         &self,
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
+        concern: Concern<'_>,
     ) -> Result<Shown<P::Item>, ApiError> {
         let mut seen = Vec::new();
         for _ in 0..2 {
             let read = self.list_once::<P>(run, path, query, Some(&mut seen));
             if let Some(items) = read.await? {
                 return Ok(Shown {
-                    items,
+                    items: self.known(path, items, concern)?,
                     is_whole: true,
                 });
             }
@@ -54,11 +75,37 @@ impl Client {
         // The latest that was read of each.
         let mut known = BTreeSet::new();
         let latest = seen.into_iter().rev();
-        let items = latest.filter(|item| known.insert(P::key(item))).collect();
+        let latest = latest.filter(|item| known.insert(item.key())).collect();
         Ok(Shown {
-            items,
+            items: self.known(path, latest, concern)?,
             is_whole: false,
         })
+    }
+
+    /// The elements that could be decoded, if none of the others matters.
+    fn known<T>(
+        &self,
+        path: &str,
+        items: Vec<Listed<T>>,
+        concern: Concern<'_>,
+    ) -> Result<Vec<T>, ApiError> {
+        let mut known = Vec::with_capacity(items.len());
+        for item in items {
+            match item {
+                Listed::Known(item) => known.push(item),
+                Listed::Strange(strange) if concern.includes(&strange) => {
+                    return Err(ApiError::Strange(self.describe(&strange)));
+                }
+                Listed::Strange(strange) => {
+                    tracing::warn!(path, element = %self.describe(&strange), "ignoring what cannot be decoded");
+                }
+            }
+        }
+        Ok(known)
+    }
+
+    fn describe(&self, strange: &Strange) -> String {
+        shorten(&self.without_token(&strange.to_string()), 500)
     }
 
     /// `None`: it shifted. All that was read of it is in `seen` then.
@@ -67,8 +114,8 @@ impl Client {
         run: &Run,
         path: &str,
         query: &[(&str, &str)],
-        mut seen: Option<&mut Vec<P::Item>>,
-    ) -> Result<Option<Vec<P::Item>>, ApiError> {
+        mut seen: Option<&mut Vec<Listed<P::Item>>>,
+    ) -> Result<Option<Vec<Listed<P::Item>>>, ApiError> {
         let mut is_shifting = false;
         let mut items = Vec::new();
         let mut pages = Vec::new();
@@ -79,7 +126,7 @@ impl Client {
             let page = self.page::<P>(run, path, query, number).await?;
             read += page.length;
             let is_empty = page.items.is_empty();
-            pages.push(keys::<P>(&page.items));
+            pages.push(keys(&page.items));
             items.extend(page.items);
             if number == 1 {
                 total = page.total;
@@ -102,7 +149,7 @@ impl Client {
                 _ => return Err(ApiError::BadPage(number)),
             }
         }
-        let is_whole = total.is_none_or(|meta| meta.total == items.len() as u64);
+        let is_whole = total.is_none_or(|total| total == items.len() as u64);
         let distinct: BTreeSet<&String> = pages.iter().flatten().collect();
         is_shifting |= !is_whole || distinct.len() != items.len();
         pages.pop();
@@ -111,7 +158,7 @@ impl Client {
                 break;
             }
             let page = self.page::<P>(run, path, query, number).await?;
-            is_shifting = page.total != total || keys::<P>(&page.items) != keys_before;
+            is_shifting = page.total != total || keys(&page.items) != keys_before;
             if let Some(seen) = seen.as_mut().filter(|_| is_shifting) {
                 seen.extend(page.items);
             }
@@ -135,12 +182,16 @@ impl Client {
         let number = number.to_string();
         let mut query = query.to_vec();
         query.extend([("per_page", "200"), ("page", number.as_str())]);
-        let (answer, length) = self.get_sized::<P>(run, path, &query).await?;
-        let (items, links, total) = answer.into_parts();
+        let (page, length) = self.get_sized(run, path, &query, decode_page::<P>).await?;
+        let Decoded {
+            items,
+            links,
+            total,
+        } = page;
         Ok(One {
             items,
             next: links.pages.and_then(|pages| pages.next),
-            total,
+            total: total.and_then(|meta| meta.total),
             length,
         })
     }
@@ -156,13 +207,13 @@ pub(crate) struct Shown<T> {
 
 /// One page.
 struct One<P: Page> {
-    items: Vec<P::Item>,
+    items: Vec<Listed<P::Item>>,
     next: Option<String>,
-    total: Option<Meta>,
+    total: Option<u64>,
     /// In bytes.
     length: usize,
 }
 
-fn keys<P: Page>(items: &[P::Item]) -> Vec<String> {
-    items.iter().map(P::key).collect()
+fn keys<T: Element>(items: &[Listed<T>]) -> Vec<String> {
+    items.iter().map(Listed::key).collect()
 }

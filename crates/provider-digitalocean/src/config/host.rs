@@ -8,7 +8,7 @@ use serde::{Deserialize, Serialize};
 use stagecraft_core::config::ConfigDuration;
 use stagecraft_core::{HostOptions, RoleName};
 
-use crate::user_data;
+use crate::user_data::{self, Flaw};
 
 /// The shortest time that a host may be given.
 const SHORTEST_TTL: Duration = Duration::from_mins(1);
@@ -66,8 +66,9 @@ pub struct HostConfig {
     /// Whether the host has a public IPv6 address.
     #[serde(default)]
     pub ipv6: bool,
-    /// User data for cloud-init on the first boot: a `#cloud-config`, a script that begins with
-    /// `#!`, an `#include` or a `## template: jinja`. Together with what Stagecraft adds at most
+    /// User data for cloud-init on the first boot, in any form that cloud-init knows as text: a
+    /// `#cloud-config`, which must be valid YAML, a script that begins with `#!`, an `#include`, a
+    /// `## template: jinja`, a MIME message and others. Together with what Stagecraft adds at most
     /// 64 KiB. It may not set `ssh_keys` or `ssh_deletekeys`.
     #[serde(default, alias = "userData")]
     #[cfg_attr(feature = "schema", schemars(with = "Option<String>"))]
@@ -106,7 +107,18 @@ impl fmt::Debug for UserData {
 }
 
 /// A key, and what is wrong with its value.
-pub(super) type KeyProblem = (&'static str, String);
+#[derive(Debug)]
+pub(super) struct KeyProblem {
+    pub(super) key: &'static str,
+    pub(super) flaw: Flaw,
+}
+
+impl From<(&'static str, String)> for KeyProblem {
+    fn from((key, message): (&'static str, String)) -> Self {
+        let flaw = Flaw::from(message);
+        Self { key, flaw }
+    }
+}
 
 impl HostConfig {
     /// A host of the default size, in the default region, of the default image.
@@ -134,28 +146,31 @@ impl HostConfig {
     pub(super) fn options(&self) -> Result<HostOptions, KeyProblem> {
         if self.protect && self.ttl.is_some() {
             let message = "a protected host has no ttl: give one of protect and ttl";
-            return Err(("ttl", message.to_owned()));
+            return Err(("ttl", message.to_owned()).into());
         }
         let ttl = self.ttl.map(ConfigDuration::get);
         if ttl.is_some_and(|ttl| ttl < SHORTEST_TTL) {
-            return Err(("ttl", "must be at least 1m".to_owned()));
+            return Err(("ttl", "must be at least 1m".to_owned()).into());
         }
         for (key, value) in [("vpc", &self.vpc), ("project", &self.project)] {
             if value.as_ref().is_some_and(|value| value.trim().is_empty()) {
-                return Err((key, format!("{key} must not be empty")));
+                return Err((key, format!("{key} must not be empty")).into());
             }
         }
         if self.user_data.is_some() && self.user_data_file.is_some() {
             let message = "only one of user_data and user_data_file may be given";
-            return Err(("user_data_file", message.to_owned()));
+            return Err(("user_data_file", message.to_owned()).into());
         }
         let is_nowhere = |path: &PathBuf| path.as_os_str().is_empty();
         if self.user_data_file.as_ref().is_some_and(is_nowhere) {
             let message = "user_data_file must be the path of a file";
-            return Err(("user_data_file", message.to_owned()));
+            return Err(("user_data_file", message.to_owned()).into());
         }
         if let Some(text) = &self.user_data {
-            user_data::check(text.as_str()).map_err(|message| ("user_data", message))?;
+            user_data::check(text.as_str()).map_err(|flaw| KeyProblem {
+                key: "user_data",
+                flaw,
+            })?;
         }
         Ok(HostOptions {
             own_tags: self.own_tags()?,
@@ -177,7 +192,7 @@ impl HostConfig {
         let mut own = self.tags.clone();
         own.sort();
         for tag in &own {
-            let refused = |why: &str| Err(("tags", format!("tag `{tag}`: {why}")));
+            let refused = |why: &str| Err(("tags", format!("tag `{tag}`: {why}")).into());
             let is_letter = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':');
             if tag.is_empty() || tag.len() > TAG_LIMIT || !tag.chars().all(is_letter) {
                 return refused("1 to 255 letters, digits, `-`, `_` and `:` are allowed");
@@ -190,7 +205,7 @@ impl HostConfig {
             }
         }
         match own.windows(2).find(|pair| pair[0] == pair[1]) {
-            Some(pair) => Err(("tags", format!("tag `{}` stands twice", pair[0]))),
+            Some(pair) => Err(("tags", format!("tag `{}` stands twice", pair[0])).into()),
             None => Ok(own),
         }
     }

@@ -272,7 +272,7 @@ fn options_that_contradict_or_say_nothing_are_refused() {
         ),
         (
             "user_data: echo hi",
-            "user_data: user data must begin with `#cloud-config`, `#!`, `#include`, `#include-once` or `## template: jinja`",
+            "user_data: user data must begin as cloud-init knows it: `#cloud-config`, `#!`, `#include`, `## template: jinja`, `#cloud-boothook`, `#cloud-config-archive`, `#part-handler`, or the headers of a MIME message",
         ),
     ] {
         assert_eq!(host_problems(keys), [format!("hosts.prod.a.{problem}")]);

@@ -7,16 +7,16 @@ use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
 use stagecraft_core::{
-    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostSpec, InfraPlan, Result,
-    Run, SecretSource,
+    CloudFacts, EnvironmentName, Error, ErrorKind, Finding, HostName, HostOptions, HostSpec,
+    InfraPlan, Result, Run, SecretSource,
 };
 
 use super::DigitalOcean;
 use crate::client::Client;
 use crate::clock::Clock;
-use crate::config::UserData;
+use crate::config::{HostConfig, UserData};
 use crate::error::provider_error;
-use crate::wire::Vpc;
+use crate::wire::{CloudProject, Concern, Vpc};
 use crate::{around, findings, user_data};
 
 /// Texts that may hold secrets, so `Debug` tells their keys only.
@@ -119,6 +119,22 @@ impl DigitalOcean {
         Texts(by_digest.collect())
     }
 
+    /// User data that the API or cloud-init would refuse, of files that were read.
+    pub(super) fn check_user_data<'h>(
+        &self,
+        environment: &EnvironmentName,
+        hosts: impl Iterator<Item = (&'h HostName, &'h HostOptions)>,
+    ) -> Vec<Finding> {
+        let texts = self.texts(environment);
+        let check = |(host, options): (&HostName, &HostOptions)| {
+            let text = options.user_data_sha256.as_ref();
+            let text = text.map(|digest| texts.get(digest))?;
+            let file = self.user_data_file(environment, host);
+            findings::check_user_data(host, file.map(PathBuf::as_path), text.map(String::as_str))
+        };
+        hosts.filter_map(check).collect()
+    }
+
     /// Names the VPCs of hosts as the declarations do. One call, and only if any names one.
     pub(super) async fn spell_vpcs(
         &self,
@@ -129,7 +145,7 @@ impl DigitalOcean {
     ) -> Result<()> {
         let declared = self.declared_specs(environment).unwrap_or_default();
         if declared.iter().any(|spec| spec.options.vpc.is_some()) {
-            let vpcs = around::list_vpcs(client, run).await?;
+            let vpcs = self.list_vpcs(client, run).await?;
             around::spell_vpcs(&mut facts.hosts, &declared, &vpcs);
             self.seen().vpcs = Some(vpcs);
         }
@@ -154,7 +170,7 @@ impl DigitalOcean {
         if !declared.iter().any(exists) {
             return Ok(());
         }
-        let projects = around::list_projects(client, run).await?;
+        let projects = self.list_projects(client, run).await?;
         around::spell_projects(client, run, &mut facts.hosts, &declared, &projects).await?;
         self.seen().projects = Some(projects);
         Ok(())
@@ -164,8 +180,25 @@ impl DigitalOcean {
         let known = self.seen().vpcs.clone();
         match known {
             Some(vpcs) => Ok(vpcs),
-            None => around::list_vpcs(client, run).await,
+            None => self.list_vpcs(client, run).await,
         }
+    }
+
+    async fn list_vpcs(&self, client: &Client, run: &Run) -> Result<Vec<Vpc>> {
+        let is_declared = |name: &str| self.is_any_declared(name, |host| host.vpc.as_ref());
+        around::list_vpcs(client, run, Concern::Named(&is_declared)).await
+    }
+
+    async fn list_projects(&self, client: &Client, run: &Run) -> Result<Vec<CloudProject>> {
+        let is_declared = |name: &str| self.is_any_declared(name, |host| host.project.as_ref());
+        around::list_projects(client, run, Concern::Named(&is_declared)).await
+    }
+
+    /// Whether a name or id is what any host declares.
+    fn is_any_declared(&self, name: &str, of: impl Fn(&HostConfig) -> Option<&String>) -> bool {
+        let hosts = self.config.hosts.values().flat_map(|hosts| hosts.values());
+        let mut declared = hosts.filter_map(of);
+        declared.any(|declared| declared.eq_ignore_ascii_case(name))
     }
 
     /// What is wrong with the options of hosts.
@@ -177,10 +210,9 @@ impl DigitalOcean {
         plan: &InfraPlan,
     ) -> Result<Vec<Finding>> {
         let mut all = findings::check_resizes(facts, plan);
-        all.extend(findings::check_user_data(
-            &plan.create,
-            &self.texts(&plan.environment),
-        ));
+        let created = plan.create.iter().map(|entry| &entry.spec);
+        let created = created.map(|spec| (&spec.name, &spec.options));
+        all.extend(self.check_user_data(&plan.environment, created));
         if plan
             .create
             .iter()
@@ -194,7 +226,7 @@ impl DigitalOcean {
             let seen = self.seen().projects.clone();
             let projects = match seen {
                 Some(seen) => seen,
-                None => around::list_projects(client, run).await?,
+                None => self.list_projects(client, run).await?,
             };
             all.extend(around::check_projects(&in_projects, &projects));
             self.seen().projects = Some(projects);
@@ -236,7 +268,7 @@ impl DigitalOcean {
             let seen = self.seen().projects.take();
             let known = match seen {
                 Some(known) => known,
-                None => around::list_projects(client, run).await?,
+                None => self.list_projects(client, run).await?,
             };
             for (host, name) in in_projects {
                 let project = around::find_project(&known, &name);

@@ -2,11 +2,12 @@
 
 use serde::{Deserialize, Serialize};
 
-use super::{Links, Meta, Page};
+use super::known_elements;
+use super::page::page;
 
-page!(VpcsPage, vpcs, Vpc, id);
-page!(ProjectsPage, projects, CloudProject, id);
-page!(ResourcesPage, resources, Resource, urn);
+page!(VpcsPage, vpcs, Vpc, "VPC", id);
+page!(ProjectsPage, projects, CloudProject, "project", id);
+page!(ResourcesPage, resources, Resource, "resource", urn);
 
 /// A private network.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
@@ -27,9 +28,16 @@ pub(crate) struct CloudProject {
     pub(crate) name: String,
 }
 
-/// Something in a project, or the answer to putting it there.
+/// Something in a project.
 #[derive(Debug, Deserialize)]
 pub(crate) struct Resource {
+    pub(crate) urn: String,
+}
+
+/// The answer to putting something into a project.
+#[derive(Debug, Deserialize)]
+pub(crate) struct AssignedResource {
+    #[serde(default)]
     pub(crate) urn: String,
     /// `ok`, `assigned`, `already_assigned`, or why it was not.
     #[serde(default)]
@@ -43,19 +51,24 @@ pub(crate) struct Assignment<'a> {
 
 #[derive(Debug, Deserialize)]
 pub(crate) struct Assigned {
-    #[serde(default)]
-    pub(crate) resources: Vec<Resource>,
+    #[serde(default, deserialize_with = "known_elements")]
+    pub(crate) resources: Vec<AssignedResource>,
 }
 
 /// What deleting a droplet leaves behind.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct Associated {
+    #[serde(deserialize_with = "known_elements")]
     pub(crate) volumes: Vec<AssociatedResource>,
+    #[serde(deserialize_with = "known_elements")]
     pub(crate) volume_snapshots: Vec<AssociatedResource>,
+    #[serde(deserialize_with = "known_elements")]
     pub(crate) snapshots: Vec<AssociatedResource>,
+    #[serde(deserialize_with = "known_elements")]
     pub(crate) reserved_ips: Vec<AssociatedResource>,
     /// The former name of reserved addresses: the same ones again.
+    #[serde(deserialize_with = "known_elements")]
     pub(crate) floating_ips: Vec<AssociatedResource>,
 }
 

@@ -52,6 +52,16 @@ fn table() -> Vec<(Failure, ErrorKind, bool, &'static str, bool)> {
         (F::TagsRefused(text()), K::Forbidden, false, "join", true),
         (F::TagsRequired, K::Config, false, "join", true),
         (F::NeedsApproval(text()), K::Rejected, false, "join", true),
+        (
+            F::LockedOut {
+                node: text(),
+                key: text(),
+            },
+            K::Rejected,
+            false,
+            "verify",
+            true,
+        ),
         (F::Unreachable(text()), K::Unavailable, true, "join", true),
         (F::NotPermitted, K::Forbidden, false, "join", true),
         (
@@ -117,7 +127,7 @@ fn every_failure_has_its_kind_retry_operation_and_hint() {
     }
     assert_eq!(
         seen.len(),
-        26,
+        27,
         "a new failure needs its row, and this number"
     );
 }

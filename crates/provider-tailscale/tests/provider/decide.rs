@@ -3,7 +3,7 @@
 use provider_tailscale::core::{ErrorKind, NetworkProvider, ProbeFacts};
 use provider_tailscale::{InstallMethod, Tailscale};
 
-use crate::support::{JOINED, NEEDS_LOGIN, SECOND, builder, node, probed, provider};
+use crate::support::{JOINED, LOCKED_OUT, NEEDS_LOGIN, SECOND, builder, node, probed, provider};
 
 fn ids(provider: &Tailscale, facts: &ProbeFacts) -> Vec<&'static str> {
     let changes = provider.decide(facts, &node()).unwrap();
@@ -76,6 +76,42 @@ fn membership_follows_the_state() {
     ] {
         assert_eq!(ids(&provider, &facts), expected, "{}", facts.output);
     }
+}
+
+#[test]
+fn node_under_tailnet_lock_is_refused_with_what_signs_it() {
+    let status = LOCKED_OUT
+        .replace("example-net.ts.net", "tail.internal")
+        .replace("staging-h1", "web-1")
+        .replace("tag:stagecraft", "tag:gw");
+    let facts = probed("", &status);
+    let (kind, operation, text) = refusal(&provider(), &facts);
+    assert_eq!((kind, operation), (ErrorKind::Rejected, "verify"));
+    assert_eq!(
+        text,
+        "node web-1 is locked out by tailnet lock: no other node can reach it until it is signed"
+    );
+    let error = provider().decide(&facts, &node()).unwrap_err();
+    let hint = error.hint().unwrap();
+    assert!(hint.contains("`tailscale lock sign nodekey:00`"), "{hint}");
+    assert!(provider().warnings(&facts).is_empty());
+    // Without the report the same node is as wanted, and any other report is a warning.
+    let (before, after) = status.split_once("this node is locked out").unwrap();
+    let (_, after) = after.split_once('"').unwrap();
+    let other = format!("{before}Some peers are advertising routes\"{after}");
+    let facts = probed("", &other);
+    assert!(ids(&provider(), &facts).is_empty());
+    assert_eq!(
+        provider().warnings(&facts),
+        ["tailscale reports: Some peers are advertising routes"]
+    );
+}
+
+#[test]
+fn node_that_is_cut_off_is_waited_for() {
+    let report = "Tailscale cannot connect because the network is down.";
+    let facts = joined_with("getting OS base config is not supported", report);
+    assert_eq!(ids(&provider(), &facts), ["reconnect"]);
 }
 
 #[test]

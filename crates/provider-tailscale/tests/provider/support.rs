@@ -80,4 +80,5 @@ pub(crate) fn probed(head: &str, status: &str) -> ProbeFacts {
 
 pub(crate) const JOINED: &str = include_str!("../fixtures/status-joined.json");
 pub(crate) const NEEDS_LOGIN: &str = r#"{"BackendState":"NeedsLogin","TailscaleIPs":null,"Self":{"ID":"","DNSName":"","HostName":"web-1"},"CurrentTailnet":null,"MagicDNSSuffix":"","Health":["Tailscale is stopped."]}"#;
+pub(crate) const LOCKED_OUT: &str = include_str!("../fixtures/status-locked-out.json");
 pub(crate) const SECOND: &str = include_str!("../fixtures/status-second-node.json");

@@ -2,18 +2,22 @@
 
 mod show;
 
+use std::sync::Arc;
+
+use stagecraft_core::{Error, ErrorKind, Lookup, NoEvents, Run};
+
 use crate::args::{ConfigCommand, GlobalArgs};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
 use crate::{load, wire};
 
-pub(super) fn run(
+pub(super) async fn run(
     global: &GlobalArgs,
     command: &ConfigCommand,
     output: Output,
 ) -> anyhow::Result<Exit> {
     match command {
-        ConfigCommand::Validate => validate(global, output),
+        ConfigCommand::Validate => validate(global, output).await,
         ConfigCommand::Show(args) => show::run(global, args, output),
         ConfigCommand::Schema => {
             output.document(&load::schema()?);
@@ -22,7 +26,7 @@ pub(super) fn run(
     }
 }
 
-fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
+async fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let loaded = load::load(global)?;
     let environments = match &global.env {
         Some(named) => vec![loaded.declared_environment(Some(named))?],
@@ -31,6 +35,20 @@ fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let mut summary = Vec::new();
     for environment in &environments {
         summary.push((environment, loaded.cloud.declared(environment)?.len()));
+    }
+    let run = Run::new(
+        Arc::new(NoEvents),
+        Arc::clone(&loaded.lookup) as Arc<dyn Lookup>,
+    );
+    let mut problems = Vec::new();
+    for environment in &environments {
+        for finding in loaded.cloud.check_files(&run, environment).await? {
+            let host = finding.host.map(|host| format!("{host}: "));
+            problems.push(format!("{}{}", host.unwrap_or_default(), finding.message));
+        }
+    }
+    if !problems.is_empty() {
+        return Err(Error::new(ErrorKind::Config, problems.join("; ")).into());
     }
     if output.is_json() {
         let environments = summary.iter().map(|(name, hosts)| wire::ConfigEnvironment {

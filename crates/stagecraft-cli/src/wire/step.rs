@@ -100,7 +100,8 @@ pub(crate) struct HostReport {
     fqdn: Option<String>,
     /// The operating system's own name for itself, once the host was looked at.
     system: Option<String>,
-    /// What stopped nothing but should be known of: what failed in the host's first boot.
+    /// What stopped nothing but should be looked at: what failed or was degraded in the host's
+    /// first boot, in the first run and in runs that fail; what steps report beside their outcome.
     warnings: Vec<String>,
     /// How each step ended, in the order in which they ran. Empty if the host never became
     /// ready for steps.
@@ -121,7 +122,7 @@ struct Retried {
     what: String,
     /// How often it was tried again, or looked at without success.
     times: u32,
-    /// Why, the last time. Empty if there is nothing to tell.
+    /// Why, the last time. Never empty.
     reason: String,
 }
 

@@ -1,9 +1,9 @@
-//! The keys that set a pause.
+//! The keys whose effect is no text of one run: pauses, and what is waited for.
 
 use crate::support::{Lab, quick};
 use crate::{DRY_RUN, READINESS};
 
-/// Keys that set a pause, which no text tells, with the test that shows it.
+/// Keys whose effect no text of one run tells, with the test that shows it.
 pub(crate) const PAUSES: &[(&str, &str)] = &[
     (
         "cloud.providers.digitalocean.lease.expiry",
@@ -20,6 +20,10 @@ pub(crate) const PAUSES: &[(&str, &str)] = &[
     (
         "cloud.providers.digitalocean.poll.list_lag",
         "suspended_run_that_wakes_up_creates_nothing_and_ends_as_locked",
+    ),
+    (
+        "infra.bootstrap.readiness.cloud_init",
+        "readiness_cloud_init_decides_about_hosts_on_which_it_never_ran",
     ),
     (
         "infra.bootstrap.readiness.interval",
@@ -68,5 +72,27 @@ async fn readiness_interval_is_the_pause_between_two_looks_at_a_host() {
         looks.push(lines.iter().filter(is_look).count());
     }
     assert!(looks[0] >= looks[1] + 5, "{looks:?}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn readiness_cloud_init_decides_about_hosts_on_which_it_never_ran() {
+    let lab = Lab::with_hosts(quick()).await;
+    let up = ["infra", "up", "--yes", "-o", "json"];
+    lab.run(&up).await.expect_code(0);
+    let off = "rm /run/cloud-init/result.json; rm -f /var/lib/cloud/instance/boot-finished; \
+               : >/run/cloud-init/disabled";
+    lab.control().run("staging-db-1", off).await.unwrap();
+    let failed = lab.run(&up).await;
+    failed.expect_code(3);
+    let told = &failed.stdout;
+    assert!(
+        told.contains("cloud-init is disabled on the host"),
+        "{told}"
+    );
+    assert!(told.contains("readiness: { cloud_init: ignore }"), "{told}");
+    let ignoring = READINESS.replace(" }", ", cloud_init: ignore }");
+    lab.edit(READINESS, &ignoring);
+    lab.run(&up).await.expect_code(0);
     lab.shutdown().await;
 }

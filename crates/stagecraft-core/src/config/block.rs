@@ -6,7 +6,7 @@ use schemars::JsonSchema;
 use serde::de::DeserializeOwned;
 
 use super::document::Document;
-use super::error::{ConfigError, ConfigErrors};
+use super::error::{ConfigError, ConfigErrors, Location};
 use crate::secret::SecretKeyError;
 
 /// A part of the file, opaque to everyone but its owner.
@@ -47,6 +47,16 @@ impl ConfigBlock {
         let mut path = self.keys();
         path.extend(below);
         self.document.error(&path, message)
+    }
+
+    /// An error about a place in a text below the block, for example a file within the file.
+    ///
+    /// Its place is that of the line in the file, if the text is a block scalar (`key: |`); else
+    /// that of the key, and the message tells the line of the text.
+    pub fn error_in_text(&self, below: &[&str], inside: Location, message: &str) -> ConfigError {
+        let mut path = self.keys();
+        path.extend(below);
+        self.document.error_in_text(&path, inside, message)
     }
 
     /// An error about the keys that name a secret. What may be the secret is not shown.

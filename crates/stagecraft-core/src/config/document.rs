@@ -14,6 +14,7 @@ use super::blot::{blot_line, blot_value};
 use super::decode::{Failed, Trace};
 use super::error::{ConfigError, ConfigErrors, Location, nearest};
 use super::keys::{Keys, keys, snake_case};
+use super::mapping::within;
 use super::variables;
 use super::walk::{At, KeyAt, KeyNames, Locate, location};
 use super::words::{explain, first_quoted, from_variables, missing_field, shorten};
@@ -283,6 +284,30 @@ impl Document {
         };
         let message = message.into() + &from_variables(&variables);
         self.error_at(self.locate(path), &path.join("."), message, suggestion)
+    }
+
+    /// An error about a place in the text that stands under `path`. The line is not shown: such
+    /// a text may hold secrets.
+    pub(super) fn error_in_text(
+        &self,
+        path: &[&str],
+        inside: Location,
+        message: &str,
+    ) -> ConfigError {
+        let start = self.locate_exactly(path);
+        let at = start.and_then(|start| within(&self.text, start, inside));
+        let message = match at {
+            Some(_) => message.to_owned(),
+            None => format!(
+                "{message} (line {} column {} of the text)",
+                inside.line, inside.column
+            ),
+        };
+        let at = at.or_else(|| self.locate(path));
+        ConfigError {
+            excerpt: None,
+            ..self.error_at(at, &path.join("."), message, None)
+        }
     }
 
     /// An error about a key itself, not about what stands under it.

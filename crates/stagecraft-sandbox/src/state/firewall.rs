@@ -215,12 +215,10 @@ impl Firewall {
             droplet_ids,
             tags,
         } = &self.wanted;
-        let rules = |rules: &Option<Vec<Rule>>, side: &str| -> Vec<Value> {
-            rules
-                .iter()
-                .flatten()
-                .map(|rule| rule.to_json(side))
-                .collect()
+        // The description declares each of these lists as nullable.
+        let rules = |rules: &Option<Vec<Rule>>, side: &str| -> Option<Vec<Value>> {
+            let rules = rules.as_ref()?.iter();
+            Some(rules.map(|rule| rule.to_json(side)).collect())
         };
         json!({
             "id": self.id,
@@ -230,8 +228,8 @@ impl Firewall {
             "pending_changes": [],
             "inbound_rules": rules(inbound_rules, "sources"),
             "outbound_rules": rules(outbound_rules, "destinations"),
-            "droplet_ids": droplet_ids.clone().unwrap_or_default(),
-            "tags": tags.clone().unwrap_or_default(),
+            "droplet_ids": droplet_ids,
+            "tags": tags,
         })
     }
 }

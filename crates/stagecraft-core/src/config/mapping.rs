@@ -1,0 +1,193 @@
+//! Whether a text of somebody else's is a YAML mapping.
+
+use std::fmt;
+
+use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
+
+use super::error::Location;
+use super::walk::location;
+
+/// Why a text is no YAML mapping.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct NoMapping {
+    /// What is wrong. Nothing of the text itself.
+    pub message: String,
+    /// Where in the text, if that is known.
+    pub location: Option<Location>,
+}
+
+/// Checks that a text is one YAML document that holds a mapping, or nothing.
+///
+/// Only what every YAML parser refuses is refused: keys that stand twice, unknown tags and
+/// values of any kind are fine.
+///
+/// # Errors
+///
+/// [`NoMapping`] with the place of the first mistake.
+pub fn check_mapping(text: &str) -> Result<(), NoMapping> {
+    let decoder = serde_yaml::Deserializer::from_str(text);
+    decoder.deserialize_any(Mapping).map_err(|error| {
+        let told = error.to_string();
+        NoMapping {
+            location: key_without_colon(&told).or_else(|| location(&error)),
+            message: without_places(&told),
+        }
+    })
+}
+
+/// The place of a line that is no `key: value`: the error is noticed only behind it.
+fn key_without_colon(message: &str) -> Option<Location> {
+    let (_, place) = message.split_once("while scanning a simple key at line ")?;
+    let (line, column) = place.split_once(" column ")?;
+    let column = column.split(|c: char| !c.is_ascii_digit()).next()?;
+    Some(Location {
+        line: line.parse().ok()?,
+        column: column.parse().ok()?,
+    })
+}
+
+/// A text may stand within another one, in which its lines have other numbers.
+fn without_places(message: &str) -> String {
+    let mut parts = message.split(" at line ");
+    let first = parts.next().unwrap_or_default().to_owned();
+    parts.fold(first, |whole, part| {
+        let rest = part.trim_start_matches(|c: char| c.is_ascii_digit());
+        let rest = rest.strip_prefix(" column ").unwrap_or(rest);
+        whole + rest.trim_start_matches(|c: char| c.is_ascii_digit())
+    })
+}
+
+/// Where a place in the text of a literal block scalar (`key: |`) stands in the file around it.
+///
+/// `start` is where the value stands in the file. `None` for texts in any other form, whose lines
+/// are not those of the file.
+pub(super) fn within(file: &str, start: Location, inside: Location) -> Option<Location> {
+    let first = start.line.checked_sub(1)?;
+    let mut lines = file.lines().skip(first);
+    let header: String = lines.next()?.chars().skip(start.column - 1).collect();
+    if !header.starts_with('|') {
+        return None;
+    }
+    let content = lines.find(|line| !line.trim().is_empty())?;
+    let indent = content.chars().take_while(|c| *c == ' ').count();
+    Some(Location {
+        line: start.line + inside.line,
+        column: indent + inside.column,
+    })
+}
+
+struct Mapping;
+
+/// The usual message would show the value, which may be a secret.
+fn found<E: serde::de::Error>(what: &str) -> Result<(), E> {
+    Err(E::custom(format!("expected a mapping, found {what}")))
+}
+
+impl<'de> Visitor<'de> for Mapping {
+    type Value = ();
+
+    fn expecting(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a mapping")
+    }
+
+    fn visit_bool<E: serde::de::Error>(self, _: bool) -> Result<(), E> {
+        found("a boolean")
+    }
+
+    fn visit_i64<E: serde::de::Error>(self, _: i64) -> Result<(), E> {
+        found("a number")
+    }
+
+    fn visit_u64<E: serde::de::Error>(self, _: u64) -> Result<(), E> {
+        found("a number")
+    }
+
+    fn visit_f64<E: serde::de::Error>(self, _: f64) -> Result<(), E> {
+        found("a number")
+    }
+
+    fn visit_str<E: serde::de::Error>(self, _: &str) -> Result<(), E> {
+        found("a plain text")
+    }
+
+    fn visit_seq<A: SeqAccess<'de>>(self, _: A) -> Result<(), A::Error> {
+        found("a list")
+    }
+
+    fn visit_map<A: MapAccess<'de>>(self, mut map: A) -> Result<(), A::Error> {
+        while map.next_entry::<IgnoredAny, IgnoredAny>()?.is_some() {}
+        Ok(())
+    }
+
+    fn visit_unit<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+
+    fn visit_none<E>(self) -> Result<(), E> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn mappings_of_any_content_and_empty_texts_pass() {
+        for text in [
+            "",
+            "# only a comment\n",
+            "---\na: 1\n",
+            "a: 1\na: 2\n",
+            "a: &x { b: [1, *x] }\n<<: *x\n",
+            "{a: !!python/none x, ? [b] : c}\n",
+            "%YAML 1.1\n---\na: |\n  x\n...\n",
+        ] {
+            assert_eq!(check_mapping(text), Ok(()), "{text}");
+        }
+    }
+
+    #[test]
+    fn text_that_is_no_mapping_is_refused_with_its_place() {
+        for (text, line) in [
+            ("a: |\n   x\n b: 1\n", 3),
+            ("a:\n\tb: 1\n", 2),
+            ("a: [1\n", 2),
+            ("- a\n", 1),
+            ("hello\n", 1),
+            ("a: 1\nb\n", 2),
+            ("a: *nobody\n", 1),
+        ] {
+            let error = check_mapping(text).expect_err(text);
+            assert_eq!(
+                error.location.map(|at| at.line),
+                Some(line),
+                "{text}: {error:?}"
+            );
+            assert!(!error.message.contains(" line "), "{error:?}");
+        }
+        assert!(check_mapping("a: 1\n---\nb: 2\n").is_err());
+    }
+
+    #[test]
+    fn place_in_a_block_scalar_is_one_of_the_file() {
+        let file = "hosts:\n  a:\n    data: |\n      #cloud-config\n      x: 1\n      y\n";
+        let at = |line, column| Location { line, column };
+        assert_eq!(within(file, at(3, 11), at(3, 1)), Some(at(6, 7)));
+        assert_eq!(within("data: 'a b'\n", at(1, 7), at(1, 1)), None);
+        assert_eq!(within("", at(7, 7), at(1, 1)), None);
+    }
+
+    #[test]
+    fn message_holds_nothing_of_the_text() {
+        for text in [
+            "hunter2\n",
+            "- hunter2\n",
+            "a: 1\nhunter2\n",
+            "a: *hunter2\n",
+        ] {
+            let error = check_mapping(text).unwrap_err();
+            assert!(!error.message.contains("hunter2"), "{error:?}");
+        }
+    }
+}

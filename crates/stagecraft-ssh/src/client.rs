@@ -6,7 +6,7 @@ use russh::ChannelOpenFailure::AdministrativelyProhibited;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Error};
-use stagecraft_core::{ConnectPhase, Fingerprint};
+use stagecraft_core::{ConnectPhase, Fingerprint, Login};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::known_hosts::PublicKeyLine;
@@ -24,6 +24,7 @@ pub(crate) struct Observed {
     refused: OnceLock<Fingerprint>,
     shown: OnceLock<PublicKeyLine>,
     end: OnceLock<String>,
+    login: OnceLock<Login>,
 }
 
 impl Observed {
@@ -80,6 +81,16 @@ impl Observed {
         first
             .split(|byte| *byte == b'\n')
             .any(|line| line.starts_with(b"SSH-"))
+    }
+
+    /// Notes who has logged in, and by which key.
+    pub(crate) fn logged_in(&self, login: Login) {
+        self.login.get_or_init(|| login);
+    }
+
+    /// Who has logged in, and by which key.
+    pub(crate) fn login(&self) -> Option<Login> {
+        self.login.get().cloned()
     }
 
     /// The key that the host proved to have, if it is one of the expected.

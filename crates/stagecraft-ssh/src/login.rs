@@ -4,12 +4,12 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodKind};
-use stagecraft_core::{Error, ErrorKind, Result};
+use stagecraft_core::{Error, ErrorKind, Login, Result};
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
 use crate::failure;
-use crate::identity::{Candidate, Keys};
+use crate::identity::{Candidate, Keys, wire};
 use crate::trust::Server;
 
 /// What came of offering one key.
@@ -93,7 +93,10 @@ pub(crate) async fn login(
             "offered a login key"
         );
         match offer {
-            Offer::Accepted => return Ok(()),
+            Offer::Accepted => {
+                observed.logged_in(Login::new(user, &candidate.wire()));
+                return Ok(());
+            }
             Offer::Unsigned(error) => {
                 tracing::debug!(%error, "the agent did not sign");
                 offered.push(format!("{} which did not sign", candidate.label()));
@@ -186,6 +189,13 @@ impl Candidate {
             Self::File { label, .. }
             | Self::Agent { label, .. }
             | Self::Certificate { label, .. } => label,
+        }
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        match self {
+            Self::File { key, .. } => wire(key.public_key()),
+            Self::Agent { identity, .. } => wire(&identity.public_key()),
         }
     }
 

@@ -29,7 +29,7 @@ impl Bootstrap {
         for step in &self.steps {
             let reason = format!("step `{}` did not succeed", rotation::ID);
             let outcome = StepOutcome::Skipped { reason };
-            tell(run, report, step.id(), outcome, Duration::ZERO);
+            tell_step(run, report, &**step, outcome, Duration::ZERO);
         }
         if run.cancellation().is_cancelled() {
             return Err(failure::interrupted());
@@ -83,7 +83,9 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            outcomes.push((id, outcome));
+            if !is_left_out(&**step, &outcome) {
+                outcomes.push((id, outcome));
+            }
         }
         outcomes
     }
@@ -102,6 +104,22 @@ impl Bootstrap {
         }
         report.fqdn = self.fqdn(context, report);
         Ok(())
+    }
+
+    /// Adds what the steps found that stops nothing but should be known.
+    pub(super) fn warn(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+        report: &mut HostReport,
+    ) {
+        for step in &self.steps {
+            let warnings = step.warnings(&session.facts(step.id()), context);
+            report
+                .warnings
+                .extend(warnings.iter().map(|warning| run.redact(warning)));
+        }
     }
 
     pub(super) async fn run_steps(
@@ -161,7 +179,7 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            tell(run, report, id, outcome, started.elapsed());
+            tell_step(run, report, &**step, outcome, started.elapsed());
         }
         report.fqdn = self.fqdn(context, report);
         if run.cancellation().is_cancelled() && !failed.is_empty() {
@@ -290,6 +308,30 @@ fn work(run: &Run, decision: Result<Decision, StepFailure>) -> Result<Vec<Change
 fn summaries(run: &Run, changes: &[Change]) -> Vec<String> {
     let summaries = changes.iter().map(|change| run.redact(&change.summary));
     summaries.collect()
+}
+
+/// Whether the outcome of a step is left out of reports: the file does not name it, and it has
+/// nothing to take back.
+fn is_left_out(step: &dyn HostStep, outcome: &StepOutcome) -> bool {
+    let is_idle = match outcome {
+        StepOutcome::Unchanged | StepOutcome::Skipped { .. } => true,
+        StepOutcome::MayChange { changes, .. } => changes.is_empty(),
+        _ => false,
+    };
+    is_idle && step.is_undeclared()
+}
+
+/// Reports how a step ended, unless it [is left out](is_left_out).
+fn tell_step(
+    run: &Run,
+    report: &mut HostReport,
+    step: &dyn HostStep,
+    outcome: StepOutcome,
+    duration: Duration,
+) {
+    if !is_left_out(step, &outcome) {
+        tell(run, report, step.id(), outcome, duration);
+    }
 }
 
 /// The code of a step that did not end: what it most likely was busy with.

@@ -14,7 +14,7 @@ use tempfile::TempDir;
 const TOOLS: &[&str] = &[
     "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "head", "install", "ln", "mkdir",
     "mktemp", "mv", "readlink", "rm", "sed", "stat", "tail", "timeout", "touch", "tr", "truncate",
-    "uniq",
+    "uniq", "sort",
 ];
 
 /// Programs that change nothing but the machine's own directory.
@@ -36,6 +36,7 @@ const STAND_INS: &[(&str, &str)] = &[
         "echo \"fallocate $*\" >>ROOT/state/calls; truncate -s \"$2\" \"$3\"",
     ),
     ("getent", include_str!("stand_ins/getent.sh")),
+    ("gpasswd", include_str!("stand_ins/gpasswd.sh")),
     ("mkswap", "echo \"mkswap $1\" >>ROOT/state/calls"),
     (
         "runuser",

@@ -1,6 +1,7 @@
 //! The engine: one host, from its first connection to its last step.
 
 mod look;
+mod operator;
 mod probe_only;
 mod rotation;
 mod session;
@@ -11,8 +12,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
-    HostChanges, HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep,
+    CloudProvider, Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint,
+    Host, HostChanges, HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep,
     NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
 };
 use tokio::time::Instant;
@@ -23,8 +24,10 @@ use crate::order;
 use crate::peers::{self, Peers};
 use crate::readiness::{self, ReadinessPolicy};
 use crate::report::{HostReport, StepReport};
+use crate::steps::users;
 use crate::watch::Watch;
 pub(crate) use look::{Begun, Looked};
+use operator::Operator;
 use rotation::Work;
 use session::Session;
 
@@ -52,6 +55,7 @@ pub struct Bootstrap {
     step_deadline: Duration,
     port: Option<u16>,
     command_options: String,
+    operator: Option<Operator>,
 }
 
 impl fmt::Debug for Bootstrap {
@@ -87,6 +91,7 @@ impl Bootstrap {
             step_deadline: Duration::from_mins(15),
             port: None,
             command_options: String::new(),
+            operator: None,
         })
     }
 
@@ -140,6 +145,19 @@ impl Bootstrap {
     /// The port at which hosts that join the network are looked at there.
     pub(crate) fn port(&self) -> Option<u16> {
         self.port
+    }
+
+    /// Sets the cloud that puts the operator's key on hosts when it creates them. Hosts remember
+    /// the key's name; once the cloud's configuration names another, and that has logged in, the
+    /// former one is revoked.
+    #[must_use]
+    pub fn with_operator_key(mut self, cloud: Arc<dyn CloudProvider>) -> Self {
+        self.operator = Some(Operator::new(cloud));
+        self
+    }
+
+    fn operator_key(&self) -> Option<&str> {
+        self.operator.as_ref().and_then(Operator::name)
     }
 
     /// Makes sure that hosts of these names can be logged in to before they are made, as far as
@@ -281,7 +299,7 @@ impl Bootstrap {
         climb: &mut Climb<'_>,
     ) -> Result<Session, StepFailure> {
         let host = climb.host;
-        let context = context_of(environment, host)?;
+        let mut context = context_of(environment, host)?;
         let address = climb.report.address.ok_or_else(|| {
             StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
         })?;
@@ -312,6 +330,7 @@ impl Bootstrap {
             Ok(session) => session,
             Err(failure) => return Err(with_cure(failure)),
         };
+        self.recognise(run, &session, &mut context).await;
         match self
             .carry_on(run, &context, climb, &mut session, contradiction)
             .await
@@ -359,6 +378,21 @@ impl Bootstrap {
             return Err(failure);
         }
         Ok(session)
+    }
+
+    /// Notes who is logged in. Whether it is by the operator's key is asked only where the host was
+    /// created with another one.
+    async fn recognise(&self, run: &Run, session: &Session, context: &mut HostContext) {
+        context.login = session.remote().login();
+        let Some(operator) = &self.operator else {
+            return;
+        };
+        context.operator_key = operator.name().map(str::to_owned);
+        if let Some(login) = &context.login
+            && users::has_former_operator(&session.facts(users::ID), operator.name())
+        {
+            context.is_operator_login = operator.is_login(run, login).await;
+        }
     }
 
     async fn carry_on(
@@ -451,8 +485,15 @@ impl Bootstrap {
                     host: report.host.clone(),
                     step: rotation::ID.to_owned(),
                 });
-                let rotating =
-                    rotation::rotate(run, &**pins, session, &host.id, &pinned, &self.policy);
+                let rotating = rotation::rotate(
+                    run,
+                    &**pins,
+                    session,
+                    &host.id,
+                    &pinned,
+                    &self.policy,
+                    self.operator_key(),
+                );
                 match rotating.await {
                     Ok(stale) => (told, Some(stale)),
                     Err(failure) => (StepOutcome::Failed(failure::redacted(run, &failure)), None),
@@ -529,5 +570,8 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
         name,
         role,
         node,
+        login: None,
+        operator_key: None,
+        is_operator_login: false,
     })
 }

@@ -23,7 +23,7 @@ pub use steps::{
     AuthorizedKey, ByteSize, DockerConfig, DockerPackages, DockerStep, DockerVersion, DownloadUrl,
     InstallMethod, LoginName, NetworkConfig, NetworkStep, PackageName, ShellPath, SwapStep,
     SysctlConfig, SysctlKey, SysctlStep, SysctlValue, SystemConfig, SystemStep, TimeZone,
-    TimezoneStep, UpgradesStep, UserConfig, UsersConfig, UsersStep,
+    TimezoneStep, UpgradesStep, UserConfig, UsersConfig, UsersStep, undeclared,
 };
 #[cfg(feature = "yaml")]
 pub use steps::{DOCKER, NETWORK, SWAP, SYSCTL, SYSTEM, TIMEZONE, UNATTENDED_UPGRADES, USERS};

@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    CommandLine, Error, ErrorKind, Exit, Fingerprint, HostName, Remote, RemoteCommand,
+    CommandLine, Error, ErrorKind, Exit, Fingerprint, HostName, Login, Remote, RemoteCommand,
     RemoteOutput, Result, Run, Upload, seconds, shell_quote,
 };
 
@@ -118,6 +118,10 @@ impl Remote for LockedRemote {
 
     fn warnings(&self) -> Vec<String> {
         self.inner.warnings()
+    }
+
+    fn login(&self) -> Option<Login> {
+        self.inner.login()
     }
 
     /// As the wrapped connection's, under the lock.

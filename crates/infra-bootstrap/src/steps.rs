@@ -18,9 +18,9 @@ pub use docker::{
 };
 pub(crate) use network::ID as NETWORK_ID;
 pub use network::{NetworkConfig, NetworkStep};
-pub(crate) use system::STEPS as SYSTEM_STEPS;
 pub use system::{
     AuthorizedKey, ByteSize, LoginName, ShellPath, SwapStep, SysctlConfig, SysctlKey, SysctlStep,
     SysctlValue, SystemConfig, SystemStep, TimeZone, TimezoneStep, UpgradesStep, UserConfig,
-    UsersConfig, UsersStep,
+    UsersConfig, UsersStep, undeclared,
 };
+pub(crate) use system::{PRELUDE, STEPS as SYSTEM_STEPS, users};

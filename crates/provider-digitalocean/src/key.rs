@@ -55,6 +55,16 @@ pub(crate) async fn find(client: &Client, run: &Run, name: &str) -> Result<Opera
     }
 }
 
+/// Whether a public key, in its wire form, is the account's key of that name.
+pub(crate) async fn is_named(client: &Client, run: &Run, wire: &[u8], name: &str) -> Result<bool> {
+    let path = format!("/v2/account/keys/{}", fingerprint_of(wire));
+    match client.get::<KeyEnvelope>(run, &path, &[]).await {
+        Ok(found) => Ok(found.ssh_key.name == name),
+        Err(ApiError::Refused { status: 404, .. }) => Ok(false),
+        Err(error) => Err(error.into_error("find_ssh_key")),
+    }
+}
+
 /// What is wrong if not one of the keys that the operator logs in with is the account's.
 pub(crate) fn check(key: &OperatorKey, own: &[LoginKey]) -> Option<Finding> {
     if own.is_empty() || own.iter().any(|own| fingerprint(own) == key.fingerprint) {
@@ -89,7 +99,11 @@ fn operator_key(key: &SshKey) -> OperatorKey {
 
 /// The fingerprint as the API writes it: MD5 of the wire form, in hexadecimal pairs.
 fn fingerprint(key: &LoginKey) -> String {
-    let digest = md5::compute(&key.wire);
+    fingerprint_of(&key.wire)
+}
+
+fn fingerprint_of(wire: &[u8]) -> String {
+    let digest = md5::compute(wire);
     let pairs: Vec<String> = digest.iter().map(|byte| format!("{byte:02x}")).collect();
     pairs.join(":")
 }

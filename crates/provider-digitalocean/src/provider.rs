@@ -10,8 +10,8 @@ use async_trait::async_trait;
 use stagecraft_core::config::Location;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
-    ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Makes,
-    PlanMode, PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
+    ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Login,
+    Makes, PlanMode, PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -334,6 +334,15 @@ impl CloudProvider for DigitalOcean {
 
     async fn account(&self, run: &Run, _: &EnvironmentName) -> Result<Account> {
         facts::account(&self.client(run).await?, run).await
+    }
+
+    fn operator_key_name(&self) -> Option<&str> {
+        Some(&self.config.ssh_key_name)
+    }
+
+    async fn is_operator_key(&self, run: &Run, login: &Login) -> Result<bool> {
+        let client = self.client(run).await?;
+        key::is_named(&client, run, &login.wire(), &self.config.ssh_key_name).await
     }
 
     fn lease(&self) -> Option<&dyn LeaseProvider> {

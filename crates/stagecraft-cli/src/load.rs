@@ -167,6 +167,8 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
             (is_default || project.has_bootstrap(id)) && !(id == "network" && is_network_broken);
         if is_wanted {
             steps.extend(flaws.take(registry.step(id, &project.bootstrap_block(id), &context))?);
+        } else {
+            steps.extend(infra_bootstrap::undeclared(id));
         }
     }
     let bootstrap = flaws.take(BootstrapConfig::read(&project).map_err(Error::from))?;
@@ -491,6 +493,7 @@ impl Loaded {
                 bootstrap = bootstrap.with_pins(pins);
             }
             bootstrap = bootstrap
+                .with_operator_key(Arc::clone(&self.cloud))
                 .with_cache(keys)
                 .with_command_options(self.config_option.trim_start());
             engine = engine.with_bootstrap(Arc::new(Fleet::new(Arc::new(bootstrap))));

@@ -11,6 +11,7 @@ use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
 use crate::pins::HostKeyPins;
 use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, Makes, PlanMode, PlanRequest};
+use crate::remote::Login;
 use crate::run::Run;
 
 /// Makes and removes hosts in one cloud.
@@ -102,6 +103,21 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
         let mut request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
         request.makes = Makes::Nothing;
         Ok(self.observe(run, &request).await?.account)
+    }
+
+    /// The name of the operator's key that new hosts let in, by the configuration. Default: none.
+    fn operator_key_name(&self) -> Option<&str> {
+        None
+    }
+
+    /// Whether the key of a login is the one of [`operator_key_name`](Self::operator_key_name).
+    /// Default: not known to be.
+    ///
+    /// # Errors
+    ///
+    /// The provider's own, by kind, if the account's keys cannot be read.
+    async fn is_operator_key(&self, _run: &Run, _login: &Login) -> Result<bool> {
+        Ok(false)
     }
 
     /// The ability to keep two runs apart, if the cloud has one.

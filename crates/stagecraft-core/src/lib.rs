@@ -55,8 +55,8 @@ pub use registry::{
     Build, BuildContext, BuildFn, Descriptor, Kind, Registry, RegistryError, RegistryHooks,
 };
 pub use remote::{
-    CommandLine, ConnectPhase, Connector, Exit, JUMP_HOST, OUTPUT_LIMIT, Remote, RemoteCommand,
-    RemoteOutput, RemoteTarget, Upload,
+    CommandLine, ConnectPhase, Connector, Exit, JUMP_HOST, Login, OUTPUT_LIMIT, Remote,
+    RemoteCommand, RemoteOutput, RemoteTarget, Upload,
 };
 pub use run::{LoginKey, Lookup, PollPolicy, Run, seconds};
 pub use secret::{SecretKeyError, SecretKeys, SecretSource};

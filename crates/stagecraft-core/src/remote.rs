@@ -5,6 +5,7 @@ use std::sync::{Arc, Mutex, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
+use data_encoding::BASE64;
 use tokio::time::Instant;
 
 use crate::error::{Error, ErrorKind, Result};
@@ -143,6 +144,30 @@ pub struct Upload {
     pub owner: Option<String>,
 }
 
+/// The account and key of a login.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct Login {
+    /// The account that logged in, before `sudo`.
+    pub user: String,
+    /// The public key that logged in, as base64: the second word of a line of `authorized_keys`.
+    pub key: String,
+}
+
+impl Login {
+    /// A login by the public key of this wire form.
+    pub fn new(user: impl Into<String>, wire: &[u8]) -> Self {
+        Self {
+            user: user.into(),
+            key: BASE64.encode(wire),
+        }
+    }
+
+    /// The wire form of the public key.
+    pub fn wire(&self) -> Vec<u8> {
+        BASE64.decode(self.key.as_bytes()).unwrap_or_default()
+    }
+}
+
 /// Runs commands and writes files on one host, over one connection.
 #[async_trait]
 pub trait Remote: Send + Sync + std::fmt::Debug {
@@ -156,6 +181,12 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// with its place. None by default.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
+    }
+
+    /// The account and key that logged in, as far as the connection knows them. Wrappers must
+    /// forward it: what is not known is never taken away from anybody. Default: not known.
+    fn login(&self) -> Option<Login> {
+        None
     }
 
     /// Runs a command to its end. A code other than 0 is not an error.

@@ -6,7 +6,7 @@ use crate::name::{EnvironmentName, HostName, NodeName, RoleName};
 use crate::network::Change;
 use crate::outcome::StepFailure;
 use crate::probe::{ProbeFacts, ProbeScript};
-use crate::remote::Remote;
+use crate::remote::{Login, Remote};
 use crate::run::Run;
 
 /// Ensures one thing on a host: inspect, decide, change, verify.
@@ -31,6 +31,12 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
         false
     }
 
+    /// Whether the file does not name the step, so that it only takes back what it gave earlier.
+    /// Reports leave it out while it has nothing to do.
+    fn is_undeclared(&self) -> bool {
+        false
+    }
+
     /// The script that reads the host's state. Constant and read only.
     fn inspect(&self) -> ProbeScript;
 
@@ -47,10 +53,10 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
     /// [`StepFailure`] if the state cannot be understood or must not be changed.
     fn decide(&self, facts: &ProbeFacts, host: &HostContext) -> Result<Decision, StepFailure>;
 
-    /// What the host should be looked at for although the step succeeded, one line each. Pure.
+    /// What the host should be looked at for although the step did not fail, one line each. Pure.
     ///
     /// The facts are those of the last look of the run. Default: nothing.
-    fn warnings(&self, _facts: &ProbeFacts) -> Vec<String> {
+    fn warnings(&self, _facts: &ProbeFacts, _host: &HostContext) -> Vec<String> {
         Vec::new()
     }
 
@@ -119,4 +125,10 @@ pub struct HostContext {
     pub role: RoleName,
     /// The host's name in cloud and network.
     pub node: NodeName,
+    /// The login of this run, which no step may take away. `None` if it is not known.
+    pub login: Option<Login>,
+    /// The name of the key that the cloud puts on hosts when it creates them, by the file.
+    pub operator_key: Option<String>,
+    /// Whether the login is proven to be by that key.
+    pub is_operator_login: bool,
 }

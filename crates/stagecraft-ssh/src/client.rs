@@ -7,7 +7,7 @@ use russh::ChannelOpenFailure::AdministrativelyProhibited;
 use russh::client::{ChannelOpenHandle, DisconnectReason, Handler, Msg, Session};
 use russh::keys::PublicKeyOrCertificate;
 use russh::{Channel, Error, Names};
-use stagecraft_core::{ConnectPhase, Fingerprint};
+use stagecraft_core::{ConnectPhase, Fingerprint, Login};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::banner::{Keys, Secret};
@@ -33,6 +33,7 @@ pub(crate) struct Observed {
     banner: Mutex<String>,
     /// Whether the library could not read what the host sent.
     is_garbled: AtomicBool,
+    login: OnceLock<Login>,
 }
 
 impl Observed {
@@ -89,6 +90,16 @@ impl Observed {
         first
             .split(|byte| *byte == b'\n')
             .any(|line| line.starts_with(b"SSH-"))
+    }
+
+    /// Notes who has logged in, and by which key.
+    pub(crate) fn logged_in(&self, login: Login) {
+        self.login.get_or_init(|| login);
+    }
+
+    /// Who has logged in, and by which key.
+    pub(crate) fn login(&self) -> Option<Login> {
+        self.login.get().cloned()
     }
 
     /// The key that the host proved to have, if it is one of the expected.

@@ -4,7 +4,7 @@ use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
 use russh::keys::{Algorithm, HashAlg, PrivateKeyWithHashAlg};
 use russh::{AgentAuthError, MethodKind, MethodSet};
-use stagecraft_core::Result;
+use stagecraft_core::{Login, Result};
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
@@ -103,7 +103,10 @@ pub(crate) async fn login(
         );
         let label = candidate.label().to_owned();
         match offer {
-            Offer::Accepted => return Ok(()),
+            Offer::Accepted => {
+                observed.logged_in(Login::new(user, &candidate.wire()));
+                return Ok(());
+            }
             Offer::Unsigned(error) => {
                 tracing::debug!(%error, "the agent did not sign");
                 refusal.offered.push(format!("{label} which did not sign"));
@@ -194,6 +197,13 @@ impl Candidate {
             Self::File { label, .. }
             | Self::Agent { label, .. }
             | Self::Certificate { label, .. } => label,
+        }
+    }
+
+    fn wire(&self) -> Vec<u8> {
+        match self {
+            Self::File { key, .. } => wire(key.public_key()),
+            Self::Agent { identity, .. } => wire(&identity.public_key()),
         }
     }
 

@@ -11,7 +11,7 @@ use russh::{
     Channel, ChannelMsg, ChannelOpenFailure, ChannelReadHalf, ChannelWriteHalf, Disconnect,
 };
 use stagecraft_core::{
-    Error, ErrorKind, Exit, Fingerprint, HostName, OUTPUT_LIMIT, Remote, RemoteCommand,
+    Error, ErrorKind, Exit, Fingerprint, HostName, Login, OUTPUT_LIMIT, Remote, RemoteCommand,
     RemoteOutput, Result, Retry, Run, Upload, seconds,
 };
 use tokio::sync::Semaphore;
@@ -333,6 +333,10 @@ impl Remote for SshRemote {
 
     fn warnings(&self) -> Vec<String> {
         self.warnings.clone()
+    }
+
+    fn login(&self) -> Option<Login> {
+        self.observed.login()
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {

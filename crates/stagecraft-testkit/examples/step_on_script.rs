@@ -66,6 +66,9 @@ async fn main() -> Result<(), Box<dyn std::error::Error>> {
         name: "app-1".parse()?,
         role: "app".parse()?,
         node: "staging-app-1".parse()?,
+        login: None,
+        operator_key: None,
+        is_operator_login: false,
     };
     let facts = ProbeFacts {
         output: "NTP=no\n".to_owned(),

@@ -4,8 +4,8 @@ use std::sync::Arc;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    CommandLine, Error, ErrorKind, Fingerprint, HostName, Remote, RemoteCommand, RemoteOutput,
-    Result, Run, Upload,
+    CommandLine, Error, ErrorKind, Fingerprint, HostName, Login, Remote, RemoteCommand,
+    RemoteOutput, Result, Run, Upload,
 };
 
 /// A connection that runs exactly one script: the steps' own probes, joined.
@@ -44,6 +44,10 @@ impl Remote for ProbeOnly {
 
     fn warnings(&self) -> Vec<String> {
         self.inner.warnings()
+    }
+
+    fn login(&self) -> Option<Login> {
+        self.inner.login()
     }
 
     /// # Errors
@@ -224,6 +228,9 @@ mod tests {
             node: NodeName::of(&environment, &name).unwrap(),
             environment,
             name,
+            login: None,
+            operator_key: None,
+            is_operator_login: false,
         };
         let decision = session.decide(&Sly, &context).unwrap();
         assert!(matches!(decision, Decision::Nothing));

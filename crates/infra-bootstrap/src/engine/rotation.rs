@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use stagecraft_core::{
     ErrorKind, FIRST_HOST_KEY_COMMENT, FailureCode, Fingerprint, HostId, HostKeyPins, ProbeFacts,
-    ProbeScript, Remote, RemoteCommand, Run, StepFailure, StepOutcome,
+    ProbeScript, Remote, RemoteCommand, Run, StepFailure, StepOutcome, shell_quote,
 };
 
 use super::Mode;
@@ -17,6 +17,7 @@ use super::session::Session;
 use crate::failure;
 use crate::lock::LockedRemote;
 use crate::readiness::ReadinessPolicy;
+use crate::steps::PRELUDE;
 
 /// The id by which reports tell of it.
 pub(super) const ID: &str = "host_key";
@@ -25,6 +26,9 @@ pub(super) const PROBE: ProbeScript = ProbeScript(include_str!("rotation/probe.s
 
 const MAKE: &str = include_str!("rotation/make.sh");
 const PLACE: &str = include_str!("rotation/place.sh");
+/// Keeps which keys the cloud put on the host, in the same command: it is done once, by the first
+/// run that logs in.
+const REMEMBER: &str = include_str!("rotation/remember.sh");
 /// The comment of a key that the host has made itself.
 const OWN_COMMENT: &str = "stagecraft-own";
 /// How long one of the scripts may take.
@@ -115,6 +119,7 @@ pub(super) async fn rotate(
     id: &HostId,
     pinned: &[Fingerprint],
     policy: &ReadinessPolicy,
+    operator_key: Option<&str>,
 ) -> Result<Vec<Fingerprint>, StepFailure> {
     if !session.is_root() {
         return Err(StepFailure::new(
@@ -136,7 +141,9 @@ pub(super) async fn rotate(
     let result = pins.pin(run, id, own).await;
     result.map_err(|error| of_error(&error))?;
     run.check().map_err(|_| failure::interrupted())?;
-    execute(&shielded, &locked, PLACE).await?;
+    let operator = shell_quote(operator_key.unwrap_or_default());
+    let place = format!("{PRELUDE}\noperator={operator}\n{REMEMBER}\n{PLACE}");
+    execute(&shielded, &locked, &place).await?;
     session.prove(run, own).await?;
     Ok(others(pinned, own))
 }

@@ -29,7 +29,7 @@ impl Bootstrap {
         for step in &self.steps {
             let reason = format!("step `{}` did not succeed", rotation::ID);
             let outcome = StepOutcome::Skipped { reason };
-            tell(run, report, step.id(), outcome, Duration::ZERO);
+            tell_step(run, report, &**step, outcome, Duration::ZERO);
         }
         if run.cancellation().is_cancelled() {
             return Err(failure::interrupted());
@@ -83,7 +83,9 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            outcomes.push((id, outcome));
+            if !is_left_out(&**step, &outcome) {
+                outcomes.push((id, outcome));
+            }
         }
         outcomes
     }
@@ -100,7 +102,7 @@ impl Bootstrap {
         for (step, outcome) in self.preview(run, session, context) {
             let known = self.steps.iter().find(|own| own.id() == step);
             if let Some(known) = known {
-                warn(run, session, &**known, &outcome, report);
+                warn(run, session, context, &**known, &outcome, report);
             }
             tell(run, report, step, outcome, Duration::ZERO);
         }
@@ -165,8 +167,8 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            warn(run, session, &**step, &outcome, report);
-            tell(run, report, id, outcome, started.elapsed());
+            warn(run, session, context, &**step, &outcome, report);
+            tell_step(run, report, &**step, outcome, started.elapsed());
         }
         report.fqdn = self.fqdn(context, report);
         if run.cancellation().is_cancelled() && !failed.is_empty() {
@@ -299,18 +301,43 @@ fn summaries(run: &Run, changes: &[Change]) -> Vec<String> {
     summaries.collect()
 }
 
-/// Adds what a step that succeeded reports beside its outcome.
+/// Adds what a step that did not fail reports beside its outcome.
 fn warn(
     run: &Run,
     session: &Session,
+    context: &HostContext,
     step: &dyn HostStep,
     outcome: &StepOutcome,
     report: &mut HostReport,
 ) {
-    if let StepOutcome::Unchanged | StepOutcome::Changed { .. } = outcome {
-        let warnings = step.warnings(&session.facts(step.id())).into_iter();
-        let warnings = warnings.map(|warning| run.redact(&warning));
+    if !matches!(outcome, StepOutcome::Failed(_)) {
+        let warnings = step.warnings(&session.facts(step.id()), context);
+        let warnings = warnings.iter().map(|warning| run.redact(warning));
         report.warnings.extend(warnings);
+    }
+}
+
+/// Whether the outcome of a step is left out of reports: the file does not name it, and it has
+/// nothing to take back.
+fn is_left_out(step: &dyn HostStep, outcome: &StepOutcome) -> bool {
+    let is_idle = match outcome {
+        StepOutcome::Unchanged | StepOutcome::Skipped { .. } => true,
+        StepOutcome::MayChange { changes, .. } => changes.is_empty(),
+        _ => false,
+    };
+    is_idle && step.is_undeclared()
+}
+
+/// Reports how a step ended, unless it [is left out](is_left_out).
+fn tell_step(
+    run: &Run,
+    report: &mut HostReport,
+    step: &dyn HostStep,
+    outcome: StepOutcome,
+    duration: Duration,
+) {
+    if !is_left_out(step, &outcome) {
+        tell(run, report, step.id(), outcome, duration);
     }
 }
 

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use stagecraft_core::config::ConfigBlock;
+use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{Build, BuildContext, Descriptor, Error, HostStep, Result};
 
 use super::docker::{self, DockerConfig, DockerStep};
@@ -127,12 +127,32 @@ plain_step!(
     bool,
     UpgradesStep::new
 );
-plain_step!(
-    /// The descriptor of the step `users`.
-    USERS,
-    id::USERS,
-    "Makes accounts with keys, groups and rights",
-    false,
-    UsersConfig,
-    UsersStep::new
-);
+/// The descriptor of the step `users`.
+pub static USERS: Descriptor = Descriptor {
+    id: id::USERS,
+    summary: "Creates accounts with keys, groups and rights, and revokes them",
+    origin: env!("CARGO_PKG_NAME"),
+    version: env!("CARGO_PKG_VERSION"),
+    is_experimental: false,
+    is_default_step: false,
+    capabilities: &[],
+    schema: || schemars::schema_for!(UsersConfig),
+    effective: |block| block.effective::<UsersConfig>(),
+    build: Build::Step(build_users),
+};
+
+#[cfg(feature = "inventory")]
+stagecraft_core::register!(USERS);
+
+fn build_users(block: &ConfigBlock, _: &BuildContext) -> Result<Arc<dyn HostStep>> {
+    let config: UsersConfig = block.parse()?;
+    let both = config.iter().filter(|(_, user)| user.contradicts_itself());
+    let errors = both.map(|(name, _)| {
+        let message = "a revoked account is given nothing: remove its other keys, or this one";
+        block.error(&[name.as_str(), "revoked"], message)
+    });
+    match ConfigErrors::new(errors) {
+        None => Ok(Arc::new(UsersStep::new(config))),
+        Some(errors) => Err(errors.into()),
+    }
+}

@@ -206,7 +206,16 @@ impl HostStep for DockerStep {
 
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
         if !self.config.enabled {
-            return Ok(Decision::Skip("docker is not enabled".to_owned()));
+            let packages = &self.config.packages;
+            let stays =
+                DockerFacts::parse(facts).is_ok_and(|facts| facts.is_wanted_package(packages));
+            // Containers and their data stay, and what stays needs its updates.
+            let how = if stays {
+                "; the installed engine and its package source stay"
+            } else {
+                ""
+            };
+            return Ok(Decision::Skip(format!("docker is not enabled{how}")));
         }
         if self.config.install_method == InstallMethod::Skip {
             return Ok(Decision::Skip("install_method is skip".to_owned()));

@@ -65,7 +65,7 @@ impl HostStep for NetworkStep {
         Ok(changes.into())
     }
 
-    fn warnings(&self, facts: &ProbeFacts) -> Vec<String> {
+    fn warnings(&self, facts: &ProbeFacts, _: &HostContext) -> Vec<String> {
         self.provider.warnings(facts)
     }
 

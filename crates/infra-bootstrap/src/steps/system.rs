@@ -6,9 +6,11 @@ mod swap;
 mod sysctl;
 mod timezone;
 mod upgrades;
-mod users;
+pub(crate) mod users;
 
-use stagecraft_core::{Change, Decision, FailureCode, ProbeFacts, StepFailure};
+use std::sync::Arc;
+
+use stagecraft_core::{Change, Decision, FailureCode, HostStep, ProbeFacts, StepFailure};
 
 pub use check::{SystemConfig, SystemStep};
 pub use size::ByteSize;
@@ -19,13 +21,13 @@ pub use upgrades::UpgradesStep;
 pub use users::{AuthorizedKey, LoginName, ShellPath, UserConfig, UsersConfig, UsersStep};
 
 /// The ids of these steps.
-pub(super) mod id {
-    pub(in crate::steps) const SWAP: &str = "swap";
-    pub(in crate::steps) const SYSCTL: &str = "sysctl";
-    pub(in crate::steps) const SYSTEM: &str = "system";
-    pub(in crate::steps) const TIMEZONE: &str = "timezone";
-    pub(in crate::steps) const UPGRADES: &str = "unattended_upgrades";
-    pub(in crate::steps) const USERS: &str = "users";
+pub(crate) mod id {
+    pub(crate) const SWAP: &str = "swap";
+    pub(crate) const SYSCTL: &str = "sysctl";
+    pub(crate) const SYSTEM: &str = "system";
+    pub(crate) const TIMEZONE: &str = "timezone";
+    pub(crate) const UPGRADES: &str = "unattended_upgrades";
+    pub(crate) const USERS: &str = "users";
 }
 
 /// The ids of all steps of this module.
@@ -38,8 +40,21 @@ pub(crate) const STEPS: [&str; 6] = [
     id::USERS,
 ];
 
-/// What the scripts of these steps begin with.
-const PRELUDE: &str = include_str!("system/prelude.sh");
+/// The step that takes back what earlier runs gave hosts by the key `id` of the file, for a file
+/// that has the key no more. `None` for keys that nothing is taken back of.
+pub fn undeclared(id: &str) -> Option<Arc<dyn HostStep>> {
+    Some(match id {
+        id::SWAP => Arc::new(SwapStep::undeclared()),
+        id::SYSCTL => Arc::new(SysctlStep::undeclared()),
+        id::TIMEZONE => Arc::new(TimezoneStep::undeclared()),
+        id::UPGRADES => Arc::new(UpgradesStep::undeclared()),
+        id::USERS => Arc::new(UsersStep::undeclared()),
+        _ => return None,
+    })
+}
+
+/// What the scripts of these steps begin with: how they fail, write files, and keep the record.
+pub(crate) const PRELUDE: &str = include_str!("system/prelude.sh");
 
 /// The id of the change that makes it as the configuration says.
 const SET: &str = "set";

@@ -2,6 +2,7 @@
 
 #![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
 
+mod access;
 mod connecting;
 mod docker;
 mod docker_apt;
@@ -15,5 +16,6 @@ mod reachable;
 mod readiness;
 mod support;
 mod system;
+mod undeclared;
 mod users;
 mod verify;

@@ -112,7 +112,10 @@ async fn kernel_settings_are_kept_now_and_for_later_boots() {
     let report = run(&machine, settings(&[("vm.swappiness", "10")]), Mode::Apply).await;
     assert_eq!(
         only(&report),
-        &changed(&["set vm.swappiness to 10", "no longer set net/ipv4/tcp_rmem"])
+        &changed(&[
+            "set vm.swappiness to 10",
+            "no longer set net/ipv4/tcp_rmem, which was 4096 131072 6291456 before"
+        ])
     );
     let report = run(&machine, settings(&[("vm.nonsense", "1")]), Mode::Apply).await;
     assert!(
@@ -149,7 +152,7 @@ async fn file_of_earlier_versions_is_taken_up_and_makes_way() {
     assert_eq!(
         only(&report),
         &changed(&[
-            "no longer set vm/nonsense",
+            "no longer set vm/nonsense, which stays until the next boot",
             "let the kernel settings outlast /etc/sysctl.conf"
         ])
     );

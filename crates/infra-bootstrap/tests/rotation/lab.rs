@@ -8,8 +8,8 @@ use async_trait::async_trait;
 use infra_bootstrap::{Bootstrap, HostReport, Mode, ReadinessPolicy};
 use stagecraft_core::{
     Change, Connector, Decision, EnvironmentName, Error, ErrorKind, Fingerprint, Host, HostContext,
-    HostId, HostKey, HostKeyPins, HostName, HostStep, PollPolicy, ProbeFacts, ProbeScript, Remote,
-    RemoteCommand, RemoteOutput, RemoteTarget, Result, Run, StepFailure, Upload,
+    HostId, HostKey, HostKeyPins, HostName, HostStep, Login, PollPolicy, ProbeFacts, ProbeScript,
+    Remote, RemoteCommand, RemoteOutput, RemoteTarget, Result, Run, StepFailure, Upload,
 };
 use stagecraft_sandbox::HostDriver as _;
 use stagecraft_ssh::SshConnector;
@@ -241,6 +241,10 @@ impl Remote for FusedRemote {
 
     fn host_key(&self) -> Fingerprint {
         self.inner.host_key()
+    }
+
+    fn login(&self) -> Option<Login> {
+        self.inner.login()
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {

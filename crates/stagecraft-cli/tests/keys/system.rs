@@ -103,6 +103,15 @@ pub(crate) const ROWS: &[Row] = &[
         "the groups docker",
     ),
     row(
+        "infra.bootstrap.users.*.revoked",
+        (
+            READINESS,
+            "readiness: { interval: 100ms, deadline: 5s }\n    users: { ada: { revoked: true, sudo: true } }",
+        ),
+        DRY_RUN,
+        "a revoked account is given nothing",
+    ),
+    row(
         "infra.bootstrap.users.*.shell",
         (
             READINESS,

@@ -211,6 +211,19 @@ impl Lab {
         serde_json::from_str(&text).expect("JSON")
     }
 
+    /// Adds a key to the account.
+    pub async fn add_account_key(&self, name: &str, public: &str) {
+        // One that is there already is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = format!("{}/v2/account/keys", self.sandbox.url());
+        let body = serde_json::json!({ "name": name, "public_key": public });
+        let request = reqwest::Client::new().post(url).bearer_auth(TOKEN);
+        let request = request.header("content-type", "application/json");
+        let answer = request.body(body.to_string()).send().await;
+        let answer = answer.expect("an answer");
+        assert!(answer.status().is_success(), "{answer:?}");
+    }
+
     pub fn config_path(&self) -> PathBuf {
         self.directory.path().join("stagecraft.yml")
     }

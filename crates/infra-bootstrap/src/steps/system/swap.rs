@@ -17,10 +17,11 @@ const MIB: u64 = 1 << 20;
 const RESERVE: u64 = 512 * MIB;
 
 /// Gives a host a swap file of its own, `/var/swap.stagecraft`, of this size. Other swap is left
-/// alone. A size of 0 takes the file away.
+/// alone. A size of 0 takes the file away, and so does a size that left the configuration.
 #[derive(Debug, Clone)]
 pub struct SwapStep {
     size: u64,
+    is_undeclared: bool,
 }
 
 impl SwapStep {
@@ -28,7 +29,20 @@ impl SwapStep {
     pub fn new(size: &ByteSize) -> Self {
         Self {
             size: size.bytes() / MIB * MIB,
+            is_undeclared: false,
         }
+    }
+
+    /// Wants no swap file that an earlier run gave the host.
+    pub fn undeclared() -> Self {
+        Self {
+            size: 0,
+            is_undeclared: true,
+        }
+    }
+
+    fn is_recorded(facts: &ProbeFacts) -> bool {
+        facts.value("given").is_some()
     }
 }
 
@@ -36,6 +50,15 @@ impl SwapStep {
 impl HostStep for SwapStep {
     fn id(&self) -> &'static str {
         id::SWAP
+    }
+
+    fn is_undeclared(&self) -> bool {
+        self.is_undeclared
+    }
+
+    fn inspect_args(&self) -> Vec<String> {
+        let undeclared = self.is_undeclared.then(|| "undeclared".to_owned());
+        undeclared.into_iter().collect()
     }
 
     fn inspect(&self) -> ProbeScript {
@@ -48,6 +71,17 @@ impl HostStep for SwapStep {
         let has: u64 = number("size").unwrap_or_default();
         let is_active = facts.value("active").is_some();
         let is_kept = facts.value("fstab").is_some();
+        if self.is_undeclared {
+            let is_ours = Self::is_recorded(facts) && (has > 0 || is_active || is_kept);
+            return Ok(if is_ours {
+                let what = shown(has);
+                set(format!(
+                    "take away {what} of swap, which the file no longer declares"
+                ))
+            } else {
+                Decision::Nothing
+            });
+        }
         if self.size == 0 {
             return Ok(if has == 0 && !is_active && !is_kept {
                 Decision::Nothing
@@ -80,6 +114,14 @@ impl HostStep for SwapStep {
         } else {
             format!("change swap from {} to {}", shown(has), shown(self.size))
         }))
+    }
+
+    fn warnings(&self, facts: &ProbeFacts, _: &HostContext) -> Vec<String> {
+        let is_unknown = facts.value("size").is_some() && !Self::is_recorded(facts);
+        let warning = (self.is_undeclared && is_unknown).then(|| {
+            "the swap file /var/swap.stagecraft is from a build that kept no record: `swap: 0` takes it away".to_owned()
+        });
+        warning.into_iter().collect()
     }
 
     async fn change(

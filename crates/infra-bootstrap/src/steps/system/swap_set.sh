@@ -14,6 +14,7 @@ if [ -e /etc/fstab ]; then
   [ $? -le 1 ] && mv -f /etc/fstab.stagecraft-new /etc/fstab || fail '/etc/fstab cannot be written'
 fi
 if [ "$size" -gt 0 ]; then
+  remember swap
   undo() {
     swapoff "$file" 2>/dev/null
     rm -f "$file" /etc/fstab.stagecraft-new
@@ -29,4 +30,6 @@ if [ "$size" -gt 0 ]; then
   fi
   echo "$file none swap sw 0 0" >>/etc/fstab.stagecraft-new &&
     mv -f /etc/fstab.stagecraft-new /etc/fstab || undo '/etc/fstab cannot be written'
+else
+  forget swap
 fi

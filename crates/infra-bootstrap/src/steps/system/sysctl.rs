@@ -1,6 +1,6 @@
 //! The step `sysctl`: settings of the kernel.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
 use std::time::Duration;
 
@@ -106,16 +106,29 @@ pub type SysctlConfig = UniqueMap<SysctlKey, SysctlValue>;
 const FORMER: &str = "file=60-stagecraft.conf";
 
 /// Sets kernel settings now and for later boots, in a file of its own. A setting that leaves the
-/// configuration leaves that file, and keeps its value until the next boot.
+/// configuration leaves that file and gets the value back that the record has of it; without a
+/// record it keeps its value until the next boot.
 #[derive(Debug, Clone)]
 pub struct SysctlStep {
     settings: SysctlConfig,
+    is_undeclared: bool,
 }
 
 impl SysctlStep {
     /// Wants these settings.
     pub fn new(settings: SysctlConfig) -> Self {
-        Self { settings }
+        Self {
+            settings,
+            is_undeclared: false,
+        }
+    }
+
+    /// Wants none: takes back what earlier runs set.
+    pub fn undeclared() -> Self {
+        Self {
+            settings: SysctlConfig::default(),
+            is_undeclared: true,
+        }
     }
 }
 
@@ -128,6 +141,10 @@ impl HostStep for SysctlStep {
     // Docker loads the modules that some settings belong to, and changes some itself.
     fn follows(&self) -> &'static [&'static str] {
         &["docker"]
+    }
+
+    fn is_undeclared(&self) -> bool {
+        self.is_undeclared
     }
 
     fn inspect(&self) -> ProbeScript {
@@ -155,17 +172,38 @@ impl HostStep for SysctlStep {
             }
         }
         let wanted: Vec<String> = self.settings.keys().map(SysctlKey::path).collect();
-        for key in kept
-            .keys()
-            .filter(|key| !wanted.iter().any(|path| path == *key))
-        {
-            changes.push(Change::new("forget", format!("no longer set {key}")));
+        let former = former(facts);
+        let lost = kept.keys().chain(former.keys()).collect::<BTreeSet<_>>();
+        let is_wanted = |key: &&str| wanted.iter().any(|path| path == *key);
+        for key in lost.into_iter().filter(|key| !is_wanted(key)) {
+            let summary = match former.get(*key) {
+                Some(value) => format!("no longer set {key}, which was {value} before"),
+                None if self.is_undeclared => continue,
+                None => format!("no longer set {key}, which stays until the next boot"),
+            };
+            changes.push(Change::new("forget", summary));
         }
-        if facts.output.lines().any(|line| line == FORMER) {
+        if !self.is_undeclared && facts.output.lines().any(|line| line == FORMER) {
             let summary = "let the kernel settings outlast /etc/sysctl.conf".to_owned();
             changes.push(Change::new(SET, summary));
         }
         Ok(changes.into())
+    }
+
+    fn warnings(&self, facts: &ProbeFacts, _: &HostContext) -> Vec<String> {
+        let former = former(facts);
+        let kept = facts.output.lines().filter_map(|line| {
+            let (key, _) = line.strip_prefix("kept=")?.split_once('=')?;
+            Some(key)
+        });
+        let unknown: Vec<&str> = kept.filter(|key| !former.contains_key(key)).collect();
+        let warning = (self.is_undeclared && !unknown.is_empty()).then(|| {
+            format!(
+                "the kernel settings {} are from a build that kept no record: `sysctl: {{}}` no longer sets them",
+                unknown.join(", ")
+            )
+        });
+        warning.into_iter().collect()
     }
 
     async fn change(
@@ -176,17 +214,31 @@ impl HostStep for SysctlStep {
         _: &[Change],
     ) -> Result<(), StepFailure> {
         let mut lines = String::new();
+        let wanted = self
+            .settings
+            .keys()
+            .fold(" ".to_owned(), |all, key| all + &key.path() + " ");
         for (key, value) in &self.settings {
             writeln!(lines, "{}={}", key.path(), value.0).expect("writing to a string cannot fail");
         }
         let text = format!(
-            "{PRELUDE}\nlines={}\n{}",
+            "{PRELUDE}\nlines={} wanted={} undeclared={}\n{}",
             shell_quote(&lines),
+            shell_quote(&wanted),
+            if self.is_undeclared { "1" } else { "" },
             include_str!("sysctl_set.sh")
         );
         let what = "the kernel settings could not be set";
         script::change(run, remote, text, Duration::from_mins(1), what).await
     }
+}
+
+/// What settings were before, by the record.
+fn former(facts: &ProbeFacts) -> BTreeMap<&str, &str> {
+    let lines = facts.output.lines();
+    lines
+        .filter_map(|line| line.strip_prefix("former=")?.split_once(' '))
+        .collect()
 }
 
 /// Settings with the words of their values.

@@ -1,4 +1,13 @@
-# Reads the kernel settings that Stagecraft has written, and what they are now. Read only.
+# Reads the kernel settings that Stagecraft has written, what they are now, and what they were
+# before by the record. Read only.
+set --
+if [ -r /var/lib/stagecraft/given ]; then
+  while read -r line; do
+    case "$line" in
+      'sysctl '*) printf 'former=%s\n' "${line#sysctl }" ;;
+    esac
+  done </var/lib/stagecraft/given
+fi
 # The first is where earlier versions wrote them.
 for file in /etc/sysctl.d/60-stagecraft.conf /etc/sysctl.d/zz-stagecraft.conf; do
   [ -r "$file" ] || continue

@@ -35,16 +35,27 @@ fn time_zone(value: &str) -> Result<String, String> {
     }
 }
 
-/// Sets the time zone of a host, if the host knows it.
+/// The id of the change that sets the zone back.
+const BACK: &str = "back";
+/// What sets the variable `zone` to the one of the record.
+const FORMER: &str = "zone=$(sed -n 's/^timezone //p' \"$record\")";
+
+/// Sets the time zone of a host, if the host knows it. A zone that left the configuration makes
+/// way for the one that the record has of before.
 #[derive(Debug, Clone)]
 pub struct TimezoneStep {
-    zone: TimeZone,
+    zone: Option<TimeZone>,
 }
 
 impl TimezoneStep {
     /// Wants this time zone.
     pub fn new(zone: TimeZone) -> Self {
-        Self { zone }
+        Self { zone: Some(zone) }
+    }
+
+    /// Wants the zone that the host had before an earlier run set another.
+    pub fn undeclared() -> Self {
+        Self { zone: None }
     }
 }
 
@@ -54,13 +65,26 @@ impl HostStep for TimezoneStep {
         id::TIMEZONE
     }
 
+    fn is_undeclared(&self) -> bool {
+        self.zone.is_none()
+    }
+
+    fn inspect_args(&self) -> Vec<String> {
+        let undeclared = self.zone.is_none().then(|| "undeclared".to_owned());
+        undeclared.into_iter().collect()
+    }
+
     fn inspect(&self) -> ProbeScript {
         ProbeScript(include_str!("timezone.sh"))
     }
 
     fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
         check_whole(facts, "the time zone")?;
-        let wanted = self.zone.as_str();
+        let Some(wanted) = self.zone.as_ref().map(TimeZone::as_str) else {
+            let former = facts.value("former");
+            let back = |zone: &str| Change::new(BACK, format!("set the time zone back to {zone}"));
+            return Ok(former.map(back).into_iter().collect::<Vec<_>>().into());
+        };
         let is_named = facts.value("name").is_none_or(|name| name == wanted);
         Ok(if facts.value("zone") == Some(wanted) && is_named {
             Decision::Nothing
@@ -76,11 +100,14 @@ impl HostStep for TimezoneStep {
         _: &HostContext,
         _: &[Change],
     ) -> Result<(), StepFailure> {
-        let text = format!(
-            "{PRELUDE}\nzone={}\n{}",
-            shell_quote(self.zone.as_str()),
-            include_str!("timezone_set.sh")
-        );
+        let set = include_str!("timezone_set.sh");
+        let text = match &self.zone {
+            Some(zone) => {
+                let zone = shell_quote(zone.as_str());
+                format!("{PRELUDE}\nzone={zone} undeclared=\n{set}")
+            }
+            None => format!("{PRELUDE}\n{FORMER} undeclared=1\n{set}"),
+        };
         let what = "the time zone could not be set";
         script::change(run, remote, text, Duration::from_mins(1), what).await
     }

@@ -10,23 +10,29 @@ use stagecraft_core::{
 
 use super::super::docker::APT_PRELUDE;
 use super::super::script;
-use super::{check_whole, id, set};
+use super::{PRELUDE, check_whole, id, set};
 
 /// Switches on or off that a host upgrades its packages by itself, in a file of apt's
-/// configuration that is read after the distribution's.
+/// configuration that is read after the distribution's. A switch that left the configuration
+/// leaves the host; the package stays.
 #[derive(Debug, Clone, Copy)]
 pub struct UpgradesStep {
-    is_on: bool,
+    is_on: Option<bool>,
 }
 
 impl UpgradesStep {
     /// Wants them on or off.
     pub fn new(is_on: bool) -> Self {
-        Self { is_on }
+        Self { is_on: Some(is_on) }
     }
 
-    fn text(self) -> String {
-        let value = u8::from(self.is_on);
+    /// Wants the system's own settings, if an earlier run gave the host others.
+    pub fn undeclared() -> Self {
+        Self { is_on: None }
+    }
+
+    fn text(is_on: bool) -> String {
+        let value = u8::from(is_on);
         format!(
             "APT::Periodic::Update-Package-Lists \"{value}\";\nAPT::Periodic::Unattended-Upgrade \"{value}\";"
         )
@@ -39,6 +45,10 @@ impl HostStep for UpgradesStep {
         id::UPGRADES
     }
 
+    fn is_undeclared(&self) -> bool {
+        self.is_on.is_none()
+    }
+
     fn inspect(&self) -> ProbeScript {
         ProbeScript(include_str!("upgrades.sh"))
     }
@@ -49,12 +59,28 @@ impl HostStep for UpgradesStep {
         let found: Vec<&str> = lines
             .filter_map(|line| line.strip_prefix("line="))
             .collect();
-        let is_there = !self.is_on || facts.value("program").is_some();
-        if found.join("\n") == self.text() && is_there {
+        let Some(is_on) = self.is_on else {
+            let is_ours = !found.is_empty() && facts.value("given").is_some();
+            return Ok(if is_ours {
+                set("leave unattended upgrades to the system's own settings".to_owned())
+            } else {
+                Decision::Nothing
+            });
+        };
+        let is_there = !is_on || facts.value("program").is_some();
+        if found.join("\n") == Self::text(is_on) && is_there {
             return Ok(Decision::Nothing);
         }
-        let how = if self.is_on { "on" } else { "off" };
+        let how = if is_on { "on" } else { "off" };
         Ok(set(format!("switch unattended upgrades {how}")))
+    }
+
+    fn warnings(&self, facts: &ProbeFacts, _: &HostContext) -> Vec<String> {
+        let is_unknown = facts.value("line").is_some() && facts.value("given").is_none();
+        let warning = (self.is_on.is_none() && is_unknown).then(|| {
+            "/etc/apt/apt.conf.d/99stagecraft-upgrades is from a build that kept no record: remove it, or declare `unattended_upgrades`".to_owned()
+        });
+        warning.into_iter().collect()
     }
 
     async fn change(
@@ -64,10 +90,11 @@ impl HostStep for UpgradesStep {
         _: &HostContext,
         _: &[Change],
     ) -> Result<(), StepFailure> {
+        let value = self.is_on.map(|is_on| u8::from(is_on).to_string());
         let text = format!(
-            "value={}\ntext={}\n{APT_PRELUDE}\n{}",
-            u8::from(self.is_on),
-            shell_quote(&self.text()),
+            "value={}\ntext={}\n{PRELUDE}\n{APT_PRELUDE}\n{}",
+            value.unwrap_or_default(),
+            shell_quote(&self.is_on.map(Self::text).unwrap_or_default()),
             include_str!("upgrades_set.sh")
         );
         let what = "unattended upgrades could not be switched";

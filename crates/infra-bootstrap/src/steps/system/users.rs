@@ -1,6 +1,5 @@
-//! The step `users`: accounts of people.
+//! The step `users`: accounts of people, and the end of their access.
 
-use std::collections::BTreeSet;
 use std::fmt::Write as _;
 use std::time::Duration;
 
@@ -8,12 +7,17 @@ use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stagecraft_core::config::UniqueMap;
 use stagecraft_core::{
-    Change, Decision, HostContext, HostStep, ProbeFacts, ProbeScript, Remote, Result, Run,
+    Change, Decision, HostContext, HostStep, Login, ProbeFacts, ProbeScript, Remote, Result, Run,
     StepFailure, shell_quote,
 };
 
 use super::super::{script, text::checked_text};
-use super::{PRELUDE, SET, check_whole, id};
+use super::{PRELUDE, check_whole, id};
+
+mod changes;
+
+pub(crate) use super::id::USERS as ID;
+pub(crate) use changes::has_former_operator;
 
 checked_text!(
     /// The name of a user or a group, other than `root`.
@@ -89,32 +93,81 @@ pub struct UserConfig {
     /// The public keys that log in, one line each. They stand in a part of `authorized_keys` of
     /// their own; other lines of it stay. Default: none.
     pub authorized_keys: Vec<AuthorizedKey>,
-    /// Groups that the user belongs to, beside those that it is in already. Example: `docker`.
+    /// Groups that the user belongs to, beside those that others put it in. Example: `docker`. A
+    /// group that leaves the file loses the user if Stagecraft put it there.
     pub groups: Vec<LoginName>,
-    /// Whether the user may do everything with `sudo`, without a password. Default: as it is.
+    /// Whether the user may do everything with `sudo`, without a password. Default: as others
+    /// made it; a rule that Stagecraft gave goes when this line does.
     pub sudo: Option<bool>,
     /// The shell. Default: as it is, and `/bin/bash` for a new user.
     pub shell: Option<ShellPath>,
+    /// Whether the account must have no access: it is locked, its keys from this file and its
+    /// `sudo` rule are removed, and its home stays. For accounts that the record on the host does
+    /// not know; those that it knows are revoked when they leave the file. Goes with no other
+    /// key. Default: `false`.
+    pub revoked: bool,
+}
+
+#[cfg(feature = "yaml")]
+impl UserConfig {
+    /// Whether it both gives and revokes access.
+    pub(in crate::steps) fn contradicts_itself(&self) -> bool {
+        let given = Self {
+            revoked: false,
+            ..self.clone()
+        };
+        self.revoked && given != Self::default()
+    }
 }
 
 /// Users by their names.
 pub type UsersConfig = UniqueMap<LoginName, UserConfig>;
 
-/// Makes accounts and gives them keys, groups and rights. Never deletes one.
+/// Creates accounts, gives them keys, groups and rights, and takes back what it gave once the file
+/// no longer says so. Never deletes an account.
 #[derive(Debug, Clone)]
 pub struct UsersStep {
     users: UsersConfig,
+    is_undeclared: bool,
 }
 
 impl UsersStep {
     /// Wants these users.
     pub fn new(users: UsersConfig) -> Self {
-        Self { users }
+        Self {
+            users,
+            is_undeclared: false,
+        }
     }
 
-    fn script(&self) -> String {
-        let mut text = format!("{PRELUDE}\n{}", include_str!("users_set.sh"));
+    /// Wants none: takes back what earlier runs gave.
+    pub fn undeclared() -> Self {
+        Self {
+            users: UsersConfig::default(),
+            is_undeclared: true,
+        }
+    }
+
+    fn script(&self, login: Option<&Login>, changes: &[Change], host: &HostContext) -> String {
+        // Nobody loses anything while it is not known who this run is.
+        let (user, key) = login.map_or(("*", ""), |own| (own.user.as_str(), own.key.as_str()));
+        let names: Vec<&str> = self.users.keys().map(LoginName::as_str).collect();
+        let mut text = format!(
+            "{PRELUDE}\nlogin={} key={} declared={}\n{}",
+            shell_quote(user),
+            shell_quote(key),
+            shell_quote(&names.join(" ")),
+            include_str!("users_set.sh")
+        );
+        let mut line = |words: &[&str]| {
+            let words: Vec<String> = words.iter().map(|word| shell_quote(word)).collect();
+            writeln!(text, "{}", words.join(" ")).expect("writing to a string cannot fail");
+        };
         for (name, user) in &self.users {
+            if user.revoked {
+                line(&["revoke", name.as_str(), "lock"]);
+                continue;
+            }
             let groups: Vec<&str> = user.groups.iter().map(LoginName::as_str).collect();
             let keys = user.authorized_keys.iter();
             let keys: String = keys.flat_map(|key| [key.as_str(), "\n"]).collect();
@@ -124,12 +177,15 @@ impl UsersStep {
                 Some(false) => "no",
             };
             let shell = user.shell.as_ref().map_or("", ShellPath::as_str);
-            write!(text, "\nuser {name}").expect("writing to a string cannot fail");
-            for word in [shell, &groups.join(" "), sudo, &keys] {
-                write!(text, " {}", shell_quote(word)).expect("writing to a string cannot fail");
-            }
+            let groups = groups.join(" ");
+            line(&["user", name.as_str(), shell, &groups, sudo, &keys]);
         }
-        text.push('\n');
+        line(&["revoke_others"]);
+        if changes.iter().any(|change| change.id == changes::ROOT_KEY)
+            && let Some(name) = &host.operator_key
+        {
+            line(&["revoke_root_keys", name]);
+        }
         text
     }
 }
@@ -145,104 +201,36 @@ impl HostStep for UsersStep {
         &["docker"]
     }
 
+    fn is_undeclared(&self) -> bool {
+        self.is_undeclared
+    }
+
     fn inspect(&self) -> ProbeScript {
         ProbeScript(include_str!("users.sh"))
     }
 
-    // Files of others are none of its business, and cost what their owners like.
     fn inspect_args(&self) -> Vec<String> {
         self.users.keys().map(ToString::to_string).collect()
     }
 
-    fn decide(&self, facts: &ProbeFacts, _: &HostContext) -> Result<Decision, StepFailure> {
+    fn decide(&self, facts: &ProbeFacts, host: &HostContext) -> Result<Decision, StepFailure> {
         check_whole(facts, "the users")?;
-        let users = self.users.iter();
-        let changes: Vec<Change> = users
-            .flat_map(|(name, wanted)| differences(facts, name.as_str(), wanted))
-            .map(|summary| Change::new(SET, summary))
-            .collect();
-        Ok(changes.into())
+        Ok(changes::changes(&self.users, facts, host).into())
+    }
+
+    fn warnings(&self, facts: &ProbeFacts, host: &HostContext) -> Vec<String> {
+        changes::warnings(&self.users, facts, host)
     }
 
     async fn change(
         &self,
         run: &Run,
         remote: &dyn Remote,
-        _: &HostContext,
-        _: &[Change],
+        host: &HostContext,
+        changes: &[Change],
     ) -> Result<(), StepFailure> {
         let what = "the users could not be set up";
-        script::change(run, remote, self.script(), Duration::from_mins(5), what).await
+        let script = self.script(host.login.as_ref(), changes, host);
+        script::change(run, remote, script, Duration::from_mins(5), what).await
     }
-}
-
-fn keys_in_words(count: usize) -> String {
-    match count {
-        1 => "1 key".to_owned(),
-        _ => format!("{count} keys"),
-    }
-}
-
-/// What has to be changed for one user.
-fn differences(facts: &ProbeFacts, name: &str, wanted: &UserConfig) -> Vec<String> {
-    let of = |kind: &str| -> Vec<&str> {
-        let prefix = format!("{kind}={name}:");
-        let lines = facts.output.lines();
-        lines
-            .filter_map(|line| line.strip_prefix(&prefix))
-            .collect()
-    };
-    let Some(account) = of("user").first().copied() else {
-        let groups: Vec<&str> = wanted.groups.iter().map(LoginName::as_str).collect();
-        let mut with = vec![keys_in_words(wanted.authorized_keys.len())];
-        with.extend((!groups.is_empty()).then(|| format!("the groups {}", groups.join(", "))));
-        with.extend(
-            wanted
-                .shell
-                .as_ref()
-                .map(|shell| format!("the shell {shell}")),
-        );
-        with.extend((wanted.sudo == Some(true)).then(|| "sudo".to_owned()));
-        return vec![format!("add the user {name} with {}", with.join(", "))];
-    };
-    let mut found = Vec::new();
-    if let Some(shell) = &wanted.shell
-        && account.rsplit(':').next() != Some(shell.as_str())
-    {
-        found.push(format!("set the shell of {name} to {shell}"));
-    }
-    let is_member = |group: &str| {
-        let prefix = format!("group={group}:");
-        let line = facts
-            .output
-            .lines()
-            .find_map(|line| line.strip_prefix(&prefix));
-        line.is_some_and(|members| members.split(',').any(|member| member == name))
-    };
-    for group in wanted
-        .groups
-        .iter()
-        .filter(|group| !is_member(group.as_str()))
-    {
-        found.push(format!("add {name} to the group {group}"));
-    }
-    let has_sudo = facts
-        .output
-        .lines()
-        .any(|line| line == format!("sudo={name}"));
-    match wanted.sudo {
-        Some(true) if !has_sudo => found.push(format!("let {name} use sudo")),
-        Some(false) if has_sudo => found.push(format!("no longer let {name} use sudo")),
-        _ => {}
-    }
-    let has: BTreeSet<&str> = of("key").into_iter().map(str::trim).collect();
-    let keys: BTreeSet<&str> = wanted
-        .authorized_keys
-        .iter()
-        .map(AuthorizedKey::as_str)
-        .collect();
-    if has != keys {
-        found.push(format!("set the {} of {name}", keys_in_words(keys.len())));
-    }
-    found
 }

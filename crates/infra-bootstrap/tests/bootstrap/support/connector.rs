@@ -8,8 +8,8 @@ use std::time::Duration;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    ConnectPhase, Connector, Error, ErrorKind, Exit, Fingerprint, HostName, Remote, RemoteCommand,
-    RemoteOutput, RemoteTarget, Result, Retry, Run, Upload,
+    ConnectPhase, Connector, Error, ErrorKind, Exit, Fingerprint, HostName, Login, Remote,
+    RemoteCommand, RemoteOutput, RemoteTarget, Result, Retry, Run, Upload,
 };
 
 use super::{Machine, host_key};
@@ -37,6 +37,8 @@ pub(crate) struct Connections {
     broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
     /// What the next commands give in place of being run.
     forced: Mutex<VecDeque<&'static str>>,
+    /// Who is logged in, and by which key.
+    pub(crate) login: Mutex<Option<Login>>,
     pub(crate) connects: AtomicUsize,
     pub(crate) execs: AtomicUsize,
     pub(crate) closes: AtomicUsize,
@@ -79,6 +81,7 @@ impl Connections {
             prepare: Mutex::default(),
             broken_execs: Mutex::default(),
             forced: Mutex::default(),
+            login: Mutex::new(Some(Login::new("root", b"the operator's key"))),
             connects: AtomicUsize::new(0),
             execs: AtomicUsize::new(0),
             closes: AtomicUsize::new(0),
@@ -168,6 +171,10 @@ impl Remote for Counted {
 
     fn host_key(&self) -> Fingerprint {
         host_key()
+    }
+
+    fn login(&self) -> Option<Login> {
+        self.connections.login.lock().unwrap().clone()
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {

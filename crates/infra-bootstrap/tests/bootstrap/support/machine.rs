@@ -13,8 +13,8 @@ use tempfile::TempDir;
 /// The tools that scripts may use as they are.
 const TOOLS: &[&str] = &[
     "sh", "cat", "chmod", "cp", "cut", "env", "flock", "grep", "head", "install", "ln", "mkdir",
-    "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "stat", "tail", "timeout", "touch", "tr",
-    "truncate", "uniq",
+    "mktemp", "mv", "readlink", "rm", "rmdir", "sed", "sort", "stat", "tail", "timeout", "touch",
+    "tr", "truncate", "uniq",
 ];
 
 /// Programs that change nothing but the machine's own directory.
@@ -36,6 +36,7 @@ const STAND_INS: &[(&str, &str)] = &[
         "echo \"fallocate $*\" >>ROOT/state/calls; truncate -s \"$2\" \"$3\"",
     ),
     ("getent", include_str!("stand_ins/getent.sh")),
+    ("gpasswd", include_str!("stand_ins/gpasswd.sh")),
     ("mkswap", "echo \"mkswap $1\" >>ROOT/state/calls"),
     (
         "runuser",

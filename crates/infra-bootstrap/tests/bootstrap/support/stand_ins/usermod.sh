@@ -1,6 +1,13 @@
-# usermod --append --groups GROUP NAME, usermod --shell SHELL NAME
+# usermod OPTION [VALUE] ... NAME
 echo "usermod $*" >>ROOT/state/calls
-case "$1" in
-  --append) sed -i "s/^\($3:.*\)/\1,$4/" ROOT/etc/group ;;
-  --shell) sed -i "s#^\($3:.*:\).*#\1$2#" ROOT/etc/passwd ;;
-esac
+for name; do :; done
+while [ $# -gt 1 ]; do
+  case "$1" in
+    --append) ;;
+    --groups) sed -i "s/^\($2:.*\)/\1,$name/; s/:,/:/" ROOT/etc/group; shift ;;
+    --shell) sed -i "s#^\($name:.*:\).*#\1$2#" ROOT/etc/passwd; shift ;;
+    --expiredate) sed -i "s/^\($name:.*:\).*:$/\1$2:/" ROOT/etc/shadow; shift ;;
+    --lock | --unlock) ;;
+  esac
+  shift
+done

@@ -237,10 +237,14 @@ async fn file_that_is_no_saved_plan_or_was_edited_is_refused_by_name() {
     let path = lab.directory.path().join(FILE);
     let text = std::fs::read_to_string(&path).unwrap();
     let edited = text.replace("s-2vcpu-4gb", "s-4vcpu-8gb");
-    let newer = text.replacen("\"version\": 1", "\"version\": 2", 1);
+    let newer = text.replacen("\"version\": 2", "\"version\": 3", 1);
+    // What a build before the sources of a protection wrote.
+    let older = text.replace("\"version\": 2", "\"version\": 1");
+    let older = older.replace("\"held\": [],", "");
     let cases = [
         (edited.as_str(), "changed after it was written"),
-        (newer.as_str(), "version 2"),
+        (newer.as_str(), "version 3"),
+        (older.as_str(), "it has version 1 of saved plans"),
         (&text[..text.len() / 2], "no saved plan"),
         (support::CONFIG, "no saved plan"),
     ];

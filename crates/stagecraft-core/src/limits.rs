@@ -126,7 +126,9 @@ impl InfraPlan {
         ];
         let differing = self.differ.iter().map(|entry| &entry.host);
         let resized = self.resize.iter().map(|entry| &entry.host);
-        lists.into_iter().flatten().chain(differing).chain(resized)
+        let held = self.held.iter().map(|entry| &entry.host);
+        let lists = lists.into_iter().flatten();
+        lists.chain(differing).chain(resized).chain(held)
     }
 }
 
@@ -185,7 +187,7 @@ mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
     use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
-    use crate::plan::{Account, PlanMode, PlanRequest, ResizeEntry};
+    use crate::plan::{Account, PlanMode, PlanRequest, Protection, ResizeEntry};
 
     const TWO: Limits = Limits {
         max_hosts: Some(2),
@@ -204,7 +206,7 @@ mod tests {
             region: "nyc1".into(),
             monthly: monthly.map(MicroUsd),
             hourly: None,
-            is_protected: false,
+            protection: Protection::default(),
             expires_at: None,
         }
     }

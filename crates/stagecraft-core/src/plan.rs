@@ -15,12 +15,13 @@ pub use host_changes::{HostChanges, StepChanges};
 pub use saved::{SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan};
 pub use stale::{PlanChange, PlanSetting};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName, NodeName, ProjectName, RoleName};
 
 /// The version of the plan's wire form.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// What a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -199,6 +200,9 @@ pub struct InfraPlan {
     pub delete: Vec<HostRef>,
     /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
     pub protected: Vec<HostRef>,
+    /// Hosts whose time is over by their tag but not by the file. They stay, unless each is
+    /// [released](Self::release) by its name. Only in [`PlanMode::Reap`].
+    pub held: Vec<HeldEntry>,
     /// Hosts to be resized.
     pub resize: Vec<ResizeEntry>,
     /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
@@ -239,6 +243,18 @@ pub struct CreateEntry {
     pub hourly: Option<MicroUsd>,
 }
 
+/// A host whose time is over by its tag but not by the file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldEntry {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The duration that the file declares, in seconds; `None` if it declares none.
+    pub ttl_seconds: Option<u64>,
+    /// The end that the host gets from the next `up`, in seconds since 1970, if any.
+    pub ends_at: Option<i64>,
+}
+
 /// A host to be resized, with a pause in which it is off.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResizeEntry {
@@ -267,6 +283,8 @@ pub struct RetagEntry {
     pub remove: Vec<String>,
     /// The time from now after which it may be reaped, in seconds, if it has none yet.
     pub ttl_seconds: Option<u64>,
+    /// How the end that it has changes, since another duration is declared.
+    pub expiry: Option<ExpiryChange>,
     /// The provider's project that it is put into, as declared, if it is not there.
     #[serde(default)]
     pub project: Option<String>,
@@ -277,6 +295,18 @@ impl RetagEntry {
     pub fn changes_tags(&self) -> bool {
         !(self.add.is_empty() && self.remove.is_empty() && self.ttl_seconds.is_none())
     }
+}
+
+/// How the end of a host's time changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryChange {
+    /// The present end, in seconds since 1970.
+    pub from: i64,
+    /// The end that it gets, in seconds since 1970; `None` if none. The same as `from` if only
+    /// the duration that gave it is recorded.
+    pub to: Option<i64>,
+    /// The declared duration, in seconds; `None` if none is declared.
+    pub ttl_seconds: Option<u64>,
 }
 
 /// A host that exists.
@@ -294,10 +324,35 @@ pub struct HostRef {
     pub monthly: Option<MicroUsd>,
     /// Its price of an hour, if the cloud tells.
     pub hourly: Option<MicroUsd>,
-    /// Whether it is protected from being deleted.
-    pub is_protected: bool,
+    /// What protects it from being deleted.
+    pub protection: Protection,
     /// When it may be reaped, in seconds since 1970, if ever.
     pub expires_at: Option<i64>,
+}
+
+/// What protects a host from being deleted. Either source is enough.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Protection {
+    /// The configuration declares the host as protected.
+    pub by_file: bool,
+    /// The host bears [`PROTECT_TAG`](crate::tags::PROTECT_TAG).
+    pub by_tag: bool,
+}
+
+impl Protection {
+    /// Whether the host is protected.
+    pub fn is_on(self) -> bool {
+        self.by_file || self.by_tag
+    }
+}
+
+impl HostRef {
+    /// Whether it is protected from being deleted, by the file or by its tag.
+    pub fn is_protected(&self) -> bool {
+        self.protection.is_on()
+    }
 }
 
 /// A host that is not as declared.
@@ -374,6 +429,7 @@ impl InfraPlan {
             create: Vec::new(),
             delete: Vec::new(),
             protected: Vec::new(),
+            held: Vec::new(),
             resize: Vec::new(),
             retag: Vec::new(),
             power_on: Vec::new(),
@@ -399,6 +455,25 @@ impl InfraPlan {
     /// have a double. Hosts that are not declared do not count: they are left alone.
     pub fn has_pending(&self) -> bool {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
+    }
+
+    /// Lets a held host go, since its name was typed for it: it is deleted with the others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if no held host has the id, or another name
+    /// was typed. The host stays then.
+    pub fn release(&mut self, id: &HostId, typed: &str) -> Result<()> {
+        let at = self.held.iter().position(|entry| entry.host.id == *id);
+        let Some(at) = at.filter(|at| self.held[*at].host.name == typed) else {
+            let message = format!("`{typed}` is not the name of the host of id {id} that is held");
+            return Err(Error::new(ErrorKind::Guard, message));
+        };
+        let entry = self.held.remove(at);
+        self.delete.push(entry.host);
+        self.delete.sort();
+        self.cost = compute::cost(self);
+        Ok(())
     }
 
     /// The hosts that become ours by the plan although they exist.

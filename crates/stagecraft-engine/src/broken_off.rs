@@ -42,6 +42,7 @@ impl Planned {
             create: Vec::new(),
             delete: Vec::new(),
             protected: Vec::new(),
+            held: Vec::new(),
             resize: Vec::new(),
             retag,
             power_on,
@@ -64,6 +65,7 @@ fn unmarked(own: &HostRef, host: &Host) -> RetagEntry {
         add: Vec::new(),
         remove: host.tags.iter().filter(is_mark).cloned().collect(),
         ttl_seconds: None,
+        expiry: None,
         project: None,
     }
 }

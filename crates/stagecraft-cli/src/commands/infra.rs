@@ -52,16 +52,19 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let progress = Progress::beside_a_document(output);
     let run = start_run(progress.sink(), &loaded);
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
-    if hosts.is_empty() {
-        loaded.cloud.declared(&environment)?;
-    }
+    let declared = match loaded.cloud.declared(&environment) {
+        Ok(declared) => declared,
+        // It may have left the file, but then it has hosts; else it was mistyped.
+        Err(error) if hosts.is_empty() => return Err(error.into()),
+        Err(_) => Vec::new(),
+    };
     progress.finish();
     if output.is_json() {
-        output.document(&wire::HostsDocument::new(&environment, &hosts));
+        output.document(&wire::HostsDocument::new(&environment, &hosts, &declared));
     } else if hosts.is_empty() {
         output.text(&format!("no hosts in {environment}\n"));
     } else {
-        output.text(&render::hosts_text(&hosts));
+        output.text(&render::hosts_text(&hosts, &declared));
     }
     Ok(Exit::Done)
 }

@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{
-    Account, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy,
+    Account, ExpiryChange, HeldEntry, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd,
+    PlanMode, Remedy, tags,
 };
 use stagecraft_engine::{HostLook, Planned};
 
@@ -188,6 +189,7 @@ fn summary(planned: &Planned, tells_hosts: bool) -> String {
         (tagged(plan), "to tag"),
         (moved(plan), "to put into a project"),
         (plan.power_on.len(), "to power on"),
+        (plan.held.len(), "kept by the file"),
     ];
     let work: Vec<String> = work
         .iter()
@@ -293,6 +295,13 @@ fn nothing_to_delete(planned: &Planned) -> String {
     }
     match plan.mode {
         PlanMode::Prune => return format!("{nothing} The file declares every host."),
+        PlanMode::Reap if !plan.held.is_empty() => {
+            let held = plural(plan.held.len(), "host");
+            let next = next_text(planned);
+            return format!(
+                "\n{YELLOW}Nothing to delete{RESET} without asking: the time of {held} is over by the tag, but not by the file.{next}"
+            );
+        }
         PlanMode::Reap => {
             let next = next_text(planned);
             return format!("{nothing} No host's time is over.{next}");
@@ -366,6 +375,10 @@ fn lines(planned: &Planned) -> Vec<Line> {
     };
     list(&plan.delete, RED, '-', "");
     list(&plan.protected, RED, '!', "protected; the plan is refused");
+    for entry in &plan.held {
+        let note = format!("{}; stays", held_text(entry));
+        list(std::slice::from_ref(&entry.host), YELLOW, '!', &note);
+    }
     for entry in &plan.resize {
         let disk = if entry.grow_disk {
             "disk grows for good"
@@ -380,14 +393,23 @@ fn lines(planned: &Planned) -> Vec<Line> {
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
     for entry in &plan.retag {
-        let ttl = entry.ttl_seconds.map(|ttl| format!("ends in {ttl} s"));
-        let added = entry.add.iter().map(|tag| format!("+{tag}"));
-        let removed = entry.remove.iter().map(|tag| format!("-{tag}"));
-        let tags: Vec<String> = added.chain(removed).chain(ttl).collect();
+        // These are shown as what they mean.
+        let is_shown = |tag: &&String| !(entry.expiry.is_some() && tags::Expiry::is_tag(tag));
+        let added = entry.add.iter().filter(is_shown);
+        let added = added.map(|tag| format!("+{tag}"));
+        let removed = entry.remove.iter().filter(is_shown);
+        let removed = removed.map(|tag| format!("-{tag}"));
+        let tags: Vec<String> = added.chain(removed).collect();
         let tags = (!tags.is_empty()).then(|| format!("tags: {}", tags.join(" ")));
+        let ttl = entry.ttl_seconds.map(|ttl| {
+            let ttl = ttl_text(ttl);
+            format!("ttl: has no end, declared {ttl}: ends {ttl} after this run")
+        });
+        let end = entry.expiry.as_ref().map(end_text);
         let project = entry.project.as_ref();
         let project = project.map(|project| format!("put into project {project}"));
-        let note: Vec<String> = tags.into_iter().chain(project).collect();
+        let note = tags.into_iter().chain(ttl).chain(end).chain(project);
+        let note: Vec<String> = note.collect();
         let note = note.join(", ");
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
@@ -411,7 +433,7 @@ fn lines(planned: &Planned) -> Vec<Line> {
             list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
         }
     }
-    // Each of these has its row, which tells more.
+    // Each of these has its row, which shows more.
     let retagged = plan.retag.iter().map(|entry| &entry.host);
     let changed: BTreeSet<_> = retagged.chain(&plan.power_on).map(|own| &own.id).collect();
     let others = |hosts: &[HostRef]| -> Vec<HostRef> {
@@ -490,6 +512,40 @@ fn ttl_text(seconds: u64) -> String {
     format!("{}{name}", seconds / size)
 }
 
+/// Why a host is not reaped although its time is over by its tag.
+pub(crate) fn held_text(entry: &HeldEntry) -> String {
+    match (entry.ttl_seconds, entry.ends_at) {
+        (Some(ttl), Some(at)) => format!(
+            "the file declares ttl {}, which ends {}",
+            ttl_text(ttl),
+            time_text(at)
+        ),
+        _ => "the file declares it without a ttl".to_owned(),
+    }
+}
+
+/// Both ends of a host whose end changes.
+fn end_text(change: &ExpiryChange) -> String {
+    let from = time_text(change.from);
+    match (change.ttl_seconds, change.to) {
+        (Some(ttl), Some(to)) if to == change.from => {
+            let ttl = ttl_text(ttl);
+            format!("ttl: ends {from}, declared {ttl}: the end stays, {ttl} is recorded for it")
+        }
+        (Some(ttl), Some(to)) => format!(
+            "ttl: ends {from}, declared {}: will end {}",
+            ttl_text(ttl),
+            time_text(to)
+        ),
+        _ => format!("ttl: ends {from}, declared none: will not end"),
+    }
+}
+
+fn time_text(at: i64) -> String {
+    let at = jiff::Timestamp::from_second(at);
+    at.map_or_else(|_| "never".to_owned(), |at| at.to_string())
+}
+
 /// Whether a host is off, and what is known of its end.
 fn fate(planned: &Planned, host: &HostRef) -> String {
     let mut observed = planned.facts.hosts.iter();
@@ -499,7 +555,7 @@ fn fate(planned: &Planned, host: &HostRef) -> String {
         .and_then(|at| jiff::Timestamp::from_second(at).ok());
     let words = [
         is_off.then(|| "off".to_owned()),
-        host.is_protected.then(|| "protected".to_owned()),
+        host.is_protected().then(|| "protected".to_owned()),
         expires.map(|at| format!("ends {at}")),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();

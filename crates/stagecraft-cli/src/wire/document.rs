@@ -175,11 +175,21 @@ impl PlanDocument {
 }
 
 impl HostsDocument {
-    pub(crate) fn new(environment: &core::EnvironmentName, hosts: &[core::Host]) -> Self {
+    /// The hosts that exist, and those that are declared.
+    pub(crate) fn new(
+        environment: &core::EnvironmentName,
+        hosts: &[core::Host],
+        declared: &[core::HostSpec],
+    ) -> Self {
+        let listed = |host: &core::Host| {
+            let mut specs = declared.iter();
+            let spec = specs.find(|spec| host.name.as_ref() == Some(&spec.name));
+            Host::declared(host, spec)
+        };
         Self {
             v: VERSION,
             environment: environment.to_string(),
-            hosts: hosts.iter().map(Host::from).collect(),
+            hosts: hosts.iter().map(listed).collect(),
         }
     }
 }

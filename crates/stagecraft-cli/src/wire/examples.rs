@@ -257,7 +257,7 @@ pub(super) fn plan_document() -> Value {
 }
 
 pub(super) fn hosts_document() -> Value {
-    value(&HostsDocument::new(&environment(), &[host()]))
+    value(&HostsDocument::new(&environment(), &[host()], &[]))
 }
 
 pub(super) fn config_document() -> Value {
@@ -361,6 +361,7 @@ fn plan() -> core::InfraPlan {
         }],
         delete: Vec::new(),
         protected: Vec::new(),
+        held: Vec::new(),
         resize: Vec::new(),
         retag: Vec::new(),
         power_on: Vec::new(),
@@ -405,7 +406,7 @@ fn host_ref() -> core::HostRef {
         region: "nyc3".to_owned(),
         monthly: Some(core::MicroUsd(24_000_000)),
         hourly: Some(core::MicroUsd(35_710)),
-        is_protected: false,
+        protection: core::Protection::default(),
         expires_at: None,
     }
 }

@@ -41,6 +41,9 @@ pub(crate) struct Plan {
     delete: Vec<HostRef>,
     /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
     protected: Vec<HostRef>,
+    /// Hosts whose time is over by their tag but not by the file. `infra reap` deletes each only
+    /// if its name is typed on a terminal.
+    held: Vec<HeldEntry>,
     /// Hosts to be resized.
     resize: Vec<ResizeEntry>,
     /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
@@ -139,6 +142,19 @@ struct CreateEntry {
     cloud_project: Option<String>,
 }
 
+/// A host whose time is over by its tag but not by the file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HeldEntry {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The duration that the file declares, if any.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
+    /// The end that the next `infra up` gives it, if any.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    ends_at: Option<i64>,
+}
+
 /// A host to be resized, with a pause in which it is off.
 #[derive(Debug, Serialize, JsonSchema)]
 struct ResizeEntry {
@@ -168,8 +184,25 @@ struct RetagEntry {
     /// The time from now after which it may be reaped, if it has none yet.
     #[schemars(extend("x-unit" = "seconds"))]
     ttl: Option<u64>,
+    /// How the end that it has changes, since the file declares another duration.
+    end: Option<EndChange>,
     /// The provider's project that it is put into, if it is not there.
     cloud_project: Option<String>,
+}
+
+/// How the end of a host's time changes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EndChange {
+    /// The present end.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    from: i64,
+    /// The end that it gets; `null` if none. The same as `from` if only the duration that gave
+    /// it is recorded.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    to: Option<i64>,
+    /// The duration that the file declares, if any.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
 }
 
 /// A host that is not as declared.
@@ -277,6 +310,7 @@ impl From<&core::InfraPlan> for Plan {
             create: plan.create.iter().map(CreateEntry::from).collect(),
             delete: refs(&plan.delete),
             protected: refs(&plan.protected),
+            held: plan.held.iter().map(HeldEntry::from).collect(),
             resize: plan.resize.iter().map(ResizeEntry::from).collect(),
             retag: plan.retag.iter().map(RetagEntry::from).collect(),
             power_on: refs(&plan.power_on),
@@ -321,6 +355,16 @@ impl From<&core::CreateEntry> for CreateEntry {
     }
 }
 
+impl From<&core::HeldEntry> for HeldEntry {
+    fn from(entry: &core::HeldEntry) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            ttl: entry.ttl_seconds,
+            ends_at: entry.ends_at,
+        }
+    }
+}
+
 impl From<&core::ResizeEntry> for ResizeEntry {
     fn from(entry: &core::ResizeEntry) -> Self {
         Self {
@@ -340,6 +384,11 @@ impl From<&core::RetagEntry> for RetagEntry {
             add: entry.add.clone(),
             remove: entry.remove.clone(),
             ttl: entry.ttl_seconds,
+            end: entry.expiry.map(|expiry| EndChange {
+                from: expiry.from,
+                to: expiry.to,
+                ttl: expiry.ttl_seconds,
+            }),
             cloud_project: entry.project.clone(),
         }
     }

@@ -13,7 +13,7 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         region: "nyc1".into(),
         monthly: None,
         hourly: None,
-        is_protected: false,
+        protection: Protection::default(),
         expires_at: None,
     };
     InfraPlan {
@@ -31,6 +31,7 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         create: Vec::new(),
         delete: Vec::new(),
         protected: Vec::new(),
+        held: Vec::new(),
         resize: Vec::new(),
         retag: Vec::new(),
         power_on: Vec::new(),

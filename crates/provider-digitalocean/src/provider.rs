@@ -250,6 +250,9 @@ impl CloudProvider for DigitalOcean {
             let poll = &self.config.poll;
             findings = preflight::check(&client, run, facts, plan, beside, poll).await?;
         }
+        if plan.mode == PlanMode::Reconcile {
+            findings.extend(preflight::check_existing(&client, run, facts, plan).await?);
+        }
         findings.extend(self.check_options(&client, run, facts, plan).await?);
         Ok(grouped(findings))
     }

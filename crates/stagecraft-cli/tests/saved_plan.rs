@@ -304,7 +304,7 @@ async fn detailed_exit_code_is_20_until_the_environment_is_as_declared() {
     lab.control().resize_droplet(db, "s-4vcpu-8gb").unwrap();
     let double = ForeignDroplet::new("staging-app-1", &OURS);
     lab.control().create_droplet(double).unwrap();
-    lab.run(&plan).await.expect_code(20);
+    lab.run(&plan).await.expect_code(7);
     lab.edit("DO_TOKEN", "NO_TOKEN");
     lab.run(&plan).await.expect_code(1);
     lab.shutdown().await;
@@ -345,5 +345,65 @@ async fn plan_is_written_whole_or_not_at_all() {
     let mut expected = expected.map(std::ffi::OsString::from);
     expected.sort();
     assert_eq!(names, expected, "nothing half-written is left behind");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_cannot_be_carried_out_says_so_by_its_code_and_is_not_offered() {
+    let lab = Lab::api_only(quick()).await;
+    let plan = ["infra", "plan", "--out", FILE];
+    let offered = lab.run(&plan).await;
+    let next = format!("next: stagecraft infra up --plan {FILE}");
+    assert!(offered.expect_code(0).stderr.contains(&next), "{offered:?}");
+
+    let missing = "size `s-2vcpu-4bg` does not exist";
+    let nowhere = "region `nyc33` does not exist";
+    // For new hosts, then for those that exist.
+    for create_first in [false, true] {
+        if create_first {
+            create(&lab).await;
+        }
+        for (right, wrong, message) in [
+            (
+                "default_size: s-2vcpu-4gb",
+                "default_size: s-2vcpu-4bg",
+                missing,
+            ),
+            ("default_region: nyc3", "default_region: nyc33", nowhere),
+        ] {
+            lab.edit(right, wrong);
+            let refused = lab.run(&plan).await;
+            let stdout = &refused.expect_code(2).stdout;
+            assert!(stdout.contains(message), "{stdout}");
+            assert!(stdout.contains("cannot be carried out"), "{stdout}");
+            assert!(!refused.stderr.contains("next:"), "{refused:?}");
+            assert!(refused.stderr.contains("for review"), "{refused:?}");
+            let detailed = lab.run(&["infra", "plan", "--detailed-exitcode"]).await;
+            detailed.expect_code(2);
+            let before = writes(&lab);
+            let refused = up(&lab, &[]).await;
+            let stderr = &refused.expect_code(2).stderr;
+            assert!(stderr.contains(message), "{stderr}");
+            assert_eq!(writes(&lab), before);
+            lab.edit(wrong, right);
+        }
+    }
+
+    // A difference is a choice of `up`, and said in the command.
+    lab.edit("default_size: s-2vcpu-4gb", "default_size: s-4vcpu-8gb");
+    let differs = lab.run(&plan).await;
+    let next = format!("up --plan {FILE} --allow-differ");
+    assert!(differs.expect_code(0).stderr.contains(&next), "{differs:?}");
+    up(&lab, &["--allow-differ"]).await.expect_code(0);
+    lab.edit("default_size: s-4vcpu-8gb", "default_size: s-2vcpu-4gb");
+
+    // Two hosts of one name, of which `up` chooses none.
+    let double = ForeignDroplet::new("staging-app-2", &OURS);
+    lab.control().create_droplet(double).unwrap();
+    let doubles = lab.run(&plan).await;
+    assert!(
+        !doubles.expect_code(7).stderr.contains("next:"),
+        "{doubles:?}"
+    );
     lab.shutdown().await;
 }

@@ -32,6 +32,7 @@ fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     for environment in &environments {
         summary.push((environment, loaded.cloud.declared(environment)?.len()));
     }
+    loaded.check_max_hosts(&summary)?;
     if output.is_json() {
         let environments = summary.iter().map(|(name, hosts)| wire::ConfigEnvironment {
             name: name.to_string(),

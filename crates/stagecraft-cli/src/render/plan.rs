@@ -94,6 +94,10 @@ fn hosts_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
     }
 }
 
+/// Below a plan that the command which carries it out would refuse.
+pub(crate) const REFUSED: &str =
+    "The plan cannot be carried out as it is: what is marked `!` has to be settled first.\n";
+
 /// The account as people know it, with its team.
 pub(crate) fn account_text(account: &Account) -> String {
     let team = account.team.as_ref();

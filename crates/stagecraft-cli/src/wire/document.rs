@@ -22,6 +22,9 @@ pub(crate) struct PlanDocument {
     v: u32,
     #[serde(flatten)]
     planned: Planned,
+    /// Whether the plan cannot be carried out as it is. The exit code is then that of the
+    /// command which would refuse it: 7 for a guard, otherwise 2.
+    refused: bool,
     /// What each step would change on the hosts that exist, by name. Only with `--hosts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     hosts: Option<Vec<HostReport>>,
@@ -161,12 +164,19 @@ impl From<Planned> for PlanDocument {
         Self {
             v: VERSION,
             planned,
+            refused: false,
             hosts: None,
         }
     }
 }
 
 impl PlanDocument {
+    /// Whether the plan would be refused.
+    pub(crate) fn refused(mut self, refused: bool) -> Self {
+        self.refused = refused;
+        self
+    }
+
     /// With what would be changed on the hosts.
     pub(crate) fn with_hosts(mut self, hosts: &[&infra_bootstrap::HostReport]) -> Self {
         self.hosts = Some(hosts.iter().copied().map(HostReport::from).collect());

@@ -123,7 +123,8 @@ pub(crate) async fn check_existing(
     Ok(findings)
 }
 
-fn no_size(facts: &CloudFacts, size: &str) -> (String, Option<String>) {
+/// A size that does not exist, with the nearest one that does.
+pub(crate) fn no_size(facts: &CloudFacts, size: &str) -> (String, Option<String>) {
     let near = nearest(size, facts.sizes.keys().map(String::as_str));
     let hint = near.map(|near| format!("did you mean `{near}`?"));
     (format!("size `{size}` does not exist"), hint)

@@ -182,6 +182,9 @@ pub(crate) struct Droplet {
     pub(crate) disk: Option<u64>,
     pub(crate) features: Option<Vec<String>>,
     pub(crate) region: Option<Region>,
+    /// It is shown only, so an odd one counts as absent.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) image: Option<DropletImage>,
     #[serde(default)]
     pub(crate) networks: Networks,
     /// Left out, not empty, if the token may not read tags.
@@ -193,6 +196,24 @@ pub(crate) struct Droplet {
     /// Of these and the next it matters only whether there are any.
     pub(crate) volume_ids: Option<Vec<IgnoredAny>>,
     pub(crate) snapshot_ids: Option<Vec<IgnoredAny>>,
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DropletImage {
+    pub(crate) id: Option<u64>,
+    /// Absent for private images, and public ones whose slug is that of a newer image.
+    pub(crate) slug: Option<String>,
+    pub(crate) public: Option<bool>,
+}
+
+/// What matters to nobody but a reader: of the wrong type it is absent.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: serde::Deserializer<'de>,
+    T: serde::de::DeserializeOwned,
+{
+    let value = serde_json::Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 #[derive(Debug, Deserialize)]

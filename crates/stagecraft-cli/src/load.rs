@@ -316,6 +316,11 @@ pub(crate) fn schema() -> anyhow::Result<serde_json::Value> {
 }
 
 impl Loaded {
+    /// Whether the project has a name.
+    pub(crate) fn has_project(&self) -> bool {
+        self.project.name().is_some()
+    }
+
     /// Refuses environments that declare more hosts than `limits.max_hosts` allows: no plan could
     /// create them all.
     pub(crate) fn check_max_hosts(

@@ -216,6 +216,7 @@ async fn plan_that_deletes_is_refused_by_the_guard() {
         operator_key: None,
         hosts: Vec::new(),
         sizes: std::collections::BTreeMap::new(),
+        backup_percent: None,
         time: None,
     };
     let destroy = SavedPlan::new(request, plan, &facts).encode();

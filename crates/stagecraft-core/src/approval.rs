@@ -271,6 +271,7 @@ mod tests {
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),
@@ -295,6 +296,7 @@ mod tests {
             region: String::new(),
             monthly: None,
             hourly: None,
+            backups_monthly: None,
             protection: Protection::default(),
             expires_at: None,
         }

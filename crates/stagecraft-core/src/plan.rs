@@ -172,9 +172,37 @@ pub struct CloudFacts {
     pub hosts: Vec<Host>,
     /// The sizes that the cloud offers, by name.
     pub sizes: BTreeMap<String, SizeOffer>,
+    /// What the backups of a host cost at most, in percent of the price of its size; `None` if
+    /// the cloud does not tell.
+    #[serde(default)]
+    pub backup_percent: Option<u32>,
     /// The cloud's own time in seconds since 1970. Read only for plans that reap.
     #[serde(default)]
     pub time: Option<i64>,
+}
+
+/// What a host costs: its size, and its backups if they are known to cost something. Each a
+/// month and an hour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Price {
+    size: (MicroUsd, MicroUsd),
+    backups: Option<(MicroUsd, MicroUsd)>,
+}
+
+impl Price {
+    pub(crate) fn monthly(&self) -> MicroUsd {
+        let backups = self.backups.map(|own| own.0);
+        [self.size.0].into_iter().chain(backups).sum()
+    }
+
+    pub(crate) fn hourly(&self) -> MicroUsd {
+        let backups = self.backups.map(|own| own.1);
+        [self.size.1].into_iter().chain(backups).sum()
+    }
+
+    pub(crate) fn backups_monthly(&self) -> Option<MicroUsd> {
+        self.backups.map(|own| own.0)
+    }
 }
 
 /// What is to be done in a cloud. All lists are sorted by name, then id.
@@ -216,6 +244,10 @@ pub struct InfraPlan {
     pub differ: Vec<Difference>,
     /// Hosts that are as declared.
     pub unchanged: Vec<HostRef>,
+    /// Hosts that were made from another image than the declared one. Images are not compared:
+    /// these hosts stay as they are, and count as nothing to do. Each stands in one of the other
+    /// lists too.
+    pub other_image: Vec<OtherImage>,
     /// Hosts that bear the environment's tag but are not ours, or have a name that no
     /// declaration can have.
     pub unmanaged: Vec<HostRef>,
@@ -237,10 +269,12 @@ pub struct CreateEntry {
     pub tags: Vec<String>,
     /// The fingerprint of the operator's key that it gets.
     pub ssh_key_fingerprint: Option<String>,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     pub hourly: Option<MicroUsd>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    pub backups_monthly: Option<MicroUsd>,
 }
 
 /// A host whose time is over by its tag but not by the file.
@@ -320,10 +354,12 @@ pub struct HostRef {
     pub size: String,
     /// Its region.
     pub region: String,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     pub hourly: Option<MicroUsd>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    pub backups_monthly: Option<MicroUsd>,
     /// What protects it from being deleted.
     pub protection: Protection,
     /// When it may be reaped, in seconds since 1970, if ever.
@@ -353,6 +389,18 @@ impl HostRef {
     pub fn is_protected(&self) -> bool {
         self.protection.is_on()
     }
+}
+
+/// A host that was made from another image than the declared one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OtherImage {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The declared image.
+    pub declared: String,
+    /// The image that it was made from.
+    pub actual: String,
 }
 
 /// A host that is not as declared.
@@ -403,6 +451,29 @@ pub struct Cost {
     pub hourly_after: MicroUsd,
 }
 
+impl CloudFacts {
+    /// What a host costs a month with its backups, if the cloud tells.
+    pub fn monthly_of(&self, host: &Host) -> Option<MicroUsd> {
+        Some(self.price(&host.size, host.has_backups())?.monthly())
+    }
+
+    /// The price of a host of a size, if the cloud tells. What backups cost is left out where it
+    /// does not tell that.
+    pub(crate) fn price(&self, size: &str, has_backups: bool) -> Option<Price> {
+        let offer = self.sizes.get(size)?;
+        let percent = self.backup_percent.filter(|_| has_backups);
+        Some(Price {
+            size: (offer.monthly, offer.hourly),
+            backups: percent.map(|percent| {
+                (
+                    offer.monthly.percent(percent),
+                    offer.hourly.percent(percent),
+                )
+            }),
+        })
+    }
+}
+
 impl PlanMode {
     /// Whether plans of this mode delete hosts.
     pub fn deletes(self) -> bool {
@@ -436,6 +507,7 @@ impl InfraPlan {
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),
@@ -474,6 +546,11 @@ impl InfraPlan {
         self.delete.sort();
         self.cost = compute::cost(self);
         Ok(())
+    }
+
+    /// What the hosts that are not declared cost a month, as far as the cloud tells.
+    pub fn undeclared_monthly(&self) -> MicroUsd {
+        self.undeclared.iter().filter_map(|host| host.monthly).sum()
     }
 
     /// The hosts that become ours by the plan although they exist.

@@ -49,6 +49,7 @@ impl Planned {
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),

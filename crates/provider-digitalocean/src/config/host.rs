@@ -64,7 +64,7 @@ pub struct HostConfig {
     /// Whether DigitalOcean's agent for metrics is installed.
     #[serde(default)]
     pub monitoring: bool,
-    /// Whether DigitalOcean makes backups of the host, which costs extra.
+    /// Whether DigitalOcean makes backups of the host: daily ones, for 30 % of its price.
     #[serde(default)]
     pub backups: bool,
     /// Whether the host has a public IPv6 address.

@@ -24,7 +24,17 @@ pub(crate) fn hosts_text(hosts: &[Host], declared: &[HostSpec]) -> String {
     let has_end = hosts
         .iter()
         .any(|host| tags::expires_at(&host.tags).is_some());
-    let further = [(has_protected, "PROTECTED"), (has_end, "EXPIRES")];
+    let is_declared = |host: &Host| {
+        declared
+            .iter()
+            .any(|spec| host.name.as_ref() == Some(&spec.name))
+    };
+    let has_undeclared = !hosts.iter().all(is_declared);
+    let further = [
+        (has_undeclared, "DECLARED"),
+        (has_protected, "PROTECTED"),
+        (has_end, "EXPIRES"),
+    ];
     head.extend(
         further
             .iter()
@@ -44,6 +54,9 @@ pub(crate) fn hosts_text(hosts: &[Host], declared: &[HostSpec]) -> String {
                 host.region.clone(),
                 host.id.to_string(),
             ];
+            if has_undeclared {
+                row.push(if is_declared(host) { "yes" } else { "no" }.to_owned());
+            }
             if has_protected {
                 row.push(protection(host).map_or_else(dash, ToOwned::to_owned));
             }

@@ -5,8 +5,8 @@ use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{
-    Account, ExpiryChange, HeldEntry, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd,
-    PlanMode, Remedy, tags,
+    Account, EnvironmentName, ExpiryChange, HeldEntry, HostOptions, HostRef, HostStatus, InfraPlan,
+    MicroUsd, PlanMode, Remedy, tags,
 };
 use stagecraft_engine::{HostLook, Planned};
 
@@ -68,7 +68,45 @@ pub(crate) fn plan_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
         &mut text,
         format_args!("{}{on_hosts}\n", summary(planned, !on_hosts.is_empty())),
     );
+    if plan.mode == PlanMode::Reconcile && !plan.undeclared.is_empty() {
+        let costs = plan.undeclared_monthly();
+        let count = plan.undeclared.len();
+        let has_project = plan.project.is_some();
+        text.push_str(&undeclared_text(
+            count,
+            Some(costs),
+            &plan.environment,
+            "prune",
+            has_project,
+        ));
+    }
     text
+}
+
+/// How many hosts are not declared, what they cost, and what deletes them.
+pub(crate) fn undeclared_text(
+    count: usize,
+    monthly: Option<MicroUsd>,
+    environment: &EnvironmentName,
+    verb: &str,
+    has_project: bool,
+) -> String {
+    let (are, cost, them) = match count {
+        1 => ("is", "costs", "it"),
+        _ => ("are", "cost", "them"),
+    };
+    let price = monthly.map(|monthly| format!(" and {cost} {monthly} a month"));
+    let price = price.unwrap_or_default();
+    // Without a name an undeclared host may be somebody else's.
+    let first = if has_project {
+        ""
+    } else {
+        ", once the file has project.name and they are adopted"
+    };
+    format!(
+        "{YELLOW}{} {are} not declared{RESET}{price}; `stagecraft infra {verb} --env {environment}` deletes {them}{first}.\n",
+        plural(count, "host")
+    )
 }
 
 /// What is known of changes on the hosts that exist, as the end of the summary.
@@ -237,6 +275,12 @@ fn cost_text(planned: &Planned) -> String {
     } else {
         ""
     };
+    let backups = backups_monthly(&planned.plan);
+    let with = if backups > MicroUsd(0) {
+        format!(", {backups} of it for backups")
+    } else {
+        String::new()
+    };
     let unknown = unpriced(&planned.plan);
     if !unknown.is_empty() {
         return format!(
@@ -247,10 +291,22 @@ fn cost_text(planned: &Planned) -> String {
         );
     }
     format!(
-        "{whose}{without}: {} a month ({sign}{delta}), {} an hour.",
+        "{whose}{without}: {} a month ({sign}{delta}{with}), {} an hour.",
         cost.monthly_after,
         cost.hourly_after.with_fractions()
     )
+}
+
+/// What backups cost at most after the plan. Those of resized hosts are left out.
+fn backups_monthly(plan: &InfraPlan) -> MicroUsd {
+    let created = plan.create.iter();
+    let created = created.filter_map(|entry| entry.backups_monthly);
+    let goes = |host: &HostRef| plan.delete.iter().any(|own| own.id == host.id);
+    let kept = plan.existing().chain(plan.adopted());
+    let kept = kept.filter(|host| !goes(host));
+    created
+        .chain(kept.filter_map(|host| host.backups_monthly))
+        .sum()
 }
 
 /// What is wrong with hosts that stay as they are.
@@ -378,7 +434,15 @@ fn lines(planned: &Planned) -> Vec<Line> {
         }
     };
     list(&plan.delete, RED, '-', "");
-    list(&plan.protected, RED, '!', "protected; the plan is refused");
+    for host in &plan.protected {
+        let source = match (host.protection.by_file, host.protection.by_tag) {
+            (true, true) => "the file and its tag",
+            (true, false) => "the file",
+            _ => "its tag",
+        };
+        let note = format!("protected by {source}; the plan is refused");
+        list(std::slice::from_ref(host), RED, '!', &note);
+    }
     for entry in &plan.held {
         let note = format!("{}; stays", held_text(entry));
         list(std::slice::from_ref(&entry.host), YELLOW, '!', &note);
@@ -449,6 +513,16 @@ fn lines(planned: &Planned) -> Vec<Line> {
     list(&undeclared, YELLOW, '?', "not declared; stays");
     list(&plan.duplicates, RED, '!', "has a double");
     list(&others(&plan.unmanaged), "", '?', "not ours; stays");
+    for entry in &plan.other_image {
+        let id = format!("id {}", entry.host.id);
+        if let Some(row) = lines.iter_mut().find(|row| row.cells[1] == id) {
+            let (name, environment) = (&entry.host.name, &plan.environment);
+            row.note = format!(
+                "image: made from {}, declared {} (not compared; `stagecraft infra replace {name} --env {environment}` makes it from that)",
+                entry.actual, entry.declared
+            );
+        }
+    }
     lines
 }
 

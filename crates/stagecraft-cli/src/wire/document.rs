@@ -41,6 +41,11 @@ pub(crate) struct HostsDocument {
     environment: String,
     /// Its hosts, sorted by name.
     hosts: Vec<Host>,
+    /// The names of those that the file does not declare: `infra prune` deletes them.
+    undeclared: Vec<String>,
+    /// What these cost a month; `null` if there are none or the cloud does not tell.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    undeclared_monthly: Option<i64>,
 }
 
 /// What `config validate` prints of a configuration without mistakes.
@@ -200,7 +205,20 @@ impl HostsDocument {
             v: VERSION,
             environment: environment.to_string(),
             hosts: hosts.iter().map(listed).collect(),
+            undeclared: Vec::new(),
+            undeclared_monthly: None,
         }
+    }
+
+    /// With the hosts that the file does not declare, and what they cost a month.
+    pub(crate) fn undeclared(
+        mut self,
+        hosts: &[&core::Host],
+        monthly: Option<core::MicroUsd>,
+    ) -> Self {
+        self.undeclared = hosts.iter().map(|host| host.shown_name()).collect();
+        self.undeclared_monthly = monthly.map(|amount| amount.0);
+        self
     }
 }
 

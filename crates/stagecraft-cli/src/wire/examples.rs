@@ -358,6 +358,7 @@ fn plan() -> core::InfraPlan {
             ssh_key_fingerprint: Some("3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45".to_owned()),
             monthly,
             hourly: Some(core::MicroUsd(35_710)),
+            backups_monthly: None,
         }],
         delete: Vec::new(),
         protected: Vec::new(),
@@ -368,6 +369,7 @@ fn plan() -> core::InfraPlan {
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: Vec::new(),
+        other_image: Vec::new(),
         unmanaged: Vec::new(),
         duplicates: Vec::new(),
         cost: core::Cost {
@@ -393,6 +395,7 @@ fn host() -> core::Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: tags(),
     }
@@ -406,6 +409,7 @@ fn host_ref() -> core::HostRef {
         region: "nyc3".to_owned(),
         monthly: Some(core::MicroUsd(24_000_000)),
         hourly: Some(core::MicroUsd(35_710)),
+        backups_monthly: None,
         protection: core::Protection::default(),
         expires_at: None,
     }

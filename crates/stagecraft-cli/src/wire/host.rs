@@ -61,12 +61,15 @@ pub(crate) struct HostRef {
     size: String,
     /// The provider's name of its region.
     region: String,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly: Option<i64>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    backups_monthly: Option<i64>,
     /// Whether it is protected from being deleted, by either of `protected_by`.
     is_protected: bool,
     /// What protects it from being deleted. Each has to be lifted.
@@ -139,6 +142,7 @@ impl From<&core::HostRef> for HostRef {
             region: host.region.clone(),
             monthly: host.monthly.map(|amount| amount.0),
             hourly: host.hourly.map(|amount| amount.0),
+            backups_monthly: host.backups_monthly.map(|amount| amount.0),
             is_protected: host.is_protected(),
             protected_by: ProtectedBy::all(host.protection),
             expires_at: host.expires_at,

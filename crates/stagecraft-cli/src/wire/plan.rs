@@ -57,6 +57,9 @@ pub(crate) struct Plan {
     differ: Vec<Difference>,
     /// Hosts that are as declared.
     unchanged: Vec<HostRef>,
+    /// Hosts that were made from another image than the declared one. Images are not compared:
+    /// they stay as they are until `infra replace`. Each stands in one of the other lists too.
+    other_image: Vec<OtherImage>,
     /// Hosts that bear the environment's tag but are not ours. They are left alone.
     unmanaged: Vec<HostRef>,
     /// Hosts of ours of which there is more than one of a name.
@@ -117,12 +120,15 @@ struct CreateEntry {
     tags: Vec<String>,
     /// The fingerprint of the operator's key that it gets.
     ssh_key_fingerprint: Option<String>,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly: Option<i64>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    backups_monthly: Option<i64>,
     /// Whether it is made protected from being deleted.
     protect: bool,
     /// The time after its creation when it may be reaped.
@@ -190,6 +196,17 @@ struct RetagEntry {
     cloud_project: Option<String>,
 }
 
+/// A host that was made from another image than the declared one.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OtherImage {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The declared image.
+    declared: String,
+    /// The image that it was made from.
+    actual: String,
+}
+
 /// How the end of a host's time changes.
 #[derive(Debug, Serialize, JsonSchema)]
 struct EndChange {
@@ -254,6 +271,9 @@ struct Cost {
     /// An hour, after the plan.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly_after: i64,
+    /// A month, of the hosts that are not declared. It is part of the others.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    undeclared_monthly: i64,
 }
 
 /// Something that is known to be wrong before anything is written.
@@ -317,6 +337,7 @@ impl From<&core::InfraPlan> for Plan {
             undeclared: refs(&plan.undeclared),
             differ: plan.differ.iter().map(Difference::from).collect(),
             unchanged: refs(&plan.unchanged),
+            other_image: plan.other_image.iter().map(OtherImage::from).collect(),
             unmanaged: refs(&plan.unmanaged),
             duplicates: refs(&plan.duplicates),
             cost: Cost {
@@ -324,6 +345,7 @@ impl From<&core::InfraPlan> for Plan {
                 monthly_after: plan.cost.monthly_after.0,
                 hourly_before: plan.cost.hourly_before.0,
                 hourly_after: plan.cost.hourly_after.0,
+                undeclared_monthly: plan.undeclared_monthly().0,
             },
         }
     }
@@ -343,6 +365,7 @@ impl From<&core::CreateEntry> for CreateEntry {
             ssh_key_fingerprint: entry.ssh_key_fingerprint.clone(),
             monthly: entry.monthly.map(|amount| amount.0),
             hourly: entry.hourly.map(|amount| amount.0),
+            backups_monthly: entry.backups_monthly.map(|amount| amount.0),
             protect: options.protect,
             ttl: options.ttl_seconds,
             vpc: options.vpc.clone(),
@@ -351,6 +374,16 @@ impl From<&core::CreateEntry> for CreateEntry {
             ipv6: options.ipv6,
             user_data_sha256: options.user_data_sha256.clone(),
             cloud_project: options.cloud_project.clone(),
+        }
+    }
+}
+
+impl From<&core::OtherImage> for OtherImage {
+    fn from(entry: &core::OtherImage) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            declared: entry.declared.clone(),
+            actual: entry.actual.clone(),
         }
     }
 }

@@ -4,7 +4,8 @@ use std::collections::BTreeMap;
 
 use super::{
     CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry, HostRef,
-    InfraPlan, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry, ResizeMode, RetagEntry,
+    InfraPlan, OtherImage, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry, ResizeMode,
+    RetagEntry,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
@@ -161,13 +162,13 @@ fn compare(
     if fields.is_empty() {
         plan.unchanged.push(own.clone());
     } else if is_resize {
-        let offer = facts.sizes.get(&spec.size);
+        let price = facts.price(&spec.size, host.has_backups());
         plan.resize.push(ResizeEntry {
             host: own.clone(),
             to: spec.size.clone(),
             grow_disk: request.resize == ResizeMode::GrowDisk,
-            to_monthly: offer.map(|offer| offer.monthly),
-            to_hourly: offer.map(|offer| offer.hourly),
+            to_monthly: price.map(|price| price.monthly()),
+            to_hourly: price.map(|price| price.hourly()),
         });
     } else {
         plan.differ.push(Difference {
@@ -177,6 +178,13 @@ fn compare(
     }
     if request.mode != PlanMode::Reconcile {
         return;
+    }
+    if let Some(actual) = host.image.as_ref().filter(|own| **own != spec.image) {
+        plan.other_image.push(OtherImage {
+            host: own.clone(),
+            declared: spec.image.clone(),
+            actual: actual.clone(),
+        });
     }
     let wanted = wanted_tags(project, request, spec);
     plan.retag.extend(retag(facts, host, spec, &wanted));
@@ -343,6 +351,7 @@ fn create_entry(
         )
         .with_source(error)
     })?;
+    let price = facts.price(&spec.size, spec.options.backups);
     Ok(CreateEntry {
         spec: spec.clone(),
         node,
@@ -351,12 +360,13 @@ fn create_entry(
             .operator_key
             .as_ref()
             .map(|key| key.fingerprint.clone()),
-        monthly: facts.sizes.get(&spec.size).map(|offer| offer.monthly),
-        hourly: facts.sizes.get(&spec.size).map(|offer| offer.hourly),
+        monthly: price.map(|price| price.monthly()),
+        hourly: price.map(|price| price.hourly()),
+        backups_monthly: price.and_then(|price| price.backups_monthly()),
     })
 }
 
-/// The image is not compared: a slug moves from one image to the next. Of the options only
+/// The image is no difference: a slug moves from one image to the next. Of the options only
 /// those that are declared and missing count.
 fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     let field = |field: &str, declared: &str, actual: &str, takes| {
@@ -400,13 +410,15 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
 
 /// A host as plans show it, with its declaration if it is of ours.
 fn reference(facts: &CloudFacts, host: &Host, spec: Option<&HostSpec>) -> HostRef {
+    let price = facts.price(&host.size, host.has_backups());
     HostRef {
         name: host.shown_name(),
         id: host.id.clone(),
         size: host.size.clone(),
         region: host.region.clone(),
-        monthly: facts.sizes.get(&host.size).map(|offer| offer.monthly),
-        hourly: facts.sizes.get(&host.size).map(|offer| offer.hourly),
+        monthly: price.map(|price| price.monthly()),
+        hourly: price.map(|price| price.hourly()),
+        backups_monthly: price.and_then(|price| price.backups_monthly()),
         protection: Protection {
             by_file: spec.is_some_and(|spec| spec.options.protect),
             by_tag: host.has_tag(tags::PROTECT_TAG),
@@ -419,6 +431,7 @@ fn sort(plan: &mut InfraPlan) {
     plan.create.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     plan.differ.sort_by(|a, b| a.host.cmp(&b.host));
     plan.held.sort();
+    plan.other_image.sort();
     plan.resize.sort_by(|a, b| a.host.cmp(&b.host));
     plan.retag.sort_by(|a, b| a.host.cmp(&b.host));
     for list in [

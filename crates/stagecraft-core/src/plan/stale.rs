@@ -407,7 +407,10 @@ fn prices(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
 
 fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     let created = plan.create.iter();
-    let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
+    let created = created.map(|entry| {
+        let price = of_size(entry.monthly, entry.backups_monthly);
+        (entry.spec.size.as_str(), price)
+    });
     let lists = [
         &plan.delete,
         &plan.protected,
@@ -420,8 +423,16 @@ fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     let existing = lists.into_iter().flatten().chain(held);
     let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
     let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
-    let existing = existing.map(|host: &HostRef| (host.size.as_str(), host.monthly));
+    let existing = existing.map(|host: &HostRef| {
+        let price = of_size(host.monthly, host.backups_monthly);
+        (host.size.as_str(), price)
+    });
     created.chain(existing).collect()
+}
+
+/// A price without the part for backups, which is no price of the size.
+fn of_size(monthly: Option<MicroUsd>, backups: Option<MicroUsd>) -> Option<MicroUsd> {
+    monthly.map(|monthly| monthly - backups.unwrap_or_default())
 }
 
 impl fmt::Display for PlanSetting {

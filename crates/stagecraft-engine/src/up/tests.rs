@@ -13,6 +13,7 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         region: "nyc1".into(),
         monthly: None,
         hourly: None,
+        backups_monthly: None,
         protection: Protection::default(),
         expires_at: None,
     };
@@ -38,6 +39,7 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: unchanged.iter().map(reference).collect(),
+        other_image: Vec::new(),
         unmanaged: Vec::new(),
         duplicates: Vec::new(),
         cost: Cost::default(),
@@ -58,6 +60,7 @@ pub(crate) fn host(name: &str) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: Vec::new(),
     }

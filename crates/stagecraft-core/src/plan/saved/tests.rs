@@ -67,6 +67,7 @@ impl World {
             }),
             hosts: self.hosts.clone(),
             sizes: BTreeMap::from([("small".to_owned(), offer)]),
+            backup_percent: None,
             time: None,
         };
         let environment = EnvironmentName::new("staging").unwrap();
@@ -108,6 +109,7 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }

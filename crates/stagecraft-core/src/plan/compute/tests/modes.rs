@@ -178,6 +178,63 @@ fn end_follows_the_declared_duration_from_the_same_moment() {
 }
 
 #[test]
+fn backups_count_in_prices_and_costs_if_the_cloud_tells_what_they_cost() {
+    let backed_up = |id, name: &str| Host {
+        features: Some(HostFeatures {
+            backups: true,
+            ..HostFeatures::default()
+        }),
+        ..host(id, name, OURS_IN_SHOP)
+    };
+    let mut facts = facts(vec![backed_up(1, "app-1"), host(2, "app-2", OURS_IN_SHOP)]);
+    let mut large = facts.sizes["small"].clone();
+    large.monthly = MicroUsd(12_000_000);
+    facts.sizes.insert("large".to_owned(), large);
+    let mut new = spec("app-3", "small");
+    new.options.backups = true;
+    let declared = [spec("app-1", "large"), spec("app-2", "small"), new];
+    let resizing = resizing(ResizeMode::KeepDisk);
+    let without = asked(Some("shop"), &declared, &facts, &resizing);
+    assert_eq!(without.cost.monthly_after, MicroUsd(24_000_000));
+    assert!(without.leaves_backups_out(&facts));
+
+    facts.backup_percent = Some(30);
+    let plan = asked(Some("shop"), &declared, &facts, &resizing);
+    assert_eq!(plan.create[0].monthly, Some(MicroUsd(7_800_000)));
+    let part = plan.create[0].backups_monthly;
+    assert_eq!(part, Some(MicroUsd(1_800_000)));
+    assert_eq!(plan.unchanged[0].monthly, Some(MicroUsd(6_000_000)));
+    assert_eq!(plan.unchanged[0].backups_monthly, None);
+    assert_eq!(plan.resize[0].host.monthly, Some(MicroUsd(7_800_000)));
+    assert_eq!(plan.resize[0].to_monthly, Some(MicroUsd(15_600_000)));
+    assert_eq!(plan.cost.monthly_before, MicroUsd(13_800_000));
+    assert_eq!(plan.cost.monthly_after, MicroUsd(29_400_000));
+    assert!(!plan.leaves_backups_out(&facts));
+}
+
+#[test]
+fn another_image_is_shown_and_neither_a_difference_nor_work() {
+    let of = |id, name: &str, image: Option<&str>| Host {
+        image: image.map(ToOwned::to_owned),
+        ..host(id, name, OURS_IN_SHOP)
+    };
+    let facts = facts(vec![
+        of(1, "app-1", Some("ubuntu-22-04-x64")),
+        of(2, "app-2", Some("debian-13-x64")),
+        of(3, "app-3", None),
+    ]);
+    let declared = ["app-1", "app-2", "app-3"].map(|name| spec(name, "small"));
+    let plan = plan(Some("shop"), &declared, &facts, PlanMode::Reconcile);
+    assert_eq!(plan.unchanged.len(), 3);
+    assert!(!plan.has_pending());
+    assert_eq!(plan.other_image.len(), 1);
+    let other = &plan.other_image[0];
+    assert_eq!(other.host.name, "app-2");
+    assert_eq!(other.declared, "ubuntu-22-04-x64");
+    assert_eq!(other.actual, "debian-13-x64");
+}
+
+#[test]
 fn file_protects_each_host_of_a_name_from_every_mode_that_deletes() {
     let over = |id| tagged(id, "db-1", with(OURS_IN_SHOP, &end(NOW, None)));
     let mut facts = facts(vec![over(1), over(2)]);

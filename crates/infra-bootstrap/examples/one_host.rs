@@ -152,6 +152,7 @@ async fn boot(
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         // The pin: no connection is made to a host that shows another key.
         tags: vec![host_key.fingerprint().tag()],

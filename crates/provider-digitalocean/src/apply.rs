@@ -41,6 +41,10 @@ pub(crate) struct Apply<'a> {
     /// Whether GPU droplets are among what the plan creates, awaits or deletes.
     pub(crate) has_gpus: bool,
     pub(crate) making: &'a Making,
+    /// What the plan is for.
+    pub(crate) mode: PlanMode,
+    /// The hosts that the file declares as protected.
+    pub(crate) protected_by_file: &'a BTreeSet<HostName>,
     /// When this operation first spoke to the API.
     pub(crate) since: Instant,
     /// When the last create ended, with whatever answer.

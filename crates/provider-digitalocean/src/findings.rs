@@ -7,6 +7,7 @@ use stagecraft_core::{CloudFacts, Finding, HostName, HostStatus, InfraPlan, Resi
 
 use crate::apply::resize::{POWER_ON, SWITCHED_OFF};
 use crate::facts::is_gpu;
+use crate::preflight::no_size;
 use crate::user_data;
 
 /// How many hosts are named in a finding about several.
@@ -76,7 +77,7 @@ fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Opti
         return Some((message, None));
     }
     let Some(offer) = facts.sizes.get(to) else {
-        return Some((format!("size `{to}` does not exist"), None));
+        return Some(no_size(facts, to));
     };
     if !offer.regions.contains(region) {
         let hint = if offer.regions.is_empty() {

@@ -2,8 +2,10 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
+use stagecraft_core::config::nearest;
 use stagecraft_core::{
-    CloudFacts, CreateEntry, ErrorKind, Finding, Host, InfraPlan, Result, Run, SizeOffer, tags,
+    CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, InfraPlan, Result, Run, SizeOffer,
+    tags,
 };
 
 use crate::apply::settle;
@@ -76,6 +78,66 @@ pub(crate) async fn check(
     findings.extend(flaws.0);
     findings.extend(check_limit(facts, plan, &all));
     Ok(findings)
+}
+
+/// What hosts that exist are declared to be and cannot become: a size or a region that does not
+/// exist, as for new hosts. A size or region that they have counts as one that exists, also if
+/// nothing new gets it any more. The regions are read only if one of them differs.
+pub(crate) async fn check_existing(
+    client: &Client,
+    run: &Run,
+    facts: &CloudFacts,
+    plan: &InfraPlan,
+) -> Result<Vec<Finding>> {
+    let declared = |name: &'static str| {
+        plan.differ.iter().flat_map(move |entry| {
+            let fields = entry.fields.iter().filter(move |own| own.field == name);
+            fields.map(|field| (HostName::new(entry.host.name.clone()).ok(), &field.declared))
+        })
+    };
+    let mut findings = Vec::new();
+    let mut add = |host, (message, hint)| {
+        findings.push(Finding {
+            host,
+            ..finding(message, hint)
+        });
+    };
+    for (host, size) in declared("size") {
+        if !facts.sizes.contains_key(size) {
+            add(host, no_size(facts, size));
+        }
+    }
+    if declared("region").next().is_some() {
+        let regions = match list_regions(client, run).await {
+            Ok(regions) => regions,
+            // Nothing is created, so nothing needs them.
+            Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(findings),
+            Err(error) => return Err(error),
+        };
+        for (host, region) in declared("region") {
+            if !regions.contains_key(region) {
+                add(host, no_region(&regions, region));
+            }
+        }
+    }
+    Ok(findings)
+}
+
+/// A size that does not exist, with the nearest one that does.
+pub(crate) fn no_size(facts: &CloudFacts, size: &str) -> (String, Option<String>) {
+    let near = nearest(size, facts.sizes.keys().map(String::as_str));
+    let hint = near.map(|near| format!("did you mean `{near}`?"));
+    (format!("size `{size}` does not exist"), hint)
+}
+
+fn no_region(regions: &BTreeMap<String, bool>, region: &str) -> (String, Option<String>) {
+    let open: Vec<&str> = regions
+        .iter()
+        .filter(|(_, is_open)| **is_open)
+        .map(|(slug, _)| slug.as_str())
+        .collect();
+    let hint = format!("the regions that take new droplets: {}", open.join(", "));
+    (format!("region `{region}` does not exist"), Some(hint))
 }
 
 /// Every host of the account, each once.
@@ -183,22 +245,14 @@ fn check_place(facts: &CloudFacts, offer: &Offer, entry: &CreateEntry, flaws: &m
     let (size, region) = (&entry.spec.size, &entry.spec.region);
     let regions = offer.regions.as_ref();
     let Some(found) = facts.sizes.get(size) else {
-        return flaws.add(entry, format!("size `{size}` does not exist"), None);
+        let (message, hint) = no_size(facts, size);
+        return flaws.add(entry, message, hint);
     };
     let hint = where_available(&facts.sizes, regions, size);
     match regions.map(|all| all.get(region)) {
         Some(None) => {
-            let all = regions.into_iter().flatten();
-            let open: Vec<&str> = all
-                .filter(|(_, is_open)| **is_open)
-                .map(|(slug, _)| slug.as_str())
-                .collect();
-            let hint = format!("the regions that take new droplets: {}", open.join(", "));
-            flaws.add(
-                entry,
-                format!("region `{region}` does not exist"),
-                Some(hint),
-            );
+            let (message, hint) = no_region(regions.unwrap_or(&BTreeMap::new()), region);
+            flaws.add(entry, message, hint);
         }
         Some(Some(false)) => flaws.add(
             entry,

@@ -277,6 +277,9 @@ impl CloudProvider for DigitalOcean {
             let poll = &self.config.poll;
             findings = preflight::check(&client, run, facts, plan, beside, poll).await?;
         }
+        if plan.mode == PlanMode::Reconcile {
+            findings.extend(preflight::check_existing(&client, run, facts, plan).await?);
+        }
         findings.extend(self.check_options(&client, run, facts, plan).await?);
         Ok(grouped(findings))
     }
@@ -296,6 +299,9 @@ impl CloudProvider for DigitalOcean {
         };
         let since = self.seen().since.remove(environment);
         let last_create = Mutex::default();
+        let declared = self.declared_specs(environment).unwrap_or_default();
+        let protected = declared.into_iter().filter(|spec| spec.options.protect);
+        let protected_by_file = protected.map(|spec| spec.name).collect();
         let apply = Apply {
             client: &client,
             run,
@@ -305,6 +311,8 @@ impl CloudProvider for DigitalOcean {
             tag: &tag,
             has_gpus: has_gpus(plan),
             making: &making,
+            mode: plan.mode,
+            protected_by_file: &protected_by_file,
             since: since.unwrap_or_else(Instant::now),
             last_create: &last_create,
         };

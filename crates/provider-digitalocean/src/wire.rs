@@ -22,7 +22,9 @@ pub(crate) use around::{
 pub(crate) use change::{
     DropletAction, NamedTag, NewTag, StartedAction, TagEnvelope, Tagged, TaggedResource,
 };
-pub(crate) use droplet::{CreateDroplets, CreatedDroplets, Droplet, DropletEnvelope, DropletsPage};
+pub(crate) use droplet::{
+    CreateDroplets, CreatedDroplets, Droplet, DropletEnvelope, DropletImage, DropletsPage,
+};
 use page::page;
 pub(crate) use page::{Concern, Decoded, Element, Listed, Page, Strange, decode_page};
 

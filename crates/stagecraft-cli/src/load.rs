@@ -352,6 +352,34 @@ pub(crate) fn schema() -> anyhow::Result<serde_json::Value> {
 }
 
 impl Loaded {
+    /// Whether the project has a name.
+    pub(crate) fn has_project(&self) -> bool {
+        self.project.name().is_some()
+    }
+
+    /// Refuses environments that declare more hosts than `limits.max_hosts` allows: no plan could
+    /// create them all.
+    pub(crate) fn check_max_hosts(
+        &self,
+        counts: &[(&EnvironmentName, usize)],
+    ) -> anyhow::Result<()> {
+        let Some(limit) = self.project.limits().max_hosts else {
+            return Ok(());
+        };
+        let over = counts.iter().filter(|(_, count)| *count as u64 > limit);
+        let over: Vec<String> = over
+            .map(|(name, count)| format!("{name} declares {count} hosts"))
+            .collect();
+        if over.is_empty() {
+            return Ok(());
+        }
+        let path = ["limits", "max_hosts"];
+        let message = format!("max_hosts is {limit}, but {}", over.join(", "));
+        let error = self.project.document().error(&path, message);
+        let hint = "raise limits.max_hosts, or declare fewer hosts";
+        Err(Error::from(error).with_hint(hint).into())
+    }
+
     /// The environment that is meant: the named one, or the only one.
     pub(crate) fn environment(
         &self,

@@ -10,10 +10,13 @@ use crate::output::one_line;
 
 pub(crate) use event::{end_at_once, event_line};
 pub(crate) use hosts::hosts_text;
-pub(crate) use plan::{OnHosts, account_text, change_text, plan_text, where_text, work_text};
+pub(crate) use plan::{
+    OnHosts, REFUSED, account_text, change_text, held_text, plan_text, undeclared_text, where_text,
+    work_text,
+};
 pub(crate) use report::{
-    as_wanted_text, bootstrap_text, down_text, dry_run_text, found_text, replace_text, retag_text,
-    up_text,
+    as_wanted_text, bootstrap_text, down_text, dry_run_text, found_text, held_hosts_text,
+    replace_text, retag_text, up_text,
 };
 
 /// Columns, padded to their widest cell. A cell is one line, whatever a name contains.

@@ -41,9 +41,10 @@ async fn plan_beyond_max_hosts_is_shown_and_refused_before_any_write() {
     let lab = limited("{ max_hosts: 2 }").await;
     let message = "limits.max_hosts is 2; staging would have 3 hosts, and has 0 now";
     let plan = lab.run(&["infra", "plan", "-o", "json"]).await;
-    let document: Value = serde_json::from_str(&plan.expect_code(0).stdout).unwrap();
+    let document: Value = serde_json::from_str(&plan.expect_code(7).stdout).unwrap();
     assert_eq!(document["findings"][0]["message"], message);
     assert_eq!(document["findings"][0]["is_guard"], true);
+    assert_eq!(document["refused"], true);
     assert_eq!(refused(&lab, &UP).await["message"], message);
     assert_eq!(writes(&lab), 0);
 
@@ -69,22 +70,33 @@ async fn plan_beyond_max_monthly_is_refused_and_one_that_costs_as_much_is_not() 
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn price_with_backups_is_not_known_and_so_beyond_any_limit() {
-    let lab = limited("{ max_monthly: 500 }").await;
+async fn backups_are_counted_in_costs_and_limits_at_their_public_price() {
+    // `db` costs $48, and 30 % of that for daily backups.
+    let lab = limited("{ max_monthly: 110.39 }").await;
     lab.edit("size: s-4vcpu-8gb", "size: s-4vcpu-8gb, backups: true");
     let plan = lab.run(&["infra", "plan"]).await;
-    let text = &plan.expect_code(0).stdout;
-    assert!(text.contains("Cost without backups: $96.00"), "{text}");
-    let told = "limits.max_monthly is $500.00, and backups cost more than the price of a size, by an amount that the cloud does not tell: `db-1`";
+    let text = &plan.expect_code(7).stdout;
+    let cost = "Cost: $110.40 a month (+$110.40, $14.40 of it for backups)";
+    assert!(text.contains(cost), "{text}");
+    let told =
+        "limits.max_monthly is $110.39; staging would cost $110.40 a month, and costs $0.00 now";
     assert_eq!(refused(&lab, &UP).await["message"], told);
     assert_eq!(writes(&lab), 0);
 
-    lab.edit("{ max_monthly: 500 }", "{ max_hosts: 9 }");
+    lab.edit("110.39", "110.40");
     lab.run(&UP).await.expect_code(0);
-    lab.edit("{ max_hosts: 9 }", "{ max_monthly: 500 }");
-    // What exists may stay, but nothing may be added beside it.
-    lab.run(&UP).await.expect_code(0);
+    let plan = lab.run(&["infra", "plan", "-o", "json"]).await;
+    let document: Value = serde_json::from_str(&plan.expect_code(0).stdout).unwrap();
+    let db = &document["plan"]["unchanged"][2];
+    assert_eq!(db["name"], "db-1");
+    assert_eq!(db["monthly"], 62_400_000);
+    assert_eq!(db["backups_monthly"], 14_400_000);
+    assert_eq!(document["plan"]["cost"]["monthly_after"], 110_400_000);
+
+    // What exists counts with its backups when something is added beside it.
     lab.edit("count: 2", "count: 3");
+    let told =
+        "limits.max_monthly is $110.40; staging would cost $134.40 a month, and costs $110.40 now";
     assert_eq!(refused(&lab, &UP).await["message"], told);
     lab.shutdown().await;
 }
@@ -171,5 +183,19 @@ async fn plan_names_account_and_endpoint() {
     if let Some(team) = account["team"].as_str() {
         assert!(head.contains(&format!("(team {team})")), "{head}");
     }
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn file_that_declares_more_hosts_than_max_hosts_is_not_valid() {
+    let lab = limited("{ max_hosts: 2 }").await;
+    let validate = ["config", "validate"];
+    let wrong = lab.run(&validate).await;
+    let stderr = &wrong.expect_code(1).stderr;
+    let message = "limits: max_hosts is 2, but staging declares 3 hosts";
+    assert!(stderr.contains(message), "{stderr}");
+    assert!(stderr.contains("stagecraft.yml:2:"), "{stderr}");
+    lab.edit("max_hosts: 2", "max_hosts: 3");
+    lab.run(&validate).await.expect_code(0);
     lab.shutdown().await;
 }

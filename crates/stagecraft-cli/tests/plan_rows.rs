@@ -80,7 +80,8 @@ async fn replace_of_a_protected_host_does_not_speak_of_no_changes() {
     let shown = &refused.expect_code(7).stdout;
     assert!(!shown.contains("No changes"), "{shown}");
     assert!(shown.contains("1 host protected."), "{shown}");
-    assert!(shown.contains("(protected, ends 2"), "{shown}");
+    let row = "protected by the file and its tag; the plan is refused";
+    assert!(shown.contains(row), "{shown}");
     lab.shutdown().await;
 }
 
@@ -89,11 +90,51 @@ async fn resize_to_a_size_without_a_price_does_not_look_free() {
     let lab = Lab::api_only(quick()).await;
     lab.run(&UP).await.expect_code(0);
     lab.edit("s-4vcpu-8gb", "s-no-such-size");
-    let shown = text(&lab, &[&PLAN[..], &["--resize"]].concat()).await;
-    let own = rows(&shown, "db-1");
+    let plan = lab.run(&[&PLAN[..], &["--resize"]].concat()).await;
+    // It cannot be carried out either.
+    let shown = &plan.expect_code(2).stdout;
+    let own = rows(shown, "db-1");
     assert!(own[0].contains("then of unknown price"), "{shown}");
     let sum = "Cost without the unknown price of s-no-such-size: $48.00 a month, ";
     assert!(shown.contains(sum), "{shown}");
     assert!(!shown.contains("(-$"), "{shown}");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn another_image_is_shown_as_not_compared_with_the_way_to_get_it() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    let none = lab.run(&PLAN).await.stdout;
+    assert!(!none.contains("image:"), "{none}");
+    lab.edit(
+        "size: s-4vcpu-8gb",
+        "size: s-4vcpu-8gb, image: debian-13-x64",
+    );
+    let detailed = [&PLAN[..], &["--detailed-exitcode"]].concat();
+    let plan = lab.run(&detailed).await;
+    // It is no difference: nothing is to be done about it.
+    let text = &plan.expect_code(0).stdout;
+    let row = "image: made from ubuntu-22-04-x64, declared debian-13-x64 (not compared; `stagecraft infra replace db-1 --env staging` makes it from that)";
+    assert!(text.contains(row), "{text}");
+    assert!(text.contains("No changes in the cloud. 3 hosts."), "{text}");
+    let plan = lab.run(&[&PLAN[..], &["-o", "json"]].concat()).await;
+    let document: serde_json::Value = serde_json::from_str(&plan.stdout).expect("a document");
+    let other = &document["plan"]["other_image"][0];
+    assert_eq!(other["name"], "db-1");
+    assert_eq!(other["declared"], "debian-13-x64");
+    assert_eq!(other["actual"], "ubuntu-22-04-x64");
+    lab.run(&UP).await.expect_code(0);
+    let replace = [
+        "infra",
+        "replace",
+        "db-1",
+        "--confirm",
+        "staging",
+        "--no-bootstrap",
+    ];
+    lab.run(&replace).await.expect_code(0);
+    let text = lab.run(&PLAN).await.stdout;
+    assert!(!text.contains("image:"), "{text}");
     lab.shutdown().await;
 }

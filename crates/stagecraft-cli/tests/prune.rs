@@ -2,7 +2,8 @@
 
 mod support;
 
-use stagecraft_sandbox::ForeignDroplet;
+use serde_json::Value;
+use stagecraft_sandbox::{Fault, ForeignDroplet};
 use support::contract::Contract;
 use support::{DECLARED, Lab, quick};
 
@@ -52,7 +53,7 @@ async fn more_than_half_of_an_environment_is_refused_without_a_second_flag() {
     lab.run(&UP).await.expect_code(0);
     lab.edit("          app: { role: app, count: 2 }\n", "");
     let plan = lab.run(&["infra", "plan", "--prune"]).await;
-    let shown = &plan.expect_code(0).stdout;
+    let shown = &plan.expect_code(7).stdout;
     assert!(shown.contains("2 of the 3 hosts of staging"), "{shown}");
     assert!(shown.contains("--more-than-half"), "{shown}");
     let refused = lab.run(&[&PRUNE[..], &["-o", "json"]].concat()).await;
@@ -103,5 +104,38 @@ async fn prune_needs_the_projects_name_and_that_of_the_environment() {
     let nameless = lab.run(&PRUNE).await;
     assert!(nameless.expect_code(1).stderr.contains("project.name"));
     assert_eq!(lab.names(), DECLARED);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn undeclared_hosts_are_counted_with_their_cost_and_what_deletes_them() {
+    let lab = Lab::api_only(quick()).await;
+    lab.run(&UP).await.expect_code(0);
+    let none = lab.run(&["infra", "hosts"]).await.stdout;
+    assert!(!none.contains("not declared"), "{none}");
+    lab.edit(
+        "app: { role: app, count: 2 }",
+        "app: { role: app, count: 1 }",
+    );
+    lab.edit("          db-1: { role: db, size: s-4vcpu-8gb }\n", "");
+    let text = "2 hosts are not declared and cost $72.00 a month; `stagecraft infra prune --env staging` deletes them.";
+    for command in [&["infra", "plan"][..], &UP, &["infra", "hosts"]] {
+        let shown = lab.run(command).await;
+        assert!(shown.expect_code(0).stdout.contains(text), "{shown:?}");
+    }
+    let hosts = lab.run(&["infra", "hosts", "-o", "json"]).await;
+    let document: Value = serde_json::from_str(&hosts.stdout).expect("a document");
+    assert_eq!(document["undeclared"], serde_json::json!(["app-2", "db-1"]));
+    assert_eq!(document["undeclared_monthly"], 72_000_000);
+    let plan = lab.run(&["infra", "plan", "-o", "json"]).await;
+    let document: Value = serde_json::from_str(&plan.stdout).expect("a document");
+    assert_eq!(document["plan"]["cost"]["undeclared_monthly"], 72_000_000);
+
+    // Without the sizes there is no price, and the hosts are listed all the same.
+    let sizes = Fault::status("GET", "/v2/sizes", 403);
+    lab.control().add_fault(sizes);
+    let hosts = lab.run(&["infra", "hosts"]).await;
+    let text = "2 hosts are not declared; `stagecraft infra prune";
+    assert!(hosts.expect_code(0).stdout.contains(text), "{hosts:?}");
     lab.shutdown().await;
 }

@@ -132,7 +132,7 @@ async fn protected_host_double_and_undeclared_name_are_refused() {
     tags.push(PROTECT_TAG.to_owned());
     lab.control().set_tags(id, &tags).expect("a droplet");
     let error = refused(&lab, 7).await;
-    assert_eq!(error["message"], "hosts are protected: db-1");
+    assert_eq!(error["message"], "hosts are protected: db-1 (by its tag)");
     let hint = error["hint"].as_str().expect("a hint");
     assert!(
         hint.contains("stagecraft infra unprotect db-1 --env staging"),

@@ -216,6 +216,7 @@ async fn plan_that_deletes_is_refused_by_the_guard() {
         operator_key: None,
         hosts: Vec::new(),
         sizes: std::collections::BTreeMap::new(),
+        backup_percent: None,
         time: None,
     };
     let destroy = SavedPlan::new(request, plan, &facts).encode();
@@ -237,10 +238,14 @@ async fn file_that_is_no_saved_plan_or_was_edited_is_refused_by_name() {
     let path = lab.directory.path().join(FILE);
     let text = std::fs::read_to_string(&path).unwrap();
     let edited = text.replace("s-2vcpu-4gb", "s-4vcpu-8gb");
-    let newer = text.replacen("\"version\": 1", "\"version\": 2", 1);
+    let newer = text.replacen("\"version\": 2", "\"version\": 3", 1);
+    // What a build before the sources of a protection wrote.
+    let older = text.replace("\"version\": 2", "\"version\": 1");
+    let older = older.replace("\"held\": [],", "");
     let cases = [
         (edited.as_str(), "changed after it was written"),
-        (newer.as_str(), "version 2"),
+        (newer.as_str(), "version 3"),
+        (older.as_str(), "it has version 1 of saved plans"),
         (&text[..text.len() / 2], "no saved plan"),
         (support::CONFIG, "no saved plan"),
     ];
@@ -300,7 +305,7 @@ async fn detailed_exit_code_is_20_until_the_environment_is_as_declared() {
     lab.control().resize_droplet(db, "s-4vcpu-8gb").unwrap();
     let double = ForeignDroplet::new("staging-app-1", &OURS);
     lab.control().create_droplet(double).unwrap();
-    lab.run(&plan).await.expect_code(20);
+    lab.run(&plan).await.expect_code(7);
     lab.edit("DO_TOKEN", "NO_TOKEN");
     lab.run(&plan).await.expect_code(1);
     lab.shutdown().await;
@@ -341,5 +346,65 @@ async fn plan_is_written_whole_or_not_at_all() {
     let mut expected = expected.map(std::ffi::OsString::from);
     expected.sort();
     assert_eq!(names, expected, "nothing half-written is left behind");
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn plan_that_cannot_be_carried_out_says_so_by_its_code_and_is_not_offered() {
+    let lab = Lab::api_only(quick()).await;
+    let plan = ["infra", "plan", "--out", FILE];
+    let offered = lab.run(&plan).await;
+    let next = format!("next: stagecraft infra up --plan {FILE}");
+    assert!(offered.expect_code(0).stderr.contains(&next), "{offered:?}");
+
+    let missing = "size `s-2vcpu-4bg` does not exist";
+    let nowhere = "region `nyc33` does not exist";
+    // For new hosts, then for those that exist.
+    for create_first in [false, true] {
+        if create_first {
+            create(&lab).await;
+        }
+        for (right, wrong, message) in [
+            (
+                "default_size: s-2vcpu-4gb",
+                "default_size: s-2vcpu-4bg",
+                missing,
+            ),
+            ("default_region: nyc3", "default_region: nyc33", nowhere),
+        ] {
+            lab.edit(right, wrong);
+            let refused = lab.run(&plan).await;
+            let stdout = &refused.expect_code(2).stdout;
+            assert!(stdout.contains(message), "{stdout}");
+            assert!(stdout.contains("cannot be carried out"), "{stdout}");
+            assert!(!refused.stderr.contains("next:"), "{refused:?}");
+            assert!(refused.stderr.contains("for review"), "{refused:?}");
+            let detailed = lab.run(&["infra", "plan", "--detailed-exitcode"]).await;
+            detailed.expect_code(2);
+            let before = writes(&lab);
+            let refused = up(&lab, &[]).await;
+            let stderr = &refused.expect_code(2).stderr;
+            assert!(stderr.contains(message), "{stderr}");
+            assert_eq!(writes(&lab), before);
+            lab.edit(wrong, right);
+        }
+    }
+
+    // A difference is a choice of `up`, and said in the command.
+    lab.edit("default_size: s-2vcpu-4gb", "default_size: s-4vcpu-8gb");
+    let differs = lab.run(&plan).await;
+    let next = format!("up --plan {FILE} --allow-differ");
+    assert!(differs.expect_code(0).stderr.contains(&next), "{differs:?}");
+    up(&lab, &["--allow-differ"]).await.expect_code(0);
+    lab.edit("default_size: s-4vcpu-8gb", "default_size: s-2vcpu-4gb");
+
+    // Two hosts of one name, of which `up` chooses none.
+    let double = ForeignDroplet::new("staging-app-2", &OURS);
+    lab.control().create_droplet(double).unwrap();
+    let doubles = lab.run(&plan).await;
+    assert!(
+        !doubles.expect_code(7).stderr.contains("next:"),
+        "{doubles:?}"
+    );
     lab.shutdown().await;
 }

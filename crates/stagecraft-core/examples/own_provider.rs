@@ -115,6 +115,7 @@ impl CloudProvider for Shelf {
             operator_key: None,
             hosts: self.standing().clone(),
             sizes: BTreeMap::new(),
+            backup_percent: None,
             time: None,
         })
     }
@@ -144,6 +145,7 @@ impl CloudProvider for Shelf {
                 disk_gb: None,
                 vpc: None,
                 cloud_project: None,
+                image: None,
                 features: None,
                 // By these the next plan knows the host as its own.
                 tags: entry.tags.clone(),

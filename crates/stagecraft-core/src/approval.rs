@@ -1,8 +1,10 @@
 //! Leave to carry out a plan, as a type: nothing is applied without it.
 
+use std::collections::BTreeSet;
+
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::{EnvironmentName, HostName};
-use crate::plan::{Account, InfraPlan, PlanMode};
+use crate::plan::{Account, HostRef, InfraPlan, PlanMode, Protection};
 use crate::tags;
 
 /// A plan that may be carried out. Dry runs never have one.
@@ -53,25 +55,63 @@ impl Confirmation {
 }
 
 impl InfraPlan {
-    /// Refuses a plan that would delete protected hosts.
+    /// Refuses a plan that would delete hosts that the file or their tag protects.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Guard`] if there are any.
     pub fn check_protection(&self) -> Result<()> {
-        let doomed = self.delete.iter().filter(|host| host.is_protected);
-        let names = self.protected.iter().chain(doomed);
-        let names: Vec<&str> = names.map(|host| host.name.as_str()).collect();
-        if names.is_empty() {
+        let doomed = self.delete.iter().filter(|host| host.is_protected());
+        let hosts: Vec<&HostRef> = self.protected.iter().chain(doomed).collect();
+        if hosts.is_empty() {
             return Ok(());
         }
-        let message = format!("hosts are protected: {}", names.join(", "));
-        Err(Error::new(ErrorKind::Guard, message).with_hint(format!(
-            "nothing was deleted; to take the protection away: stagecraft infra unprotect {} --env {}",
-            names.join(" "),
-            self.environment
-        )))
+        let list: Vec<String> = hosts.iter().map(|host| protected_text(host)).collect();
+        let message = format!("hosts are protected: {}", list.join(", "));
+        let hint = self.protection_hint(&hosts);
+        Err(Error::new(ErrorKind::Guard, message).with_hint(hint))
     }
+
+    /// How to lift the protection of hosts, from each of its sources.
+    fn protection_hint(&self, hosts: &[&HostRef]) -> String {
+        let named = |is_meant: fn(Protection) -> bool| {
+            let own = hosts.iter().filter(|host| is_meant(host.protection));
+            let names: BTreeSet<&str> = own.map(|host| host.name.as_str()).collect();
+            names.into_iter().collect::<Vec<_>>()
+        };
+        let by_file = named(|own| own.by_file);
+        let by_tag = named(|own| own.by_tag);
+        let mut cures = Vec::new();
+        if !by_file.is_empty() {
+            let names = by_file.join(", ");
+            cures.push(format!("remove `protect: true` of {names} from the file"));
+        }
+        if !by_tag.is_empty() {
+            cures.push(format!(
+                "remove the tag: stagecraft infra unprotect {} --env {}",
+                by_tag.join(" "),
+                self.environment
+            ));
+        }
+        format!(
+            "nothing was deleted; to lift the protection, {}",
+            cures.join(", and ")
+        )
+    }
+}
+
+/// A protected host with what protects it.
+fn protected_text(host: &HostRef) -> String {
+    let source = match host.protection {
+        Protection {
+            by_file: true,
+            by_tag: true,
+        } => " (by the file and its tag)",
+        Protection { by_file: true, .. } => " (by the file)",
+        // One whose protection has no known source is not deleted either.
+        _ => " (by its tag)",
+    };
+    format!("{}{source}", host.name)
 }
 
 impl ApprovedPlan {
@@ -182,7 +222,11 @@ impl ApprovedPlan {
 fn check_removals(plan: &InfraPlan) -> Result<()> {
     let may_go = |tag: &&String| match plan.mode {
         PlanMode::Unprotect => tag.eq_ignore_ascii_case(tags::PROTECT_TAG),
-        _ => tags::is_role(tag) || tag.eq_ignore_ascii_case(tags::RESIZING_TAG),
+        _ => {
+            tags::is_role(tag)
+                || tags::Expiry::is_tag(tag)
+                || tag.eq_ignore_ascii_case(tags::RESIZING_TAG)
+        }
     };
     let mut removed = plan.retag.iter().flat_map(|entry| &entry.remove);
     match removed.find(|tag| !may_go(tag)) {
@@ -198,7 +242,7 @@ fn check_removals(plan: &InfraPlan) -> Result<()> {
 mod tests {
     use super::*;
     use crate::name::HostId;
-    use crate::plan::{Cost, HostRef, PLAN_VERSION};
+    use crate::plan::{Cost, PLAN_VERSION};
 
     fn account(name: &str) -> Account {
         Account {
@@ -220,12 +264,14 @@ mod tests {
             create: Vec::new(),
             delete: Vec::new(),
             protected: Vec::new(),
+            held: Vec::new(),
             resize: Vec::new(),
             retag: Vec::new(),
             power_on: Vec::new(),
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),
@@ -250,7 +296,8 @@ mod tests {
             region: String::new(),
             monthly: None,
             hourly: None,
-            is_protected: false,
+            backups_monthly: None,
+            protection: Protection::default(),
             expires_at: None,
         }
     }
@@ -266,6 +313,7 @@ mod tests {
                 add: Vec::new(),
                 remove: vec![tag.to_owned()],
                 ttl_seconds: None,
+                expiry: None,
                 project: None,
             });
             match mode {
@@ -290,15 +338,26 @@ mod tests {
     }
 
     #[test]
-    fn protected_host_among_those_to_be_deleted_stops_the_plan() {
-        let mut plan = plan(PlanMode::Destroy);
-        plan.delete.push(HostRef {
-            is_protected: true,
-            ..reference()
-        });
-        let error = plan.check_protection().unwrap_err();
-        assert_eq!(error.kind(), ErrorKind::Guard);
-        assert!(error.to_string().contains("db-1"), "{error}");
+    fn protected_host_among_those_to_be_deleted_stops_the_plan_and_each_source_is_named() {
+        let unprotect = "stagecraft infra unprotect db-1 --env prod";
+        for (by_file, by_tag, source) in [
+            (true, false, "(by the file)"),
+            (false, true, "(by its tag)"),
+            (true, true, "(by the file and its tag)"),
+        ] {
+            let mut plan = plan(PlanMode::Destroy);
+            plan.delete.push(HostRef {
+                protection: Protection { by_file, by_tag },
+                ..reference()
+            });
+            let error = plan.check_protection().unwrap_err();
+            assert_eq!(error.kind(), ErrorKind::Guard);
+            let message = format!("hosts are protected: db-1 {source}");
+            assert_eq!(error.to_string(), message);
+            let hint = error.hint().unwrap();
+            assert_eq!(hint.contains("`protect: true` of db-1"), by_file, "{hint}");
+            assert_eq!(hint.contains(unprotect), by_tag, "{hint}");
+        }
     }
 
     #[test]

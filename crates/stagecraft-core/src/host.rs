@@ -100,6 +100,9 @@ pub struct Host {
     /// is in none that is declared for it. `None` if that was not read.
     #[serde(default)]
     pub cloud_project: Option<String>,
+    /// The provider's name of the image that it was made from, if the cloud still has one for it.
+    #[serde(default)]
+    pub image: Option<String>,
     /// What it was made with, of those options that the cloud tells; `None` if it tells none.
     pub features: Option<HostFeatures>,
     /// Its tags as the cloud spells them, sorted.
@@ -128,6 +131,11 @@ impl Host {
         self.name
             .as_ref()
             .map_or_else(|| self.node.clone(), ToString::to_string)
+    }
+
+    /// Whether the provider is known to make backups of it.
+    pub fn has_backups(&self) -> bool {
+        self.features.is_some_and(|own| own.backups)
     }
 
     /// The fingerprints that its tags pin, sorted.

@@ -42,10 +42,10 @@ pub use outcome::{FailureCode, StepFailure, StepOutcome};
 pub use pins::{HostKeyCache, HostKeyPins, pins_of};
 pub use plain::{is_plain, shorten};
 pub use plan::{
-    Account, CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostChanges, HostRef,
-    InfraPlan, Makes, OperatorKey, PLAN_VERSION, PlanChange, PlanMode, PlanRequest, PlanSetting,
-    Remedy, ResizeEntry, ResizeMode, RetagEntry, SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan,
-    SizeOffer, StepChanges, plan_hosts,
+    Account, CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry,
+    HostChanges, HostRef, InfraPlan, Makes, OperatorKey, OtherImage, PLAN_VERSION, PlanChange,
+    PlanMode, PlanRequest, PlanSetting, Protection, Remedy, ResizeEntry, ResizeMode, RetagEntry,
+    SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, StepChanges, plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]

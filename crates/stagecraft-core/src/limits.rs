@@ -3,6 +3,7 @@
 use std::collections::BTreeSet;
 
 use crate::cloud::Finding;
+use crate::host::Host;
 use crate::money::MicroUsd;
 use crate::plan::{CloudFacts, CreateEntry, HostRef, InfraPlan};
 
@@ -21,7 +22,7 @@ impl Limits {
     /// `whole` is the plan for the same facts and the whole environment: a plan for some of the
     /// hosts does not tell how many others there are. Only what the plan makes more counts, so
     /// an environment that is over a limit can still shrink. `facts` are those of both plans:
-    /// what backups cost is no part of a size's price, so a price with them is not known.
+    /// where they do not tell what backups cost, a price with them is not known.
     pub fn check(&self, facts: &CloudFacts, whole: &InfraPlan, plan: &InfraPlan) -> Vec<Finding> {
         let hosts = self.check_hosts(whole, plan);
         let price = self.check_price(facts, whole, plan);
@@ -78,8 +79,11 @@ impl Limits {
                 "take other sizes, or take limits.max_monthly away",
             ));
         }
-        let mut backed_up = created_with_backups(facts, plan);
-        if delta > MicroUsd(0) {
+        let mut backed_up = BTreeSet::new();
+        if facts.backup_percent.is_none() {
+            backed_up = created_with_backups(facts, plan);
+        }
+        if delta > MicroUsd(0) && facts.backup_percent.is_none() {
             let all = whole.existing().chain(plan.adopted());
             let all = all.filter(|host| has_backups(facts, host));
             backed_up.extend(all.map(|host| host.name.as_str()));
@@ -91,7 +95,7 @@ impl Limits {
                     "limits.max_monthly is {limit}, and backups cost more than the price of a size, by an amount that the cloud does not tell: {}",
                     names.join(", ")
                 ),
-                "switch the backups of these hosts off, or take limits.max_monthly away",
+                "remove `backups: true` of these hosts from the file, or remove limits.max_monthly",
             ));
         }
         let now = whole.cost.monthly_before;
@@ -126,7 +130,9 @@ impl InfraPlan {
         ];
         let differing = self.differ.iter().map(|entry| &entry.host);
         let resized = self.resize.iter().map(|entry| &entry.host);
-        lists.into_iter().flatten().chain(differing).chain(resized)
+        let held = self.held.iter().map(|entry| &entry.host);
+        let lists = lists.into_iter().flatten();
+        lists.chain(differing).chain(resized).chain(held)
     }
 }
 
@@ -134,6 +140,9 @@ impl InfraPlan {
     /// Whether the plan's costs leave something out: what the backups of a host cost, of those
     /// that it creates or that exist.
     pub fn leaves_backups_out(&self, facts: &CloudFacts) -> bool {
+        if facts.backup_percent.is_some() {
+            return false;
+        }
         self.create.iter().any(|entry| entry.spec.options.backups)
             || self
                 .existing()
@@ -144,8 +153,7 @@ impl InfraPlan {
 
 fn has_backups(facts: &CloudFacts, host: &HostRef) -> bool {
     let own = facts.hosts.iter().find(|own| own.id == host.id);
-    own.and_then(|own| own.features)
-        .is_some_and(|own| own.backups)
+    own.is_some_and(Host::has_backups)
 }
 
 /// Hosts to be created with backups, but for those that replace one of the same size that has
@@ -185,7 +193,7 @@ mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
     use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
-    use crate::plan::{Account, PlanMode, PlanRequest, ResizeEntry};
+    use crate::plan::{Account, PlanMode, PlanRequest, Protection, ResizeEntry};
 
     const TWO: Limits = Limits {
         max_hosts: Some(2),
@@ -204,7 +212,8 @@ mod tests {
             region: "nyc1".into(),
             monthly: monthly.map(MicroUsd),
             hourly: None,
-            is_protected: false,
+            backups_monthly: None,
+            protection: Protection::default(),
             expires_at: None,
         }
     }
@@ -221,6 +230,7 @@ mod tests {
             operator_key: None,
             hosts: Vec::new(),
             sizes: std::collections::BTreeMap::new(),
+            backup_percent: None,
             time: None,
         }
     }
@@ -251,6 +261,7 @@ mod tests {
                 ssh_key_fingerprint: None,
                 monthly: price.map(MicroUsd),
                 hourly: None,
+                backups_monthly: None,
             }
         };
         plan.create = created.iter().enumerate().map(entry).collect();

@@ -26,6 +26,13 @@ impl MicroUsd {
 }
 
 impl MicroUsd {
+    /// So many hundredths of it, rounded down.
+    #[must_use]
+    pub fn percent(self, percent: u32) -> Self {
+        let part = i128::from(self.0) * i128::from(percent) / 100;
+        Self(i64::try_from(part).unwrap_or(i64::MAX))
+    }
+
     /// Writes dollars with five digits behind the point, for prices of an hour: `$0.03571`.
     pub fn with_fractions(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };

@@ -15,12 +15,13 @@ pub use host_changes::{HostChanges, StepChanges};
 pub use saved::{SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan};
 pub use stale::{PlanChange, PlanSetting};
 
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName, NodeName, ProjectName, RoleName};
 
 /// The version of the plan's wire form.
-pub const PLAN_VERSION: u32 = 1;
+pub const PLAN_VERSION: u32 = 2;
 
 /// What a plan is for.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
@@ -171,9 +172,37 @@ pub struct CloudFacts {
     pub hosts: Vec<Host>,
     /// The sizes that the cloud offers, by name.
     pub sizes: BTreeMap<String, SizeOffer>,
+    /// What the backups of a host cost at most, in percent of the price of its size; `None` if
+    /// the cloud does not tell.
+    #[serde(default)]
+    pub backup_percent: Option<u32>,
     /// The cloud's own time in seconds since 1970. Read only for plans that reap.
     #[serde(default)]
     pub time: Option<i64>,
+}
+
+/// What a host costs: its size, and its backups if they are known to cost something. Each a
+/// month and an hour.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Price {
+    size: (MicroUsd, MicroUsd),
+    backups: Option<(MicroUsd, MicroUsd)>,
+}
+
+impl Price {
+    pub(crate) fn monthly(&self) -> MicroUsd {
+        let backups = self.backups.map(|own| own.0);
+        [self.size.0].into_iter().chain(backups).sum()
+    }
+
+    pub(crate) fn hourly(&self) -> MicroUsd {
+        let backups = self.backups.map(|own| own.1);
+        [self.size.1].into_iter().chain(backups).sum()
+    }
+
+    pub(crate) fn backups_monthly(&self) -> Option<MicroUsd> {
+        self.backups.map(|own| own.0)
+    }
 }
 
 /// What is to be done in a cloud. All lists are sorted by name, then id.
@@ -199,6 +228,9 @@ pub struct InfraPlan {
     pub delete: Vec<HostRef>,
     /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
     pub protected: Vec<HostRef>,
+    /// Hosts whose time is over by their tag but not by the file. They stay, unless each is
+    /// [released](Self::release) by its name. Only in [`PlanMode::Reap`].
+    pub held: Vec<HeldEntry>,
     /// Hosts to be resized.
     pub resize: Vec<ResizeEntry>,
     /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
@@ -212,6 +244,10 @@ pub struct InfraPlan {
     pub differ: Vec<Difference>,
     /// Hosts that are as declared.
     pub unchanged: Vec<HostRef>,
+    /// Hosts that were made from another image than the declared one. Images are not compared:
+    /// these hosts stay as they are, and count as nothing to do. Each stands in one of the other
+    /// lists too.
+    pub other_image: Vec<OtherImage>,
     /// Hosts that bear the environment's tag but are not ours, or have a name that no
     /// declaration can have.
     pub unmanaged: Vec<HostRef>,
@@ -233,10 +269,24 @@ pub struct CreateEntry {
     pub tags: Vec<String>,
     /// The fingerprint of the operator's key that it gets.
     pub ssh_key_fingerprint: Option<String>,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     pub hourly: Option<MicroUsd>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    pub backups_monthly: Option<MicroUsd>,
+}
+
+/// A host whose time is over by its tag but not by the file.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HeldEntry {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The duration that the file declares, in seconds; `None` if it declares none.
+    pub ttl_seconds: Option<u64>,
+    /// The end that the host gets from the next `up`, in seconds since 1970, if any.
+    pub ends_at: Option<i64>,
 }
 
 /// A host to be resized, with a pause in which it is off.
@@ -267,6 +317,8 @@ pub struct RetagEntry {
     pub remove: Vec<String>,
     /// The time from now after which it may be reaped, in seconds, if it has none yet.
     pub ttl_seconds: Option<u64>,
+    /// How the end that it has changes, since another duration is declared.
+    pub expiry: Option<ExpiryChange>,
     /// The provider's project that it is put into, as declared, if it is not there.
     #[serde(default)]
     pub project: Option<String>,
@@ -277,6 +329,18 @@ impl RetagEntry {
     pub fn changes_tags(&self) -> bool {
         !(self.add.is_empty() && self.remove.is_empty() && self.ttl_seconds.is_none())
     }
+}
+
+/// How the end of a host's time changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
+pub struct ExpiryChange {
+    /// The present end, in seconds since 1970.
+    pub from: i64,
+    /// The end that it gets, in seconds since 1970; `None` if none. The same as `from` if only
+    /// the duration that gave it is recorded.
+    pub to: Option<i64>,
+    /// The declared duration, in seconds; `None` if none is declared.
+    pub ttl_seconds: Option<u64>,
 }
 
 /// A host that exists.
@@ -290,14 +354,53 @@ pub struct HostRef {
     pub size: String,
     /// Its region.
     pub region: String,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     pub hourly: Option<MicroUsd>,
-    /// Whether it is protected from being deleted.
-    pub is_protected: bool,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    pub backups_monthly: Option<MicroUsd>,
+    /// What protects it from being deleted.
+    pub protection: Protection,
     /// When it may be reaped, in seconds since 1970, if ever.
     pub expires_at: Option<i64>,
+}
+
+/// What protects a host from being deleted. Either source is enough.
+#[derive(
+    Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
+)]
+pub struct Protection {
+    /// The configuration declares the host as protected.
+    pub by_file: bool,
+    /// The host bears [`PROTECT_TAG`](crate::tags::PROTECT_TAG).
+    pub by_tag: bool,
+}
+
+impl Protection {
+    /// Whether the host is protected.
+    pub fn is_on(self) -> bool {
+        self.by_file || self.by_tag
+    }
+}
+
+impl HostRef {
+    /// Whether it is protected from being deleted, by the file or by its tag.
+    pub fn is_protected(&self) -> bool {
+        self.protection.is_on()
+    }
+}
+
+/// A host that was made from another image than the declared one.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct OtherImage {
+    /// The host.
+    #[serde(flatten)]
+    pub host: HostRef,
+    /// The declared image.
+    pub declared: String,
+    /// The image that it was made from.
+    pub actual: String,
 }
 
 /// A host that is not as declared.
@@ -348,6 +451,29 @@ pub struct Cost {
     pub hourly_after: MicroUsd,
 }
 
+impl CloudFacts {
+    /// What a host costs a month with its backups, if the cloud tells.
+    pub fn monthly_of(&self, host: &Host) -> Option<MicroUsd> {
+        Some(self.price(&host.size, host.has_backups())?.monthly())
+    }
+
+    /// The price of a host of a size, if the cloud tells. What backups cost is left out where it
+    /// does not tell that.
+    pub(crate) fn price(&self, size: &str, has_backups: bool) -> Option<Price> {
+        let offer = self.sizes.get(size)?;
+        let percent = self.backup_percent.filter(|_| has_backups);
+        Some(Price {
+            size: (offer.monthly, offer.hourly),
+            backups: percent.map(|percent| {
+                (
+                    offer.monthly.percent(percent),
+                    offer.hourly.percent(percent),
+                )
+            }),
+        })
+    }
+}
+
 impl PlanMode {
     /// Whether plans of this mode delete hosts.
     pub fn deletes(self) -> bool {
@@ -374,12 +500,14 @@ impl InfraPlan {
             create: Vec::new(),
             delete: Vec::new(),
             protected: Vec::new(),
+            held: Vec::new(),
             resize: Vec::new(),
             retag: Vec::new(),
             power_on: Vec::new(),
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),
@@ -399,6 +527,30 @@ impl InfraPlan {
     /// have a double. Hosts that are not declared do not count: they are left alone.
     pub fn has_pending(&self) -> bool {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
+    }
+
+    /// Lets a held host go, since its name was typed for it: it is deleted with the others.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if no held host has the id, or another name
+    /// was typed. The host stays then.
+    pub fn release(&mut self, id: &HostId, typed: &str) -> Result<()> {
+        let at = self.held.iter().position(|entry| entry.host.id == *id);
+        let Some(at) = at.filter(|at| self.held[*at].host.name == typed) else {
+            let message = format!("`{typed}` is not the name of the host of id {id} that is held");
+            return Err(Error::new(ErrorKind::Guard, message));
+        };
+        let entry = self.held.remove(at);
+        self.delete.push(entry.host);
+        self.delete.sort();
+        self.cost = compute::cost(self);
+        Ok(())
+    }
+
+    /// What the hosts that are not declared cost a month, as far as the cloud tells.
+    pub fn undeclared_monthly(&self) -> MicroUsd {
+        self.undeclared.iter().filter_map(|host| host.monthly).sum()
     }
 
     /// The hosts that become ours by the plan although they exist.

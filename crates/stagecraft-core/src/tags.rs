@@ -18,29 +18,95 @@ pub const PROTECT_TAG: &str = "stagecraft-protect";
 pub const RESIZING_TAG: &str = "stagecraft-resizing";
 const RUN_PREFIX: &str = "stagecraft-run-";
 const EXPIRES_PREFIX: &str = "stagecraft-expires-";
+/// Stands between the end and the duration that gave it. No time has it.
+const TTL_MARK: char = '_';
 
 /// The tag of the hosts that one run made.
 pub fn run_tag(run: &str) -> String {
     format!("{RUN_PREFIX}{run}")
 }
 
-/// The tag of hosts that may be reaped from a time on, in seconds since 1970.
-///
-/// It reads as a time in UTC: `stagecraft-expires-2026-11-21t17:30:00z`. A time that no calendar
-/// has is taken as the last one that has one.
+/// The end of a host's time, as one of its tags tells it.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Expiry {
+    /// From when on the host may be reaped, in seconds since 1970.
+    pub at: i64,
+    /// The declared duration that gave this end, in seconds. `None` if the tag does not record
+    /// it, as one that was set by hand.
+    pub ttl_seconds: Option<u64>,
+}
+
+impl Expiry {
+    /// The end of a host whose declared duration begins now.
+    pub fn starting_at(now: i64, ttl_seconds: u64) -> Self {
+        Self {
+            at: now.saturating_add_unsigned(ttl_seconds),
+            ttl_seconds: Some(ttl_seconds),
+        }
+    }
+
+    /// The end under another declared duration. It counts from the same moment as the recorded
+    /// one, so repeating it prolongs nothing. Without a record the end stays.
+    #[must_use]
+    pub fn with_ttl(self, ttl_seconds: u64) -> Self {
+        match self.ttl_seconds {
+            Some(own) => Self::starting_at(self.at.saturating_sub_unsigned(own), ttl_seconds),
+            None => Self {
+                ttl_seconds: Some(ttl_seconds),
+                ..self
+            },
+        }
+    }
+
+    /// The tag that tells it: a time in UTC, then the declared duration in seconds, such as
+    /// `stagecraft-expires-2026-11-21t17:30:00z_28800`.
+    ///
+    /// One tag holds both, so that a killed run leaves no end without the duration that gave it.
+    /// A time that no calendar has is taken as the last one that has one.
+    pub fn tag(self) -> String {
+        let at = Timestamp::from_second(self.at).unwrap_or(Timestamp::MAX);
+        let text = at.strftime("%Y-%m-%dt%H:%M:%Sz");
+        let ttl = self.ttl_seconds;
+        let ttl = ttl
+            .map(|ttl| format!("{TTL_MARK}{ttl}"))
+            .unwrap_or_default();
+        format!("{EXPIRES_PREFIX}{text}{ttl}")
+    }
+
+    /// Whether a tag tells the end of a host's time.
+    pub fn is_tag(tag: &str) -> bool {
+        strip_prefix(tag, EXPIRES_PREFIX).is_some()
+    }
+
+    fn of_tag(tag: &str) -> Option<Self> {
+        let text = strip_prefix(tag, EXPIRES_PREFIX)?;
+        let (time, ttl) = match text.split_once(TTL_MARK) {
+            Some((time, ttl)) => (time, Some(ttl.parse().ok()?)),
+            None => (text, None),
+        };
+        let at: Timestamp = time.to_ascii_uppercase().parse().ok()?;
+        Some(Self {
+            at: at.as_second(),
+            ttl_seconds: ttl,
+        })
+    }
+
+    /// The end that a host's tags tell; the earliest if it bears several.
+    pub fn of(tags: &[String]) -> Option<Self> {
+        tags.iter().filter_map(|tag| Self::of_tag(tag)).min()
+    }
+}
+
+/// The tag of hosts that may be reaped from a time on, in seconds since 1970, without a record of
+/// the duration that gave it.
 pub fn expires_tag(at: i64) -> String {
-    let at = Timestamp::from_second(at).unwrap_or(Timestamp::MAX);
-    let text = at.strftime("%Y-%m-%dt%H:%M:%Sz");
-    format!("{EXPIRES_PREFIX}{text}")
+    let ttl_seconds = None;
+    Expiry { at, ttl_seconds }.tag()
 }
 
 /// From when on a host may be reaped, in seconds since 1970; the earliest if it bears several.
 pub fn expires_at(tags: &[String]) -> Option<i64> {
-    let times = tags.iter().filter_map(|tag| {
-        let text = strip_prefix(tag, EXPIRES_PREFIX)?.to_ascii_uppercase();
-        Some(text.parse::<Timestamp>().ok()?.as_second())
-    });
-    times.min()
+    Expiry::of(tags).map(|expiry| expiry.at)
 }
 
 /// Whether a tag belongs to single hosts or to one run, and so is of no use once no host bears it.
@@ -158,6 +224,22 @@ mod tests {
         ];
         assert_eq!(expires_at(&tags), Some(1_795_000_000));
         assert_eq!(expires_at(&["stagecraft-expires-soon".to_owned()]), None);
+    }
+
+    #[test]
+    fn end_records_its_duration_and_another_one_counts_from_the_same_moment() {
+        let made = Expiry::starting_at(1_795_000_000, 3_600);
+        assert_eq!(made.tag(), "stagecraft-expires-2026-11-18t12:06:40z_3600");
+        assert_eq!(Expiry::of(&[made.tag().to_ascii_uppercase()]), Some(made));
+        let longer = made.with_ttl(7_200);
+        assert_eq!(longer, Expiry::starting_at(1_795_000_000, 7_200));
+        assert_eq!(longer.with_ttl(7_200), longer, "nothing is prolonged");
+        assert_eq!(longer.with_ttl(3_600), made);
+        let by_hand = Expiry::of(&[expires_tag(made.at)]).unwrap();
+        assert_eq!(by_hand.with_ttl(60).at, made.at, "what gave it is unknown");
+        assert_eq!(Expiry::of(&[format!("{}x", made.tag())]), None);
+        let absurd = Expiry::starting_at(i64::MAX, u64::MAX);
+        assert!(absurd.tag().contains("9999-12-30"), "{}", absurd.tag());
     }
 
     #[test]

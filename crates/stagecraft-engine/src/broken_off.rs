@@ -42,12 +42,14 @@ impl Planned {
             create: Vec::new(),
             delete: Vec::new(),
             protected: Vec::new(),
+            held: Vec::new(),
             resize: Vec::new(),
             retag,
             power_on,
             undeclared: Vec::new(),
             differ: Vec::new(),
             unchanged: Vec::new(),
+            other_image: Vec::new(),
             unmanaged: Vec::new(),
             duplicates: Vec::new(),
             cost: Cost::default(),
@@ -64,6 +66,7 @@ fn unmarked(own: &HostRef, host: &Host) -> RetagEntry {
         add: Vec::new(),
         remove: host.tags.iter().filter(is_mark).cloned().collect(),
         ttl_seconds: None,
+        expiry: None,
         project: None,
     }
 }

@@ -40,7 +40,8 @@ impl Planned {
     pub fn next_end(&self) -> Option<&HostRef> {
         let left = self.plan.existing().filter(|host| {
             let goes = self.plan.delete.iter().any(|own| own.id == host.id);
-            !goes && !host.is_protected && host.expires_at.is_some()
+            let is_held = self.plan.held.iter().any(|own| own.host.id == host.id);
+            !goes && !is_held && !host.is_protected() && host.expires_at.is_some()
         });
         left.min_by_key(|host| (host.expires_at, &host.name))
     }

@@ -215,6 +215,7 @@ fn bootstrap(script: Script) -> HostReport {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: vec![Fingerprint::of_wire(b"key").tag()],
     };

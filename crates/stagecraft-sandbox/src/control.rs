@@ -273,6 +273,20 @@ impl Control {
         Ok(())
     }
 
+    /// Gives a droplet another name, as somebody else would beside the API: at once.
+    ///
+    /// # Errors
+    ///
+    /// [`ControlError::NotFound`] if the droplet is gone or never was.
+    pub fn rename_droplet(&self, id: u64, name: &str) -> Result<(), ControlError> {
+        let mut state = self.world.state();
+        let droplet = state
+            .readable_mut(id)
+            .ok_or_else(|| ControlError::NotFound(id.to_string()))?;
+        name.clone_into(&mut droplet.name);
+        Ok(())
+    }
+
     /// Breaks a droplet.
     ///
     /// # Errors

@@ -37,6 +37,7 @@ pub(crate) fn host(name: &str) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: vec![host_key().tag()],
     }

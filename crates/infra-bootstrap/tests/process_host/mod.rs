@@ -61,6 +61,7 @@ impl Estate {
             disk_gb: None,
             vpc: None,
             cloud_project: None,
+            image: None,
             features: None,
             tags: vec![host_key.fingerprint().tag()],
         }

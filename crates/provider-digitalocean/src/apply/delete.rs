@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Leftover, Result, Retry,
-    seconds, tags,
+    ApplyReport, Error, ErrorKind, Event, Host, HostId, HostName, HostRef, Leftover, PlanMode,
+    Result, Retry, seconds, tags,
 };
 use tokio::time::Instant;
 
@@ -242,7 +242,7 @@ impl Apply<'_> {
         for host in leaving.drain(..) {
             match by_id.get(&host.entry.id) {
                 Some(found) if !host.is_accepted => {
-                    tasks.push(self.send_delete(found, read, patience));
+                    tasks.push(self.send_delete(host.entry, found, read, patience));
                     tried.push((host, *found));
                 }
                 _ => kept.push(host),
@@ -287,20 +287,48 @@ impl Apply<'_> {
         *leaving = kept;
     }
 
-    /// Sends one delete, on tags that were read at `read`.
-    async fn send_delete(&self, host: &Host, read: Moment, patience: &Patience<'_>) -> Sent {
+    /// Refuses to delete a host that is no longer the one that was confirmed, by what was read
+    /// right before.
+    fn check_delete(&self, entry: &HostRef, host: &Host) -> Result<()> {
+        let refusal = |message: String| provider_error(ErrorKind::Guard, message);
         if !tags::is_owned(host, self.project, self.environment) {
-            return Sent::Refused(provider_error(
-                ErrorKind::Guard,
-                "it no longer bears the tags of this environment",
-            ));
+            let message = "it no longer bears the tags of this environment";
+            return Err(refusal(message.to_owned()));
         }
         if host.has_tag(tags::PROTECT_TAG) {
-            let error =
-                provider_error(ErrorKind::Guard, "it was protected since the plan was made");
-            return Sent::Refused(
-                error.with_hint("take the protection away first: `stagecraft infra unprotect`"),
-            );
+            let error = refusal("it was protected since the plan was made".to_owned());
+            let hint = "remove the protection first: `stagecraft infra unprotect`";
+            return Err(error.with_hint(hint));
+        }
+        let name = host.shown_name();
+        if name != entry.name {
+            return Err(refusal(format!(
+                "it is named `{name}` since the plan was made"
+            )));
+        }
+        if self.mode == PlanMode::Reap && tags::expires_at(&host.tags) != entry.expires_at {
+            let message = "its end has changed since the plan was made";
+            return Err(refusal(message.to_owned()));
+        }
+        // The plan has none of these. A host is not deleted even if a plan is wrong.
+        let mut protected = self.protected_by_file.iter();
+        if protected.any(|own| own.as_str() == name) {
+            let error = refusal("the file declares `protect: true` for it".to_owned());
+            return Err(error.with_hint("remove `protect: true` from the file first"));
+        }
+        Ok(())
+    }
+
+    /// Sends one delete, on tags that were read at `read`.
+    async fn send_delete(
+        &self,
+        entry: &HostRef,
+        host: &Host,
+        read: Moment,
+        patience: &Patience<'_>,
+    ) -> Sent {
+        if let Err(refusal) = self.check_delete(entry, host) {
+            return Sent::Refused(refusal);
         }
         if self.run.check().is_err() {
             return Sent::Later;

@@ -5,6 +5,7 @@ use std::collections::BTreeMap;
 use reqwest::Method;
 use stagecraft_core::{
     ApplyReport, Error, ErrorKind, Host, HostId, InfraPlan, PlanMode, Result, RetagEntry, tags,
+    tags::Expiry,
 };
 
 use super::resize::is_resizing;
@@ -52,7 +53,7 @@ impl Apply<'_> {
         };
         let mut left = Vec::new();
         for (entry, target) in all {
-            match self.check_retag(plan.mode, &target, &hosts) {
+            match self.check_retag(plan.mode, entry, &target, &hosts) {
                 Ok(host) => left.push((entry, target, host)),
                 Err(error) => fail(self.run, target.failure(FAILED, error), report),
             }
@@ -75,6 +76,7 @@ impl Apply<'_> {
     fn check_retag<'h>(
         &self,
         mode: PlanMode,
+        entry: &RetagEntry,
         target: &Target,
         hosts: &'h [Host],
     ) -> Result<&'h Host> {
@@ -92,11 +94,16 @@ impl Apply<'_> {
             }
             _ => tags::is_owned(host, self.project, self.environment),
         };
-        if is_meant {
-            return Ok(host);
+        if !is_meant {
+            let message = "its name or its tags have changed since the plan was made";
+            return Err(provider_error(ErrorKind::Guard, message));
         }
-        let message = "its name or its tags have changed since the plan was made";
-        Err(provider_error(ErrorKind::Guard, message))
+        let from = entry.expiry.map(|expiry| expiry.from);
+        if from.is_some() && from != tags::expires_at(&host.tags) {
+            let message = "its end has changed since the plan was made";
+            return Err(provider_error(ErrorKind::Guard, message));
+        }
+        Ok(host)
     }
 
     fn changes<'p>(&self, entries: &'p [(&RetagEntry, Target, &Host)]) -> Changes<'p> {
@@ -126,8 +133,7 @@ impl Apply<'_> {
 
     /// The tag of hosts that are made, or get their time, now.
     pub(super) fn expires_tag(&self, ttl_seconds: u64) -> String {
-        let ttl = i64::try_from(ttl_seconds).unwrap_or(i64::MAX);
-        tags::expires_tag(self.making.clock.now().saturating_add(ttl))
+        Expiry::starting_at(self.making.clock.now(), ttl_seconds).tag()
     }
 
     /// Sends all changes. Gives why those hosts failed that did.

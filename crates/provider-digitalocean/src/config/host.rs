@@ -12,6 +12,8 @@ use crate::user_data::{self, Flaw};
 
 /// The shortest time that a host may be given.
 const SHORTEST_TTL: Duration = Duration::from_mins(1);
+/// The longest time that a host may be given: its end is a date that calendars have.
+const LONGEST_TTL: Duration = Duration::from_hours(876_000);
 /// The longest tag that the API takes, in characters.
 const TAG_LIMIT: usize = 255;
 /// What the names of Stagecraft's own tags begin with.
@@ -45,13 +47,15 @@ pub struct HostConfig {
     /// digits, `-`, `_` and `:`. Hosts that exist get those that they lack, and lose none.
     #[serde(default)]
     pub tags: Vec<String>,
-    /// Whether deleting the host is refused, also when it has left the file, until
-    /// `stagecraft infra unprotect`.
+    /// Whether deleting the host is refused. It counts as soon as it is in the file, and after
+    /// that by a tag until `stagecraft infra unprotect`.
     #[serde(default)]
     pub protect: bool,
     /// The time from its creation after which `stagecraft infra reap` deletes the host, for
-    /// example `8h`; at least a minute. For a host that exists it counts from the `up` that
-    /// first finds it declared. It is never prolonged. Not together with `protect`.
+    /// example `8h`; at least a minute. For a host that was made without it, it counts from the
+    /// first `up` that finds it declared. Another value counts from the same moment, so running
+    /// `up` again prolongs nothing; without the line `up` removes the end. Not together with
+    /// `protect`.
     #[serde(default)]
     pub ttl: Option<ConfigDuration>,
     /// The VPC that the host is in, by name or id. The region's default VPC if absent.
@@ -60,7 +64,7 @@ pub struct HostConfig {
     /// Whether DigitalOcean's agent for metrics is installed.
     #[serde(default)]
     pub monitoring: bool,
-    /// Whether DigitalOcean makes backups of the host, which costs extra.
+    /// Whether DigitalOcean makes backups of the host: daily ones, for 30 % of its price.
     #[serde(default)]
     pub backups: bool,
     /// Whether the host has a public IPv6 address.
@@ -151,6 +155,9 @@ impl HostConfig {
         let ttl = self.ttl.map(ConfigDuration::get);
         if ttl.is_some_and(|ttl| ttl < SHORTEST_TTL) {
             return Err(("ttl", "must be at least 1m".to_owned()).into());
+        }
+        if ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
+            return Err(("ttl", "must be at most 876000h, a hundred years".to_owned()));
         }
         for (key, value) in [("vpc", &self.vpc), ("project", &self.project)] {
             if value.as_ref().is_some_and(|value| value.trim().is_empty()) {

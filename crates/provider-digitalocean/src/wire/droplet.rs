@@ -1,7 +1,7 @@
 //! Droplets, of which ours decide about creating and deleting.
 
-use serde::de::IgnoredAny;
-use serde::{Deserialize, Serialize};
+use serde::de::{DeserializeOwned, IgnoredAny};
+use serde::{Deserialize, Deserializer, Serialize};
 use serde_json::Value;
 
 use super::Links;
@@ -26,6 +26,9 @@ pub(crate) struct Droplet {
     pub(crate) disk: Option<u64>,
     pub(crate) features: Option<Vec<String>>,
     pub(crate) region: Option<Region>,
+    /// It is shown only, so an odd one counts as absent.
+    #[serde(default, deserialize_with = "lenient")]
+    pub(crate) image: Option<DropletImage>,
     #[serde(default)]
     pub(crate) networks: Networks,
     /// Left out, not empty, if the token may not read tags.
@@ -63,6 +66,7 @@ impl Element for Droplet {
             disk: None,
             features: None,
             region: None,
+            image: None,
             networks: Networks::default(),
             tags: strange
                 .get("tags")
@@ -74,6 +78,24 @@ impl Element for Droplet {
             flaw: Some(strange.flaw().to_owned()),
         })
     }
+}
+
+#[derive(Debug, Deserialize)]
+pub(crate) struct DropletImage {
+    pub(crate) id: Option<u64>,
+    /// Absent for private images, and public ones whose slug is that of a newer image.
+    pub(crate) slug: Option<String>,
+    pub(crate) public: Option<bool>,
+}
+
+/// What matters only to a reader: of the wrong type it is absent.
+fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
+where
+    D: Deserializer<'de>,
+    T: DeserializeOwned,
+{
+    let value = Value::deserialize(deserializer)?;
+    Ok(serde_json::from_value(value).ok())
 }
 
 #[derive(Debug, Default, Deserialize)]

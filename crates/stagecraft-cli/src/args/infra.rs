@@ -92,7 +92,7 @@ Exit code 7: none of the hosts can be adopted; 10: some of them cannot.")]
   stagecraft infra unprotect db-1 --env staging                     asks for the environment's name
   stagecraft infra unprotect db-1 --env staging --confirm staging   for scripts
 
-As long as the file declares `protect: true`, the next `up` protects the host again.")]
+As long as the file declares `protect: true`, the host stays protected.")]
     Unprotect(NamedArgs),
     /// Delete one host with everything on it, and make it anew
     #[command(after_help = "Examples:

@@ -50,6 +50,7 @@ async fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     if !problems.is_empty() {
         return Err(Error::new(ErrorKind::Config, problems.join("; ")).into());
     }
+    loaded.check_max_hosts(&summary)?;
     if output.is_json() {
         let environments = summary.iter().map(|(name, hosts)| wire::ConfigEnvironment {
             name: name.to_string(),

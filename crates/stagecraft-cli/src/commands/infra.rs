@@ -13,7 +13,9 @@ mod trust;
 mod unlock;
 mod up;
 
-use stagecraft_core::InfraPlan;
+use stagecraft_core::{
+    EnvironmentName, ErrorKind, Host, InfraPlan, Makes, MicroUsd, PlanMode, PlanRequest, Run,
+};
 
 use super::start_run;
 use crate::args::{GlobalArgs, HostsCommand, InfraCommand};
@@ -52,19 +54,66 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let progress = Progress::beside_a_document(output);
     let run = start_run(progress.sink(), &loaded);
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
-    if hosts.is_empty() {
-        let declared = loaded.cloud.declared(&environment);
-        declared.map_err(|error| loaded.with_place_of(&environment, error))?;
-    }
+    let declared = match loaded.cloud.declared(&environment) {
+        Ok(declared) => declared,
+        // It may have left the file, but then it has hosts; else it was mistyped.
+        Err(error) if hosts.is_empty() => {
+            return Err(loaded.with_place_of(&environment, error).into());
+        }
+        Err(_) => Vec::new(),
+    };
+    let is_declared = |host: &Host| {
+        declared
+            .iter()
+            .any(|spec| host.name.as_ref() == Some(&spec.name))
+    };
+    let undeclared: Vec<&Host> = hosts.iter().filter(|host| !is_declared(host)).collect();
+    let monthly = if undeclared.is_empty() {
+        None
+    } else {
+        price_of(&loaded, &run, &environment, &undeclared).await?
+    };
     progress.finish();
     if output.is_json() {
-        output.document(&wire::HostsDocument::new(&environment, &hosts));
+        let document = wire::HostsDocument::new(&environment, &hosts, &declared);
+        output.document(&document.undeclared(&undeclared, monthly));
     } else if hosts.is_empty() {
         output.text(&format!("no hosts in {environment}\n"));
     } else {
-        output.text(&render::hosts_text(&hosts));
+        output.text(&render::hosts_text(&hosts, &declared));
+        if !undeclared.is_empty() {
+            let has_project = loaded.has_project();
+            // What has left the file cannot be pruned by it.
+            let is_in_file = loaded.cloud.environments().contains(&environment);
+            let verb = if is_in_file { "prune" } else { "down" };
+            let count = undeclared.len();
+            let text = render::undeclared_text(count, monthly, &environment, verb, has_project);
+            output.text(&text);
+        }
     }
     Ok(Exit::Done)
+}
+
+/// What hosts cost a month; `None` if the cloud does not tell, or the token may not read it: the
+/// hosts are listed all the same.
+async fn price_of(
+    loaded: &load::Loaded,
+    run: &Run,
+    environment: &EnvironmentName,
+    hosts: &[&Host],
+) -> anyhow::Result<Option<MicroUsd>> {
+    let mut request = PlanRequest::new(environment.clone(), PlanMode::Destroy);
+    request.makes = Makes::Nothing;
+    let facts = match loaded.cloud.observe(run, &request).await {
+        Ok(facts) => facts,
+        Err(error) if error.kind() == ErrorKind::Cancelled => return Err(error.into()),
+        Err(error) => {
+            tracing::debug!(%error, "the prices are not known");
+            return Ok(None);
+        }
+    };
+    let price = |host: &&Host| facts.monthly_of(host);
+    Ok(hosts.iter().map(price).sum::<Option<MicroUsd>>())
 }
 
 /// Ends a dry run of what works in the cloud only.

@@ -1,20 +1,40 @@
 //! Lists of hosts.
 
-use stagecraft_core::{Host, tags};
+use stagecraft_core::{Host, HostSpec, tags};
 
 use super::table;
 
 /// The environment's hosts for people. What few hosts have is a column only where one has it.
-pub(crate) fn hosts_text(hosts: &[Host]) -> String {
+pub(crate) fn hosts_text(hosts: &[Host], declared: &[HostSpec]) -> String {
+    let protection = |host: &Host| {
+        let mut own = declared.iter().filter(|spec| spec.options.protect);
+        let by_file = own.any(|spec| host.name.as_ref() == Some(&spec.name));
+        match (by_file, host.has_tag(tags::PROTECT_TAG)) {
+            (true, true) => Some("file, tag"),
+            (true, false) => Some("file"),
+            (false, true) => Some("tag"),
+            (false, false) => None,
+        }
+    };
     let dash = || "-".to_owned();
     let mut head = vec![
         "NAME", "ROLE", "STATUS", "PUBLIC", "PRIVATE", "SIZE", "REGION", "ID",
     ];
-    let has_protected = hosts.iter().any(|host| host.has_tag(tags::PROTECT_TAG));
+    let has_protected = hosts.iter().any(|host| protection(host).is_some());
     let has_end = hosts
         .iter()
         .any(|host| tags::expires_at(&host.tags).is_some());
-    let further = [(has_protected, "PROTECTED"), (has_end, "EXPIRES")];
+    let is_declared = |host: &Host| {
+        declared
+            .iter()
+            .any(|spec| host.name.as_ref() == Some(&spec.name))
+    };
+    let has_undeclared = !hosts.iter().all(is_declared);
+    let further = [
+        (has_undeclared, "DECLARED"),
+        (has_protected, "PROTECTED"),
+        (has_end, "EXPIRES"),
+    ];
     head.extend(
         further
             .iter()
@@ -34,13 +54,11 @@ pub(crate) fn hosts_text(hosts: &[Host]) -> String {
                 host.region.clone(),
                 host.id.to_string(),
             ];
+            if has_undeclared {
+                row.push(if is_declared(host) { "yes" } else { "no" }.to_owned());
+            }
             if has_protected {
-                let is_protected = host.has_tag(tags::PROTECT_TAG);
-                row.push(if is_protected {
-                    "yes".to_owned()
-                } else {
-                    dash()
-                });
+                row.push(protection(host).map_or_else(dash, ToOwned::to_owned));
             }
             if has_end {
                 let at = tags::expires_at(&host.tags);

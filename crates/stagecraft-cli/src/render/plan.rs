@@ -5,7 +5,8 @@ use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{
-    Account, HostOptions, HostRef, HostStatus, InfraPlan, MicroUsd, PlanMode, Remedy,
+    Account, EnvironmentName, ExpiryChange, HeldEntry, HostOptions, HostRef, HostStatus, InfraPlan,
+    MicroUsd, PlanMode, Remedy, tags,
 };
 use stagecraft_engine::{HostLook, Planned};
 
@@ -67,7 +68,45 @@ pub(crate) fn plan_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
         &mut text,
         format_args!("{}{on_hosts}\n", summary(planned, !on_hosts.is_empty())),
     );
+    if plan.mode == PlanMode::Reconcile && !plan.undeclared.is_empty() {
+        let costs = plan.undeclared_monthly();
+        let count = plan.undeclared.len();
+        let has_project = plan.project.is_some();
+        text.push_str(&undeclared_text(
+            count,
+            Some(costs),
+            &plan.environment,
+            "prune",
+            has_project,
+        ));
+    }
     text
+}
+
+/// How many hosts are not declared, what they cost, and what deletes them.
+pub(crate) fn undeclared_text(
+    count: usize,
+    monthly: Option<MicroUsd>,
+    environment: &EnvironmentName,
+    verb: &str,
+    has_project: bool,
+) -> String {
+    let (are, cost, them) = match count {
+        1 => ("is", "costs", "it"),
+        _ => ("are", "cost", "them"),
+    };
+    let price = monthly.map(|monthly| format!(" and {cost} {monthly} a month"));
+    let price = price.unwrap_or_default();
+    // Without a name an undeclared host may be somebody else's.
+    let first = if has_project {
+        ""
+    } else {
+        ", once the file has project.name and they are adopted"
+    };
+    format!(
+        "{YELLOW}{} {are} not declared{RESET}{price}; `stagecraft infra {verb} --env {environment}` deletes {them}{first}.\n",
+        plural(count, "host")
+    )
 }
 
 /// What is known of changes on the hosts that exist, as the end of the summary.
@@ -92,6 +131,10 @@ fn hosts_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
         OnHosts::Read(reports) => would_text(reports),
     }
 }
+
+/// Below a plan that the command which carries it out would refuse.
+pub(crate) const REFUSED: &str =
+    "The plan cannot be carried out as it is: what is marked `!` has to be settled first.\n";
 
 /// The account as people know it, with its team.
 pub(crate) fn account_text(account: &Account) -> String {
@@ -188,6 +231,7 @@ fn summary(planned: &Planned, tells_hosts: bool) -> String {
         (tagged(plan), "to tag"),
         (moved(plan), "to put into a project"),
         (plan.power_on.len(), "to power on"),
+        (plan.held.len(), "kept by the file"),
     ];
     let work: Vec<String> = work
         .iter()
@@ -231,6 +275,12 @@ fn cost_text(planned: &Planned) -> String {
     } else {
         ""
     };
+    let backups = backups_monthly(&planned.plan);
+    let with = if backups > MicroUsd(0) {
+        format!(", {backups} of it for backups")
+    } else {
+        String::new()
+    };
     let unknown = unpriced(&planned.plan);
     if !unknown.is_empty() {
         return format!(
@@ -241,10 +291,22 @@ fn cost_text(planned: &Planned) -> String {
         );
     }
     format!(
-        "{whose}{without}: {} a month ({sign}{delta}), {} an hour.",
+        "{whose}{without}: {} a month ({sign}{delta}{with}), {} an hour.",
         cost.monthly_after,
         cost.hourly_after.with_fractions()
     )
+}
+
+/// What backups cost at most after the plan. Those of resized hosts are left out.
+fn backups_monthly(plan: &InfraPlan) -> MicroUsd {
+    let created = plan.create.iter();
+    let created = created.filter_map(|entry| entry.backups_monthly);
+    let goes = |host: &HostRef| plan.delete.iter().any(|own| own.id == host.id);
+    let kept = plan.existing().chain(plan.adopted());
+    let kept = kept.filter(|host| !goes(host));
+    created
+        .chain(kept.filter_map(|host| host.backups_monthly))
+        .sum()
 }
 
 /// What is wrong with hosts that stay as they are.
@@ -293,6 +355,13 @@ fn nothing_to_delete(planned: &Planned) -> String {
     }
     match plan.mode {
         PlanMode::Prune => return format!("{nothing} The file declares every host."),
+        PlanMode::Reap if !plan.held.is_empty() => {
+            let held = plural(plan.held.len(), "host");
+            let next = next_text(planned);
+            return format!(
+                "\n{YELLOW}Nothing to delete{RESET} without asking: the time of {held} is over by the tag, but not by the file.{next}"
+            );
+        }
         PlanMode::Reap => {
             let next = next_text(planned);
             return format!("{nothing} No host's time is over.{next}");
@@ -365,7 +434,19 @@ fn lines(planned: &Planned) -> Vec<Line> {
         }
     };
     list(&plan.delete, RED, '-', "");
-    list(&plan.protected, RED, '!', "protected; the plan is refused");
+    for host in &plan.protected {
+        let source = match (host.protection.by_file, host.protection.by_tag) {
+            (true, true) => "the file and its tag",
+            (true, false) => "the file",
+            _ => "its tag",
+        };
+        let note = format!("protected by {source}; the plan is refused");
+        list(std::slice::from_ref(host), RED, '!', &note);
+    }
+    for entry in &plan.held {
+        let note = format!("{}; stays", held_text(entry));
+        list(std::slice::from_ref(&entry.host), YELLOW, '!', &note);
+    }
     for entry in &plan.resize {
         let disk = if entry.grow_disk {
             "disk grows for good"
@@ -380,14 +461,23 @@ fn lines(planned: &Planned) -> Vec<Line> {
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
     for entry in &plan.retag {
-        let ttl = entry.ttl_seconds.map(|ttl| format!("ends in {ttl} s"));
-        let added = entry.add.iter().map(|tag| format!("+{tag}"));
-        let removed = entry.remove.iter().map(|tag| format!("-{tag}"));
-        let tags: Vec<String> = added.chain(removed).chain(ttl).collect();
+        // These are shown as what they mean.
+        let is_shown = |tag: &&String| !(entry.expiry.is_some() && tags::Expiry::is_tag(tag));
+        let added = entry.add.iter().filter(is_shown);
+        let added = added.map(|tag| format!("+{tag}"));
+        let removed = entry.remove.iter().filter(is_shown);
+        let removed = removed.map(|tag| format!("-{tag}"));
+        let tags: Vec<String> = added.chain(removed).collect();
         let tags = (!tags.is_empty()).then(|| format!("tags: {}", tags.join(" ")));
+        let ttl = entry.ttl_seconds.map(|ttl| {
+            let ttl = ttl_text(ttl);
+            format!("ttl: has no end, declared {ttl}: ends {ttl} after this run")
+        });
+        let end = entry.expiry.as_ref().map(end_text);
         let project = entry.project.as_ref();
         let project = project.map(|project| format!("put into project {project}"));
-        let note: Vec<String> = tags.into_iter().chain(project).collect();
+        let note = tags.into_iter().chain(ttl).chain(end).chain(project);
+        let note: Vec<String> = note.collect();
         let note = note.join(", ");
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
@@ -411,7 +501,7 @@ fn lines(planned: &Planned) -> Vec<Line> {
             list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
         }
     }
-    // Each of these has its row, which tells more.
+    // Each of these has its row, which shows more.
     let retagged = plan.retag.iter().map(|entry| &entry.host);
     let changed: BTreeSet<_> = retagged.chain(&plan.power_on).map(|own| &own.id).collect();
     let others = |hosts: &[HostRef]| -> Vec<HostRef> {
@@ -423,6 +513,16 @@ fn lines(planned: &Planned) -> Vec<Line> {
     list(&undeclared, YELLOW, '?', "not declared; stays");
     list(&plan.duplicates, RED, '!', "has a double");
     list(&others(&plan.unmanaged), "", '?', "not ours; stays");
+    for entry in &plan.other_image {
+        let id = format!("id {}", entry.host.id);
+        if let Some(row) = lines.iter_mut().find(|row| row.cells[1] == id) {
+            let (name, environment) = (&entry.host.name, &plan.environment);
+            row.note = format!(
+                "image: made from {}, declared {} (not compared; `stagecraft infra replace {name} --env {environment}` makes it from that)",
+                entry.actual, entry.declared
+            );
+        }
+    }
     lines
 }
 
@@ -490,6 +590,40 @@ fn ttl_text(seconds: u64) -> String {
     format!("{}{name}", seconds / size)
 }
 
+/// Why a host is not reaped although its time is over by its tag.
+pub(crate) fn held_text(entry: &HeldEntry) -> String {
+    match (entry.ttl_seconds, entry.ends_at) {
+        (Some(ttl), Some(at)) => format!(
+            "the file declares ttl {}, which ends {}",
+            ttl_text(ttl),
+            time_text(at)
+        ),
+        _ => "the file declares it without a ttl".to_owned(),
+    }
+}
+
+/// Both ends of a host whose end changes.
+fn end_text(change: &ExpiryChange) -> String {
+    let from = time_text(change.from);
+    match (change.ttl_seconds, change.to) {
+        (Some(ttl), Some(to)) if to == change.from => {
+            let ttl = ttl_text(ttl);
+            format!("ttl: ends {from}, declared {ttl}: the end stays, {ttl} is recorded for it")
+        }
+        (Some(ttl), Some(to)) => format!(
+            "ttl: ends {from}, declared {}: will end {}",
+            ttl_text(ttl),
+            time_text(to)
+        ),
+        _ => format!("ttl: ends {from}, declared none: will not end"),
+    }
+}
+
+fn time_text(at: i64) -> String {
+    let at = jiff::Timestamp::from_second(at);
+    at.map_or_else(|_| "never".to_owned(), |at| at.to_string())
+}
+
 /// Whether a host is off, and what is known of its end.
 fn fate(planned: &Planned, host: &HostRef) -> String {
     let mut observed = planned.facts.hosts.iter();
@@ -499,7 +633,7 @@ fn fate(planned: &Planned, host: &HostRef) -> String {
         .and_then(|at| jiff::Timestamp::from_second(at).ok());
     let words = [
         is_off.then(|| "off".to_owned()),
-        host.is_protected.then(|| "protected".to_owned()),
+        host.is_protected().then(|| "protected".to_owned()),
         expires.map(|at| format!("ends {at}")),
     ];
     let words: Vec<String> = words.into_iter().flatten().collect();

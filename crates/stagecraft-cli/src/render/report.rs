@@ -10,6 +10,7 @@ use stagecraft_engine::{
 
 use super::event::outcome_text;
 use super::machines::machines_text;
+use super::plan::held_text;
 use super::{plural, them};
 use crate::output::{RED, RESET, YELLOW};
 
@@ -169,6 +170,23 @@ pub(crate) fn down_text(report: &DownReport) -> String {
     text
 }
 
+/// Hosts that `reap` kept since the file does not end them, with what to do about each.
+pub(crate) fn held_hosts_text(plan: &InfraPlan) -> String {
+    let mut text = String::new();
+    for entry in &plan.held {
+        let (name, environment) = (&entry.host.name, &plan.environment);
+        let held = held_text(entry);
+        line(
+            &mut text,
+            &format!(
+                "{YELLOW}stays{RESET} {name} (id {}): its time is over by its tag, but {held}; `stagecraft infra up --env {environment}` gives it the declared end, `stagecraft infra down --host {name} --env {environment}` deletes it",
+                entry.host.id
+            ),
+        );
+    }
+    text
+}
+
 fn down_lines(text: &mut String, report: &DownReport) {
     apply_text(text, &report.apply);
     for entry in &report.forgotten {
@@ -234,16 +252,14 @@ pub(crate) fn replace_text(report: &ReplaceReport, next: &str) -> String {
 
 /// Named hosts of a plan that gives tags which need none.
 pub(crate) fn as_wanted_text(planned: &Planned) -> String {
-    let why = match planned.plan.mode {
-        PlanMode::Adopt => "yours already",
-        _ => "not protected",
-    };
     let mut text = String::new();
     for host in planned.as_wanted() {
-        line(
-            &mut text,
-            &format!("{} (id {}) is {why}", host.name, host.id),
-        );
+        let why = match planned.plan.mode {
+            PlanMode::Adopt => "is yours already",
+            _ if host.protection.by_file => "bears no tag of protection",
+            _ => "is not protected",
+        };
+        line(&mut text, &format!("{} (id {}) {why}", host.name, host.id));
     }
     text
 }
@@ -264,10 +280,16 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
         PlanMode::Adopt => "adopted",
         _ => "unprotected",
     };
-    let parts = [format!(
-        "{} {done}",
-        plural(report.apply.retagged.len(), "host")
-    )];
+    let retagged = &report.apply.retagged;
+    let mut parts = vec![format!("{} {done}", plural(retagged.len(), "host"))];
+    let by_file = retagged.iter().filter(|host| host.protection.by_file);
+    let by_file = by_file.count();
+    if by_file > 0 && report.plan.mode == PlanMode::Unprotect {
+        parts = vec![format!(
+            "tag of protection removed from {}, {by_file} still protected by the file",
+            plural(retagged.len(), "host")
+        )];
+    }
     let outcome = match report.outcome() {
         // What was refused is refused again.
         Outcome::Partial if report.apply.is_complete() => Outcome::Done,

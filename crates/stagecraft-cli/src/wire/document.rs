@@ -22,6 +22,9 @@ pub(crate) struct PlanDocument {
     v: u32,
     #[serde(flatten)]
     planned: Planned,
+    /// Whether the plan cannot be carried out as it is. The exit code is then that of the
+    /// command which would refuse it: 7 for a guard, otherwise 2.
+    refused: bool,
     /// What each step would change on the hosts that exist, by name. Only with `--hosts`.
     #[serde(skip_serializing_if = "Option::is_none")]
     hosts: Option<Vec<HostReport>>,
@@ -38,6 +41,11 @@ pub(crate) struct HostsDocument {
     environment: String,
     /// Its hosts, sorted by name.
     hosts: Vec<Host>,
+    /// The names of those that the file does not declare: `infra prune` deletes them.
+    undeclared: Vec<String>,
+    /// What these cost a month; `null` if there are none or the cloud does not tell.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    undeclared_monthly: Option<i64>,
 }
 
 /// What `config validate` prints of a configuration without mistakes.
@@ -161,12 +169,19 @@ impl From<Planned> for PlanDocument {
         Self {
             v: VERSION,
             planned,
+            refused: false,
             hosts: None,
         }
     }
 }
 
 impl PlanDocument {
+    /// Whether the plan would be refused.
+    pub(crate) fn refused(mut self, refused: bool) -> Self {
+        self.refused = refused;
+        self
+    }
+
     /// With what would be changed on the hosts.
     pub(crate) fn with_hosts(mut self, hosts: &[&infra_bootstrap::HostReport]) -> Self {
         self.hosts = Some(hosts.iter().copied().map(HostReport::from).collect());
@@ -175,12 +190,35 @@ impl PlanDocument {
 }
 
 impl HostsDocument {
-    pub(crate) fn new(environment: &core::EnvironmentName, hosts: &[core::Host]) -> Self {
+    /// The hosts that exist, and those that are declared.
+    pub(crate) fn new(
+        environment: &core::EnvironmentName,
+        hosts: &[core::Host],
+        declared: &[core::HostSpec],
+    ) -> Self {
+        let listed = |host: &core::Host| {
+            let mut specs = declared.iter();
+            let spec = specs.find(|spec| host.name.as_ref() == Some(&spec.name));
+            Host::declared(host, spec)
+        };
         Self {
             v: VERSION,
             environment: environment.to_string(),
-            hosts: hosts.iter().map(Host::from).collect(),
+            hosts: hosts.iter().map(listed).collect(),
+            undeclared: Vec::new(),
+            undeclared_monthly: None,
         }
+    }
+
+    /// With the hosts that the file does not declare, and what they cost a month.
+    pub(crate) fn undeclared(
+        mut self,
+        hosts: &[&core::Host],
+        monthly: Option<core::MicroUsd>,
+    ) -> Self {
+        self.undeclared = hosts.iter().map(|host| host.shown_name()).collect();
+        self.undeclared_monthly = monthly.map(|amount| amount.0);
+        self
     }
 }
 

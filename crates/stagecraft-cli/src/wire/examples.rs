@@ -257,7 +257,7 @@ pub(super) fn plan_document() -> Value {
 }
 
 pub(super) fn hosts_document() -> Value {
-    value(&HostsDocument::new(&environment(), &[host()]))
+    value(&HostsDocument::new(&environment(), &[host()], &[]))
 }
 
 pub(super) fn config_document() -> Value {
@@ -358,15 +358,18 @@ fn plan() -> core::InfraPlan {
             ssh_key_fingerprint: Some("3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45".to_owned()),
             monthly,
             hourly: Some(core::MicroUsd(35_710)),
+            backups_monthly: None,
         }],
         delete: Vec::new(),
         protected: Vec::new(),
+        held: Vec::new(),
         resize: Vec::new(),
         retag: Vec::new(),
         power_on: Vec::new(),
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: Vec::new(),
+        other_image: Vec::new(),
         unmanaged: Vec::new(),
         duplicates: Vec::new(),
         cost: core::Cost {
@@ -392,6 +395,7 @@ fn host() -> core::Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: tags(),
     }
@@ -405,7 +409,8 @@ fn host_ref() -> core::HostRef {
         region: "nyc3".to_owned(),
         monthly: Some(core::MicroUsd(24_000_000)),
         hourly: Some(core::MicroUsd(35_710)),
-        is_protected: false,
+        backups_monthly: None,
+        protection: core::Protection::default(),
         expires_at: None,
     }
 }

@@ -27,8 +27,10 @@ pub(crate) struct Host {
     status: HostStatus,
     /// Its tags as the cloud spells them, sorted.
     tags: Vec<String>,
-    /// Whether it is protected from being deleted.
+    /// Whether it is protected from being deleted, by either of `protected_by`.
     is_protected: bool,
+    /// What protects it from being deleted. Each has to be lifted.
+    protected_by: Vec<ProtectedBy>,
     /// When it may be reaped, if ever.
     #[schemars(extend("x-unit" = "seconds since 1970"))]
     expires_at: Option<i64>,
@@ -59,21 +61,55 @@ pub(crate) struct HostRef {
     size: String,
     /// The provider's name of its region.
     region: String,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly: Option<i64>,
-    /// Whether it is protected from being deleted.
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    backups_monthly: Option<i64>,
+    /// Whether it is protected from being deleted, by either of `protected_by`.
     is_protected: bool,
+    /// What protects it from being deleted. Each has to be lifted.
+    protected_by: Vec<ProtectedBy>,
     /// When it may be reaped, if ever.
     #[schemars(extend("x-unit" = "seconds since 1970"))]
     expires_at: Option<i64>,
 }
 
+/// What protects a host from being deleted.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum ProtectedBy {
+    /// The file declares `protect: true` for it.
+    File,
+    /// It bears the tag of protection, which `infra unprotect` removes.
+    Tag,
+}
+
+impl ProtectedBy {
+    fn all(protection: core::Protection) -> Vec<Self> {
+        let file = protection.by_file.then_some(Self::File);
+        let tag = protection.by_tag.then_some(Self::Tag);
+        file.into_iter().chain(tag).collect()
+    }
+}
+
 impl From<&core::Host> for Host {
     fn from(host: &core::Host) -> Self {
+        Self::declared(host, None)
+    }
+}
+
+impl Host {
+    /// A host with its declaration, if it has one.
+    pub(super) fn declared(host: &core::Host, spec: Option<&core::HostSpec>) -> Self {
+        let protection = core::Protection {
+            by_file: spec.is_some_and(|spec| spec.options.protect),
+            by_tag: host.has_tag(core::tags::PROTECT_TAG),
+        };
         Self {
             id: host.id.to_string(),
             node: host.node.clone(),
@@ -90,7 +126,8 @@ impl From<&core::Host> for Host {
                 core::HostStatus::Archived => HostStatus::Archived,
             },
             tags: host.tags.clone(),
-            is_protected: host.has_tag(core::tags::PROTECT_TAG),
+            is_protected: protection.is_on(),
+            protected_by: ProtectedBy::all(protection),
             expires_at: core::tags::expires_at(&host.tags),
         }
     }
@@ -105,7 +142,9 @@ impl From<&core::HostRef> for HostRef {
             region: host.region.clone(),
             monthly: host.monthly.map(|amount| amount.0),
             hourly: host.hourly.map(|amount| amount.0),
-            is_protected: host.is_protected,
+            backups_monthly: host.backups_monthly.map(|amount| amount.0),
+            is_protected: host.is_protected(),
+            protected_by: ProtectedBy::all(host.protection),
             expires_at: host.expires_at,
         }
     }

@@ -41,6 +41,9 @@ pub(crate) struct Plan {
     delete: Vec<HostRef>,
     /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
     protected: Vec<HostRef>,
+    /// Hosts whose time is over by their tag but not by the file. `infra reap` deletes each only
+    /// if its name is typed on a terminal.
+    held: Vec<HeldEntry>,
     /// Hosts to be resized.
     resize: Vec<ResizeEntry>,
     /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
@@ -54,6 +57,9 @@ pub(crate) struct Plan {
     differ: Vec<Difference>,
     /// Hosts that are as declared.
     unchanged: Vec<HostRef>,
+    /// Hosts that were made from another image than the declared one. Images are not compared:
+    /// they stay as they are until `infra replace`. Each stands in one of the other lists too.
+    other_image: Vec<OtherImage>,
     /// Hosts that bear the environment's tag but are not ours. They are left alone.
     unmanaged: Vec<HostRef>,
     /// Hosts of ours of which there is more than one of a name.
@@ -114,12 +120,15 @@ struct CreateEntry {
     tags: Vec<String>,
     /// The fingerprint of the operator's key that it gets.
     ssh_key_fingerprint: Option<String>,
-    /// Its price of a month, if the cloud tells.
+    /// Its price of a month with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     monthly: Option<i64>,
-    /// Its price of an hour, if the cloud tells.
+    /// Its price of an hour with its backups, if the cloud tells.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly: Option<i64>,
+    /// The part of `monthly` that its backups cost at most, if it has any.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    backups_monthly: Option<i64>,
     /// Whether it is made protected from being deleted.
     protect: bool,
     /// The time after its creation when it may be reaped.
@@ -137,6 +146,19 @@ struct CreateEntry {
     user_data_sha256: Option<String>,
     /// The provider's project that it is put into.
     cloud_project: Option<String>,
+}
+
+/// A host whose time is over by its tag but not by the file.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HeldEntry {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The duration that the file declares, if any.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
+    /// The end that the next `infra up` gives it, if any.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    ends_at: Option<i64>,
 }
 
 /// A host to be resized, with a pause in which it is off.
@@ -168,8 +190,36 @@ struct RetagEntry {
     /// The time from now after which it may be reaped, if it has none yet.
     #[schemars(extend("x-unit" = "seconds"))]
     ttl: Option<u64>,
+    /// How the end that it has changes, since the file declares another duration.
+    end: Option<EndChange>,
     /// The provider's project that it is put into, if it is not there.
     cloud_project: Option<String>,
+}
+
+/// A host that was made from another image than the declared one.
+#[derive(Debug, Serialize, JsonSchema)]
+struct OtherImage {
+    #[serde(flatten)]
+    host: HostRef,
+    /// The declared image.
+    declared: String,
+    /// The image that it was made from.
+    actual: String,
+}
+
+/// How the end of a host's time changes.
+#[derive(Debug, Serialize, JsonSchema)]
+struct EndChange {
+    /// The present end.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    from: i64,
+    /// The end that it gets; `null` if none. The same as `from` if only the duration that gave
+    /// it is recorded.
+    #[schemars(extend("x-unit" = "seconds since 1970"))]
+    to: Option<i64>,
+    /// The duration that the file declares, if any.
+    #[schemars(extend("x-unit" = "seconds"))]
+    ttl: Option<u64>,
 }
 
 /// A host that is not as declared.
@@ -221,6 +271,9 @@ struct Cost {
     /// An hour, after the plan.
     #[schemars(extend("x-unit" = "millionths of a US dollar"))]
     hourly_after: i64,
+    /// A month, of the hosts that are not declared. It is part of the others.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    undeclared_monthly: i64,
 }
 
 /// Something that is known to be wrong before anything is written.
@@ -277,12 +330,14 @@ impl From<&core::InfraPlan> for Plan {
             create: plan.create.iter().map(CreateEntry::from).collect(),
             delete: refs(&plan.delete),
             protected: refs(&plan.protected),
+            held: plan.held.iter().map(HeldEntry::from).collect(),
             resize: plan.resize.iter().map(ResizeEntry::from).collect(),
             retag: plan.retag.iter().map(RetagEntry::from).collect(),
             power_on: refs(&plan.power_on),
             undeclared: refs(&plan.undeclared),
             differ: plan.differ.iter().map(Difference::from).collect(),
             unchanged: refs(&plan.unchanged),
+            other_image: plan.other_image.iter().map(OtherImage::from).collect(),
             unmanaged: refs(&plan.unmanaged),
             duplicates: refs(&plan.duplicates),
             cost: Cost {
@@ -290,6 +345,7 @@ impl From<&core::InfraPlan> for Plan {
                 monthly_after: plan.cost.monthly_after.0,
                 hourly_before: plan.cost.hourly_before.0,
                 hourly_after: plan.cost.hourly_after.0,
+                undeclared_monthly: plan.undeclared_monthly().0,
             },
         }
     }
@@ -309,6 +365,7 @@ impl From<&core::CreateEntry> for CreateEntry {
             ssh_key_fingerprint: entry.ssh_key_fingerprint.clone(),
             monthly: entry.monthly.map(|amount| amount.0),
             hourly: entry.hourly.map(|amount| amount.0),
+            backups_monthly: entry.backups_monthly.map(|amount| amount.0),
             protect: options.protect,
             ttl: options.ttl_seconds,
             vpc: options.vpc.clone(),
@@ -317,6 +374,26 @@ impl From<&core::CreateEntry> for CreateEntry {
             ipv6: options.ipv6,
             user_data_sha256: options.user_data_sha256.clone(),
             cloud_project: options.cloud_project.clone(),
+        }
+    }
+}
+
+impl From<&core::OtherImage> for OtherImage {
+    fn from(entry: &core::OtherImage) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            declared: entry.declared.clone(),
+            actual: entry.actual.clone(),
+        }
+    }
+}
+
+impl From<&core::HeldEntry> for HeldEntry {
+    fn from(entry: &core::HeldEntry) -> Self {
+        Self {
+            host: (&entry.host).into(),
+            ttl: entry.ttl_seconds,
+            ends_at: entry.ends_at,
         }
     }
 }
@@ -340,6 +417,11 @@ impl From<&core::RetagEntry> for RetagEntry {
             add: entry.add.clone(),
             remove: entry.remove.clone(),
             ttl: entry.ttl_seconds,
+            end: entry.expiry.map(|expiry| EndChange {
+                from: expiry.from,
+                to: expiry.to,
+                ttl: expiry.ttl_seconds,
+            }),
             cloud_project: entry.project.clone(),
         }
     }

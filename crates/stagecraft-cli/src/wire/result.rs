@@ -101,6 +101,9 @@ pub(crate) struct DownResult {
     network: Vec<Forgotten>,
     /// Hosts that bear the environment's tag but are not ours. They stay.
     unmanaged: Vec<HostRef>,
+    /// The names of hosts whose time is over by their tag but not by the file. They stay, and the
+    /// outcome is `partial`.
+    held: Vec<String>,
     /// The name of the host that may be reaped next, if any has an end.
     next: Option<String>,
     /// When that is.
@@ -134,7 +137,8 @@ pub(crate) struct RetagResult {
     apply: Apply,
     /// Hosts that were named and cannot be adopted or unprotected, with the reasons.
     refused: Vec<Finding>,
-    /// The names of unprotected hosts that the file still protects: so does the next `infra up`.
+    /// The names of hosts that the file still protects: none of them can be deleted, and the next
+    /// `infra up` gives them the tag of protection again.
     protected_by_file: Vec<String>,
     /// The names of adopted hosts. Unless their host keys are known, they have to be accepted
     /// next by `infra hosts trust`.
@@ -377,6 +381,7 @@ impl DownResult {
             apply: apply.into(),
             network: forgotten.iter().map(Forgotten::from).collect(),
             unmanaged: plan.unmanaged.iter().map(HostRef::from).collect(),
+            held: plan.held.iter().map(|own| own.host.name.clone()).collect(),
             next: next.map(|host| host.name.clone()),
             next_expires_at: next.and_then(|host| host.expires_at),
         }

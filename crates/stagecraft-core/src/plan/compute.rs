@@ -3,21 +3,23 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CloudFacts, Cost, CreateEntry, Difference, FieldDifference, HostRef, InfraPlan, PlanMode,
-    PlanRequest, Remedy, ResizeEntry, ResizeMode, RetagEntry,
+    CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry, HostRef,
+    InfraPlan, OtherImage, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry, ResizeMode,
+    RetagEntry,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
 use crate::money::MicroUsd;
 use crate::name::{HostName, NodeName, ProjectName};
-use crate::tags;
+use crate::tags::{self, Expiry};
 
 /// Computes a plan. The order of `declared` and of the facts does not matter.
 ///
 /// In [`PlanMode::Destroy`] all hosts of ours go, duplicates and undeclared ones too; without
 /// a project's name only declared ones, since undeclared ones may be somebody else's. The same
-/// holds in [`PlanMode::Reap`], for hosts whose time is over by the cloud's own clock. Protected
-/// hosts are never among those that go.
+/// holds in [`PlanMode::Reap`], for hosts whose time is over by the cloud's own clock. Hosts that
+/// the file or their tag protects are never among those that go, nor in [`PlanMode::Reap`] those
+/// whose end the file does not declare: they are [held](InfraPlan::held).
 ///
 /// # Errors
 ///
@@ -48,7 +50,7 @@ pub fn plan_hosts(
                 owned.entry(name.clone()).or_default().push(host);
             }
             name => {
-                plan.unmanaged.push(reference(facts, host));
+                plan.unmanaged.push(reference(facts, host, None));
                 if let Some(name) = name {
                     strangers.entry(name).or_default().push(host);
                 }
@@ -99,8 +101,10 @@ fn place(
     spec: Option<&&HostSpec>,
     hosts: &[&Host],
 ) {
+    let spec = spec.copied();
     let mut rest = Vec::new();
     for host in hosts {
+        let own = reference(facts, host, spec);
         let goes = match request.mode {
             PlanMode::Destroy => spec.is_some() || project.is_some(),
             PlanMode::Prune => spec.is_none() && project.is_some(),
@@ -109,30 +113,34 @@ fn place(
         };
         if !goes {
             rest.push(*host);
-        } else if host.has_tag(tags::PROTECT_TAG) {
-            plan.protected.push(reference(facts, host));
+        } else if let Some(held) = held(request, spec, host, &own, facts.time) {
+            plan.held.push(held);
+        } else if own.is_protected() {
+            plan.protected.push(own.clone());
         } else {
-            plan.delete.push(reference(facts, host));
+            plan.delete.push(own.clone());
         }
-        if request.mode == PlanMode::Unprotect && host.has_tag(tags::PROTECT_TAG) {
+        if request.mode == PlanMode::Unprotect && own.protection.by_tag {
             plan.retag.push(RetagEntry {
-                host: reference(facts, host),
+                host: own,
                 add: Vec::new(),
                 remove: spellings(host, &[tags::PROTECT_TAG]),
                 ttl_seconds: None,
+                expiry: None,
                 project: None,
             });
         }
     }
     match (spec, rest.as_slice()) {
         (None, rest) => {
-            let references = rest.iter().map(|host| reference(facts, host));
+            let references = rest.iter().map(|host| reference(facts, host, None));
             plan.undeclared.extend(references);
         }
         (Some(_), []) => {}
         (Some(spec), [host]) => compare(plan, project, facts, request, spec, host),
-        (Some(_), several) => {
-            let references = several.iter().map(|host| reference(facts, host));
+        (Some(spec), several) => {
+            let references = several.iter();
+            let references = references.map(|host| reference(facts, host, Some(spec)));
             plan.duplicates.extend(references);
         }
     }
@@ -147,20 +155,20 @@ fn compare(
     spec: &HostSpec,
     host: &Host,
 ) {
-    let own = reference(facts, host);
+    let own = reference(facts, host, Some(spec));
     let fields = differences(spec, host);
     let resizes = request.mode == PlanMode::Reconcile && request.resize != ResizeMode::Never;
     let is_resize = resizes && fields.iter().all(|field| field.takes == Remedy::Resize);
     if fields.is_empty() {
         plan.unchanged.push(own.clone());
     } else if is_resize {
-        let offer = facts.sizes.get(&spec.size);
+        let price = facts.price(&spec.size, host.has_backups());
         plan.resize.push(ResizeEntry {
             host: own.clone(),
             to: spec.size.clone(),
             grow_disk: request.resize == ResizeMode::GrowDisk,
-            to_monthly: offer.map(|offer| offer.monthly),
-            to_hourly: offer.map(|offer| offer.hourly),
+            to_monthly: price.map(|price| price.monthly()),
+            to_hourly: price.map(|price| price.hourly()),
         });
     } else {
         plan.differ.push(Difference {
@@ -170,6 +178,13 @@ fn compare(
     }
     if request.mode != PlanMode::Reconcile {
         return;
+    }
+    if let Some(actual) = host.image.as_ref().filter(|own| **own != spec.image) {
+        plan.other_image.push(OtherImage {
+            host: own.clone(),
+            declared: spec.image.clone(),
+            actual: actual.clone(),
+        });
     }
     let wanted = wanted_tags(project, request, spec);
     plan.retag.extend(retag(facts, host, spec, &wanted));
@@ -203,7 +218,7 @@ fn retag(
     spec: &HostSpec,
     wanted: &[String],
 ) -> Option<RetagEntry> {
-    let add: Vec<String> = wanted
+    let mut add: Vec<String> = wanted
         .iter()
         .filter(|tag| !host.has_tag(tag))
         .cloned()
@@ -215,24 +230,76 @@ fn retag(
     if host.status == HostStatus::Active {
         remove.extend(spellings(host, &[tags::RESIZING_TAG]));
     }
+    let expiry = expiry_change(spec, host, &mut add, &mut remove);
+    let ttl_seconds = spec.options.ttl_seconds;
+    let ttl_seconds = ttl_seconds.filter(|_| Expiry::of(&host.tags).is_none());
+    add.sort();
     remove.sort();
-    let ttl_seconds = spec
-        .options
-        .ttl_seconds
-        .filter(|_| tags::expires_at(&host.tags).is_none());
     let project = spec.options.cloud_project.as_ref();
     let is_elsewhere = |wanted: &&String| {
         let actual = host.cloud_project.as_ref();
         actual.is_some_and(|actual| actual != *wanted)
     };
     let entry = RetagEntry {
-        host: reference(facts, host),
+        host: reference(facts, host, Some(spec)),
         add,
         remove,
         ttl_seconds,
+        expiry,
         project: project.filter(is_elsewhere).cloned(),
     };
     (entry.changes_tags() || entry.project.is_some()).then_some(entry)
+}
+
+/// What a host gets and loses so that its end is the declared one, if it has an end. One that
+/// is as declared has a tag for it and no other.
+fn expiry_change(
+    spec: &HostSpec,
+    host: &Host,
+    add: &mut Vec<String>,
+    remove: &mut Vec<String>,
+) -> Option<ExpiryChange> {
+    let now = Expiry::of(&host.tags)?;
+    let ttl_seconds = spec.options.ttl_seconds;
+    let wanted = ttl_seconds.map(|ttl| now.with_ttl(ttl));
+    let tag = wanted.map(Expiry::tag);
+    let others = host.tags.iter().filter(|own| {
+        let is_wanted = tag
+            .as_ref()
+            .is_some_and(|tag| own.eq_ignore_ascii_case(tag));
+        Expiry::is_tag(own) && !is_wanted
+    });
+    let others: Vec<String> = others.cloned().collect();
+    if others.is_empty() {
+        return None;
+    }
+    remove.extend(others);
+    add.extend(tag.filter(|tag| !host.has_tag(tag)));
+    Some(ExpiryChange {
+        from: now.at,
+        to: wanted.map(|wanted| wanted.at),
+        ttl_seconds,
+    })
+}
+
+/// A host whose time is over by its tag although the file gives it more, or no end at all. An end
+/// of which no duration is recorded is taken as that of the declared one.
+fn held(
+    request: &PlanRequest,
+    spec: Option<&HostSpec>,
+    host: &Host,
+    own: &HostRef,
+    now: Option<i64>,
+) -> Option<HeldEntry> {
+    let spec = spec.filter(|_| request.mode == PlanMode::Reap && !own.is_protected())?;
+    let ttl_seconds = spec.options.ttl_seconds;
+    let ends_at = ttl_seconds.and_then(|ttl| Some(Expiry::of(&host.tags)?.with_ttl(ttl).at));
+    let is_over = ends_at.zip(now).is_some_and(|(at, now)| at <= now);
+    (!is_over).then(|| HeldEntry {
+        host: own.clone(),
+        ttl_seconds,
+        ends_at,
+    })
 }
 
 /// Those of the tags that the host bears, as it spells them.
@@ -284,6 +351,7 @@ fn create_entry(
         )
         .with_source(error)
     })?;
+    let price = facts.price(&spec.size, spec.options.backups);
     Ok(CreateEntry {
         spec: spec.clone(),
         node,
@@ -292,12 +360,13 @@ fn create_entry(
             .operator_key
             .as_ref()
             .map(|key| key.fingerprint.clone()),
-        monthly: facts.sizes.get(&spec.size).map(|offer| offer.monthly),
-        hourly: facts.sizes.get(&spec.size).map(|offer| offer.hourly),
+        monthly: price.map(|price| price.monthly()),
+        hourly: price.map(|price| price.hourly()),
+        backups_monthly: price.and_then(|price| price.backups_monthly()),
     })
 }
 
-/// The image is not compared: a slug moves from one image to the next. Of the options only
+/// The image is no difference: a slug moves from one image to the next. Of the options only
 /// those that are declared and missing count.
 fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     let field = |field: &str, declared: &str, actual: &str, takes| {
@@ -339,15 +408,21 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     .collect()
 }
 
-fn reference(facts: &CloudFacts, host: &Host) -> HostRef {
+/// A host as plans show it, with its declaration if it is of ours.
+fn reference(facts: &CloudFacts, host: &Host, spec: Option<&HostSpec>) -> HostRef {
+    let price = facts.price(&host.size, host.has_backups());
     HostRef {
         name: host.shown_name(),
         id: host.id.clone(),
         size: host.size.clone(),
         region: host.region.clone(),
-        monthly: facts.sizes.get(&host.size).map(|offer| offer.monthly),
-        hourly: facts.sizes.get(&host.size).map(|offer| offer.hourly),
-        is_protected: host.has_tag(tags::PROTECT_TAG),
+        monthly: price.map(|price| price.monthly()),
+        hourly: price.map(|price| price.hourly()),
+        backups_monthly: price.and_then(|price| price.backups_monthly()),
+        protection: Protection {
+            by_file: spec.is_some_and(|spec| spec.options.protect),
+            by_tag: host.has_tag(tags::PROTECT_TAG),
+        },
         expires_at: tags::expires_at(&host.tags),
     }
 }
@@ -355,6 +430,8 @@ fn reference(facts: &CloudFacts, host: &Host) -> HostRef {
 fn sort(plan: &mut InfraPlan) {
     plan.create.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     plan.differ.sort_by(|a, b| a.host.cmp(&b.host));
+    plan.held.sort();
+    plan.other_image.sort();
     plan.resize.sort_by(|a, b| a.host.cmp(&b.host));
     plan.retag.sort_by(|a, b| a.host.cmp(&b.host));
     for list in [
@@ -370,7 +447,7 @@ fn sort(plan: &mut InfraPlan) {
     }
 }
 
-fn cost(plan: &InfraPlan) -> Cost {
+pub(super) fn cost(plan: &InfraPlan) -> Cost {
     let kept = [
         &plan.unchanged,
         &plan.undeclared,
@@ -378,7 +455,9 @@ fn cost(plan: &InfraPlan) -> Cost {
         &plan.protected,
     ];
     let differing = plan.differ.iter().map(|entry| &entry.host);
-    let kept: Vec<&HostRef> = kept.into_iter().flatten().chain(differing).collect();
+    let held = plan.held.iter().map(|entry| &entry.host);
+    let kept = kept.into_iter().flatten().chain(differing).chain(held);
+    let kept: Vec<&HostRef> = kept.collect();
     let total = |of: fn(&HostRef) -> Option<MicroUsd>,
                  created: fn(&CreateEntry) -> Option<MicroUsd>,
                  resized: fn(&ResizeEntry) -> Option<MicroUsd>| {

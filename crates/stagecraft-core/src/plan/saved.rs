@@ -11,7 +11,7 @@ use crate::name::HostId;
 use crate::tags;
 
 /// The version of the form in which plans are saved.
-pub const SAVED_PLAN_VERSION: u32 = 1;
+pub const SAVED_PLAN_VERSION: u32 = 2;
 
 /// The most bytes that a saved plan may have: enough for tens of thousands of hosts.
 pub const SAVED_PLAN_LIMIT: usize = 16 * 1024 * 1024;
@@ -142,14 +142,14 @@ impl SavedPlan {
         let head: Head = parse(bytes)?;
         if head.version != SAVED_PLAN_VERSION {
             return Err(refusal(format!(
-                "it has version {} of saved plans, and only {SAVED_PLAN_VERSION} is known here",
+                "it has version {} of saved plans, and this build reads only version {SAVED_PLAN_VERSION}",
                 head.version
             )));
         }
         let file: File = parse(bytes)?;
         if file.plan.version != PLAN_VERSION {
             return Err(refusal(format!(
-                "it holds version {} of plans, and only {PLAN_VERSION} is known here",
+                "it holds version {} of plans, and this build reads only version {PLAN_VERSION}",
                 file.plan.version
             )));
         }

@@ -121,6 +121,7 @@ pub(super) fn changes(planned: &SavedPlan, now: &SavedPlan) -> Vec<PlanChange> {
     hosts(&planned.facts.hosts, &now.facts.hosts, &mut changes);
     declarations(&planned.plan, &now.plan, &mut changes);
     projects(planned, now, &mut changes);
+    ends(planned, now, &mut changes);
     prices(&planned.plan, &now.plan, &mut changes);
     if changes.is_empty() && planned != now {
         changes.push(PlanChange::Other);
@@ -225,6 +226,33 @@ fn projects(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>)
                 host: host.name.clone(),
                 planned,
                 now,
+            });
+        }
+    }
+}
+
+/// Ends that are declared in another way, of hosts that are as they were.
+fn ends(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
+    let of = |saved: &SavedPlan, id: &HostId| {
+        let mut entries = saved.plan.retag.iter();
+        let entry = entries.find(|entry| entry.host.id == *id)?;
+        let changed = entry.expiry.map(|expiry| expiry.ttl_seconds);
+        changed.or(entry.ttl_seconds.map(Some))
+    };
+    let text = |ttl: Option<Option<u64>>| match ttl {
+        Some(Some(ttl)) => format!("{ttl}s"),
+        Some(None) => "none".to_owned(),
+        None => "that of the host".to_owned(),
+    };
+    let is = by_id(&now.facts.hosts);
+    for (id, host) in by_id(&planned.facts.hosts) {
+        let (was_ttl, is_ttl) = (of(planned, id), of(now, id));
+        if was_ttl != is_ttl && is.get(id).is_some_and(|is| is.tags == host.tags) {
+            changes.push(PlanChange::DeclarationChanged {
+                host: host.name.clone(),
+                what: "ttl",
+                planned: text(was_ttl),
+                now: text(is_ttl),
             });
         }
     }
@@ -379,7 +407,10 @@ fn prices(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
 
 fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     let created = plan.create.iter();
-    let created = created.map(|entry| (entry.spec.size.as_str(), entry.monthly));
+    let created = created.map(|entry| {
+        let price = of_size(entry.monthly, entry.backups_monthly);
+        (entry.spec.size.as_str(), price)
+    });
     let lists = [
         &plan.delete,
         &plan.protected,
@@ -388,11 +419,20 @@ fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
         &plan.unmanaged,
         &plan.duplicates,
     ];
-    let existing = lists.into_iter().flatten();
+    let held = plan.held.iter().map(|entry| &entry.host);
+    let existing = lists.into_iter().flatten().chain(held);
     let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
     let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
-    let existing = existing.map(|host: &HostRef| (host.size.as_str(), host.monthly));
+    let existing = existing.map(|host: &HostRef| {
+        let price = of_size(host.monthly, host.backups_monthly);
+        (host.size.as_str(), price)
+    });
     created.chain(existing).collect()
+}
+
+/// A price without the part for backups, which is no price of the size.
+fn of_size(monthly: Option<MicroUsd>, backups: Option<MicroUsd>) -> Option<MicroUsd> {
+    monthly.map(|monthly| monthly - backups.unwrap_or_default())
 }
 
 impl fmt::Display for PlanSetting {

@@ -13,7 +13,8 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         region: "nyc1".into(),
         monthly: None,
         hourly: None,
-        is_protected: false,
+        backups_monthly: None,
+        protection: Protection::default(),
         expires_at: None,
     };
     InfraPlan {
@@ -31,12 +32,14 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         create: Vec::new(),
         delete: Vec::new(),
         protected: Vec::new(),
+        held: Vec::new(),
         resize: Vec::new(),
         retag: Vec::new(),
         power_on: Vec::new(),
         undeclared: Vec::new(),
         differ: Vec::new(),
         unchanged: unchanged.iter().map(reference).collect(),
+        other_image: Vec::new(),
         unmanaged: Vec::new(),
         duplicates: Vec::new(),
         cost: Cost::default(),
@@ -57,6 +60,7 @@ pub(crate) fn host(name: &str) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: Vec::new(),
     }

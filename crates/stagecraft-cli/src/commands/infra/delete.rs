@@ -1,13 +1,13 @@
 //! `stagecraft infra down`, `prune` and `reap`.
 
-use stagecraft_core::{ApplyReport, PlanMode, PlanRequest, Run};
-use stagecraft_engine::{DownReport, Planned, PruneOptions};
+use stagecraft_core::{ApplyReport, HostRef, PlanMode, PlanRequest, Run};
+use stagecraft_engine::{DownReport, Outcome, Planned, PruneOptions};
 
 use super::confirm::Question;
 use crate::args::{DownArgs, GlobalArgs, PruneArgs, ReapArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{BOLD, Output, RESET};
 use crate::progress::Progress;
 use crate::{load, render, wire};
 
@@ -93,9 +93,10 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
         return Ok(super::end_dry_run(&planned.plan, &progress));
     }
     let work = async |run: Run| -> anyhow::Result<Ended> {
-        let planned = plan(&run).await?;
+        let mut planned = plan(&run).await?;
         // Nobody is asked about what is refused anyway.
         engine.check_deletes(&planned, deletion.options)?;
+        ask_for_held(&mut planned, output, &progress, &run).await?;
         if planned.plan.is_empty() {
             return Ok(Ended::NothingToDo(planned));
         }
@@ -123,25 +124,59 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
         .with_lease(&run, &request.environment, deletion.verb, work)
         .await?;
     progress.finish();
-    let (outcome, exit, result) = match &ended {
+    let (outcome, result, plan) = match &ended {
         Ended::NothingToDo(planned) => {
             let none = ApplyReport::default();
             let result = wire::DownResult::new(&planned.plan, &none, &[], planned.next_end());
-            (wire::Outcome::Done, Exit::Done, result)
+            (Outcome::Done, result, &planned.plan)
         }
         Ended::Deleted { report, next } => {
-            let outcome = report.outcome();
             let result = wire::DownResult::of(report, next.as_ref());
-            (outcome.into(), outcome.into(), result)
+            (report.outcome(), result, &report.plan)
         }
     };
-    let text = || match &ended {
-        Ended::Deleted { report, .. } => render::down_text(report),
-        // The plan has told it.
-        Ended::NothingToDo(_) => String::new(),
+    // Their time is over by one source and not by the other, which is left to be settled.
+    let outcome = match outcome {
+        Outcome::Done if !plan.held.is_empty() => Outcome::Partial,
+        outcome => outcome,
     };
-    progress.end(exit, outcome, wire::Body::Down(result), text);
-    Ok(exit)
+    let text = || {
+        let text = match &ended {
+            Ended::Deleted { report, .. } => render::down_text(report),
+            // The plan has shown it.
+            Ended::NothingToDo(_) => String::new(),
+        };
+        text + &render::held_hosts_text(plan)
+    };
+    progress.end(outcome.into(), outcome, wire::Body::Down(result), text);
+    Ok(outcome.into())
+}
+
+/// Asks for each host by its name whose time is over by its tag but not by the file. Whose name
+/// is not typed, or cannot be, stays.
+async fn ask_for_held(
+    planned: &mut Planned,
+    output: Output,
+    progress: &Progress,
+    run: &Run,
+) -> anyhow::Result<()> {
+    if !output.can_ask() {
+        return Ok(());
+    }
+    for entry in planned.plan.held.clone() {
+        let HostRef { name, id, .. } = &entry.host;
+        let question = format!(
+            "The time of {name} (id {id}) is over by its tag, but {}. To delete it with everything on it all the same, type the host's name, {BOLD}{name}{RESET}:",
+            render::held_text(&entry)
+        );
+        let typed = progress.ask(&question, run).await;
+        run.check()?;
+        // Another answer keeps the host.
+        if typed.as_deref() == Some(name) {
+            planned.plan.release(id, name)?;
+        }
+    }
+    Ok(())
 }
 
 /// What it came to.
@@ -150,6 +185,6 @@ enum Ended {
     Deleted {
         report: DownReport,
         /// The host that ends next.
-        next: Option<stagecraft_core::HostRef>,
+        next: Option<HostRef>,
     },
 }

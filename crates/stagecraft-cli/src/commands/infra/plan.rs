@@ -1,7 +1,7 @@
 //! `stagecraft infra plan`.
 
-use stagecraft_core::{Finding, PlanMode, PlanRequest, SavedPlan};
-use stagecraft_engine::{DryRunReport, Outcome, PruneOptions};
+use stagecraft_core::{Error, Finding, PlanMode, PlanRequest, SavedPlan};
+use stagecraft_engine::{DryRunReport, Engine, Outcome, Planned, PruneOptions, UpOptions};
 
 use super::saved;
 use crate::args::{GlobalArgs, PlanArgs};
@@ -36,7 +36,8 @@ pub(super) async fn run(
     let engine = loaded.engine(args.look)?;
     let planned = engine.plan(&run, &request).await;
     let mut planned = planned.map_err(|error| loaded.with_place_of(&request.environment, error))?;
-    if let Err(refusal) = engine.check_deletes(&planned, PruneOptions::default()) {
+    let refusal = check(&engine, &planned).err();
+    if let Some(refusal) = refusal.as_ref().filter(|_| mode.deletes()) {
         planned.findings.push(Finding {
             host: None,
             message: refusal.to_string(),
@@ -54,22 +55,30 @@ pub(super) async fn run(
     if !output.is_json() {
         let on_hosts = hosts.as_deref().map_or(OnHosts::NotRead, OnHosts::Read);
         output.text(&render::plan_text(&planned, on_hosts));
+        if refusal.is_some() {
+            output.text(render::REFUSED);
+        }
     }
     if let Some(path) = &args.out {
         let mut saved = SavedPlan::new(request, planned.plan.clone(), &planned.facts);
         if let Some(looked) = &looked {
             saved = saved.with_host_changes(looked.changes());
         }
-        saved::write(&saved, path, global.dry_run, output)?;
+        let next = saved::Next::of(&saved, refusal.is_some());
+        saved::write(&saved, path, global.dry_run, next, output)?;
     }
     let mut has_pending = planned.plan.has_pending() || !planned.plan.protected.is_empty();
     if output.is_json() {
         // Last: one document, or one error.
         let document = wire::PlanDocument::from(wire::Planned::from(&planned));
+        let document = document.refused(refusal.is_some());
         output.document(&match &hosts {
             Some(hosts) => document.with_hosts(hosts),
             None => document,
         });
+    }
+    if let Some(refusal) = &refusal {
+        return Ok(Exit::of_error(refusal));
     }
     if let Some(looked) = &looked {
         has_pending |= !looked.changes().is_empty();
@@ -83,4 +92,13 @@ pub(super) async fn run(
     } else {
         Exit::Done
     })
+}
+
+/// Refuses a plan that the command which carries it out would refuse. Hosts that differ do not
+/// count: what to do about them is a choice of that command.
+fn check(engine: &Engine, planned: &Planned) -> Result<(), Error> {
+    if planned.plan.mode.deletes() {
+        return engine.check_deletes(planned, PruneOptions::default());
+    }
+    planned.check(UpOptions { allow_differ: true })
 }

@@ -1,5 +1,7 @@
 //! `stagecraft infra adopt` and `unprotect`.
 
+use std::collections::BTreeSet;
+
 use stagecraft_core::{ApplyReport, PlanMode, PlanRequest, Run};
 use stagecraft_engine::{Planned, RetagReport};
 
@@ -7,7 +9,6 @@ use super::confirm::Question;
 use crate::args::{GlobalArgs, NamedArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
-use crate::load::Loaded;
 use crate::output::{Output, RESET, YELLOW};
 use crate::progress::Progress;
 use crate::{load, render, wire};
@@ -52,9 +53,9 @@ async fn run(
         progress.planned(&planned);
         if !output.is_json() {
             progress.pause(|| output.text(&render::as_wanted_text(&planned)));
-            for host in protected_by_file(&loaded, &planned) {
+            for host in protected_by_file(&planned) {
                 let text = format!(
-                    "{YELLOW}warning:{RESET} the file still declares protect: true for {host}, so the next `up` protects it again"
+                    "{YELLOW}warning:{RESET} the file declares `protect: true` for {host}: it stays protected until that line is removed, and the next `up` gives it the tag again"
                 );
                 progress.pause(|| output.message(&text));
             }
@@ -92,7 +93,7 @@ async fn run(
         let confirmation = question
             .confirm(given, &plan.environment, output, &progress, &run)
             .await?;
-        let protected_by_file = protected_by_file(&loaded, &planned);
+        let protected_by_file = protected_by_file(&planned);
         let report = engine.retag(&run, planned, &confirmation).await?;
         Ok(Ended::Retagged {
             report,
@@ -107,7 +108,8 @@ async fn run(
     let (outcome, exit, result) = match &ended {
         Ended::NothingToDo(planned) => {
             let none = ApplyReport::default();
-            let result = wire::RetagResult::new(&planned.plan, &none, &[], &[]);
+            let protected = protected_by_file(planned);
+            let result = wire::RetagResult::new(&planned.plan, &none, &[], &protected);
             (wire::Outcome::Done, Exit::Done, result)
         }
         Ended::Retagged {
@@ -133,23 +135,19 @@ enum Ended {
     NothingToDo(Planned),
     Retagged {
         report: RetagReport,
-        /// Hosts that the next `up` protects again.
+        /// Hosts that the file still protects.
         protected_by_file: Vec<String>,
     },
 }
 
-/// The hosts of a plan to take protection away that the file still protects.
-fn protected_by_file(loaded: &Loaded, planned: &Planned) -> Vec<String> {
+/// The named hosts of a plan to remove protection that the file still protects, also those that
+/// bear no tag of protection.
+fn protected_by_file(planned: &Planned) -> Vec<String> {
     let plan = &planned.plan;
     if plan.mode != PlanMode::Unprotect {
         return Vec::new();
     }
-    let declared = loaded.cloud.declared(&plan.environment);
-    let declared = declared.unwrap_or_default();
-    let names = plan.retag.iter().map(|entry| &entry.host.name);
-    let names = names.filter(|name| {
-        let mut specs = declared.iter().filter(|spec| spec.options.protect);
-        specs.any(|spec| spec.name.as_str() == name.as_str())
-    });
-    names.cloned().collect()
+    let protected = plan.existing().filter(|host| host.protection.by_file);
+    let names: BTreeSet<&String> = protected.map(|host| &host.name).collect();
+    names.into_iter().cloned().collect()
 }

@@ -10,6 +10,31 @@ use tempfile::NamedTempFile;
 
 use crate::output::{GREEN, Output, RESET};
 
+/// What can be done with a saved plan.
+#[derive(Debug, Clone, Copy)]
+pub(super) enum Next {
+    /// `up` carries it out.
+    Up,
+    /// `up` carries it out if hosts that differ may stay as they are.
+    UpAllowingDiffer,
+    /// It deletes, which no saved plan does.
+    Review,
+    /// It would be refused.
+    Refused,
+}
+
+impl Next {
+    pub(super) fn of(saved: &SavedPlan, is_refused: bool) -> Self {
+        let plan = saved.plan();
+        match plan.mode {
+            _ if is_refused => Self::Refused,
+            PlanMode::Reconcile if plan.differ.is_empty() => Self::Up,
+            PlanMode::Reconcile => Self::UpAllowingDiffer,
+            _ => Self::Review,
+        }
+    }
+}
+
 /// Writes a plan, whole or not at all, readable by its owner only.
 ///
 /// A file that is there is replaced. Anything else that is there, such as a device, stays.
@@ -17,6 +42,7 @@ pub(super) fn write(
     saved: &SavedPlan,
     path: &Path,
     is_dry_run: bool,
+    next: Next,
     output: Output,
 ) -> anyhow::Result<()> {
     let shown = path.display();
@@ -40,10 +66,13 @@ pub(super) fn write(
     file.persist(path)
         .map_err(|error| error.error)
         .with_context(cannot)?;
-    let next = if saved.plan().mode == PlanMode::Reconcile {
-        format!("\nnext: stagecraft infra up --plan {shown}")
-    } else {
-        ", for review".to_owned()
+    let next = match next {
+        Next::Up => format!("\nnext: stagecraft infra up --plan {shown}"),
+        Next::UpAllowingDiffer => {
+            format!("\nnext: stagecraft infra up --plan {shown} --allow-differ")
+        }
+        Next::Review => ", for review".to_owned(),
+        Next::Refused => ", for review: it cannot be carried out as it is".to_owned(),
     };
     output.message(&format!("{GREEN}wrote{RESET} plan {id} to {shown}{next}"));
     Ok(())

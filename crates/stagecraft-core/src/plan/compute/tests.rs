@@ -32,6 +32,7 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }
@@ -79,6 +80,7 @@ fn facts(hosts: Vec<Host>) -> CloudFacts {
                 regions: vec!["nyc1".into()],
             },
         )]),
+        backup_percent: None,
         time: Some(1),
     }
 }

@@ -67,6 +67,7 @@ impl World {
             }),
             hosts: self.hosts.clone(),
             sizes: BTreeMap::from([("small".to_owned(), offer)]),
+            backup_percent: None,
             time: None,
         };
         let environment = EnvironmentName::new("staging").unwrap();
@@ -108,6 +109,7 @@ fn host(id: u64, name: &str, tags: &[&str]) -> Host {
         disk_gb: None,
         vpc: None,
         cloud_project: None,
+        image: None,
         features: None,
         tags: tags.iter().map(|tag| (*tag).to_owned()).collect(),
     }
@@ -275,8 +277,12 @@ fn other_versions_and_other_files_are_refused_by_what_they_are() {
     };
     let cases = [
         (
-            edited("\"version\": 1", "\"version\": 2"),
-            "it has version 2",
+            edited("\"version\": 2", "\"version\": 1"),
+            "it has version 1",
+        ),
+        (
+            edited("\"version\": 2", "\"version\": 3"),
+            "it has version 3",
         ),
         (b"project: shop\n".to_vec(), "it is no saved plan"),
         (b"{\"v\": 1, \"plan\": {}}".to_vec(), "it is no saved plan"),
@@ -287,7 +293,7 @@ fn other_versions_and_other_files_are_refused_by_what_they_are() {
         ),
         (edited("\"small\"", "\"large\""), "it was changed"),
         (
-            edited("    \"version\": 1", "    \"version\": 9"),
+            edited("    \"version\": 2", "    \"version\": 9"),
             "it holds version 9",
         ),
         // Only the form changes: one blank more in line 3.

@@ -50,7 +50,7 @@ fn protected_hosts_are_told_and_never_deleted() {
     }
     let plan = plan(Some("shop"), &[], &facts, PlanMode::Destroy);
     assert_eq!(names(&plan.protected), ["db-1", "old-1"]);
-    assert!(plan.protected.iter().all(|host| host.is_protected));
+    assert!(plan.protected.iter().all(|host| host.protection.by_tag));
 }
 
 #[test]
@@ -63,7 +63,7 @@ fn reap_takes_hosts_whose_time_is_over_by_the_clouds_clock_and_no_others() {
         host(3, "app-3", OURS_IN_SHOP),
         tagged(4, "old-1", over),
     ]);
-    let declared = [spec("app-1", "small"), spec("app-2", "small")];
+    let declared = ["app-1", "app-2"].map(|name| with_ttl(name, Some(60)));
     let reap = |facts: &CloudFacts| asked(Some("shop"), &declared, facts, &request(PlanMode::Reap));
     facts.time = None;
     let unknown = plan_hosts("cloud", None, &declared, &facts, &request(PlanMode::Reap));
@@ -74,6 +74,180 @@ fn reap_takes_hosts_whose_time_is_over_by_the_clouds_clock_and_no_others() {
     assert_eq!(plan.delete[0].expires_at, Some(NOW));
     let without_project = asked(None, &declared, &facts, &request(PlanMode::Reap));
     assert!(without_project.delete.is_empty());
+}
+
+fn with_ttl(name: &str, ttl_seconds: Option<u64>) -> HostSpec {
+    let mut spec = spec(name, "small");
+    spec.options.ttl_seconds = ttl_seconds;
+    spec
+}
+
+fn end(at: i64, ttl_seconds: Option<u64>) -> String {
+    Expiry { at, ttl_seconds }.tag()
+}
+
+#[test]
+fn reap_holds_what_the_file_does_not_end_and_releases_it_by_name_only() {
+    let over = |id, name| tagged(id, name, with(OURS_IN_SHOP, &end(NOW, Some(60))));
+    let mut facts = facts(vec![
+        over(1, "app-1"),
+        over(2, "app-2"),
+        over(3, "app-3"),
+        over(4, "app-4"),
+        over(5, "old-1"),
+    ]);
+    facts.time = Some(NOW);
+    let mut protected = with_ttl("app-4", None);
+    protected.options.protect = true;
+    let declared = [
+        with_ttl("app-1", None),
+        with_ttl("app-2", Some(61)),
+        with_ttl("app-3", Some(59)),
+        protected,
+    ];
+    let mut plan = asked(Some("shop"), &declared, &facts, &request(PlanMode::Reap));
+    assert_eq!(names(&plan.delete), ["app-3", "old-1"]);
+    assert_eq!(names(&plan.protected), ["app-4"]);
+    let held: Vec<_> = plan.held.iter().map(|own| own.ends_at).collect();
+    assert_eq!(held, [None, Some(NOW + 1)]);
+    assert_eq!(plan.cost.monthly_after, MicroUsd(18_000_000));
+    assert_eq!(plan.hosts_now(), 5);
+
+    let id = HostId::new("1");
+    for typed in ["", "app-2", "staging", "APP-1"] {
+        assert!(plan.release(&id, typed).is_err(), "{typed}");
+    }
+    assert!(plan.release(&HostId::new("5"), "old-1").is_err());
+    assert_eq!(plan.held.len(), 2);
+    plan.release(&id, "app-1").unwrap();
+    assert_eq!(names(&plan.delete), ["app-1", "app-3", "old-1"]);
+    assert_eq!(plan.held.len(), 1);
+    assert_eq!(plan.cost.monthly_after, MicroUsd(12_000_000));
+}
+
+#[test]
+fn end_follows_the_declared_duration_from_the_same_moment() {
+    let recorded = end(NOW, Some(60));
+    let cases: [(&[&str], Option<u64>, Option<Option<i64>>); 8] = [
+        (&[&recorded], Some(60), None),
+        (&[&recorded.to_ascii_uppercase()], Some(60), None),
+        (&[&recorded], Some(90), Some(Some(NOW + 30))),
+        (&[&recorded], Some(20), Some(Some(NOW - 40))),
+        (&[&recorded], None, Some(None)),
+        // Of another build, or set by hand.
+        (&[&end(NOW, None)], Some(90), Some(Some(NOW))),
+        // Broken off between the new tag and the old one, for a longer and a shorter one.
+        (
+            &[&recorded, &end(NOW + 30, Some(90))],
+            Some(90),
+            Some(Some(NOW + 30)),
+        ),
+        (
+            &[&recorded, &end(NOW - 40, Some(20))],
+            Some(20),
+            Some(Some(NOW - 40)),
+        ),
+    ];
+    for (ends, declared, to) in cases {
+        let mut tags: Vec<String> = OURS_IN_SHOP.iter().map(|tag| (*tag).to_owned()).collect();
+        tags.extend(ends.iter().map(|tag| (*tag).to_owned()));
+        let facts = facts(vec![tagged(1, "app-1", tags.clone())]);
+        let declared = [with_ttl("app-1", declared)];
+        let plan = asked(
+            Some("shop"),
+            &declared,
+            &facts,
+            &request(PlanMode::Reconcile),
+        );
+        let Some(to) = to else {
+            assert!(plan.is_empty(), "{ends:?}");
+            continue;
+        };
+        let entry = &plan.retag[0];
+        assert_eq!(entry.expiry.unwrap().to, to, "{ends:?}");
+        assert_eq!(entry.ttl_seconds, None);
+        // Carried out, it is the only end, and nothing is left to do.
+        tags.retain(|tag| !entry.remove.contains(tag));
+        tags.extend(entry.add.iter().cloned());
+        assert_eq!(Expiry::of(&tags).map(|end| end.at), to);
+        let facts = self::facts(vec![tagged(1, "app-1", tags)]);
+        let again = request(PlanMode::Reconcile);
+        let again = asked(Some("shop"), &declared, &facts, &again);
+        assert!(again.is_empty(), "{ends:?}");
+    }
+}
+
+#[test]
+fn backups_count_in_prices_and_costs_if_the_cloud_tells_what_they_cost() {
+    let backed_up = |id, name: &str| Host {
+        features: Some(HostFeatures {
+            backups: true,
+            ..HostFeatures::default()
+        }),
+        ..host(id, name, OURS_IN_SHOP)
+    };
+    let mut facts = facts(vec![backed_up(1, "app-1"), host(2, "app-2", OURS_IN_SHOP)]);
+    let mut large = facts.sizes["small"].clone();
+    large.monthly = MicroUsd(12_000_000);
+    facts.sizes.insert("large".to_owned(), large);
+    let mut new = spec("app-3", "small");
+    new.options.backups = true;
+    let declared = [spec("app-1", "large"), spec("app-2", "small"), new];
+    let resizing = resizing(ResizeMode::KeepDisk);
+    let without = asked(Some("shop"), &declared, &facts, &resizing);
+    assert_eq!(without.cost.monthly_after, MicroUsd(24_000_000));
+    assert!(without.leaves_backups_out(&facts));
+
+    facts.backup_percent = Some(30);
+    let plan = asked(Some("shop"), &declared, &facts, &resizing);
+    assert_eq!(plan.create[0].monthly, Some(MicroUsd(7_800_000)));
+    let part = plan.create[0].backups_monthly;
+    assert_eq!(part, Some(MicroUsd(1_800_000)));
+    assert_eq!(plan.unchanged[0].monthly, Some(MicroUsd(6_000_000)));
+    assert_eq!(plan.unchanged[0].backups_monthly, None);
+    assert_eq!(plan.resize[0].host.monthly, Some(MicroUsd(7_800_000)));
+    assert_eq!(plan.resize[0].to_monthly, Some(MicroUsd(15_600_000)));
+    assert_eq!(plan.cost.monthly_before, MicroUsd(13_800_000));
+    assert_eq!(plan.cost.monthly_after, MicroUsd(29_400_000));
+    assert!(!plan.leaves_backups_out(&facts));
+}
+
+#[test]
+fn another_image_is_shown_and_neither_a_difference_nor_work() {
+    let of = |id, name: &str, image: Option<&str>| Host {
+        image: image.map(ToOwned::to_owned),
+        ..host(id, name, OURS_IN_SHOP)
+    };
+    let facts = facts(vec![
+        of(1, "app-1", Some("ubuntu-22-04-x64")),
+        of(2, "app-2", Some("debian-13-x64")),
+        of(3, "app-3", None),
+    ]);
+    let declared = ["app-1", "app-2", "app-3"].map(|name| spec(name, "small"));
+    let plan = plan(Some("shop"), &declared, &facts, PlanMode::Reconcile);
+    assert_eq!(plan.unchanged.len(), 3);
+    assert!(!plan.has_pending());
+    assert_eq!(plan.other_image.len(), 1);
+    let other = &plan.other_image[0];
+    assert_eq!(other.host.name, "app-2");
+    assert_eq!(other.declared, "ubuntu-22-04-x64");
+    assert_eq!(other.actual, "debian-13-x64");
+}
+
+#[test]
+fn file_protects_each_host_of_a_name_from_every_mode_that_deletes() {
+    let over = |id| tagged(id, "db-1", with(OURS_IN_SHOP, &end(NOW, None)));
+    let mut facts = facts(vec![over(1), over(2)]);
+    facts.time = Some(NOW);
+    let mut spec = spec("db-1", "small");
+    spec.options.protect = true;
+    for mode in [PlanMode::Destroy, PlanMode::Reap] {
+        let plan = plan(Some("shop"), &[spec.clone()], &facts, mode);
+        assert_eq!(plan.delete.len() + plan.held.len(), 0, "{mode:?}");
+        assert_eq!(plan.protected.len(), 2);
+        assert!(plan.protected.iter().all(|host| host.protection.by_file));
+        assert!(plan.check_protection().is_err());
+    }
 }
 
 #[test]
@@ -126,9 +300,8 @@ fn unprotect_takes_the_tag_as_the_cloud_spells_it() {
 }
 
 #[test]
-fn reconcile_gives_missing_tags_and_never_takes_protection_or_time_away() {
-    let mut tags = with(PROTECTED, &tags::expires_tag(NOW));
-    tags.push("own".to_owned());
+fn reconcile_gives_missing_tags_and_never_takes_protection_away() {
+    let tags = with(PROTECTED, "own");
     let facts = facts(vec![
         tagged(1, "db-1", tags),
         host(2, "app-1", OURS_IN_SHOP),

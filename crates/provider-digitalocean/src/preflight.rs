@@ -108,7 +108,8 @@ pub(crate) async fn check_existing(
         }
     }
     if declared("region").next().is_some() {
-        let regions = match list_regions(client, run).await {
+        let is_declared = |slug: &str| declared("region").any(|(_, own)| own == slug);
+        let regions = match list_regions(client, run, Concern::Named(&is_declared)).await {
             Ok(regions) => regions,
             // Nothing is created, so nothing needs them.
             Err(error) if error.kind() == ErrorKind::Forbidden => return Ok(findings),

@@ -8,7 +8,7 @@ use stagecraft_core::{Login, Result};
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
-use crate::identity::{Candidate, Keys};
+use crate::identity::{Candidate, Keys, wire};
 use crate::refusal::Refusal;
 use crate::trust::Server;
 

@@ -157,7 +157,7 @@ impl HostConfig {
             return Err(("ttl", "must be at least 1m".to_owned()).into());
         }
         if ttl.is_some_and(|ttl| ttl > LONGEST_TTL) {
-            return Err(("ttl", "must be at most 876000h, a hundred years".to_owned()));
+            return Err(("ttl", "must be at most 876000h, a hundred years".to_owned()).into());
         }
         for (key, value) in [("vpc", &self.vpc), ("project", &self.project)] {
             if value.as_ref().is_some_and(|value| value.trim().is_empty()) {

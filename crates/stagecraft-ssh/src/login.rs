@@ -8,7 +8,7 @@ use stagecraft_core::{Login, Result};
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
-use crate::identity::{Candidate, Keys};
+use crate::identity::{Candidate, Keys, wire};
 use crate::refusal::Refusal;
 use crate::trust::Server;
 
@@ -204,6 +204,7 @@ impl Candidate {
         match self {
             Self::File { key, .. } => wire(key.public_key()),
             Self::Agent { identity, .. } => wire(&identity.public_key()),
+            Self::Certificate { certificate, .. } => wire(&certificate::subject(certificate)),
         }
     }
 

@@ -204,6 +204,7 @@ impl Candidate {
         match self {
             Self::File { key, .. } => wire(key.public_key()),
             Self::Agent { identity, .. } => wire(&identity.public_key()),
+            Self::Certificate { certificate, .. } => wire(&certificate::subject(certificate)),
         }
     }
 

@@ -426,6 +426,22 @@ async fn what_is_switched_off_is_skipped_with_its_reason() {
 }
 
 #[tokio::test]
+async fn engine_that_the_file_no_longer_enables_stays_and_is_told() {
+    let machine = Machine::new();
+    apply(&machine, DockerConfig::default()).await;
+    let calls = machine.calls();
+    let disabled = DockerConfig {
+        enabled: false,
+        ..DockerConfig::default()
+    };
+    let report = apply(&machine, disabled).await;
+    let reason =
+        "docker is not enabled; the installed engine and its package source stay".to_owned();
+    assert_eq!(outcome(&report), &StepOutcome::Skipped { reason });
+    assert_eq!(machine.calls(), calls);
+}
+
+#[tokio::test]
 async fn lost_connection_is_told_apart_from_a_failed_installation() {
     use stagecraft_core::ErrorKind;
     for (kind, code) in [

@@ -147,13 +147,13 @@ impl Routes {
 
     /// The jump hosts that are named before a host.
     fn chain(&self, names: &[&str], answers: &HostSettings) -> Result<Vec<JumpHost>> {
-        let named = if self.is_fixed(Fixed::Jump) {
+        let of_file = if self.is_fixed(Fixed::Jump) {
             None
         } else {
             answers.chain()?
         };
-        if let Some(named) = named {
-            return Ok(named);
+        if let Some(chain) = of_file {
+            return Ok(chain);
         }
         let text = |name: Option<&&str>| name.copied().map(ToOwned::to_owned);
         let token = |token| match token {

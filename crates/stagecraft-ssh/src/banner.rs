@@ -176,10 +176,10 @@ impl Opener {
 
     /// To be called after each packet.
     fn next(&mut self) {
-        if let Self::Gcm(_, nonce) = self {
-            if let Some(count) = nonce.last_chunk_mut::<8>() {
-                *count = u64::from_be_bytes(*count).wrapping_add(1).to_be_bytes();
-            }
+        if let Self::Gcm(_, nonce) = self
+            && let Some(count) = nonce.last_chunk_mut::<8>()
+        {
+            *count = u64::from_be_bytes(*count).wrapping_add(1).to_be_bytes();
         }
     }
 }
@@ -197,9 +197,20 @@ pub(crate) struct Keys(Arc<Mutex<Waiting>>);
 #[derive(Default)]
 struct Waiting {
     secret: Option<Secret>,
-    /// `None` within: there are none, so everything passes.
-    keys: Option<Option<(Opener, bool)>>,
+    given: Given,
     waker: Option<Waker>,
+}
+
+#[derive(Default)]
+enum Given {
+    #[default]
+    NotYet,
+    /// There are none, so everything passes.
+    Nothing,
+    Keys {
+        opener: Opener,
+        is_strict: bool,
+    },
 }
 
 impl Keys {
@@ -212,10 +223,13 @@ impl Keys {
     pub(crate) fn give(&self, session: Option<&[u8]>) {
         let mut waiting = self.lock();
         let secret = waiting.secret.take();
-        let keys = secret
-            .zip(session)
-            .and_then(|(secret, session)| Some((secret.opener(session)?, secret.is_strict)));
-        waiting.keys = Some(keys);
+        let keys = secret.zip(session).and_then(|(secret, session)| {
+            Some(Given::Keys {
+                opener: secret.opener(session)?,
+                is_strict: secret.is_strict,
+            })
+        });
+        waiting.given = keys.unwrap_or(Given::Nothing);
         if let Some(waker) = waiting.waker.take() {
             waker.wake();
         }
@@ -290,22 +304,22 @@ impl Sieve {
     ) -> Poll<&[u8]> {
         if self.taken == self.output.len() && matches!(self.stage, Stage::Waiting) {
             let mut waiting = self.keys.lock();
-            match waiting.keys.take() {
-                None => waiting.waker = Some(cx.waker().clone()),
-                Some(keys) => {
-                    drop(waiting);
-                    self.stage = match keys {
-                        None => Stage::Passing,
-                        Some((opener, is_strict)) => {
-                            if is_strict {
-                                self.number = 0;
-                            }
-                            Stage::Sealed(opener)
-                        }
-                    };
-                    self.sift(said);
+            let stage = match std::mem::take(&mut waiting.given) {
+                Given::NotYet => {
+                    waiting.waker = Some(cx.waker().clone());
+                    Stage::Waiting
                 }
-            }
+                Given::Nothing => Stage::Passing,
+                Given::Keys { opener, is_strict } => {
+                    if is_strict {
+                        self.number = 0;
+                    }
+                    Stage::Sealed(opener)
+                }
+            };
+            drop(waiting);
+            self.stage = stage;
+            self.sift(said);
         }
         if self.taken == self.output.len() {
             self.output.clear();
@@ -339,14 +353,14 @@ impl Sieve {
                     }
                     end + 1
                 }
-                None if self.input.len() > GREETING_LIMIT => self.pass()?,
+                None if self.input.len() > GREETING_LIMIT => self.pass(),
                 None => return None,
             },
             Stage::Clear => {
                 let first = *self.input.first_chunk::<4>()?;
                 let length = u32::from_be_bytes(first) as usize;
                 if length > PACKET_LIMIT {
-                    self.pass()?
+                    self.pass()
                 } else {
                     let packet = self.input.get(..4 + length)?;
                     if packet.get(5) == Some(&NEWKEYS) {
@@ -360,7 +374,7 @@ impl Sieve {
                 let first = *self.input.first_chunk::<4>()?;
                 let length = opener.length(self.number, first);
                 if length > PACKET_LIMIT {
-                    self.pass()?
+                    self.pass()
                 } else {
                     let end = 4 + length + TAG;
                     self.input.get(..end)?;
@@ -376,9 +390,9 @@ impl Sieve {
     }
 
     /// Everything passes from now on.
-    fn pass(&mut self) -> Option<usize> {
+    fn pass(&mut self) -> usize {
         self.stage = Stage::Passing;
-        Some(self.input.len())
+        self.input.len()
     }
 
     /// Looks into the packet that ends here. `None` if it cannot be.

@@ -269,10 +269,10 @@ impl SshConnector {
         let limit = self.routes.config().login_timeout;
         let address = stop.at();
         phase.begin(format!("waiting for a turn to log in at {address}"));
-        let mut turn = self.gates.enter(run, &stop.server.place, phase).await?;
+        let mut permit = self.gates.enter(run, &stop.server.place, phase).await?;
         phase.begin(format!("dialling {address}"));
         let stream = self.open(run, stop, via.as_deref()).await?;
-        turn.reach(Stage::Connected);
+        permit.reach(Stage::Connected);
 
         phase.begin(format!("waiting for the SSH banner of {address}"));
         let exchange = format!("exchanging keys with {address}");
@@ -300,7 +300,7 @@ impl SshConnector {
 
         let user = &stop.login.user;
         phase.begin(format!("logging in at {address} as {user}"));
-        turn.reach(Stage::LoggingIn);
+        permit.reach(Stage::LoggingIn);
         let logging_in = login(&mut session, &observed, user, &stop.server, keys);
         let logged_in = bounded(run, limit, logging_in, || {
             failure::too_slow(format!(
@@ -314,7 +314,7 @@ impl SshConnector {
             }
             return Err(error);
         }
-        turn.reach(Stage::LoggedIn);
+        permit.reach(Stage::LoggedIn);
         let banner = observed.banner();
         tracing::debug!(host = stop.server.name, address, user, banner, "connected");
         let connection = Connection {

@@ -91,7 +91,7 @@ pub(crate) enum Stage {
 
 /// The right to try one login. Counts, once it is dropped, what the connection has cost.
 #[derive(Debug)]
-pub(crate) struct Turn {
+pub(crate) struct LoginPermit {
     gate: Arc<Gate>,
     stage: Stage,
     _permit: OwnedSemaphorePermit,
@@ -99,11 +99,16 @@ pub(crate) struct Turn {
 }
 
 impl Gates {
-    /// Waits for a turn to log in.
+    /// Waits for the permit to log in.
     ///
     /// While the last login at the address was not accepted, one connection tries at a time, and
     /// none that could make the server turn the address away.
-    pub(crate) async fn enter(&self, run: &Run, place: &str, phase: &ConnectPhase) -> Result<Turn> {
+    pub(crate) async fn enter(
+        &self,
+        run: &Run,
+        place: &str,
+        phase: &ConnectPhase,
+    ) -> Result<LoginPermit> {
         let gate = {
             let mut gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
             Arc::clone(gates.entry(place.to_owned()).or_default())
@@ -111,7 +116,7 @@ impl Gates {
         tokio::select! {
             biased;
             () = run.cancellation().cancelled() => Err(Error::cancelled()),
-            turn = gate.turn(run, place, phase) => turn,
+            permit = gate.admit(run, place, phase) => permit,
         }
     }
 
@@ -140,7 +145,12 @@ impl Gate {
         self.record.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    async fn turn(self: Arc<Self>, run: &Run, place: &str, phase: &ConnectPhase) -> Result<Turn> {
+    async fn admit(
+        self: Arc<Self>,
+        run: &Run,
+        place: &str,
+        phase: &ConnectPhase,
+    ) -> Result<LoginPermit> {
         let permit = Arc::clone(&self.permits).acquire_owned().await;
         let permit = permit.map_err(|_| Error::cancelled())?;
         let mut first = None;
@@ -158,7 +168,7 @@ impl Gate {
             ));
             run.sleep(wait).await?;
         }
-        Ok(Turn {
+        Ok(LoginPermit {
             gate: self,
             stage: Stage::Dialling,
             _permit: permit,
@@ -167,13 +177,13 @@ impl Gate {
     }
 }
 
-impl Turn {
+impl LoginPermit {
     pub(crate) fn reach(&mut self, stage: Stage) {
         self.stage = stage;
     }
 }
 
-impl Drop for Turn {
+impl Drop for LoginPermit {
     fn drop(&mut self) {
         let cost = match self.stage {
             Stage::Dialling => return,
@@ -231,9 +241,9 @@ mod tests {
         let gates = Gates::default();
         let stages = [Stage::Dialling, Stage::LoggedIn];
         for stage in stages.into_iter().cycle().take(100) {
-            let mut turn = gates.enter(&run, "here", &phase).await.unwrap();
-            turn.reach(stage);
-            drop(turn);
+            let mut permit = gates.enter(&run, "here", &phase).await.unwrap();
+            permit.reach(stage);
+            drop(permit);
             assert_eq!(gates.wait("here"), Duration::ZERO);
         }
         assert!(phase.now().is_none());
@@ -246,17 +256,17 @@ mod tests {
         let is_let_in = async || {
             tokio::select! {
                 biased;
-                turn = gates.enter(&run, "here", &phase) => Some(turn.unwrap()),
+                permit = gates.enter(&run, "here", &phase) => Some(permit.unwrap()),
                 () = tokio::task::yield_now() => None,
             }
         };
-        let mut first = is_let_in().await.expect("a turn");
+        let mut first = is_let_in().await.expect("a permit");
         assert!(is_let_in().await.is_none());
         first.reach(Stage::LoggedIn);
         drop(first);
-        let mut turns = Vec::new();
+        let mut permits = Vec::new();
         for _ in 0..LIMIT {
-            turns.push(is_let_in().await.expect("a turn"));
+            permits.push(is_let_in().await.expect("a permit"));
         }
         assert!(is_let_in().await.is_none());
     }

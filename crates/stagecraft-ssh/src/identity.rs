@@ -107,7 +107,7 @@ pub(crate) struct Found<'a> {
     /// The keys of each source, in their order.
     pub(crate) slots: Vec<Vec<Candidate>>,
     /// Encrypted files whose keys no agent has, with the places of their slots.
-    pub(crate) closed: Vec<(usize, &'a Path, Locked)>,
+    pub(crate) closed: Vec<(usize, &'a Path, Box<Locked>)>,
     /// Certificates whose keys were not found yet.
     certificates: Vec<WantedCertificate>,
     pub(crate) failures: Vec<Error>,

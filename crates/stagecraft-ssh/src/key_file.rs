@@ -19,7 +19,7 @@ const FILE_LIMIT: u64 = 64 * 1024;
 /// What a file holds.
 pub(crate) enum KeyFile {
     Open(Box<PrivateKey>),
-    Locked(Locked),
+    Locked(Box<Locked>),
     /// Only the public half: an agent may have the other.
     Public(Box<PublicKey>),
 }
@@ -87,11 +87,11 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     let form = Form::of(&text).map_err(|form| unsupported(path, &form))?;
     if let Some(form) = form {
         let open = PrivateKey::from_openssh(&text).ok();
-        return Ok(KeyFile::Locked(Locked {
+        return Ok(KeyFile::Locked(Box::new(Locked {
             public: open.map(|key| key.public_key().clone()),
             text: text.into(),
             form,
-        }));
+        })));
     }
     match decode_secret_key(&text, None) {
         Ok(key) => Ok(KeyFile::Open(Box::new(usable(key, path)?))),
@@ -102,7 +102,8 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
 /// Whether only its owner can read a file, if that is who runs this: as `ssh` looks at it.
 fn is_private(path: &Path, file: &Metadata) -> Result<()> {
     let mode = file.mode() & 0o777;
-    if file.uid() != rustix::process::getuid().as_raw() || mode & 0o077 == 0 {
+    let others = mode & 0o077;
+    if file.uid() != rustix::process::getuid().as_raw() || others == 0 {
         return Ok(());
     }
     let place = path.display();

@@ -8,7 +8,7 @@ use stagecraft_core::{Login, Result};
 
 use crate::certificate::{self, CertificateKey, CertificateSigner};
 use crate::client::{Client, Observed};
-use crate::identity::{Candidate, Keys, wire};
+use crate::identity::{Candidate, Keys};
 use crate::refusal::Refusal;
 use crate::trust::Server;
 
@@ -104,7 +104,7 @@ pub(crate) async fn login(
         let label = candidate.label().to_owned();
         match offer {
             Offer::Accepted => {
-                observed.logged_in(Login::new(user, &candidate.wire()));
+                observed.logged_in(Login::new(user, &candidate.public().0));
                 return Ok(());
             }
             Offer::Unsigned(error) => {
@@ -197,14 +197,6 @@ impl Candidate {
             Self::File { label, .. }
             | Self::Agent { label, .. }
             | Self::Certificate { label, .. } => label,
-        }
-    }
-
-    fn wire(&self) -> Vec<u8> {
-        match self {
-            Self::File { key, .. } => wire(key.public_key()),
-            Self::Agent { identity, .. } => wire(&identity.public_key()),
-            Self::Certificate { certificate, .. } => wire(&certificate::subject(certificate)),
         }
     }
 

@@ -86,7 +86,7 @@ pub(crate) fn begun(host: &HostName, user: &str, output: RemoteOutput) -> Result
             ErrorKind::Rejected,
             format!("the login shell of {user} on {host}, or what its start-up files start, did not run the command"),
         )
-        .with_hint("the login shell must run `-c COMMAND`; let .bashrc start another shell in interactive shells only: put `case $- in *i*) ;; *) return ;; esac` before it")
+        .with_hint("the login shell must run `-c COMMAND`, which /bin/false and /usr/sbin/nologin do not; let .bashrc start another shell in interactive shells only: put `case $- in *i*) ;; *) return ;; esac` before it")
     };
     Err(said
         .into_iter()

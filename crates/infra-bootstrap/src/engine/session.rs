@@ -25,8 +25,6 @@ const WHAT_LIMIT: usize = 300;
 /// How long a reloaded server may show its former key.
 const PROOF: Duration = Duration::from_secs(10);
 const PROOF_INTERVAL: Duration = Duration::from_millis(200);
-/// Said of a host on which not one line of a script was run.
-const NO_SHELL: &str = "nothing of the script was run: the login shell of the user must run commands (/bin/false and /usr/sbin/nologin run none, see /etc/passwd there), and be able to start sh";
 /// How to go on with a host whose first boot never ends.
 const GO_ON: &str = "replace the host, or go on without cloud-init by infra.bootstrap.readiness: { cloud_init: ignore }";
 /// The ladder's own id among the probes.
@@ -337,16 +335,12 @@ impl Session {
         if output.is_success() && !output.stdout.contains(&self.boundary) {
             return Err(LookError::Unheard(tail));
         }
-        let is_unrun = !output.is_success() && !output.stdout.contains(&self.boundary);
         let facts = output
             .success()
             .and_then(|output| {
                 split_probes(&output.stdout, &self.boundary, self.probes.keys().copied())
             })
-            .map_err(|error| {
-                let unrun = is_unrun.then(|| NO_SHELL.to_owned());
-                LookError::Failed(of_look(&error).with_evidence(tail).with_evidence(unrun))
-            })?;
+            .map_err(|error| LookError::Failed(of_look(&error).with_evidence(tail)))?;
         let empty = ProbeFacts::default();
         self.state =
             HostState::parse(facts.get(READINESS).unwrap_or(&empty)).map_err(LookError::Failed)?;

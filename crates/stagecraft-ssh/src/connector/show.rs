@@ -76,9 +76,9 @@ impl SshConnector {
             is_jump: false,
         };
         let phase = ConnectPhase::default();
-        let mut turn = self.gates.enter(run, &stop.server.place, &phase).await?;
+        let mut permit = self.gates.enter(run, &stop.server.place, &phase).await?;
         let stream = self.open(run, &stop, via.as_deref()).await?;
-        turn.reach(Stage::Connected);
+        permit.reach(Stage::Connected);
         let observed = Arc::new(Observed::default());
         let cut = CancellationToken::new();
         let _tied = cut.clone().drop_guard();

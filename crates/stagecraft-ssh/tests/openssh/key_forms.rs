@@ -78,7 +78,7 @@ async fn server() -> Sshd {
 #[tokio::test]
 async fn every_form_that_is_promised_is_opened_and_a_wrong_passphrase_is_called_wrong() {
     let sshd = server().await;
-    let of_openssh: [(&str, &[&str]); 9] = [
+    let by_keygen: [(&str, &[&str]); 9] = [
         ("cbc", &["-t", "ed25519", "-Z", "aes256-cbc"]),
         ("ctr", &["-t", "ed25519", "-Z", "aes128-ctr"]),
         ("gcm", &["-t", "ed25519", "-Z", "aes256-gcm@openssh.com"]),
@@ -120,7 +120,7 @@ async fn every_form_that_is_promised_is_opened_and_a_wrong_passphrase_is_called_
         ("aes192", &["ec", "-aes192"]),
         ("aes256", &["ec", "-aes256"]),
     ];
-    let made = of_openssh.map(|(name, arguments)| made(&sshd, name, arguments));
+    let made = by_keygen.map(|(name, arguments)| made(&sshd, name, arguments));
     let rewritten = of_openssl.map(|(name, arguments)| rewritten(&sshd, name, arguments));
     for key in made.iter().chain(&rewritten) {
         if let Err(error) = log_in(&sshd, key, PASSPHRASE).await {
@@ -189,7 +189,7 @@ async fn key_that_others_can_read_is_refused_as_ssh_does_with_what_closes_it() {
 }
 
 #[tokio::test]
-async fn key_that_was_left_out_is_told_when_the_others_are_refused() {
+async fn key_that_was_left_out_is_reported_when_the_others_are_refused() {
     let sshd = Sshd::start().await;
     let (open, stranger) = (sshd.path("open"), sshd.path("stranger"));
     keygen(&open, "ed25519", "");
@@ -199,7 +199,7 @@ async fn key_that_was_left_out_is_told_when_the_others_are_refused() {
     let both = Identity::Any(vec![Identity::File(open), Identity::File(stranger)]);
     let connector = sshd.connector_with(both);
     let error = connector.connect(&Run::default(), &sshd.target()).await;
-    let error = error.err().expect("no login");
+    let error = error.expect_err("no login");
     assert_eq!(error.kind(), ErrorKind::Unauthorized);
     let [("left out", told)] = error.context() else {
         panic!("{error:?}");

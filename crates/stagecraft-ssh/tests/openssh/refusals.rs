@@ -12,7 +12,7 @@ const ONE_TRY: &str = include_str!("field/sshd-maxauthtries.conf");
 
 async fn refusal(sshd: &Sshd, connector: &SshConnector) -> Error {
     let connected = connector.connect(&Run::default(), &sshd.target()).await;
-    connected.err().expect("no login")
+    connected.expect_err("no login")
 }
 
 fn hint(error: &Error) -> &str {
@@ -49,7 +49,7 @@ async fn second_key_is_offered_where_the_host_wants_two() {
 }
 
 #[tokio::test]
-async fn host_that_takes_one_try_is_offered_the_named_key_and_tells_of_strange_ones() {
+async fn named_key_is_offered_first_where_the_host_takes_one_try() {
     let sshd = Sshd::start_with(ONE_TRY).await;
     let strangers: Vec<_> = ["a", "b", "c"].iter().map(|name| sshd.path(name)).collect();
     for key in &strangers {

@@ -70,13 +70,13 @@ impl DockerStep {
             DockerVersion::Pinned(version) => format!("install docker {version}"),
         };
         if let Some(client) = facts.lone_client(packages) {
-            what += &format!(" with a client of its version instead of {client}");
+            what = format!("{what} with a client of its version instead of {client}");
         }
-        self.from_repository(facts, INSTALL, what)
+        self.by_repository(facts, INSTALL, what)
     }
 
     /// A change that may take packages from the repository, named with all that makes way.
-    fn from_repository(
+    fn by_repository(
         &self,
         facts: &DockerFacts,
         id: &'static str,
@@ -97,11 +97,12 @@ impl DockerStep {
         }
         let conflicts = facts.conflicts(&self.config.packages);
         if !conflicts.is_empty() {
-            what += &format!(" in place of {}", conflicts.join(", "));
+            what = format!("{what} in place of {}", conflicts.join(", "));
         }
         let sources: Vec<_> = facts.sources.iter().map(|source| &*source.path).collect();
         if !sources.is_empty() {
-            what += &format!(", replacing its repository in {}", sources.join(", "));
+            let sources = sources.join(", ");
+            what = format!("{what}, replacing its repository in {sources}");
         }
         Ok(changes(id, what))
     }
@@ -118,8 +119,8 @@ impl DockerStep {
             facts.check_supported()?;
             changes(FINISH, what)
         } else {
-            what += &format!(", install {}", missing.join(", "));
-            self.from_repository(facts, FINISH, what)?
+            what = format!("{what}, install {}", missing.join(", "));
+            self.by_repository(facts, FINISH, what)?
         };
         let Decision::Change(mut changes) = decision else {
             return Ok(decision);
@@ -236,7 +237,7 @@ impl HostStep for DockerStep {
         self.check_version(present)?;
         if facts.compose.is_none() {
             return if facts.is_wanted_package(&self.config.packages) {
-                self.from_repository(&facts, COMPOSE, "install the compose plugin".to_owned())
+                self.by_repository(&facts, COMPOSE, "install the compose plugin".to_owned())
             } else if let Some(server) = &facts.server {
                 Err(foreign(Some(server)))
             } else {

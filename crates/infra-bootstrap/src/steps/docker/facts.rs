@@ -116,8 +116,7 @@ impl DockerFacts {
             .with_evidence(facts.output.lines().map(ToOwned::to_owned)));
         }
         let (client, impostor) = match (value("path"), value("server"), value("other")) {
-            (None, ..) => (None, None),
-            (_, Some(_), _) => (None, None),
+            (None, ..) | (_, Some(_), _) => (None, None),
             (_, None, Some(name)) => {
                 let place = "the socket /run/docker.sock".to_owned();
                 (None, Some(Impostor { name, place }))

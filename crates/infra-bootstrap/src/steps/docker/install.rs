@@ -72,7 +72,7 @@ fn script(config: &DockerConfig, change: &str) -> String {
         RELEASE => "unhold",
         _ => "hold",
     };
-    let named = match change {
+    let planned = match change {
         COMPOSE => names.compose.as_str(),
         _ => &all,
     };
@@ -82,7 +82,7 @@ fn script(config: &DockerConfig, change: &str) -> String {
         ("version", version),
         ("packages", &packages),
         ("all", &all),
-        ("named", named),
+        ("named", planned),
         ("finish", if change == FINISH { "yes" } else { "" }),
         ("rivals", &rivals),
         ("engine", names.engine.as_str()),

@@ -1,6 +1,6 @@
 use stagecraft_core::{
     Account, Cost, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus, PLAN_VERSION,
-    PlanMode, StepFailure,
+    PlanMode, Protection, StepFailure,
 };
 
 use super::*;

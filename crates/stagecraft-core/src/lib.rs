@@ -27,7 +27,7 @@ mod step;
 pub mod tags;
 
 pub use approval::{ApprovedPlan, Confirmation};
-pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink, Leftover};
+pub use cloud::{ApplyReport, CloudProvider, ExistsNow, Finding, HostFailure, HostSink, Leftover};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventSink, NoEvents};
 pub use host::{Host, HostFeatures, HostOptions, HostSpec, HostStatus};

@@ -3,14 +3,18 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry};
+use stagecraft_core::{
+    ApplyReport, ErrorKind, FailureCode, HostFailure, HostName, HostRef, InfraPlan, PlanMode,
+    RetagEntry,
+};
 use stagecraft_engine::{
     BootstrapReport, DownReport, HostLook, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
 
 use super::event::outcome_text;
 use super::machines::machines_text;
-use super::{plural, them};
+use super::plan::price;
+use super::{plural, rows_text, them};
 use crate::output::{RED, RESET, YELLOW};
 
 /// `up` for people. `undo` is the command that deletes what the run made.
@@ -32,13 +36,13 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     let hosts: Vec<&HostReport> = report.hosts.iter().collect();
     machines_text(text, &hosts);
     apply_text(text, &report.apply);
-    let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
+    exists_text(text, &report.plan, &report.apply);
+    let (failed, interrupted) = not_ready(&report.hosts);
     let plan = &report.plan;
     let existing = plan.unchanged.len() + plan.differ.len() + plan.resize.len();
-    let mut parts = vec![
-        format!("{} created", report.apply.created.len()),
-        format!("{existing} existed"),
-    ];
+    let exists = report.apply.exists.as_ref();
+    let created = exists.map_or(report.apply.created.len(), |exists| exists.created.len());
+    let mut parts = vec![format!("{created} created"), format!("{existing} existed")];
     let done = |is_meant: &dyn Fn(&RetagEntry) -> bool| {
         let entries = plan.retag.iter().filter(|entry| is_meant(entry));
         let retagged = &report.apply.retagged;
@@ -55,15 +59,23 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     }
     if !report.hosts.is_empty() {
         let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
-        parts.push(format!("{} ready", report.hosts.len() - failed));
+        parts.push(format!(
+            "{} ready",
+            report.hosts.len() - failed - interrupted
+        ));
         parts.push(format!("{changed} changed"));
     }
-    let failed = failed + report.apply.failed.len();
+    let failures = report.apply.failed.iter();
+    let failed = failed + failures.filter(|own| !is_interruption(own)).count();
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
+    let not_created = not_created(&report.plan, &report.apply).len();
+    if not_created > 0 {
+        parts.push(format!("{YELLOW}{not_created} not created{RESET}"));
+    }
     let not_tried = report.apply.not_tried.len();
-    if not_tried > 0 {
+    if not_tried > 0 && exists.is_none() {
         parts.push(format!("{YELLOW}{not_tried} not tried{RESET}"));
     }
     finish(text, report.outcome(), &parts);
@@ -119,10 +131,11 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
         line(&mut text, "Dry run: nothing was changed.");
         return text;
     }
-    let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
+    let (failed, interrupted) = not_ready(&report.hosts);
     let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
+    let ready = report.hosts.len() - failed - interrupted;
     let mut parts = vec![
-        format!("{} ready", plural(report.hosts.len() - failed, "host")),
+        format!("{} ready", plural(ready, "host")),
         format!("{changed} changed"),
     ];
     if failed > 0 {
@@ -171,6 +184,7 @@ pub(crate) fn down_text(report: &DownReport) -> String {
 
 fn down_lines(text: &mut String, report: &DownReport) {
     apply_text(text, &report.apply);
+    exists_text(text, &report.plan, &report.apply);
     for entry in &report.forgotten {
         line(
             text,
@@ -361,8 +375,83 @@ pub(super) fn would_text(reports: &[&HostReport]) -> String {
     format!(" {}.", parts.join(", "))
 }
 
+/// How many hosts failed, and how many an interruption kept from being ready.
+fn not_ready(hosts: &[HostReport]) -> (usize, usize) {
+    let failures = hosts.iter().filter_map(HostReport::first_failure);
+    let (interrupted, failed): (Vec<_>, Vec<_>) =
+        failures.partition(|failure| failure.code == FailureCode::Interrupted);
+    (failed.len(), interrupted.len())
+}
+
+/// Whether the interruption is why a host is not as planned: no failure of the host.
+fn is_interruption(failure: &HostFailure) -> bool {
+    failure.error.kind() == ErrorKind::Cancelled
+}
+
+/// The names of hosts that were to be created and do not exist after an interrupted run.
+fn not_created<'a>(plan: &'a InfraPlan, report: &ApplyReport) -> Vec<&'a str> {
+    let Some(exists) = &report.exists else {
+        return Vec::new();
+    };
+    let names = plan.create.iter().map(|entry| entry.spec.name.as_str());
+    names
+        .filter(|name| !exists.hosts.iter().any(|host| host.name == *name))
+        .collect()
+}
+
+/// What exists after an interrupted run, with ids and cost. Hosts that the run had nothing to do
+/// with are only counted.
+fn exists_text(text: &mut String, plan: &InfraPlan, report: &ApplyReport) {
+    let Some(exists) = &report.exists else { return };
+    let environment = &plan.environment;
+    let is_listed = |host: &&HostRef| {
+        let to_delete = plan.delete.iter().any(|own| own.id == host.id);
+        exists.created.contains(&host.id) || to_delete
+    };
+    let rows: Vec<Vec<String>> = exists
+        .hosts
+        .iter()
+        .filter(is_listed)
+        .map(|host| {
+            let is_ready = report.created.iter().any(|own| own.id == host.id);
+            let state = match (exists.created.contains(&host.id), is_ready) {
+                (true, true) => "created",
+                (true, false) => "created, not active yet",
+                (false, _) => "not deleted yet",
+            };
+            vec![
+                format!("  {}", host.name),
+                format!("id {}", host.id),
+                host.size.clone(),
+                state.to_owned(),
+                price(host.monthly, host.hourly),
+            ]
+        })
+        .collect();
+    let (monthly, hourly) = exists.cost();
+    let hourly = hourly.with_fractions();
+    let count = plural(exists.hosts.len(), "host");
+    line(
+        text,
+        &format!("Now in {environment}: {count}, {monthly} a month, {hourly} an hour."),
+    );
+    text.push_str(&rows_text(&rows));
+    let missing = not_created(plan, report);
+    if !missing.is_empty() {
+        line(text, &format!("  not created: {}", missing.join(", ")));
+    }
+    if !exists.is_whole {
+        line(
+            text,
+            "  The cloud could not be read once more: there may be more hosts than these.",
+        );
+    }
+}
+
 fn apply_text(text: &mut String, report: &ApplyReport) {
-    for failure in &report.failed {
+    let failed = report.failed.iter();
+    let is_told = |own: &&HostFailure| report.exists.is_none() || !is_interruption(own);
+    for failure in failed.filter(is_told) {
         let mut messages = failure.error.chain().into_iter();
         let id = failure
             .id
@@ -384,7 +473,8 @@ fn apply_text(text: &mut String, report: &ApplyReport) {
             line(text, &format!("   {YELLOW}hint:{RESET} {hint}"));
         }
     }
-    for host in &report.not_tried {
+    let not_tried = report.not_tried.iter();
+    for host in not_tried.filter(|_| report.exists.is_none()) {
         line(text, &format!("{YELLOW}not tried{RESET} {host}"));
     }
 }

@@ -11,7 +11,7 @@ use super::Lab;
 /// A command on a terminal, and what the terminal showed.
 pub struct Terminal {
     child: Child,
-    shown: String,
+    pub shown: String,
 }
 
 impl Terminal {

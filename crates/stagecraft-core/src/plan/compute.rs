@@ -340,15 +340,23 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
 }
 
 fn reference(facts: &CloudFacts, host: &Host) -> HostRef {
-    HostRef {
-        name: host.shown_name(),
-        id: host.id.clone(),
-        size: host.size.clone(),
-        region: host.region.clone(),
-        monthly: facts.sizes.get(&host.size).map(|offer| offer.monthly),
-        hourly: facts.sizes.get(&host.size).map(|offer| offer.hourly),
-        is_protected: host.has_tag(tags::PROTECT_TAG),
-        expires_at: tags::expires_at(&host.tags),
+    facts.reference(host)
+}
+
+impl CloudFacts {
+    /// A host in short, with the price of its size.
+    pub fn reference(&self, host: &Host) -> HostRef {
+        let facts = self;
+        HostRef {
+            name: host.shown_name(),
+            id: host.id.clone(),
+            size: host.size.clone(),
+            region: host.region.clone(),
+            monthly: facts.sizes.get(&host.size).map(|offer| offer.monthly),
+            hourly: facts.sizes.get(&host.size).map(|offer| offer.hourly),
+            is_protected: host.has_tag(tags::PROTECT_TAG),
+            expires_at: tags::expires_at(&host.tags),
+        }
     }
 }
 

@@ -4,8 +4,8 @@ use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{
-    ApplyReport, ErrorKind, FailureCode, HostFailure, HostName, HostRef, InfraPlan, PlanMode,
-    RetagEntry,
+    Advice, ApplyReport, ErrorKind, FailureCode, HostFailure, HostName, HostRef, InfraPlan,
+    PlanMode, RetagEntry,
 };
 use stagecraft_engine::{
     BootstrapReport, DownReport, HostLook, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
@@ -78,7 +78,12 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     if not_tried > 0 && exists.is_none() {
         parts.push(format!("{YELLOW}{not_tried} not tried{RESET}"));
     }
-    finish(text, report.outcome(), &parts);
+    finish(
+        text,
+        report.outcome(),
+        &parts,
+        advice(&report.apply, &report.hosts),
+    );
     // Where the cloud has done its part, nothing is left for `up`.
     if report.apply.is_complete() {
         next_line(text, &report.hosts, next);
@@ -141,15 +146,47 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
-    finish(&mut text, outcome, &parts);
+    let none = ApplyReport::default();
+    finish(&mut text, outcome, &parts, advice(&none, &report.hosts));
     next_line(&mut text, &report.hosts, next);
     text
 }
 
 /// What to type next, if a host failed.
 fn next_line(text: &mut String, hosts: &[HostReport], next: &str) {
-    if hosts.iter().any(|host| !host.is_ok()) {
-        line(text, &format!("Next: {next}"));
+    let none = ApplyReport::default();
+    match advice(&none, hosts) {
+        None => {}
+        Some(Advised::ChangeFirst) => line(text, &format!("After that: {next}")),
+        Some(Advised::RunAgain | Advised::Both) => line(text, &format!("Next: {next}")),
+    }
+}
+
+/// What helps after all failures of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advised {
+    RunAgain,
+    ChangeFirst,
+    /// Some failures may pass, others do not.
+    Both,
+}
+
+/// What helps after these failures, `None` if there are none. All advice of the program's end is
+/// derived here, from the kind of each error and the advice of each host's failure.
+fn advice(apply: &ApplyReport, hosts: &[HostReport]) -> Option<Advised> {
+    let in_cloud = apply.failed.iter();
+    let in_cloud = in_cloud.map(|failure| Advice::of_kind(failure.error.kind()));
+    let not_tried = apply.not_tried.iter().map(|_| Advice::RunAgain);
+    let on_hosts = hosts.iter().filter_map(HostReport::first_failure);
+    let on_hosts = on_hosts.map(|failure| failure.advice);
+    let mut all: Vec<Advice> = in_cloud.chain(not_tried).chain(on_hosts).collect();
+    all.sort_unstable();
+    all.dedup();
+    match all.as_slice() {
+        [] => None,
+        [Advice::RunAgain] => Some(Advised::RunAgain),
+        [Advice::ChangeFirst] => Some(Advised::ChangeFirst),
+        _ => Some(Advised::Both),
     }
 }
 
@@ -178,7 +215,7 @@ pub(crate) fn down_text(report: &DownReport) -> String {
         Outcome::Partial if report.is_refused() => Outcome::Refused,
         outcome => outcome,
     };
-    finish(&mut text, outcome, &parts);
+    finish(&mut text, outcome, &parts, advice(&report.apply, &[]));
     text
 }
 
@@ -238,9 +275,14 @@ pub(crate) fn replace_text(report: &ReplaceReport, next: &str) -> String {
             let end = if down.is_some_and(DownReport::is_refused) {
                 "The old host stays, and no new one was made."
             } else {
-                "The old host is not proven gone, and no new one was made. Run the command again to finish the rest."
+                "The old host is not proven gone, and no new one was made"
             };
-            line(&mut text, end);
+            if down.is_some_and(DownReport::is_refused) {
+                line(&mut text, end);
+            } else {
+                let advised = down.and_then(|down| advice(&down.apply, &[]));
+                finish(&mut text, report.outcome(), &[end.to_owned()], advised);
+            }
         }
     }
     text
@@ -287,7 +329,7 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
         Outcome::Partial if report.apply.is_complete() => Outcome::Done,
         outcome => outcome,
     };
-    finish(&mut text, outcome, &parts);
+    finish(&mut text, outcome, &parts, advice(&report.apply, &[]));
     if report.plan.mode == PlanMode::Adopt && !report.apply.retagged.is_empty() {
         let environment = &report.plan.environment;
         let hosts = report.apply.retagged.iter();
@@ -479,12 +521,18 @@ fn apply_text(text: &mut String, report: &ApplyReport) {
     }
 }
 
-fn finish(text: &mut String, outcome: Outcome, parts: &[String]) {
-    let again = match outcome {
+fn finish(text: &mut String, outcome: Outcome, parts: &[String], advised: Option<Advised>) {
+    let again = match (outcome, advised) {
         // What was refused is refused again.
-        Outcome::Done | Outcome::Refused => "",
-        Outcome::Interrupted => " Interrupted; run the command again to go on.",
-        _ => " Run the command again to finish the rest.",
+        (Outcome::Done | Outcome::Refused, _) => "",
+        (Outcome::Interrupted, _) => " Interrupted; run the command again to go on.",
+        (_, Some(Advised::ChangeFirst)) => {
+            " To run the command again does not help before that is changed."
+        }
+        (_, Some(Advised::Both)) => {
+            " Run the command again to finish the rest; some failures stay until that is changed."
+        }
+        (_, Some(Advised::RunAgain) | None) => " Run the command again to finish the rest.",
     };
     line(text, &format!("{}.{again}", parts.join(", ")));
 }

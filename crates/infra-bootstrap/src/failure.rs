@@ -1,6 +1,8 @@
 //! From errors to the failures that reports hold.
 
-use stagecraft_core::{Error, ErrorKind, FailureCode, JUMP_HOST, Run, StepFailure, shorten};
+use stagecraft_core::{
+    Advice, Error, ErrorKind, FailureCode, JUMP_HOST, Run, StepFailure, shorten,
+};
 
 /// The longest message, in characters.
 const MESSAGE_LIMIT: usize = 1000;
@@ -11,7 +13,8 @@ const FIRST_LINES: usize = 10;
 /// The lines of evidence that are kept of its end.
 const LAST_LINES: usize = 20;
 
-/// The failure of an error: its message, and as evidence its causes, context and hint.
+/// The failure of an error: its message, as evidence its causes, context and hint, and the advice
+/// of its kind.
 pub(crate) fn of_error(code: FailureCode, error: &Error) -> StepFailure {
     let causes = error.chain().into_iter().skip(1);
     let context = error
@@ -19,7 +22,11 @@ pub(crate) fn of_error(code: FailureCode, error: &Error) -> StepFailure {
         .iter()
         .map(|(name, value)| format!("{name}: {value}"));
     let hint = error.hint().map(ToOwned::to_owned);
-    StepFailure::new(code, error.to_string()).with_evidence(causes.chain(context).chain(hint))
+    // The more lasting of the two: a wrong configuration is wrong whatever the error.
+    let advice = Advice::of_code(code).max(Advice::of_kind(error.kind()));
+    StepFailure::new(code, error.to_string())
+        .with_advice(advice)
+        .with_evidence(causes.chain(context).chain(hint))
 }
 
 /// The code of an error that has the same meaning everywhere, if it is one of those.
@@ -58,6 +65,7 @@ pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
         code: failure.code,
         message: short(&failure.message, MESSAGE_LIMIT),
         evidence,
+        advice: failure.advice,
     }
 }
 

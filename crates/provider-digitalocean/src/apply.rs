@@ -107,8 +107,13 @@ impl Apply<'_> {
     }
 }
 
-/// Tells of a host's failure at once, and puts it into the report.
+/// Tells of a host's failure at once, and puts it into the report. An interruption is no failure
+/// of the host, and the report says what exists.
 fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
+    if failure.error.kind() == ErrorKind::Cancelled {
+        report.failed.push(failure);
+        return;
+    }
     // The outer message only names the host, which the event does by itself.
     let cause = std::error::Error::source(&failure.error);
     run.emit(Event::HostFailed {

@@ -7,9 +7,11 @@ mod providers;
 mod sandbox;
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stagecraft_core::{EventSink, Lookup, Run};
-use tokio::signal::unix::{SignalKind, signal};
+use tokio::signal::unix::{Signal, SignalKind, signal};
+use tokio::time::Instant;
 
 use crate::args::{Cli, Command, EventsCommand};
 use crate::exit::Exit;
@@ -55,15 +57,26 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     }
 }
 
+/// How soon after the first a further signal counts as the same request to end.
+///
+/// `timeout` of the coreutils sends its signal to the program and then to the program's group,
+/// which reaches it twice within moments; so do shells and wrappers that pass signals on. Nobody
+/// presses Ctrl-C twice as fast. The second request leaves the lease behind, so it must be meant.
+const SAME: Duration = Duration::from_millis(200);
+/// The same for SIGTERM and SIGHUP, which programs send: none means a second one so soon.
+const SAME_OF_PROGRAMS: Duration = Duration::from_secs(2);
+
 /// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
 fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
     let run = Run::new(events, Arc::clone(&loaded.lookup) as Arc<dyn Lookup>);
     bundle::watch(&run);
     let cancel = run.cancellation().clone();
+    // Before anything else: a signal that comes early is not lost.
+    let mut interruptions = Interruptions::listen();
     tokio::spawn(async move {
-        interruption().await;
+        interruptions.next().await;
         cancel.cancel();
-        interruption().await;
+        interruptions.next_meant().await;
         #[expect(
             clippy::disallowed_methods,
             clippy::exit,
@@ -74,19 +87,60 @@ fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
     run
 }
 
-/// Waits for Ctrl-C, a request to terminate, or the end of the terminal.
-async fn interruption() -> Interruption {
-    let (Ok(mut terminate), Ok(mut hangup)) = (
-        signal(SignalKind::terminate()),
-        signal(SignalKind::hangup()),
-    ) else {
-        // Without a handler the signal ends the program by itself.
-        return std::future::pending().await;
-    };
-    tokio::select! {
-        _ = tokio::signal::ctrl_c() => Interruption::Keyboard,
-        _ = terminate.recv() => Interruption::Terminate,
-        _ = hangup.recv() => Interruption::Terminate,
+/// Requests to end: Ctrl-C, SIGTERM, or the end of the terminal.
+#[derive(Debug)]
+struct Interruptions {
+    /// The signals; `None` without handlers, where a signal ends the program by itself.
+    signals: Option<[Signal; 3]>,
+    first: Option<Instant>,
+}
+
+impl Interruptions {
+    fn listen() -> Self {
+        let kinds = [
+            SignalKind::interrupt(),
+            SignalKind::terminate(),
+            SignalKind::hangup(),
+        ];
+        let [Ok(interrupt), Ok(terminate), Ok(hangup)] = kinds.map(signal) else {
+            return Self {
+                signals: None,
+                first: None,
+            };
+        };
+        Self {
+            signals: Some([interrupt, terminate, hangup]),
+            first: None,
+        }
+    }
+
+    /// Waits for the next signal.
+    async fn next(&mut self) -> Interruption {
+        let Some([interrupt, terminate, hangup]) = &mut self.signals else {
+            return std::future::pending().await;
+        };
+        let kind = tokio::select! {
+            _ = interrupt.recv() => Interruption::Keyboard,
+            _ = terminate.recv() => Interruption::Terminate,
+            _ = hangup.recv() => Interruption::Terminate,
+        };
+        self.first.get_or_insert_with(Instant::now);
+        kind
+    }
+
+    /// Waits for the next signal that is not an echo of the first one.
+    async fn next_meant(&mut self) -> Interruption {
+        loop {
+            let kind = self.next().await;
+            let since = self.first.map(|first| first.elapsed()).unwrap_or_default();
+            let same = match kind {
+                Interruption::Keyboard => SAME,
+                Interruption::Terminate => SAME_OF_PROGRAMS,
+            };
+            if since > same {
+                return kind;
+            }
+        }
     }
 }
 

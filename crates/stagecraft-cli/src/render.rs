@@ -21,17 +21,25 @@ pub(crate) use report::{
 
 /// Columns, padded to their widest cell. A cell is one line, whatever a name contains.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
+    let head: Vec<String> = head.iter().map(ToString::to_string).collect();
+    let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().cloned()).collect();
+    rows_text(&rows)
+}
+
+/// Rows in columns, padded to their widest cell. A cell is one line, whatever a name contains.
+pub(crate) fn rows_text(rows: &[Vec<String>]) -> String {
     let rows: Vec<Vec<String>> = rows
         .iter()
         .map(|row| row.iter().map(|cell| one_line(cell)).collect())
         .collect();
-    let mut widths: Vec<usize> = head.iter().map(|cell| cell.chars().count()).collect();
+    let columns = rows.iter().map(Vec::len).max().unwrap_or_default();
+    let mut widths = vec![0; columns];
     for row in &rows {
         for (width, cell) in widths.iter_mut().zip(row) {
             *width = (*width).max(cell.chars().count());
         }
     }
-    let line = |cells: &[&str]| {
+    let line = |cells: &[String]| {
         let mut text = String::new();
         for (cell, width) in cells.iter().zip(&widths) {
             text.push_str(cell);
@@ -39,11 +47,7 @@ pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
         }
         format!("{}\n", text.trim_end())
     };
-    let mut text = line(head);
-    for row in &rows {
-        text.push_str(&line(&row.iter().map(String::as_str).collect::<Vec<_>>()));
-    }
-    text
+    rows.iter().map(|row| line(row)).collect()
 }
 
 /// A number of things.

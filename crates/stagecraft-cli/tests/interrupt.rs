@@ -86,8 +86,7 @@ async fn second_ctrl_c_ends_at_once_and_a_rerun_waits_for_what_goes_on_and_finis
     let (lab, mut run) = in_the_middle_of_apt().await;
     run.signal("-INT").await;
     run.waits_for("step `docker` to end").await;
-    run.signal("-INT").await;
-    let ended = run.finish().await;
+    let ended = run.signal_until_end("-INT").await;
     let lines = ended.expect_code(130).lines();
     let has_result = lines.iter().any(|line| line["event"] == "result");
     assert!(!has_result, "it did not wait for the step");

@@ -76,7 +76,13 @@ async fn replace_deletes_makes_and_bootstraps_just_that_host() {
     let hosts = result["hosts"].as_array().expect("hosts");
     assert_eq!(hosts.len(), 1, "only it is bootstrapped: {hosts:?}");
     assert_eq!(hosts[0]["steps"][0]["status"], "changed");
-    assert_eq!(result["network"][0]["host"], "db-1", "the network was told");
+    let forgotten = &result["network"][0];
+    assert_eq!(forgotten["host"], "db-1", "the network was told");
+    let reason = forgotten["reason"].as_str().expect("a reason");
+    assert_eq!(
+        reason,
+        "nothing to remove: the new host is staging-db-1.sandbox.ts.net"
+    );
     assert_eq!(id_of(&lab, "staging-app-1"), kept);
     lab.shutdown().await;
 }

@@ -1,5 +1,7 @@
 //! What a cloud provider does.
 
+use std::collections::BTreeSet;
+
 use async_trait::async_trait;
 use serde::Serialize;
 
@@ -174,6 +176,30 @@ pub struct ApplyReport {
     pub powered_on: Vec<HostRef>,
     /// What deleted hosts have left behind in the cloud, as far as it costs money.
     pub leftovers: Vec<Leftover>,
+    /// What exists now, if the run was interrupted. Providers leave it out; the engine reads it.
+    pub exists: Option<ExistsNow>,
+}
+
+/// The hosts of an environment that exist after an interrupted run.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct ExistsNow {
+    /// The hosts, sorted.
+    pub hosts: Vec<HostRef>,
+    /// Those that this run created, ready or not.
+    pub created: BTreeSet<HostId>,
+    /// Whether the cloud was read once more. If not, there may be more hosts than the run knows.
+    pub is_whole: bool,
+}
+
+impl ExistsNow {
+    /// What the hosts cost in a month and in an hour, as far as the cloud gives prices.
+    pub fn cost(&self) -> (MicroUsd, MicroUsd) {
+        let sum = |price: fn(&HostRef) -> Option<MicroUsd>| {
+            let prices = self.hosts.iter().filter_map(price);
+            prices.sum()
+        };
+        (sum(|host| host.monthly), sum(|host| host.hourly))
+    }
 }
 
 /// Something that outlives a deleted host and costs money.

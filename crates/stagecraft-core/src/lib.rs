@@ -1,5 +1,6 @@
 #![doc = include_str!("../README.md")]
 
+mod advice;
 mod approval;
 mod cloud;
 pub mod config;
@@ -27,8 +28,9 @@ mod shell;
 mod step;
 pub mod tags;
 
+pub use advice::Advice;
 pub use approval::{ApprovedPlan, Confirmation};
-pub use cloud::{ApplyReport, CloudProvider, Finding, HostFailure, HostSink, Leftover};
+pub use cloud::{ApplyReport, CloudProvider, ExistsNow, Finding, HostFailure, HostSink, Leftover};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventSink, NoEvents};
 pub use host::{Host, HostFeatures, HostOptions, HostSpec, HostStatus};

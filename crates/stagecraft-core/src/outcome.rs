@@ -2,6 +2,8 @@
 
 use serde::Serialize;
 
+use crate::advice::Advice;
+
 /// How one step ended. A step that did nothing never reports success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
@@ -44,16 +46,27 @@ pub struct StepFailure {
     pub message: String,
     /// The last lines of output, or what was awaited and for how long.
     pub evidence: Vec<String>,
+    /// What helps. Not serialized: it follows from the cause.
+    #[serde(skip)]
+    pub advice: Advice,
 }
 
 impl StepFailure {
-    /// Makes a failure without evidence.
+    /// Makes a failure without evidence, with the [advice](Advice::of_code) of its code.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code,
             message: message.into(),
             evidence: Vec::new(),
+            advice: Advice::of_code(code),
         }
+    }
+
+    /// Says what helps, where more is known of the cause than its code.
+    #[must_use]
+    pub fn with_advice(mut self, advice: Advice) -> Self {
+        self.advice = advice;
+        self
     }
 
     /// Adds lines of evidence.

@@ -82,7 +82,8 @@ impl Engine {
         let Planned { plan, facts, .. } = planned;
         let approved = ApprovedPlan::destroy(plan, &facts.account, &facts.endpoint, confirmation)?;
         run.before_write().await?;
-        let apply = self.cloud.apply(run, &approved, &NoHosts).await;
+        let mut apply = self.cloud.apply(run, &approved, &NoHosts).await;
+        apply.exists = self.exists_now(run, approved.plan(), &facts, &apply).await;
         let forgotten = self.forget(run, approved.plan(), &apply).await;
         Ok(DownReport {
             plan: approved.plan().clone(),

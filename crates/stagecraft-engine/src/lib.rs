@@ -6,6 +6,7 @@ mod broken_off;
 mod down;
 mod dry_run;
 mod engine;
+mod exists;
 mod lease;
 mod outcome;
 mod replace;

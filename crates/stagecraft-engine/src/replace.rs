@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Confirmation, EnvironmentName, Error, ErrorKind, Host, HostName, HostRef, InfraPlan, Makes,
-    PlanMode, PlanRequest, PollPolicy, Result, Run,
+    PlanMode, PlanRequest, PollPolicy, Result, Run, StepOutcome,
 };
 
 use crate::down::DownReport;
@@ -159,7 +159,10 @@ impl Engine {
             self.up(run, planned, UpOptions::default()).await
         };
         match made.await {
-            Ok(up) => report.up = Some(up),
+            Ok(up) => {
+                report.name_is_taken_over(&up);
+                report.up = Some(up);
+            }
             Err(error) if report.down.is_none() => return Err(error),
             Err(error) => report.error = Some(error),
         }
@@ -226,6 +229,21 @@ fn still_listed(message: impl Into<String>) -> Error {
 }
 
 impl ReplaceReport {
+    /// The network's entry of the old host bears the name that the new host has now, if it joined:
+    /// whoever removed that name would remove the new host.
+    fn name_is_taken_over(&mut self, up: &UpReport) {
+        let forgotten = self.down.iter_mut().flat_map(|down| &mut down.forgotten);
+        for entry in forgotten {
+            let mut hosts = up.hosts.iter();
+            let new = hosts.find(|own| own.host == entry.host);
+            if let (Some(name), StepOutcome::Skipped { reason }) =
+                (new.and_then(|own| own.fqdn.as_ref()), &mut entry.outcome)
+            {
+                *reason = format!("nothing to remove: the new host is {name}");
+            }
+        }
+    }
+
     /// How it ended as a whole.
     pub fn outcome(&self) -> Outcome {
         if let Some(error) = &self.error {

@@ -116,7 +116,8 @@ impl Engine {
                 None => Vec::new(),
             }
         };
-        let (apply, hosts) = tokio::join!(apply, bootstrap);
+        let (mut apply, hosts) = tokio::join!(apply, bootstrap);
+        apply.exists = self.exists_now(run, approved.plan(), &facts, &apply).await;
         Ok(UpReport {
             run: id,
             plan: approved.plan().clone(),

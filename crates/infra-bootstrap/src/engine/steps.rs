@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    Change, Decision, ErrorKind, Event, FailureCode, Host, HostChanges, HostContext, HostStep,
-    Remote, Run, StepFailure, StepOutcome, seconds,
+    Advice, Change, Decision, ErrorKind, Event, FailureCode, Host, HostChanges, HostContext,
+    HostStep, Remote, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -289,7 +289,11 @@ impl Bootstrap {
 /// The changes of a decision, or how the step ends without any.
 fn work(run: &Run, decision: Result<Decision, StepFailure>) -> Result<Vec<Change>, StepOutcome> {
     match decision {
-        Err(failure) => Err(StepOutcome::Failed(failure::redacted(run, &failure))),
+        // Nothing was done yet: the host as it is makes every run fail alike.
+        Err(failure) => {
+            let failure = failure.with_advice(Advice::ChangeFirst);
+            Err(StepOutcome::Failed(failure::redacted(run, &failure)))
+        }
         Ok(Decision::Skip(reason)) => Err(StepOutcome::Skipped { reason }),
         Ok(Decision::Change(changes)) if !changes.is_empty() => Ok(changes),
         Ok(Decision::Nothing | Decision::Change(_)) => Err(StepOutcome::Unchanged),

@@ -8,8 +8,8 @@ mod source;
 
 use async_trait::async_trait;
 use stagecraft_core::{
-    Change, Decision, FailureCode, HostContext, HostStep, ProbeFacts, ProbeScript, Remote, Result,
-    Run, StepFailure,
+    Advice, Change, Decision, FailureCode, HostContext, HostStep, ProbeFacts, ProbeScript, Remote,
+    Result, Run, StepFailure,
 };
 
 pub use config::{DockerConfig, DockerVersion, InstallMethod};
@@ -295,6 +295,7 @@ fn foreign(version: Option<&str>) -> StepFailure {
             version.unwrap_or_default()
         ),
     )
+    .with_advice(Advice::ChangeFirst)
     .with_evidence([
         "an engine that runs is never replaced: install the distribution's compose package (docker-compose-v2 on ubuntu), or remove the engine (docker.io) by hand, then run again".to_owned(),
     ])

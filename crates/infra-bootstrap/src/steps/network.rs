@@ -5,8 +5,8 @@ use std::sync::Arc;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 use stagecraft_core::{
-    Change, Decision, Error, ErrorKind, FailureCode, HostContext, HostStep, NetworkProvider,
-    NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure,
+    Advice, Change, Decision, Error, ErrorKind, FailureCode, HostContext, HostStep,
+    NetworkProvider, NodeSpec, ProbeFacts, ProbeScript, Remote, Result, Run, StepFailure,
 };
 
 use crate::failure;
@@ -96,6 +96,7 @@ impl HostStep for NetworkStep {
             FailureCode::NetworkVerifyFailed,
             format!("the host was named `{}` instead of `{expected}`", joined.fqdn),
         )
+        .with_advice(Advice::ChangeFirst)
         .with_evidence([
             "the network gives another name if one is taken: remove the node that holds it, then run again".to_owned(),
         ]))

@@ -3,7 +3,7 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    Error, ErrorKind, FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure,
+    Advice, Error, ErrorKind, FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure,
 };
 
 use crate::failure;
@@ -30,6 +30,34 @@ const NOISE: &[&str] = &[
     "Selecting previously unselected package",
     "Unpacking ",
 ];
+
+/// Parts of reasons that scripts tell, which do not pass by themselves: every run fails alike until
+/// something is changed on the host or in the configuration.
+const LASTING: &[&str] = &[
+    " is an account of the system",
+    " cannot be ",
+    "gives is no key",
+    "names no codename",
+    "runs here without docker",
+    "the disk is full",
+    "the host has no group ",
+    "the host has no shell ",
+    "the host knows no time zone ",
+    "the kernel has no setting ",
+    "the package sudo is not installed",
+    "the package tzdata is not installed",
+    "there is no version ",
+];
+
+/// What helps after a script has failed for a reason.
+pub(super) fn advice(reason: Option<&str>) -> Advice {
+    let is_lasting = |reason: &str| LASTING.iter().any(|part| reason.contains(part));
+    if reason.is_some_and(is_lasting) {
+        Advice::ChangeFirst
+    } else {
+        Advice::RunAgain
+    }
+}
 
 /// The evidence of a failed script, and the reason that it told at last, if it did.
 ///
@@ -83,11 +111,14 @@ pub(super) async fn change(
         return Ok(());
     }
     let (evidence, reason) = told(&output);
-    let message = match reason {
+    let message = match &reason {
         Some(reason) => format!("{what}: {reason}"),
         None => what.to_owned(),
     };
-    Err(StepFailure::new(code, message).with_evidence(evidence))
+    let advice = advice(reason.as_deref());
+    Err(StepFailure::new(code, message)
+        .with_advice(advice)
+        .with_evidence(evidence))
 }
 
 #[cfg(test)]
@@ -103,6 +134,34 @@ mod tests {
             stderr: stderr.to_owned(),
         })
         .0
+    }
+
+    /// A reason in other words would be taken for one that passes.
+    #[test]
+    fn every_lasting_reason_stands_in_a_script_and_asks_for_a_change() {
+        let scripts = [
+            include_str!("docker/apt.sh"),
+            include_str!("docker/prelude.sh"),
+            include_str!("system/sysctl_set.sh"),
+            include_str!("system/timezone_set.sh"),
+            include_str!("system/users_set.sh"),
+        ];
+        for part in LASTING {
+            assert!(scripts.iter().any(|text| text.contains(part)), "{part}");
+        }
+        for (reason, expected) in [
+            ("the host knows no time zone Mars/Base", Advice::ChangeFirst),
+            (
+                "there is no version 9.9.9 of docker-ce",
+                Advice::ChangeFirst,
+            ),
+            ("vm.swappiness cannot be 900", Advice::ChangeFirst),
+            ("the package lists could not be read", Advice::RunAgain),
+            ("a mirror did not answer: docker-ce", Advice::RunAgain),
+        ] {
+            assert_eq!(advice(Some(reason)), expected, "{reason}");
+        }
+        assert_eq!(advice(None), Advice::RunAgain);
     }
 
     #[test]

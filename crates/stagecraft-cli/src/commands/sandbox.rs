@@ -19,7 +19,7 @@ use stagecraft_sandbox::{
     SandboxConfig,
 };
 
-use super::{Interruption, interruption};
+use super::{Interruption, Interruptions};
 use crate::args::{
     CONFIG_VARIABLE, DEFAULT_CONFIG, ENV_VARIABLE, GlobalArgs, HostsMode, SandboxArgs,
 };
@@ -117,7 +117,7 @@ pub(super) async fn run(
     }
     let exit = if args.command.is_empty() {
         announce(&variables, output);
-        interruption().await;
+        Interruptions::listen().next().await;
         Exit::Done
     } else {
         run_command(&args.command, &variables).await?
@@ -237,10 +237,11 @@ async fn run_command(command: &[String], variables: &[(String, String)]) -> anyh
     // Ctrl-C on a terminal reaches the command by itself, all else is handed on; the sandbox
     // stays until the command has ended.
     let on_terminal = std::io::stdin().is_terminal();
+    let mut interruptions = Interruptions::listen();
     let status = loop {
         tokio::select! {
             status = child.wait() => break status.context("lost the command")?,
-            kind = interruption() => {
+            kind = interruptions.next() => {
                 let signal = match kind {
                     Interruption::Keyboard if on_terminal => continue,
                     Interruption::Keyboard => "-INT",

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 use std::time::Duration;
 
 use infra_bootstrap::{HostReport, StepReport};
-use stagecraft_core::{StepFailure, StepOutcome, seconds};
+use stagecraft_core::{FailureCode, StepFailure, StepOutcome, seconds};
 
 use super::event::outcome_text;
 use super::plural;
@@ -36,7 +36,7 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
             [first, ..] => {
                 let count = plural(group.len(), "host");
                 let names = names(&group);
-                line(text, &format!("{RED}failed{RESET} {count}: {names}"));
+                line(text, &format!("{} {count}: {names}", mark(first)));
                 let first_name = &first.host;
                 line(
                     text,
@@ -71,16 +71,22 @@ fn in_full(text: &mut String, host: &HostReport) {
         );
         return;
     }
-    let mark = if host.is_ok() {
-        format!("{GREEN}ok{RESET}")
-    } else {
-        format!("{RED}failed{RESET}")
-    };
+    let mark = mark(host);
     line(
         text,
         &format!("{mark} {}  {DIM}{}{RESET}", host.host, place(host)),
     );
     details(text, host);
+}
+
+fn mark(host: &HostReport) -> String {
+    match host.first_failure() {
+        None => format!("{GREEN}ok{RESET}"),
+        Some(failure) if failure.code == FailureCode::Interrupted => {
+            format!("{YELLOW}interrupted{RESET}")
+        }
+        Some(_) => format!("{RED}failed{RESET}"),
+    }
 }
 
 fn details(text: &mut String, host: &HostReport) {
@@ -105,7 +111,9 @@ fn details(text: &mut String, host: &HostReport) {
             &format!("   {DIM}again {times}: {what}{reason}{RESET}"),
         );
     }
-    if let Some(failure) = &host.failure {
+    let own = host.failure.as_ref();
+    // The mark says it already.
+    if let Some(failure) = own.filter(|own| own.code != FailureCode::Interrupted) {
         line(text, &format!("   {} ({})", failure.message, failure.code));
         evidence(text, "   ", failure);
     }
@@ -262,7 +270,7 @@ fn likeness(host: &HostReport) -> String {
 #[cfg(test)]
 mod tests {
     use infra_bootstrap::Retried;
-    use stagecraft_core::{FailureCode, HostId, HostName};
+    use stagecraft_core::{HostId, HostName};
 
     use super::*;
 

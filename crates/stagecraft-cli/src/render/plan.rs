@@ -644,7 +644,7 @@ fn fate(planned: &Planned, host: &HostRef) -> String {
     }
 }
 
-fn price(monthly: Option<MicroUsd>, hourly: Option<MicroUsd>) -> String {
+pub(super) fn price(monthly: Option<MicroUsd>, hourly: Option<MicroUsd>) -> String {
     let hourly = hourly.map(|amount| format!(" ({}/hour)", amount.with_fractions()));
     monthly
         .map(|amount| format!("{amount}/month{}", hourly.unwrap_or_default()))

@@ -3,15 +3,18 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry};
+use stagecraft_core::{
+    Advice, ApplyReport, ErrorKind, FailureCode, HostFailure, HostName, HostRef, InfraPlan,
+    PlanMode, RetagEntry,
+};
 use stagecraft_engine::{
     BootstrapReport, DownReport, HostLook, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
 
 use super::event::outcome_text;
 use super::machines::machines_text;
-use super::plan::held_text;
-use super::{plural, them};
+use super::plan::{held_text, price};
+use super::{plural, rows_text, them};
 use crate::output::{RED, RESET, YELLOW};
 
 /// `up` for people. `undo` is the command that deletes what the run made.
@@ -33,13 +36,13 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     let hosts: Vec<&HostReport> = report.hosts.iter().collect();
     machines_text(text, &hosts);
     apply_text(text, &report.apply);
-    let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
+    exists_text(text, &report.plan, &report.apply);
+    let (failed, interrupted) = not_ready(&report.hosts);
     let plan = &report.plan;
     let existing = plan.unchanged.len() + plan.differ.len() + plan.resize.len();
-    let mut parts = vec![
-        format!("{} created", report.apply.created.len()),
-        format!("{existing} existed"),
-    ];
+    let exists = report.apply.exists.as_ref();
+    let created = exists.map_or(report.apply.created.len(), |exists| exists.created.len());
+    let mut parts = vec![format!("{created} created"), format!("{existing} existed")];
     let done = |is_meant: &dyn Fn(&RetagEntry) -> bool| {
         let entries = plan.retag.iter().filter(|entry| is_meant(entry));
         let retagged = &report.apply.retagged;
@@ -56,18 +59,31 @@ fn up_lines(text: &mut String, report: &UpReport, next: &str) {
     }
     if !report.hosts.is_empty() {
         let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
-        parts.push(format!("{} ready", report.hosts.len() - failed));
+        parts.push(format!(
+            "{} ready",
+            report.hosts.len() - failed - interrupted
+        ));
         parts.push(format!("{changed} changed"));
     }
-    let failed = failed + report.apply.failed.len();
+    let failures = report.apply.failed.iter();
+    let failed = failed + failures.filter(|own| !is_interruption(own)).count();
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
+    let not_created = not_created(&report.plan, &report.apply).len();
+    if not_created > 0 {
+        parts.push(format!("{YELLOW}{not_created} not created{RESET}"));
+    }
     let not_tried = report.apply.not_tried.len();
-    if not_tried > 0 {
+    if not_tried > 0 && exists.is_none() {
         parts.push(format!("{YELLOW}{not_tried} not tried{RESET}"));
     }
-    finish(text, report.outcome(), &parts);
+    finish(
+        text,
+        report.outcome(),
+        &parts,
+        advice(&report.apply, &report.hosts),
+    );
     // Where the cloud has done its part, nothing is left for `up`.
     if report.apply.is_complete() {
         next_line(text, &report.hosts, next);
@@ -120,24 +136,57 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
         line(&mut text, "Dry run: nothing was changed.");
         return text;
     }
-    let failed = report.hosts.iter().filter(|host| !host.is_ok()).count();
+    let (failed, interrupted) = not_ready(&report.hosts);
     let changed = report.hosts.iter().filter(|host| host.is_changed()).count();
+    let ready = report.hosts.len() - failed - interrupted;
     let mut parts = vec![
-        format!("{} ready", plural(report.hosts.len() - failed, "host")),
+        format!("{} ready", plural(ready, "host")),
         format!("{changed} changed"),
     ];
     if failed > 0 {
         parts.push(format!("{RED}{failed} failed{RESET}"));
     }
-    finish(&mut text, outcome, &parts);
+    let none = ApplyReport::default();
+    finish(&mut text, outcome, &parts, advice(&none, &report.hosts));
     next_line(&mut text, &report.hosts, next);
     text
 }
 
 /// What to type next, if a host failed.
 fn next_line(text: &mut String, hosts: &[HostReport], next: &str) {
-    if hosts.iter().any(|host| !host.is_ok()) {
-        line(text, &format!("Next: {next}"));
+    let none = ApplyReport::default();
+    match advice(&none, hosts) {
+        None => {}
+        Some(Advised::ChangeFirst) => line(text, &format!("After that: {next}")),
+        Some(Advised::RunAgain | Advised::Both) => line(text, &format!("Next: {next}")),
+    }
+}
+
+/// What helps after all failures of an operation.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+enum Advised {
+    RunAgain,
+    ChangeFirst,
+    /// Some failures may pass, others do not.
+    Both,
+}
+
+/// What helps after these failures, `None` if there are none. All advice of the program's end is
+/// derived here, from the kind of each error and the advice of each host's failure.
+fn advice(apply: &ApplyReport, hosts: &[HostReport]) -> Option<Advised> {
+    let in_cloud = apply.failed.iter();
+    let in_cloud = in_cloud.map(|failure| Advice::of_kind(failure.error.kind()));
+    let not_tried = apply.not_tried.iter().map(|_| Advice::RunAgain);
+    let on_hosts = hosts.iter().filter_map(HostReport::first_failure);
+    let on_hosts = on_hosts.map(|failure| failure.advice);
+    let mut all: Vec<Advice> = in_cloud.chain(not_tried).chain(on_hosts).collect();
+    all.sort_unstable();
+    all.dedup();
+    match all.as_slice() {
+        [] => None,
+        [Advice::RunAgain] => Some(Advised::RunAgain),
+        [Advice::ChangeFirst] => Some(Advised::ChangeFirst),
+        _ => Some(Advised::Both),
     }
 }
 
@@ -166,7 +215,7 @@ pub(crate) fn down_text(report: &DownReport) -> String {
         Outcome::Partial if report.is_refused() => Outcome::Refused,
         outcome => outcome,
     };
-    finish(&mut text, outcome, &parts);
+    finish(&mut text, outcome, &parts, advice(&report.apply, &[]));
     text
 }
 
@@ -189,6 +238,7 @@ pub(crate) fn held_hosts_text(plan: &InfraPlan) -> String {
 
 fn down_lines(text: &mut String, report: &DownReport) {
     apply_text(text, &report.apply);
+    exists_text(text, &report.plan, &report.apply);
     for entry in &report.forgotten {
         line(
             text,
@@ -242,9 +292,14 @@ pub(crate) fn replace_text(report: &ReplaceReport, next: &str) -> String {
             let end = if down.is_some_and(DownReport::is_refused) {
                 "The old host stays, and no new one was made."
             } else {
-                "The old host is not proven gone, and no new one was made. Run the command again to finish the rest."
+                "The old host is not proven gone, and no new one was made"
             };
-            line(&mut text, end);
+            if down.is_some_and(DownReport::is_refused) {
+                line(&mut text, end);
+            } else {
+                let advised = down.and_then(|down| advice(&down.apply, &[]));
+                finish(&mut text, report.outcome(), &[end.to_owned()], advised);
+            }
         }
     }
     text
@@ -295,7 +350,7 @@ pub(crate) fn retag_text(report: &RetagReport) -> String {
         Outcome::Partial if report.apply.is_complete() => Outcome::Done,
         outcome => outcome,
     };
-    finish(&mut text, outcome, &parts);
+    finish(&mut text, outcome, &parts, advice(&report.apply, &[]));
     if report.plan.mode == PlanMode::Adopt && !report.apply.retagged.is_empty() {
         let environment = &report.plan.environment;
         let hosts = report.apply.retagged.iter();
@@ -383,8 +438,83 @@ pub(super) fn would_text(reports: &[&HostReport]) -> String {
     format!(" {}.", parts.join(", "))
 }
 
+/// How many hosts failed, and how many an interruption kept from being ready.
+fn not_ready(hosts: &[HostReport]) -> (usize, usize) {
+    let failures = hosts.iter().filter_map(HostReport::first_failure);
+    let (interrupted, failed): (Vec<_>, Vec<_>) =
+        failures.partition(|failure| failure.code == FailureCode::Interrupted);
+    (failed.len(), interrupted.len())
+}
+
+/// Whether the interruption is why a host is not as planned: no failure of the host.
+fn is_interruption(failure: &HostFailure) -> bool {
+    failure.error.kind() == ErrorKind::Cancelled
+}
+
+/// The names of hosts that were to be created and do not exist after an interrupted run.
+fn not_created<'a>(plan: &'a InfraPlan, report: &ApplyReport) -> Vec<&'a str> {
+    let Some(exists) = &report.exists else {
+        return Vec::new();
+    };
+    let names = plan.create.iter().map(|entry| entry.spec.name.as_str());
+    names
+        .filter(|name| !exists.hosts.iter().any(|host| host.name == *name))
+        .collect()
+}
+
+/// What exists after an interrupted run, with ids and cost. Hosts that the run had nothing to do
+/// with are only counted.
+fn exists_text(text: &mut String, plan: &InfraPlan, report: &ApplyReport) {
+    let Some(exists) = &report.exists else { return };
+    let environment = &plan.environment;
+    let is_listed = |host: &&HostRef| {
+        let to_delete = plan.delete.iter().any(|own| own.id == host.id);
+        exists.created.contains(&host.id) || to_delete
+    };
+    let rows: Vec<Vec<String>> = exists
+        .hosts
+        .iter()
+        .filter(is_listed)
+        .map(|host| {
+            let is_ready = report.created.iter().any(|own| own.id == host.id);
+            let state = match (exists.created.contains(&host.id), is_ready) {
+                (true, true) => "created",
+                (true, false) => "created, not active yet",
+                (false, _) => "not deleted yet",
+            };
+            vec![
+                format!("  {}", host.name),
+                format!("id {}", host.id),
+                host.size.clone(),
+                state.to_owned(),
+                price(host.monthly, host.hourly),
+            ]
+        })
+        .collect();
+    let (monthly, hourly) = exists.cost();
+    let hourly = hourly.with_fractions();
+    let count = plural(exists.hosts.len(), "host");
+    line(
+        text,
+        &format!("Now in {environment}: {count}, {monthly} a month, {hourly} an hour."),
+    );
+    text.push_str(&rows_text(&rows));
+    let missing = not_created(plan, report);
+    if !missing.is_empty() {
+        line(text, &format!("  not created: {}", missing.join(", ")));
+    }
+    if !exists.is_whole {
+        line(
+            text,
+            "  The cloud could not be read once more: there may be more hosts than these.",
+        );
+    }
+}
+
 fn apply_text(text: &mut String, report: &ApplyReport) {
-    for failure in &report.failed {
+    let failed = report.failed.iter();
+    let is_told = |own: &&HostFailure| report.exists.is_none() || !is_interruption(own);
+    for failure in failed.filter(is_told) {
         let mut messages = failure.error.chain().into_iter();
         let id = failure
             .id
@@ -406,17 +536,24 @@ fn apply_text(text: &mut String, report: &ApplyReport) {
             line(text, &format!("   {YELLOW}hint:{RESET} {hint}"));
         }
     }
-    for host in &report.not_tried {
+    let not_tried = report.not_tried.iter();
+    for host in not_tried.filter(|_| report.exists.is_none()) {
         line(text, &format!("{YELLOW}not tried{RESET} {host}"));
     }
 }
 
-fn finish(text: &mut String, outcome: Outcome, parts: &[String]) {
-    let again = match outcome {
+fn finish(text: &mut String, outcome: Outcome, parts: &[String], advised: Option<Advised>) {
+    let again = match (outcome, advised) {
         // What was refused is refused again.
-        Outcome::Done | Outcome::Refused => "",
-        Outcome::Interrupted => " Interrupted; run the command again to go on.",
-        _ => " Run the command again to finish the rest.",
+        (Outcome::Done | Outcome::Refused, _) => "",
+        (Outcome::Interrupted, _) => " Interrupted; run the command again to go on.",
+        (_, Some(Advised::ChangeFirst)) => {
+            " To run the command again does not help before that is changed."
+        }
+        (_, Some(Advised::Both)) => {
+            " Run the command again to finish the rest; some failures stay until that is changed."
+        }
+        (_, Some(Advised::RunAgain) | None) => " Run the command again to finish the rest.",
     };
     line(text, &format!("{}.{again}", parts.join(", ")));
 }

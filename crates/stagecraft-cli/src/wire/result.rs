@@ -264,6 +264,25 @@ pub(crate) struct Apply {
     powered_on: Vec<HostRef>,
     /// What deleted hosts have left behind in the cloud and costs money.
     leftovers: Vec<Leftover>,
+    /// What exists now, if the run was interrupted; else `null`.
+    exists: Option<ExistsNow>,
+}
+
+/// The hosts of the environment that exist after an interrupted run.
+#[derive(Debug, Serialize, JsonSchema)]
+struct ExistsNow {
+    /// The hosts, by name.
+    hosts: Vec<HostRef>,
+    /// The ids of those that this run created, ready or not.
+    created: Vec<String>,
+    /// Whether the cloud was read once more. If not, there may be more hosts.
+    is_whole: bool,
+    /// What the hosts cost in a month, as far as prices are known.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    monthly: i64,
+    /// What they cost in an hour.
+    #[schemars(extend("x-unit" = "millionths of a US dollar"))]
+    hourly: i64,
 }
 
 /// Something that outlives a deleted host and costs money.
@@ -494,6 +513,7 @@ impl Apply {
         self.retagged.extend(other.retagged);
         self.powered_on.extend(other.powered_on);
         self.leftovers.extend(other.leftovers);
+        self.exists = other.exists.or(self.exists);
         self
     }
 }
@@ -537,6 +557,20 @@ impl From<&core::ApplyReport> for Apply {
             retagged: refs(&report.retagged),
             powered_on: refs(&report.powered_on),
             leftovers: leftovers.into_iter().map(Leftover::from).collect(),
+            exists: report.exists.as_ref().map(ExistsNow::from),
+        }
+    }
+}
+
+impl From<&core::ExistsNow> for ExistsNow {
+    fn from(exists: &core::ExistsNow) -> Self {
+        let (monthly, hourly) = exists.cost();
+        Self {
+            hosts: exists.hosts.iter().map(HostRef::from).collect(),
+            created: exists.created.iter().map(ToString::to_string).collect(),
+            is_whole: exists.is_whole,
+            monthly: monthly.0,
+            hourly: hourly.0,
         }
     }
 }

@@ -48,6 +48,18 @@ pub(crate) struct StepFailure {
     message: String,
     /// The last lines of output, or what was awaited and for how long.
     evidence: Vec<String>,
+    /// What helps.
+    advice: Advice,
+}
+
+/// What helps after a failure.
+#[derive(Debug, Serialize, JsonSchema)]
+#[serde(rename_all = "snake_case")]
+enum Advice {
+    /// To run the same command again: it goes on where it stopped.
+    RunAgain,
+    /// To change something first, which the failure names. Until then every run fails alike.
+    ChangeFirst,
 }
 
 /// The closed set of reasons for which a host is not ready.
@@ -166,6 +178,10 @@ impl From<&core::StepFailure> for StepFailure {
             code: failure.code.into(),
             message: failure.message.clone(),
             evidence: failure.evidence.clone(),
+            advice: match failure.advice {
+                core::Advice::RunAgain => Advice::RunAgain,
+                core::Advice::ChangeFirst => Advice::ChangeFirst,
+            },
         }
     }
 }

@@ -315,8 +315,7 @@ async fn second_ctrl_c_leaves_dpkg_at_work_and_the_next_run_waits_for_it() {
     let (lab, mut run) = in_the_middle_of_dpkg().await;
     run.signal("-INT").await;
     run.waits_for("step `docker` to end").await;
-    run.signal("-INT").await;
-    run.finish().await.expect_code(130);
+    run.signal_until_end("-INT").await.expect_code(130);
     lab.inside(HOST, "kill -0 $(cat /run/inside)").await;
 
     let mut rerun = Running::start(&lab, &BOOTSTRAP);

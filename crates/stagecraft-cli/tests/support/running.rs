@@ -65,6 +65,26 @@ impl Running {
         assert!(kill.expect("kill").success());
     }
 
+    /// Sends a signal again and again until it has ended: one right after another counts as the
+    /// same.
+    pub async fn signal_until_end(mut self, signal: &str) -> Finished {
+        let pid = self.child.id().expect("a pid").to_string();
+        let mut interval = tokio::time::interval(Duration::from_millis(100));
+        let signals = async {
+            loop {
+                interval.tick().await;
+                // It fails once nobody is left to get it.
+                drop(Command::new("kill").args([signal, &pid]).output().await);
+            }
+        };
+        let ended = async { while self.next().await.is_some() {} };
+        tokio::select! {
+            () = ended => {}
+            () = signals => {}
+        }
+        self.finish().await
+    }
+
     /// Ends it as a power cut would. Gives the number of lines seen.
     pub async fn kill(mut self) -> usize {
         self.child.kill().await.expect("to kill it");

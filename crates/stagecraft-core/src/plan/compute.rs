@@ -427,6 +427,13 @@ fn reference(facts: &CloudFacts, host: &Host, spec: Option<&HostSpec>) -> HostRe
     }
 }
 
+impl CloudFacts {
+    /// A host in short, with the price of its size. Its declaration is not looked at.
+    pub fn reference(&self, host: &Host) -> HostRef {
+        reference(self, host, None)
+    }
+}
+
 fn sort(plan: &mut InfraPlan) {
     plan.create.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
     plan.differ.sort_by(|a, b| a.host.cmp(&b.host));

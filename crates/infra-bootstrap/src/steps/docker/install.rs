@@ -7,7 +7,7 @@ use stagecraft_core::{
     FailureCode, Remote, RemoteCommand, RemoteOutput, Run, StepFailure, shell_quote,
 };
 
-use super::super::script::{not_run, told};
+use super::super::script::{self, not_run, told};
 use super::config::{DockerConfig, DockerVersion, InstallMethod};
 use super::facts::CONFLICTS;
 use super::source::DownloadUrl;
@@ -199,7 +199,9 @@ fn verify(
                 "docker could not be installed",
             ),
         };
-        return Err(StepFailure::new(code, because(what)).with_evidence(evidence));
+        return Err(StepFailure::new(code, because(what))
+            .with_advice(script::advice(reason.as_deref()))
+            .with_evidence(evidence));
     }
     let server = output
         .stdout

@@ -119,6 +119,7 @@ async fn steps_of_the_system_work_on_these_hosts_and_a_second_run_changes_nothin
         groups: vec!["docker".parse().unwrap(), "sudo".parse().unwrap()],
         sudo: Some(true),
         shell: Some("/bin/sh".parse().unwrap()),
+        revoked: false,
     };
     let users = [("ada".parse().unwrap(), ada)].into_iter().collect();
     let steps: [Arc<dyn HostStep>; 4] = [

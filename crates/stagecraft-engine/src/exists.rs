@@ -72,7 +72,11 @@ fn known(plan: &InfraPlan, facts: &CloudFacts, apply: &ApplyReport) -> ExistsNow
             region: entry.spec.region.clone(),
             monthly: entry.monthly,
             hourly: entry.hourly,
-            is_protected: entry.spec.options.protect,
+            protection: stagecraft_core::Protection {
+                by_file: entry.spec.options.protect,
+                by_tag: entry.spec.options.protect,
+            },
+            backups_monthly: entry.backups_monthly,
             expires_at: None,
         });
     }

@@ -104,8 +104,10 @@ case "$boot" in
       tail -n 3 /run/cloud-init/ds-identify.log 2>&1
     else
       for unit in cloud-init-local cloud-init cloud-init-network cloud-config cloud-final; do
-        systemctl show --property=LoadState,ActiveState,Result "$unit.service" | tr '\n' ' ' |
-          sed -n "s/^\(.*\)LoadState=loaded \(.*\)/$unit.service: \1\2/p"
+        state=$(systemctl show --property=LoadState,ActiveState,Result "$unit.service" | tr '\n' ' ')
+        case "$state" in
+          *LoadState=loaded*) echo "$unit.service: $state" ;;
+        esac
       done
       journalctl -b -t systemd -p warning -o cat -n 200 --no-pager |
         grep -e 'ordering cycle' | tail -n 5

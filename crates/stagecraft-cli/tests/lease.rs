@@ -198,7 +198,8 @@ async fn firewall_of_somebody_else_with_null_rules_stops_neither_up_nor_down_nor
     let id = api.hold(0, 60_000).await;
     assert_eq!(api.beat(&id, now(), 60_000).await, 200);
     assert_locked(&lab.run(&UP).await);
-    lab.run(&UNLOCK).await.expect_code(0);
+    let force = [&UNLOCK[..], &["--force"]].concat();
+    lab.run(&force).await.expect_code(0);
     lab.run(&UP).await.expect_code(0);
     let left = api.markers().await;
     assert_eq!(left.len(), 1, "{left:?}");

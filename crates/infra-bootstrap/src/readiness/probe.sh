@@ -101,7 +101,7 @@ case "$boot" in
       *' cloud-init=disabled '*) echo "the kernel's command line says cloud-init=disabled" ;;
     esac
     if [ "$boot" = disabled ]; then
-      tail -n 3 /run/cloud-init/ds-identify.log 2>&1
+      tail -n 3 /run/cloud-init/ds-identify.log 2>/dev/null
     else
       for unit in cloud-init-local cloud-init cloud-init-network cloud-config cloud-final; do
         state=$(systemctl show --property=LoadState,ActiveState,Result "$unit.service" | tr '\n' ' ')

@@ -84,7 +84,7 @@ async fn readiness_cloud_init_decides_about_hosts_on_which_it_never_ran() {
                : >/run/cloud-init/disabled";
     lab.control().run("staging-db-1", off).await.unwrap();
     let failed = lab.run(&up).await;
-    failed.expect_code(3);
+    failed.expect_code(10);
     let told = &failed.stdout;
     assert!(
         told.contains("cloud-init is disabled on the host"),

@@ -11,9 +11,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint, Host,
-    HostChanges, HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep,
-    NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
+    Connector, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostChanges, HostContext,
+    HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName, Remote,
+    RemoteTarget, Result, Run, StepFailure, StepOutcome,
 };
 use tokio::time::Instant;
 use tracing::debug;
@@ -142,26 +142,22 @@ impl Bootstrap {
         self.port
     }
 
-    /// Makes sure that hosts of these names can be logged in to before they are made, as far as
+    /// Makes sure that hosts of these names, each with its name in the cloud, can be logged in to before they are made, as far as
     /// that is known without them: keys are read, and encrypted ones opened once for all.
     ///
     /// Nothing is sent to any host. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// As [`Connector::prepare`]; [`ErrorKind::Config`] if a host's name does not fit.
+    /// As [`Connector::prepare`].
     pub async fn prepare_login<'a>(
         &self,
         run: &Run,
-        environment: &EnvironmentName,
-        hosts: impl IntoIterator<Item = &'a HostName> + Send,
+        hosts: impl IntoIterator<Item = (&'a HostName, String)> + Send,
     ) -> Result<()> {
         let hosts: Vec<_> = hosts.into_iter().collect();
-        for host in hosts {
-            let node = NodeName::of(environment, host)
-                .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
-            let aliases = [node.to_string()];
-            self.connector.prepare(run, host, &aliases).await?;
+        for (host, node) in hosts {
+            self.connector.prepare(run, host, &[node]).await?;
         }
         Ok(())
     }
@@ -515,7 +511,7 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
     let invalid = |message: String| StepFailure::new(FailureCode::ConfigInvalid, message);
     let name = host.name.clone().ok_or_else(|| {
         invalid(format!(
-            "the host's name in the cloud, {:?}, is not `{environment}-` and a name",
+            "the host's name in the cloud, {:?}, fits no name pattern of the file",
             host.node
         ))
     })?;
@@ -523,7 +519,9 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
         .role
         .clone()
         .ok_or_else(|| invalid("no tag of the host tells its role".to_owned()))?;
-    let node = NodeName::of(environment, &name).map_err(|error| invalid(error.to_string()))?;
+    // A host that still has an old name keeps it in the network too, until it is renamed.
+    let node = NodeName::new(host.node.to_ascii_lowercase());
+    let node = node.map_err(|error| invalid(error.to_string()))?;
     Ok(HostContext {
         environment: environment.clone(),
         name,

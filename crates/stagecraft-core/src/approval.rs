@@ -182,7 +182,11 @@ impl ApprovedPlan {
 fn check_removals(plan: &InfraPlan) -> Result<()> {
     let may_go = |tag: &&String| match plan.mode {
         PlanMode::Unprotect => tag.eq_ignore_ascii_case(tags::PROTECT_TAG),
-        _ => tags::is_role(tag) || tag.eq_ignore_ascii_case(tags::RESIZING_TAG),
+        _ => {
+            tags::is_role(tag)
+                || tags::is_name_pattern(tag)
+                || tag.eq_ignore_ascii_case(tags::RESIZING_TAG)
+        }
     };
     let mut removed = plan.retag.iter().flat_map(|entry| &entry.remove);
     match removed.find(|tag| !may_go(tag)) {
@@ -213,6 +217,7 @@ mod tests {
             version: PLAN_VERSION,
             mode,
             project: None,
+            name_pattern: None,
             environment: EnvironmentName::new("prod").unwrap(),
             provider: "cloud".into(),
             account: account("a"),
@@ -252,6 +257,8 @@ mod tests {
             hourly: None,
             is_protected: false,
             expires_at: None,
+            node: None,
+            owner: None,
         }
     }
 

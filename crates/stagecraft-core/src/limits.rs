@@ -184,7 +184,8 @@ fn finding(message: String, hint: &str) -> Finding {
 mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
-    use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
+    use crate::name::{EnvironmentName, HostId, HostName, RoleName};
+    use crate::naming::Naming;
     use crate::plan::{Account, PlanMode, PlanRequest, ResizeEntry};
 
     const TWO: Limits = Limits {
@@ -206,6 +207,8 @@ mod tests {
             hourly: None,
             is_protected: false,
             expires_at: None,
+            node: None,
+            owner: None,
         }
     }
 
@@ -230,7 +233,7 @@ mod tests {
         let environment = EnvironmentName::new("staging").unwrap();
         let facts = facts();
         let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
-        let mut plan = InfraPlan::new("cloud", None, &facts, &request);
+        let mut plan = InfraPlan::new("cloud", &Naming::default(), &facts, &request);
         let numbered = existing.iter().enumerate();
         plan.unchanged = numbered
             .map(|(at, price)| host(&format!("old-{at}"), *price))
@@ -238,7 +241,7 @@ mod tests {
         let entry = |(at, price): (usize, &Option<i64>)| {
             let name = HostName::new(format!("new-{at}")).unwrap();
             CreateEntry {
-                node: NodeName::of(&environment, &name).unwrap(),
+                node: Naming::default().node(&environment, &name).unwrap(),
                 spec: HostSpec {
                     name,
                     role: RoleName::new("app").unwrap(),

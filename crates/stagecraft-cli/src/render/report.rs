@@ -3,13 +3,14 @@
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
-use stagecraft_core::{ApplyReport, HostName, InfraPlan, PlanMode, RetagEntry};
+use stagecraft_core::{ApplyReport, HostName, HostRef, InfraPlan, PlanMode, RetagEntry};
 use stagecraft_engine::{
     BootstrapReport, DownReport, HostLook, Outcome, Planned, ReplaceReport, RetagReport, UpReport,
 };
 
 use super::event::outcome_text;
 use super::machines::machines_text;
+use super::plan::others_text;
 use super::{plural, them};
 use crate::output::{RED, RESET, YELLOW};
 
@@ -140,18 +141,29 @@ fn next_line(text: &mut String, hosts: &[HostReport], next: &str) {
     }
 }
 
+fn stays(text: &mut String, host: &HostRef, why: &str) {
+    let (name, id) = (&host.name, &host.id);
+    line(
+        text,
+        &format!("{YELLOW}stays{RESET} {name} (id {id}): {why}"),
+    );
+}
+
 /// `down`, `prune` or `reap` for people.
 pub(crate) fn down_text(report: &DownReport) -> String {
     let mut text = String::from("\n");
     down_lines(&mut text, report);
-    for host in &report.plan.unmanaged {
-        line(
-            &mut text,
-            &format!(
-                "{YELLOW}stays{RESET} {} (id {}): it bears the environment's tag, but is not ours by its other tags or its name",
-                host.name, host.id
-            ),
-        );
+    let plan = &report.plan;
+    for host in plan.unmanaged.iter().filter(|host| host.owner.is_none()) {
+        let why = "it bears the environment's tag, but is not ours by its other tags";
+        stays(&mut text, host, why);
+    }
+    for host in plan.unnamed() {
+        let why = "it bears our tags, but its name fits no name pattern of the file";
+        stays(&mut text, host, why);
+    }
+    if let Some(others) = others_text(plan) {
+        line(&mut text, &others);
     }
     let mut parts = vec![format!(
         "{} gone",

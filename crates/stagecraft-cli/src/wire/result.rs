@@ -99,7 +99,7 @@ pub(crate) struct DownResult {
     apply: Apply,
     /// What became of the network's own entries, by host.
     network: Vec<Forgotten>,
-    /// Hosts that bear the environment's tag but are not ours. They stay.
+    /// Hosts that bear the environment's tag and are not managed here. They stay.
     unmanaged: Vec<HostRef>,
     /// The name of the host that may be reaped next, if any has an end.
     next: Option<String>,

@@ -15,11 +15,14 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         hourly: None,
         is_protected: false,
         expires_at: None,
+        node: None,
+        owner: None,
     };
     InfraPlan {
         version: PLAN_VERSION,
         mode: PlanMode::Reconcile,
         project: None,
+        name_pattern: None,
         environment: "staging".parse().unwrap(),
         provider: "cloud".into(),
         account: Account {

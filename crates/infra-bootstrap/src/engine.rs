@@ -160,26 +160,23 @@ impl Bootstrap {
         self.operator.as_ref().and_then(Operator::name)
     }
 
-    /// Makes sure that hosts of these names can be logged in to before they are made, as far as
+    /// Makes sure that hosts of these names, each with its name in the cloud, can be logged in to
+    /// before they are made, as far as
     /// that is known without them: keys are read, and encrypted ones opened once for all.
     ///
     /// Nothing is sent to any host. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// As [`Connector::prepare`]; [`ErrorKind::Config`] if a host's name does not fit.
+    /// As [`Connector::prepare`].
     pub async fn prepare_login<'a>(
         &self,
         run: &Run,
-        environment: &EnvironmentName,
-        hosts: impl IntoIterator<Item = &'a HostName> + Send,
+        hosts: impl IntoIterator<Item = (&'a HostName, String)> + Send,
     ) -> Result<()> {
         let hosts: Vec<_> = hosts.into_iter().collect();
-        for host in hosts {
-            let node = NodeName::of(environment, host)
-                .map_err(|error| Error::new(ErrorKind::Config, error.to_string()))?;
-            let aliases = [node.to_string()];
-            self.connector.prepare(run, host, &aliases).await?;
+        for (host, node) in hosts {
+            self.connector.prepare(run, host, &[node]).await?;
         }
         Ok(())
     }
@@ -556,7 +553,7 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
     let invalid = |message: String| StepFailure::new(FailureCode::ConfigInvalid, message);
     let name = host.name.clone().ok_or_else(|| {
         invalid(format!(
-            "the host's name in the cloud, {:?}, is not `{environment}-` and a name",
+            "the host's name in the cloud, {:?}, fits no name pattern of the file",
             host.node
         ))
     })?;
@@ -564,7 +561,9 @@ fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext,
         .role
         .clone()
         .ok_or_else(|| invalid("no tag of the host tells its role".to_owned()))?;
-    let node = NodeName::of(environment, &name).map_err(|error| invalid(error.to_string()))?;
+    // A host that still has an old name keeps it in the network too, until it is renamed.
+    let node = NodeName::new(host.node.to_ascii_lowercase());
+    let node = node.map_err(|error| invalid(error.to_string()))?;
     Ok(HostContext {
         environment: environment.clone(),
         name,

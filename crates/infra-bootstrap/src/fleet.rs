@@ -51,10 +51,9 @@ impl Fleet {
     pub async fn prepare_login<'a>(
         &self,
         run: &Run,
-        environment: &EnvironmentName,
-        hosts: impl IntoIterator<Item = &'a HostName> + Send,
+        hosts: impl IntoIterator<Item = (&'a HostName, String)> + Send,
     ) -> Result<()> {
-        self.bootstrap.prepare_login(run, environment, hosts).await
+        self.bootstrap.prepare_login(run, hosts).await
     }
 
     /// A sink to hand to a cloud provider, and the queue to hand to [`run`](Self::run).

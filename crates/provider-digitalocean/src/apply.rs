@@ -16,7 +16,7 @@ use std::time::Duration;
 
 use stagecraft_core::{
     ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
-    HostRef, InfraPlan, PlanMode, ProjectName, Result, Run,
+    HostRef, InfraPlan, Naming, PlanMode, ProjectName, Result, Run,
 };
 
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ use self::target::Target;
 use crate::client::Client;
 use crate::config::PollConfig;
 use crate::error::provider_error;
-use crate::facts::list_hosts;
+use crate::facts::{Scope, list_hosts};
 use crate::provider::Making;
 
 /// What every part of an apply needs.
@@ -35,6 +35,7 @@ pub(crate) struct Apply<'a> {
     pub(crate) run: &'a Run,
     pub(crate) poll: &'a PollConfig,
     pub(crate) project: Option<&'a ProjectName>,
+    pub(crate) naming: &'a Naming,
     pub(crate) environment: &'a EnvironmentName,
     /// The environment's tag as the account spells it.
     pub(crate) tag: &'a str,
@@ -54,8 +55,14 @@ pub(crate) struct Apply<'a> {
 impl Apply<'_> {
     /// Lists every host that bears the environment's tag.
     async fn hosts(&self) -> Result<Vec<Host>> {
-        let (environment, tag) = (self.environment, self.tag);
-        list_hosts(self.client, self.run, environment, tag, self.has_gpus).await
+        list_hosts(self.client, self.run, self.scope(), self.tag, self.has_gpus).await
+    }
+
+    fn scope(&self) -> Scope<'_> {
+        Scope {
+            environment: self.environment,
+            naming: self.naming,
+        }
     }
 
     /// Waits until a create of this apply shows in lists, if one was sent a moment ago. Who gets
@@ -161,7 +168,7 @@ fn failure_of(
 fn delete_failure(environment: &EnvironmentName, host: &HostRef, cause: Error) -> HostFailure {
     // `ApprovedPlan::destroy` refuses any other name.
     let name = HostName::new(host.name.clone()).expect("an approved plan deletes named hosts");
-    let node = format!("{environment}-{name}");
+    let node = host.node(environment);
     failure_of(
         "deletion failed",
         &name,

@@ -9,7 +9,7 @@ use std::time::Duration;
 use serde::{Deserialize, Serialize};
 use stagecraft_core::config::{ConfigDuration, Location, UniqueMap};
 use stagecraft_core::{
-    EnvironmentName, HostName, HostSpec, NodeName, SecretKeyError, SecretKeys, SecretSource,
+    EnvironmentName, HostName, HostSpec, Naming, NodeName, SecretKeyError, SecretKeys, SecretSource,
 };
 
 use self::host::KeyProblem;
@@ -125,6 +125,8 @@ pub(crate) struct Problem {
     pub(crate) is_secret: bool,
     /// The place in the text that is the value, if it is about one.
     pub(crate) inside: Option<Location>,
+    /// Whether the key is wrong, not its value.
+    pub(crate) is_key: bool,
 }
 
 impl Problem {
@@ -134,6 +136,7 @@ impl Problem {
             message: message.into(),
             is_secret: false,
             inside: None,
+            is_key: false,
         }
     }
 }
@@ -248,7 +251,7 @@ impl DigitalOceanConfig {
     }
 
     /// Resolves defaults and counts, and refuses what cannot be carried out.
-    pub(crate) fn declared(&self) -> Result<Declared, Vec<Problem>> {
+    pub(crate) fn declared(&self, naming: &Naming) -> Result<Declared, Vec<Problem>> {
         let mut problems = self.check_keys();
         self.check_total()?;
         let mut declared = Declared::new();
@@ -271,7 +274,16 @@ impl DigitalOceanConfig {
             }
             for spec in &specs {
                 let place = ["hosts", environment.as_str(), spec.name.as_str()];
-                match NodeName::of(environment, &spec.name) {
+                match naming.node(environment, &spec.name) {
+                    // That was told once, where it stands.
+                    Err(error) if error.is_of_project() => {}
+                    Err(error) if error.is_of_environment() => {
+                        problems.push(Problem {
+                            is_key: true,
+                            ..Problem::new(&place[..2], error.to_string())
+                        });
+                        break;
+                    }
                     Err(error) => problems.push(Problem::new(&place, error.to_string())),
                     Ok(node) => {
                         let owner = (environment.clone(), spec.name.clone());

@@ -42,7 +42,7 @@ const MOST_PROBLEMS: usize = 100;
 fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {
     let invalid = |errors: ConfigErrors| errors.into_error(PREFIX).with_provider(ID);
     let config: DigitalOceanConfig = block.parse().map_err(invalid)?;
-    DigitalOcean::bind(config, context.project.clone())
+    DigitalOcean::bind(config, context.naming())
         .map(|provider| Arc::new(provider) as Arc<dyn CloudProvider>)
         .map_err(|problems| {
             let errors = problems.into_iter().take(MOST_PROBLEMS).map(|problem| {
@@ -50,7 +50,11 @@ fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudPro
                 if let Some(inside) = problem.inside {
                     return block.error_in_text(&path, inside, &problem.message);
                 }
-                let mut error = block.error(&path, problem.message);
+                let mut error = if problem.is_key {
+                    block.key_error(&path, problem.message)
+                } else {
+                    block.error(&path, problem.message)
+                };
                 if problem.is_secret {
                     error.excerpt = None;
                 }

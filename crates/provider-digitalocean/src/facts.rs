@@ -6,7 +6,7 @@ use std::net::Ipv4Addr;
 use reqwest::Method;
 use stagecraft_core::{
     Account, CloudFacts, EnvironmentName, Error, ErrorKind, Host, HostFeatures, HostId, HostStatus,
-    Makes, MicroUsd, NodeName, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
+    Makes, MicroUsd, Naming, PlanMode, PlanRequest, Result, Run, SizeOffer, tags,
 };
 
 use crate::address;
@@ -26,6 +26,13 @@ use crate::wire::{
 const BACKUP_PERCENT: u32 = 30;
 
 const TAG_HINT: &str = "give the token the scope tag:read";
+
+/// The environment whose hosts are read, and how they are named.
+#[derive(Debug, Clone, Copy)]
+pub(crate) struct Scope<'a> {
+    pub(crate) environment: &'a EnvironmentName,
+    pub(crate) naming: &'a Naming,
+}
 
 /// What was read beside the facts, for the checks before the first write.
 #[derive(Debug, Clone)]
@@ -51,10 +58,15 @@ pub(crate) async fn observe(
     client: &Client,
     run: &Run,
     request: &PlanRequest,
+    naming: &Naming,
     ssh_key_name: &str,
     sizes: &BTreeSet<String>,
 ) -> Result<(CloudFacts, Beside)> {
     let environment = &request.environment;
+    let scope = Scope {
+        environment,
+        naming,
+    };
     let adopts = request.mode == PlanMode::Adopt;
     let account = read_account(client, run);
     let is_wanted = |size: &str| sizes.contains(size);
@@ -62,21 +74,21 @@ pub(crate) async fn observe(
     let tagged = async {
         let tag = spelled_tag(client, run, environment).await?;
         let hosts = match &tag {
-            _ if adopts => list_all_hosts(client, run, environment, false).await?,
-            Some(tag) => list_hosts(client, run, environment, tag, false).await?,
+            _ if adopts => list_all_hosts(client, run, scope, false).await?,
+            Some(tag) => list_hosts(client, run, scope, tag, false).await?,
             // Nothing can bear a tag that the account has not seen. A create of a moment ago is
             // waited for before the first new one, and who deletes looks in any case.
             None if request.mode == PlanMode::Reconcile => Vec::new(),
             None => {
                 let tag = tags::environment_tag(environment);
-                list_hosts(client, run, environment, &tag, false).await?
+                list_hosts(client, run, scope, &tag, false).await?
             }
         };
         Ok((tag, hosts))
     };
     let gpus = async {
         let gpus = list_gpus(client, run, true).await?;
-        hosts_of(client, run, gpus, environment).await
+        hosts_of(client, run, gpus, scope).await
     };
     let (account, sizes, tagged, gpus) = tokio::join!(account, sizes, tagged, gpus);
     let errors = [
@@ -228,7 +240,7 @@ pub(crate) async fn spelled_tag(
 pub(crate) async fn list_hosts(
     client: &Client,
     run: &Run,
-    environment: &EnvironmentName,
+    scope: Scope<'_>,
     tag: &str,
     with_gpus: bool,
 ) -> Result<Vec<Host>> {
@@ -253,9 +265,7 @@ pub(crate) async fn list_hosts(
         tags.is_none_or(|tags| tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
     };
     droplets.extend(gpus.into_iter().filter(bears));
-    Ok(each_once(
-        hosts_of(client, run, droplets, environment).await?,
-    ))
+    Ok(each_once(hosts_of(client, run, droplets, scope).await?))
 }
 
 /// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`]. Which
@@ -263,7 +273,7 @@ pub(crate) async fn list_hosts(
 pub(crate) async fn list_all_hosts(
     client: &Client,
     run: &Run,
-    environment: &EnvironmentName,
+    scope: Scope<'_>,
     with_gpus: bool,
 ) -> Result<Vec<Host>> {
     let usual = async {
@@ -275,7 +285,7 @@ pub(crate) async fn list_all_hosts(
     let (mut droplets, gpus) = tokio::try_join!(usual, list_gpus(client, run, with_gpus))?;
     droplets.extend(gpus);
     note_untold_tags(&mut droplets);
-    hosts_once(droplets, environment)
+    hosts_once(droplets, scope)
 }
 
 /// Every droplet of the account that shows, in the API's own shape, also while the list shifts.
@@ -320,13 +330,10 @@ fn note_untold_tags(droplets: &mut [Droplet]) {
 }
 
 /// The hosts that droplets are, each once, as [`list_all_hosts`] has them.
-pub(crate) fn hosts_once(
-    droplets: Vec<Droplet>,
-    environment: &EnvironmentName,
-) -> Result<Vec<Host>> {
+pub(crate) fn hosts_once(droplets: Vec<Droplet>, scope: Scope<'_>) -> Result<Vec<Host>> {
     let none = BTreeSet::new();
     let hosts = droplets.into_iter();
-    let hosts = hosts.map(|droplet| host_of(droplet, environment, &none));
+    let hosts = hosts.map(|droplet| host_of(droplet, scope, &none));
     Ok(each_once(hosts.collect::<Result<Vec<Host>>>()?))
 }
 
@@ -355,24 +362,20 @@ pub(crate) async fn hosts_of(
     client: &Client,
     run: &Run,
     droplets: Vec<Droplet>,
-    environment: &EnvironmentName,
+    scope: Scope<'_>,
 ) -> Result<Vec<Host>> {
     let reserved = address::reserved(client, run, droplets.iter()).await?;
     let droplets = droplets.into_iter();
     droplets
-        .map(|droplet| host_of(droplet, environment, &reserved))
+        .map(|droplet| host_of(droplet, scope, &reserved))
         .collect()
 }
 
-fn host_of(
-    droplet: Droplet,
-    environment: &EnvironmentName,
-    reserved: &BTreeSet<Ipv4Addr>,
-) -> Result<Host> {
+fn host_of(droplet: Droplet, scope: Scope<'_>, reserved: &BTreeSet<Ipv4Addr>) -> Result<Host> {
     let public_ipv4 = address::own(&droplet, reserved);
-    let name = NodeName::new(droplet.name.to_ascii_lowercase())
-        .ok()
-        .and_then(|node| node.host_in(environment));
+    let (environment, naming) = (scope.environment, scope.naming);
+    let shown = droplet.tags.as_deref().unwrap_or_default();
+    let name = naming.host_of(environment, &droplet.name, shown);
     if let Some(flaw) = &droplet.flaw {
         let own = tags::environment_tag(environment);
         let mut tags = droplet.tags.iter().flatten();

@@ -194,7 +194,7 @@ impl DigitalOcean {
 
     fn wanted(&self, environment: &EnvironmentName, payload: &Payload) -> NewFirewall {
         NewFirewall {
-            name: marker_name(self.project.as_ref(), environment),
+            name: marker_name(self.naming.project(), environment),
             inbound_rules: vec![FirewallRule {
                 protocol: "tcp".to_owned(),
                 ports: "1".to_owned(),
@@ -212,7 +212,7 @@ impl DigitalOcean {
         run: &Run,
         environment: &EnvironmentName,
     ) -> Result<Option<Dated<FirewallEnvelope>>> {
-        let name = marker_name(self.project.as_ref(), environment);
+        let name = marker_name(self.naming.project(), environment);
         let all = client
             .list::<FirewallsPage>(
                 run,

@@ -4,15 +4,15 @@ use std::collections::{BTreeMap, BTreeSet};
 
 use stagecraft_core::config::nearest;
 use stagecraft_core::{
-    CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, InfraPlan, Result, Run, SizeOffer,
-    tags,
+    CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, HostOwner, InfraPlan, Naming,
+    NamingError, Result, Run, SizeOffer, tags,
 };
 
 use crate::apply::settle;
 use crate::client::Client;
 use crate::config::PollConfig;
 use crate::error::ApiError;
-use crate::facts::{Beside, hosts_of, list_all_hosts, list_gpus, list_regions};
+use crate::facts::{Beside, Scope, hosts_of, list_all_hosts, list_gpus, list_regions};
 use crate::key;
 use crate::side_by_side::side_by_side;
 use crate::wire::{Concern, Image, ImageEnvelope};
@@ -40,16 +40,21 @@ pub(crate) async fn check(
     run: &Run,
     facts: &CloudFacts,
     plan: &InfraPlan,
+    naming: &Naming,
     beside: Option<Beside>,
     poll: &PollConfig,
 ) -> Result<Vec<Finding>> {
-    let all = read_all(client, run, plan, beside.as_ref());
+    let scope = Scope {
+        environment: &plan.environment,
+        naming,
+    };
+    let all = read_all(client, run, scope, beside.as_ref());
     let (mut all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
-    if !run.follows_cleanly() && all.iter().any(|host| may_become_ours(plan, host)) {
+    if !run.follows_cleanly() && all.iter().any(|host| may_become_ours(plan, naming, host)) {
         // Tags are put on a droplet after it is made: a run that was killed may have left some
         // whose tags do not show yet.
         settle(run, poll, poll.list_lag.get()).await?;
-        all = read_all(client, run, plan, None).await?;
+        all = read_all(client, run, scope, None).await?;
     }
     let mut findings = Vec::new();
     if let Some(Beside { status, .. }) = &beside
@@ -145,15 +150,15 @@ fn no_region(regions: &BTreeMap<String, bool>, region: &str) -> (String, Option<
 async fn read_all(
     client: &Client,
     run: &Run,
-    plan: &InfraPlan,
+    scope: Scope<'_>,
     beside: Option<&Beside>,
 ) -> Result<Vec<Host>> {
-    let mut all = list_all_hosts(client, run, &plan.environment, false).await?;
+    let mut all = list_all_hosts(client, run, scope, false).await?;
     let gpus = if let Some(beside) = beside {
         beside.gpus.clone()
     } else {
         let gpus = list_gpus(client, run, true).await?;
-        hosts_of(client, run, gpus, &plan.environment).await?
+        hosts_of(client, run, gpus, scope).await?
     };
     let known: BTreeSet<_> = all.iter().map(|host| host.id.clone()).collect();
     all.extend(gpus.into_iter().filter(|host| !known.contains(&host.id)));
@@ -162,9 +167,14 @@ async fn read_all(
 
 /// Whether a host has the name of one that is to be created, and bears no tag by which it would
 /// belong to somebody else.
-fn may_become_ours(plan: &InfraPlan, host: &Host) -> bool {
+///
+/// The run that made it may have named it by the default pattern, if the file had that.
+fn may_become_ours(plan: &InfraPlan, naming: &Naming, host: &Host) -> bool {
     let project = plan.project.as_ref();
-    let has_name = |entry: &CreateEntry| host.node.eq_ignore_ascii_case(entry.node.as_str());
+    let has_name = |entry: &CreateEntry| {
+        let mut nodes = naming.possible_nodes(&plan.environment, &entry.spec.name);
+        nodes.any(|node| host.node.eq_ignore_ascii_case(node.as_str()))
+    };
     !tags::is_owned(host, project, &plan.environment)
         && !tags::is_foreign(host, project, &plan.environment)
         && plan.create.iter().any(has_name)
@@ -307,14 +317,59 @@ fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut F
             && !tags::is_owned(host, plan.project.as_ref(), &plan.environment)
     });
     for host in taken {
-        flaws.add(
-            entry,
-            format!(
-                "droplet '{}' already exists (id {}) and is not yours by its tags",
-                host.node, host.id
+        let (whose, hint) = match tags::owner_of(host) {
+            Some(owner) => (
+                format!("belongs to {owner}"),
+                owned_hint(plan, &owner, entry),
             ),
-            Some("rename or delete it, or give the host another name".to_owned()),
+            None => (
+                "does not bear the tags of Stagecraft".to_owned(),
+                format!(
+                    "if it is to be managed here, adopt it by `stagecraft infra adopt {} --env {}`; otherwise give the host another name",
+                    entry.spec.name, plan.environment
+                ),
+            ),
+        };
+        let message = format!(
+            "droplet '{}' already exists (id {}) and {whose}",
+            host.node, host.id
         );
+        flaws.add(entry, message, Some(hint));
+    }
+}
+
+/// How a name can be had that is another project's or environment's. Its host is none of our
+/// business.
+fn owned_hint(plan: &InfraPlan, owner: &HostOwner, entry: &CreateEntry) -> String {
+    if owner.project.is_none() && plan.project.is_some() {
+        return format!(
+            "if this file made it before it had project.name, adopt it by `stagecraft infra adopt {} --env {}`; otherwise set cloud.name_pattern to \"{}\"",
+            entry.spec.name,
+            plan.environment,
+            pattern_with_project(plan, entry)
+        );
+    }
+    if plan.name_pattern.is_none() {
+        let project = match plan.project {
+            Some(_) => "",
+            None => "give project.name and ",
+        };
+        let pattern = pattern_with_project(plan, entry);
+        return format!(
+            "{project}set cloud.name_pattern to \"{pattern}\": hosts of this project that exist keep their names"
+        );
+    }
+    "give the host another name".to_owned()
+}
+
+/// A pattern by which this host's name holds the project.
+fn pattern_with_project(plan: &InfraPlan, entry: &CreateEntry) -> &'static str {
+    const PLAIN: &str = "{project}-{env}-{host}";
+    let pattern = PLAIN.parse().expect("it is a pattern");
+    let naming = Naming::new(plan.project.clone(), pattern);
+    match naming.node(&plan.environment, &entry.spec.name) {
+        Err(NamingError::Ambiguous { .. }) => "{project}--{env}--{host}",
+        _ => PLAIN,
     }
 }
 
@@ -323,7 +378,7 @@ fn check_limit(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Option<Fin
     // One of ours that has come into view since is adopted, or is about to be replaced.
     let is_there = |entry: &&CreateEntry| {
         all.iter().any(|host| {
-            host.node.eq_ignore_ascii_case(entry.node.as_str())
+            host.name.as_ref() == Some(&entry.spec.name)
                 && tags::is_owned(host, plan.project.as_ref(), &plan.environment)
         })
     };

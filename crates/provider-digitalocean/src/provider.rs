@@ -11,7 +11,7 @@ use stagecraft_core::config::Location;
 use stagecraft_core::{
     Account, ApplyReport, ApprovedPlan, CloudFacts, CloudProvider, EnvironmentName, Error,
     ErrorKind, Finding, Host, HostKeyPins, HostSink, HostSpec, InfraPlan, LeaseProvider, Login,
-    Makes, PlanMode, PlanRequest, ProjectName, Result, Run, SecretSource, plan_hosts, tags,
+    Makes, Naming, PlanMode, PlanRequest, Result, Run, SecretSource, plan_hosts, tags,
 };
 use tokio::time::Instant;
 
@@ -36,7 +36,7 @@ pub struct DigitalOcean {
     pub(crate) config: DigitalOceanConfig,
     declared: Declared,
     token: SecretSource,
-    pub(crate) project: Option<ProjectName>,
+    pub(crate) naming: Naming,
     pub(crate) own: Own,
     /// Shared by all runs, as the window is.
     http: Http,
@@ -65,13 +65,14 @@ struct Seen {
 }
 
 impl DigitalOcean {
-    /// Binds a configuration. Nothing is read or sent.
+    /// Binds a configuration for a project, with the default name pattern if only its name is
+    /// given. Nothing is read or sent.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`] if the configuration cannot be carried out.
-    pub fn new(config: DigitalOceanConfig, project: Option<ProjectName>) -> Result<Self> {
-        Self::bind(config, project).map_err(|problems| {
+    pub fn new(config: DigitalOceanConfig, naming: impl Into<Naming>) -> Result<Self> {
+        Self::bind(config, naming.into()).map_err(|problems| {
             let list: Vec<String> = problems
                 .iter()
                 .map(|problem| {
@@ -89,17 +90,14 @@ impl DigitalOcean {
         })
     }
 
-    pub(crate) fn bind(
-        config: DigitalOceanConfig,
-        project: Option<ProjectName>,
-    ) -> Result<Self, Vec<Problem>> {
-        let declared = config.declared()?;
+    pub(crate) fn bind(config: DigitalOceanConfig, naming: Naming) -> Result<Self, Vec<Problem>> {
+        let declared = config.declared(&naming)?;
         Ok(Self {
             declared,
             token: config.token().expect("it was checked with the rest"),
             window: Window::new(config.rate),
             config,
-            project,
+            naming,
             own: Own::default(),
             http: Http::default(),
             seen: Mutex::default(),
@@ -219,7 +217,8 @@ impl CloudProvider for DigitalOcean {
         }
         let key = &self.config.ssh_key_name;
         let sizes = self.sizes_to_know(request);
-        let (mut facts, beside) = facts::observe(&client, run, request, key, &sizes).await?;
+        let (mut facts, beside) =
+            facts::observe(&client, run, request, &self.naming, key, &sizes).await?;
         if self.makes_hosts(&facts, request) {
             facts.operator_key = Some(key::find(&client, run, key).await?);
         }
@@ -261,7 +260,7 @@ impl CloudProvider for DigitalOcean {
             (Err(_), PlanMode::Destroy | PlanMode::Reap | PlanMode::Unprotect) => Vec::new(),
             (Err(error), _) => return Err(error),
         };
-        plan_hosts(ID, self.project.as_ref(), &declared, facts, request)
+        plan_hosts(ID, &self.naming, &declared, facts, request)
     }
 
     async fn preflight(
@@ -275,7 +274,8 @@ impl CloudProvider for DigitalOcean {
         if !plan.create.is_empty() {
             let beside = self.seen().beside.get(&plan.environment).cloned();
             let poll = &self.config.poll;
-            findings = preflight::check(&client, run, facts, plan, beside, poll).await?;
+            findings =
+                preflight::check(&client, run, facts, plan, &self.naming, beside, poll).await?;
         }
         if plan.mode == PlanMode::Reconcile {
             findings.extend(preflight::check_existing(&client, run, facts, plan).await?);
@@ -306,7 +306,8 @@ impl CloudProvider for DigitalOcean {
             client: &client,
             run,
             poll: &self.config.poll,
-            project: self.project.as_ref(),
+            project: self.naming.project(),
+            naming: &self.naming,
             environment,
             tag: &tag,
             has_gpus: has_gpus(plan),
@@ -334,8 +335,12 @@ impl CloudProvider for DigitalOcean {
         let client = self.client(run).await?;
         let tag = facts::spelled_tag(&client, run, environment).await?;
         let tag = tag.unwrap_or_else(|| tags::environment_tag(environment));
-        let mut hosts = facts::list_hosts(&client, run, environment, &tag, true).await?;
-        hosts.retain(|host| tags::is_owned(host, self.project.as_ref(), environment));
+        let scope = facts::Scope {
+            environment,
+            naming: &self.naming,
+        };
+        let mut hosts = facts::list_hosts(&client, run, scope, &tag, true).await?;
+        hosts.retain(|host| tags::is_owned(host, self.naming.project(), environment));
         hosts.sort_by(|a, b| a.node.cmp(&b.node).then_with(|| a.id.cmp(&b.id)));
         Ok(hosts)
     }

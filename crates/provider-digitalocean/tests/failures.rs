@@ -107,8 +107,10 @@ async fn preflight_tells_of_sizes_that_cannot_be_had_and_names_that_are_taken() 
                 Some("it is available nowhere at the moment")
             ),
             (
-                "droplet 'staging-db-1' already exists (id 3) and is not yours by its tags",
-                Some("rename or delete it, or give the host another name")
+                "droplet 'staging-db-1' already exists (id 3) and does not bear the tags of Stagecraft",
+                Some(
+                    "if it is to be managed here, adopt it by `stagecraft infra adopt db-1 --env staging`; otherwise give the host another name"
+                )
             ),
         ]
     );

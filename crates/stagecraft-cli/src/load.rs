@@ -142,6 +142,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     flaws.take(check_keys(&project, &registry))?;
     let mut context = BuildContext {
         project: project.name().cloned(),
+        name_pattern: project.naming().pattern().clone(),
         network: None,
     };
     // That there is no cloud at all is told once.

@@ -80,7 +80,7 @@ async fn host_that_cannot_be_adopted_is_told_with_the_reason() {
     foreign(&lab, "staging-db-1", &[]);
     foreign(&lab, "staging-old", &[]);
     let cases = [
-        ("app-1", "another project or environment"),
+        ("app-1", "belongs to project `blog`"),
         ("app-2", "there is no host `staging-app-2` in the cloud"),
         ("db-1", "2 hosts are named `staging-db-1`"),
         ("old", "the file does not declare it"),

@@ -46,6 +46,10 @@ fn init_writes_a_valid_file_named_after_its_directory_and_never_over_another() {
     let file = fs::read_to_string(directory.join("stagecraft.yml")).unwrap();
     assert_eq!(file, text(&shown.stdout));
     assert!(file.contains("name: my-shop"), "{file}");
+    assert!(
+        file.contains("name_pattern: \"{project}--{env}-{host}\""),
+        "{file}"
+    );
     let valid = run(&directory, &["config", "validate"]);
     assert_eq!(valid.status.code(), Some(0), "{valid:?}");
 

@@ -122,7 +122,8 @@ impl CloudProvider for Shelf {
 
     fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan> {
         let declared = self.declared(&request.environment)?;
-        plan_hosts(self.id(), self.project.as_ref(), &declared, facts, request)
+        let naming = self.project.clone().into();
+        plan_hosts(self.id(), &naming, &declared, facts, request)
     }
 
     async fn preflight(&self, _: &Run, _: &CloudFacts, _: &InfraPlan) -> Result<Vec<Finding>> {

@@ -225,6 +225,7 @@ fn check_removals(plan: &InfraPlan) -> Result<()> {
         _ => {
             tags::is_role(tag)
                 || tags::Expiry::is_tag(tag)
+                || tags::is_name_pattern(tag)
                 || tag.eq_ignore_ascii_case(tags::RESIZING_TAG)
         }
     };
@@ -257,6 +258,7 @@ mod tests {
             version: PLAN_VERSION,
             mode,
             project: None,
+            name_pattern: None,
             environment: EnvironmentName::new("prod").unwrap(),
             provider: "cloud".into(),
             account: account("a"),
@@ -299,6 +301,8 @@ mod tests {
             backups_monthly: None,
             protection: Protection::default(),
             expires_at: None,
+            node: None,
+            owner: None,
         }
     }
 

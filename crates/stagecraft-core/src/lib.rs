@@ -13,6 +13,7 @@ mod lease;
 mod limits;
 mod money;
 mod name;
+mod naming;
 mod network;
 mod outcome;
 mod pins;
@@ -39,15 +40,17 @@ pub use lease::{Holder, LeaseProvider, LeaseTiming, Marker, Take, WriteGuard};
 pub use limits::Limits;
 pub use money::MicroUsd;
 pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
+pub use naming::{NamePattern, NamePatternError, Naming, NamingError};
 pub use network::{Change, Joined, NetworkProvider, NodeSpec};
 pub use outcome::{FailureCode, StepFailure, StepOutcome};
 pub use pins::{HostKeyCache, HostKeyPins, pins_of};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry,
-    HostChanges, HostRef, InfraPlan, Makes, OperatorKey, OtherImage, PLAN_VERSION, PlanChange,
-    PlanMode, PlanRequest, PlanSetting, Protection, Remedy, ResizeEntry, ResizeMode, RetagEntry,
-    SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, StepChanges, plan_hosts,
+    HostChanges, HostOwner, HostRef, InfraPlan, Makes, OperatorKey, OtherImage, PLAN_VERSION,
+    PlanChange, PlanMode, PlanRequest, PlanSetting, Protection, Remedy, ResizeEntry, ResizeMode,
+    RetagEntry, SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, StepChanges,
+    plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]

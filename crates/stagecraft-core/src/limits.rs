@@ -192,7 +192,8 @@ fn finding(message: String, hint: &str) -> Finding {
 mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
-    use crate::name::{EnvironmentName, HostId, HostName, NodeName, RoleName};
+    use crate::name::{EnvironmentName, HostId, HostName, RoleName};
+    use crate::naming::Naming;
     use crate::plan::{Account, PlanMode, PlanRequest, Protection, ResizeEntry};
 
     const TWO: Limits = Limits {
@@ -215,6 +216,8 @@ mod tests {
             backups_monthly: None,
             protection: Protection::default(),
             expires_at: None,
+            node: None,
+            owner: None,
         }
     }
 
@@ -240,7 +243,7 @@ mod tests {
         let environment = EnvironmentName::new("staging").unwrap();
         let facts = facts();
         let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
-        let mut plan = InfraPlan::new("cloud", None, &facts, &request);
+        let mut plan = InfraPlan::new("cloud", &Naming::default(), &facts, &request);
         let numbered = existing.iter().enumerate();
         plan.unchanged = numbered
             .map(|(at, price)| host(&format!("old-{at}"), *price))
@@ -248,7 +251,7 @@ mod tests {
         let entry = |(at, price): (usize, &Option<i64>)| {
             let name = HostName::new(format!("new-{at}")).unwrap();
             CreateEntry {
-                node: NodeName::of(&environment, &name).unwrap(),
+                node: Naming::default().node(&environment, &name).unwrap(),
                 spec: HostSpec {
                     name,
                     role: RoleName::new("app").unwrap(),

@@ -116,30 +116,10 @@ label_name!(
     "role"
 );
 label_name!(
-    /// The name of a host in its cloud and its network: `{environment}-{host}`.
+    /// The name of a host in its cloud and its network, as [`Naming`](crate::Naming) makes it.
     NodeName,
     "node name"
 );
-
-impl NodeName {
-    /// Joins an environment and a host to the name that cloud and network know.
-    ///
-    /// # Errors
-    ///
-    /// [`NameError`] if the two together are longer than 63 characters.
-    pub fn of(environment: &EnvironmentName, host: &HostName) -> Result<Self, NameError> {
-        Self::new(format!("{environment}-{host}"))
-    }
-
-    /// The host's own name, if this node belongs to the environment.
-    pub fn host_in(&self, environment: &EnvironmentName) -> Option<HostName> {
-        let rest = self
-            .0
-            .strip_prefix(environment.as_str())?
-            .strip_prefix('-')?;
-        HostName::new(rest).ok()
-    }
-}
 
 /// The id of a host in its cloud. Opaque outside its provider.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize)]
@@ -178,13 +158,6 @@ mod tests {
         assert!(HostName::new("a".repeat(63)).is_ok());
     }
 
-    #[test]
-    fn node_name_over_63_characters_is_refused() {
-        let environment = EnvironmentName::new("e".repeat(40)).unwrap();
-        let host = HostName::new("h".repeat(30)).unwrap();
-        assert!(NodeName::of(&environment, &host).is_err());
-    }
-
     proptest! {
         #[test]
         fn every_accepted_label_matches_the_published_pattern(value in "[a-zA-Z0-9_.-]{0,70}") {
@@ -194,17 +167,6 @@ mod tests {
                 && !edges
                 && value.chars().all(|c| c.is_ascii_lowercase() || c.is_ascii_digit() || c == '-');
             prop_assert_eq!(HostName::new(value).is_ok(), expected);
-        }
-
-        #[test]
-        fn node_name_splits_back_into_its_host(
-            environment in "[a-z][a-z0-9]{0,10}(-[a-z0-9]{1,5})?",
-            host in "[a-z][a-z0-9]{0,10}(-[0-9]{1,2})?",
-        ) {
-            let environment = EnvironmentName::new(environment).unwrap();
-            let host = HostName::new(host).unwrap();
-            let node = NodeName::of(&environment, &host).unwrap();
-            prop_assert_eq!(node.host_in(&environment), Some(host));
         }
     }
 }

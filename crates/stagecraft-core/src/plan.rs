@@ -19,6 +19,7 @@ use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName, NodeName, ProjectName, RoleName};
+use crate::naming::{NamePattern, Naming};
 
 /// The version of the plan's wire form.
 pub const PLAN_VERSION: u32 = 2;
@@ -214,6 +215,9 @@ pub struct InfraPlan {
     pub mode: PlanMode,
     /// The project, if it has a name.
     pub project: Option<ProjectName>,
+    /// How hosts are named, if not by the default pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub name_pattern: Option<NamePattern>,
     /// The environment.
     pub environment: EnvironmentName,
     /// The cloud provider's id.
@@ -364,6 +368,42 @@ pub struct HostRef {
     pub protection: Protection,
     /// When it may be reaped, in seconds since 1970, if ever.
     pub expires_at: Option<i64>,
+    /// Its name in the cloud, if that is not environment and name by the default pattern.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub node: Option<String>,
+    /// Whose it is by its tags. Only of hosts that the plan leaves alone as unmanaged.
+    #[serde(default, skip_serializing_if = "Option::is_none")]
+    pub owner: Option<HostOwner>,
+}
+
+/// Whose a host is by its tags.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostOwner {
+    /// The project; `None` if it was made by a file that names no project.
+    pub project: Option<ProjectName>,
+    /// The environment; `None` if no tag tells it.
+    pub environment: Option<EnvironmentName>,
+}
+
+impl std::fmt::Display for HostOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.project {
+            Some(project) => write!(f, "project `{project}`")?,
+            None => f.write_str("a file without project.name")?,
+        }
+        match &self.environment {
+            Some(environment) => write!(f, ", environment `{environment}`"),
+            None => Ok(()),
+        }
+    }
+}
+
+impl HostRef {
+    /// Its name in the cloud, for a host with a name within the environment.
+    pub fn node(&self, environment: &EnvironmentName) -> String {
+        let node = self.node.clone();
+        node.unwrap_or_else(|| format!("{environment}-{}", self.name))
+    }
 }
 
 /// What protects a host from being deleted. Either source is enough.
@@ -436,6 +476,9 @@ pub enum Remedy {
     Replace,
     /// It can be changed by hand in the cloud's console.
     Manual,
+    /// The host can be renamed in the cloud's console. Nothing but its name in the network
+    /// follows, so `up` goes on without it.
+    Rename,
 }
 
 /// What the environment costs, as far as the cloud tells.
@@ -474,6 +517,15 @@ impl CloudFacts {
     }
 }
 
+impl Difference {
+    /// Whether the host is as declared but for its name in the cloud.
+    pub fn is_name_only(&self) -> bool {
+        self.fields
+            .iter()
+            .all(|field| field.takes == Remedy::Rename)
+    }
+}
+
 impl PlanMode {
     /// Whether plans of this mode delete hosts.
     pub fn deletes(self) -> bool {
@@ -483,16 +535,12 @@ impl PlanMode {
 
 impl InfraPlan {
     /// A plan that does nothing.
-    pub fn new(
-        provider: &str,
-        project: Option<&ProjectName>,
-        facts: &CloudFacts,
-        request: &PlanRequest,
-    ) -> Self {
+    pub fn new(provider: &str, naming: &Naming, facts: &CloudFacts, request: &PlanRequest) -> Self {
         Self {
             version: PLAN_VERSION,
             mode: request.mode,
-            project: project.cloned(),
+            project: naming.project().cloned(),
+            name_pattern: Some(naming.pattern().clone()).filter(|own| !own.is_default()),
             environment: request.environment.clone(),
             provider: provider.to_owned(),
             account: facts.account.clone(),
@@ -512,6 +560,32 @@ impl InfraPlan {
             duplicates: Vec::new(),
             cost: Cost::default(),
         }
+    }
+
+    /// How the plan's hosts are named.
+    pub fn naming(&self) -> Naming {
+        let pattern = self.name_pattern.clone();
+        Naming::new(self.project.clone(), pattern.unwrap_or_default())
+    }
+
+    /// Hosts that bear the tags of this project and environment, and a name that no pattern reads:
+    /// a person may have renamed them.
+    pub fn unnamed(&self) -> impl Iterator<Item = &HostRef> {
+        self.unmanaged.iter().filter(|host| {
+            let owner = host.owner.as_ref();
+            owner.is_some_and(|owner| self.is_own(owner))
+        })
+    }
+
+    /// Hosts of other projects, with whose they are.
+    pub fn of_others(&self) -> impl Iterator<Item = (&HostRef, &HostOwner)> {
+        let owned = self.unmanaged.iter();
+        let owned = owned.filter_map(|host| Some((host, host.owner.as_ref()?)));
+        owned.filter(|(_, owner)| !self.is_own(owner))
+    }
+
+    fn is_own(&self, owner: &HostOwner) -> bool {
+        owner.project == self.project && owner.environment.as_ref() == Some(&self.environment)
     }
 
     /// Whether carrying out the plan would do nothing.

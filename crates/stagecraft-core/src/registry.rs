@@ -9,6 +9,7 @@ use crate::cloud::CloudProvider;
 use crate::config::{ConfigBlock, ConfigErrors, EffectiveBlock, nearest};
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::ProjectName;
+use crate::naming::{NamePattern, Naming};
 use crate::network::NetworkProvider;
 use crate::step::HostStep;
 
@@ -39,8 +40,17 @@ impl std::fmt::Display for Kind {
 pub struct BuildContext {
     /// The project's name, if it has one.
     pub project: Option<ProjectName>,
+    /// How hosts are named.
+    pub name_pattern: NamePattern,
     /// The network provider that hosts join, for steps.
     pub network: Option<Arc<dyn NetworkProvider>>,
+}
+
+impl BuildContext {
+    /// How the project's hosts are named.
+    pub fn naming(&self) -> Naming {
+        Naming::new(self.project.clone(), self.name_pattern.clone())
+    }
 }
 
 /// Builds one thing from its block of the configuration.

@@ -5,6 +5,8 @@ use jiff::Timestamp;
 use crate::host::Host;
 use crate::hostkey::HOST_KEY_TAG_PREFIX;
 use crate::name::{EnvironmentName, ProjectName, RoleName};
+use crate::naming::NamePattern;
+use crate::plan::HostOwner;
 
 /// Every host of ours bears it.
 pub const STAGECRAFT_TAG: &str = "stagecraft";
@@ -17,6 +19,7 @@ pub const PROTECT_TAG: &str = "stagecraft-protect";
 /// A host bears it from before it is powered off for a resize until it runs again.
 pub const RESIZING_TAG: &str = "stagecraft-resizing";
 const RUN_PREFIX: &str = "stagecraft-run-";
+const PATTERN_PREFIX: &str = "stagecraft-pattern-";
 const EXPIRES_PREFIX: &str = "stagecraft-expires-";
 /// Stands between the end and the duration that gave it. No time has it.
 const TTL_MARK: char = '_';
@@ -104,6 +107,47 @@ pub fn expires_tag(at: i64) -> String {
     Expiry { at, ttl_seconds }.tag()
 }
 
+/// The tag of hosts that are named by a pattern other than the default one.
+///
+/// Tags have no braces: `stagecraft-pattern-:project:-:env:-:host:`. All hosts of a create bear
+/// the same one, so it costs no request.
+pub fn name_pattern_tag(pattern: &NamePattern) -> String {
+    let text = pattern.to_string().replace(['{', '}'], ":");
+    format!("{PATTERN_PREFIX}{text}")
+}
+
+/// The name patterns that tags tell.
+pub fn name_patterns(tags: &[String]) -> impl Iterator<Item = NamePattern> {
+    tags.iter().filter_map(|tag| {
+        let text = strip_prefix(tag, PATTERN_PREFIX)?.to_ascii_lowercase();
+        let mut parts = text.split(':');
+        let mut pattern = parts.next()?.to_owned();
+        while let Some((key, text)) = parts.next().zip(parts.next()) {
+            pattern = format!("{pattern}{{{key}}}{text}");
+        }
+        pattern.parse().ok()
+    })
+}
+
+/// Whether a tag tells a name pattern.
+pub(crate) fn is_name_pattern(tag: &str) -> bool {
+    strip_prefix(tag, PATTERN_PREFIX).is_some()
+}
+
+/// Whose a host is by its tags; `None` if no tag of ours says so.
+pub fn owner_of(host: &Host) -> Option<HostOwner> {
+    let tell = |prefix| {
+        let mut tags = host.tags.iter();
+        tags.find_map(|tag| strip_prefix(tag, prefix).map(str::to_ascii_lowercase))
+    };
+    let owner = HostOwner {
+        project: tell(PROJECT_PREFIX).and_then(|name| ProjectName::new(name).ok()),
+        environment: tell(ENVIRONMENT_PREFIX).and_then(|name| EnvironmentName::new(name).ok()),
+    };
+    let is_told = owner.project.is_some() || owner.environment.is_some();
+    is_told.then_some(owner)
+}
+
 /// From when on a host may be reaped, in seconds since 1970; the earliest if it bears several.
 pub fn expires_at(tags: &[String]) -> Option<i64> {
     Expiry::of(tags).map(|expiry| expiry.at)
@@ -133,11 +177,6 @@ pub fn is_foreign(
                 .is_some_and(|own| tag.eq_ignore_ascii_case(own));
         of_environment || of_project
     })
-}
-
-/// The tags of roles that a host bears, as it spells them.
-pub(crate) fn role_tags(host: &Host) -> impl Iterator<Item = &String> {
-    host.tags.iter().filter(|tag| is_role(tag))
 }
 
 /// Whether a tag tells a role.

@@ -1,7 +1,7 @@
 //! Why hosts cannot be made ours, or unprotected. Pure.
 
 use stagecraft_core::{
-    CloudFacts, Finding, Host, HostName, HostSpec, InfraPlan, NodeName, PlanMode, PlanRequest, tags,
+    CloudFacts, Finding, Host, HostName, HostSpec, InfraPlan, PlanMode, PlanRequest, tags,
 };
 
 /// Why those of the named hosts cannot be adopted that the plan leaves out and that are not ours
@@ -65,7 +65,7 @@ fn reason(
         .filter(|host| host.name.as_ref() == Some(name));
     let named: Vec<&Host> = named.collect();
     let project = plan.project.as_ref();
-    let node = NodeName::of(&plan.environment, name).map_or_else(
+    let node = plan.naming().node(&plan.environment, name).map_or_else(
         |_| format!("{}-{name}", plan.environment),
         |node| node.to_string(),
     );
@@ -76,20 +76,23 @@ fn reason(
                 "rename the host to {node} in the cloud's console first"
             )),
         ),
-        [host] if tags::is_foreign(host, project, &plan.environment) => (
-            format!(
-                "`{node}` (id {}) bears tags of another project or environment: {}",
-                host.id,
-                host.tags.join(", ")
-            ),
-            Some("take those tags away first, if it is yours".to_owned()),
-        ),
+        [host] if tags::is_foreign(host, project, &plan.environment) => {
+            let owner = tags::owner_of(host).map(|owner| owner.to_string());
+            let owner = owner.unwrap_or_else(|| "another project or environment".to_owned());
+            (
+                format!("'{}' (id {}) belongs to {owner}", host.node, host.id),
+                Some("a host belongs to one project: work on it with that one's file".to_owned()),
+            )
+        }
         [_] if !is_declared => (
             "the file does not declare it".to_owned(),
             Some("declare it first: its role becomes a tag".to_owned()),
         ),
         // It bears all tags that it should, so nothing is to be done, but it is not ours.
-        [host] => (format!("`{node}` (id {}) cannot be adopted", host.id), None),
+        [host] => (
+            format!("`{}` (id {}) cannot be adopted", host.node, host.id),
+            None,
+        ),
         several => {
             let ids: Vec<&str> = several.iter().map(|host| host.id.as_str()).collect();
             (

@@ -135,7 +135,8 @@ impl Engine {
             let Ok(host) = HostName::new(deleted.name.clone()) else {
                 continue;
             };
-            let Ok(node) = NodeName::of(&plan.environment, &host) else {
+            let node = deleted.node(&plan.environment).to_ascii_lowercase();
+            let Ok(node) = NodeName::new(node) else {
                 continue;
             };
             let outcome =

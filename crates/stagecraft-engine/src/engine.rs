@@ -9,7 +9,7 @@ use stagecraft_core::{
 };
 
 use crate::up::kept;
-use crate::{adopt, selection};
+use crate::{adopt, selection, unnamed};
 
 /// The providers of one project, ready to work.
 #[derive(Debug, Clone)]
@@ -136,6 +136,7 @@ impl Engine {
         let mut findings = self.cloud.preflight(run, &facts, &plan).await?;
         findings.extend(self.exceeded(&facts, &plan)?);
         findings.extend(adopt::findings(&declared, &facts, &plan, request));
+        findings.extend(unnamed::finding(&plan));
         Ok(Planned {
             request: request.clone(),
             plan,
@@ -211,8 +212,9 @@ impl Engine {
             return Ok(());
         };
         let plan = &planned.plan;
-        let new = plan.create.iter().map(|entry| &entry.spec.name);
-        let prepared = fleet.prepare_login(run, &plan.environment, new).await;
+        let new = plan.create.iter();
+        let new = new.map(|entry| (&entry.spec.name, entry.node.to_string()));
+        let prepared = fleet.prepare_login(run, new).await;
         prepared.map_err(|error| with_more_hint(error, "no host was created"))
     }
 
@@ -233,8 +235,12 @@ impl Engine {
         };
         let plan = &planned.plan;
         let mut first = None;
-        for host in kept(plan).filter_map(|host| HostName::new(&host.name).ok()) {
-            match fleet.prepare_login(run, &plan.environment, [&host]).await {
+        for kept in kept(plan) {
+            let Ok(host) = HostName::new(&kept.name) else {
+                continue;
+            };
+            let node = kept.node(&plan.environment).to_ascii_lowercase();
+            match fleet.prepare_login(run, [(&host, node)]).await {
                 Err(error) if error.kind() != ErrorKind::Cancelled => {
                     first.get_or_insert(error);
                 }

@@ -37,7 +37,10 @@ impl Engine {
         };
         let created = hosts.iter().filter(|host| is_own(&host.tags));
         let created = created.map(|host| host.id.clone()).collect();
-        let mut hosts: Vec<_> = hosts.iter().map(|host| facts.reference(host)).collect();
+        let mut hosts: Vec<_> = hosts
+            .iter()
+            .map(|host| facts.reference(&plan.environment, host))
+            .collect();
         hosts.sort();
         Some(ExistsNow {
             hosts,
@@ -51,7 +54,9 @@ impl Engine {
 fn known(plan: &InfraPlan, facts: &CloudFacts, apply: &ApplyReport) -> ExistsNow {
     let is_gone = |id: &HostId| apply.deleted.iter().any(|own| own.id == *id);
     let before = facts.hosts.iter().filter(|host| !is_gone(&host.id));
-    let mut hosts: Vec<HostRef> = before.map(|host| facts.reference(host)).collect();
+    let mut hosts: Vec<HostRef> = before
+        .map(|host| facts.reference(&plan.environment, host))
+        .collect();
     let accepted = apply.failed.iter().filter_map(|own| {
         let id = own.id.clone()?;
         Some((own.host.clone(), id))
@@ -78,6 +83,8 @@ fn known(plan: &InfraPlan, facts: &CloudFacts, apply: &ApplyReport) -> ExistsNow
             },
             backups_monthly: entry.backups_monthly,
             expires_at: None,
+            node: Some(entry.node.to_string()),
+            owner: None,
         });
     }
     hosts.sort();

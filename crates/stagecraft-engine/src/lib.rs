@@ -13,6 +13,7 @@ mod replace;
 mod retag;
 mod selection;
 mod trust;
+mod unnamed;
 mod up;
 
 pub use bootstrap::{BootstrapReport, Existing};

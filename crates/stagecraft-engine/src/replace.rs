@@ -11,6 +11,7 @@ use crate::down::DownReport;
 use crate::engine::{Engine, Planned};
 use crate::outcome::Outcome;
 use crate::selection;
+use crate::unnamed;
 use crate::up::{UpOptions, UpReport, refuse_doubles, refuse_findings};
 
 /// How long a list may show a host that is proven gone.
@@ -98,6 +99,7 @@ impl Engine {
         shown.cost.hourly_before = old.cost.hourly_before;
         let mut findings = self.cloud.preflight(run, &gone, &new).await?;
         findings.extend(self.exceeded(&facts, &shown)?);
+        findings.extend(unnamed::finding(&new));
         let planned = |request: PlanRequest, plan, facts| Planned {
             request,
             plan,

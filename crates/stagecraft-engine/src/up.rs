@@ -195,12 +195,10 @@ fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     let plan = &planned.plan;
     refuse_findings(planned)?;
     refuse_doubles(plan)?;
-    if !plan.differ.is_empty() && !options.allow_differ {
-        let list: Vec<&str> = plan
-            .differ
-            .iter()
-            .map(|entry| entry.host.name.as_str())
-            .collect();
+    // An old name is no reason to stop: nothing that a run does depends on it.
+    let differ = plan.differ.iter().filter(|entry| !entry.is_name_only());
+    let list: Vec<&str> = differ.map(|entry| entry.host.name.as_str()).collect();
+    if !list.is_empty() && !options.allow_differ {
         return Err(Error::new(
             ErrorKind::Guard,
             format!("hosts are not as declared: {}", list.join(", ")),
@@ -222,7 +220,7 @@ fn differ_hint(planned: &Planned) -> String {
         entry
             .fields
             .iter()
-            .all(|field| field.takes == Remedy::Resize)
+            .all(|field| matches!(field.takes, Remedy::Resize | Remedy::Rename))
     };
     if planned.request.resize == ResizeMode::Never && differ.iter().any(|own| resizable(&own)) {
         hints.push("resize them by --resize".to_owned());

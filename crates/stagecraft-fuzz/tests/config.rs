@@ -55,6 +55,7 @@ fn load(text: &str) -> Vec<ConfigErrors> {
     let registry = &*REGISTRY;
     let mut context = BuildContext {
         project: project.name().cloned(),
+        name_pattern: project.naming().pattern().clone(),
         network: None,
     };
     let mut found = Vec::new();

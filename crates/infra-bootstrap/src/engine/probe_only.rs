@@ -225,7 +225,7 @@ mod tests {
         let name = HostName::new("app-1").unwrap();
         let context = HostContext {
             role: RoleName::new("app").unwrap(),
-            node: NodeName::of(&environment, &name).unwrap(),
+            node: NodeName::new(format!("{environment}-{name}")).unwrap(),
             environment,
             name,
             login: None,

@@ -169,7 +169,7 @@ impl Apply<'_> {
 
     fn hosts_of_shown(&self, droplets: Shown<Droplet>) -> Result<Shown<Host>> {
         Ok(Shown {
-            items: hosts_once(droplets.items, self.environment)?,
+            items: hosts_once(droplets.items, self.scope())?,
             is_whole: droplets.is_whole,
         })
     }
@@ -421,7 +421,7 @@ impl Apply<'_> {
     }
 
     async fn is_borne_by_nobody(&self, tag: &str) -> bool {
-        let hosts = list_hosts(self.client, self.run, self.environment, tag, true).await;
+        let hosts = list_hosts(self.client, self.run, self.scope(), tag, true).await;
         hosts.is_ok_and(|hosts| hosts.is_empty())
     }
 }

@@ -39,7 +39,7 @@ impl Apply<'_> {
             return;
         }
         let hosts = match plan.mode {
-            PlanMode::Adopt => list_all_hosts(self.client, self.run, self.environment, true).await,
+            PlanMode::Adopt => list_all_hosts(self.client, self.run, self.scope(), true).await,
             _ => self.hosts().await,
         };
         let hosts = match hosts {

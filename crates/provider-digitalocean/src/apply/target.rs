@@ -2,8 +2,8 @@
 
 use reqwest::Method;
 use stagecraft_core::{
-    EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName, HostRef,
-    NodeName, Result, seconds,
+    EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName, HostRef, Result,
+    seconds,
 };
 use std::time::Duration;
 use tokio::time::Instant;
@@ -25,7 +25,7 @@ impl Target {
     pub(super) fn of(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
-            node: NodeName::of(environment, &name).ok()?.to_string(),
+            node: host.node(environment),
             name,
             id: host.id.clone(),
         })
@@ -40,7 +40,7 @@ impl Apply<'_> {
     /// Reads one host as it is now.
     pub(super) async fn read_host(&self, target: &Target) -> Result<Host> {
         let droplet = self.read_droplet(target).await?;
-        let hosts = hosts_of(self.client, self.run, vec![droplet], self.environment);
+        let hosts = hosts_of(self.client, self.run, vec![droplet], self.scope());
         let host = hosts.await?.pop();
         Ok(host.expect("one droplet is one host"))
     }

@@ -4,7 +4,7 @@ use std::collections::BTreeMap;
 
 use stagecraft_core::{
     ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
-    HostRef, HostSink, HostStatus, NodeName, Result, Retry, seconds, tags,
+    HostRef, HostSink, HostStatus, Result, Retry, seconds, tags,
 };
 use tokio::time::Instant;
 
@@ -30,7 +30,7 @@ impl Pending {
     pub(super) fn existing(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
-            node: NodeName::of(environment, &name).ok()?.to_string(),
+            node: host.node(environment),
             name,
             id: host.id.clone(),
             since: Instant::now(),

@@ -15,7 +15,7 @@ fn parse(text: &str) -> Result<DigitalOceanConfig, ConfigError> {
 fn problems(text: &str) -> Vec<String> {
     parse(text)
         .unwrap()
-        .declared()
+        .declared(&Naming::default())
         .unwrap_err()
         .into_iter()
         .map(|problem| format!("{}: {}", problem.path.join("."), problem.message))
@@ -30,7 +30,7 @@ fn defaults_and_counts_are_resolved() {
         "{BASE}hosts:\n  staging:\n    app: {{ role: app, count: 2 }}\n    db-1: {{ role: db, size: big, image: debian-13-x64 }}\n"
     ))
     .unwrap();
-    let declared = config.declared().unwrap();
+    let declared = config.declared(&Naming::default()).unwrap();
     let specs = &declared[&EnvironmentName::new("staging").unwrap()];
     let summary: Vec<String> = specs
         .iter()
@@ -71,7 +71,10 @@ fn configuration_made_in_code_declares_what_the_file_would() {
         .with_host(staging, name("db"), db);
     config.default_region = Some("nyc1".to_owned());
     config.default_size = Some("small".to_owned());
-    assert_eq!(config.declared(), file.declared());
+    assert_eq!(
+        config.declared(&Naming::default()),
+        file.declared(&Naming::default())
+    );
 }
 
 #[test]
@@ -153,7 +156,10 @@ fn host_that_stands_twice_is_refused() {
 fn token_in_place_of_its_variables_name_is_refused() {
     for token in ["dop_v1_0123", "a b", "1X", "dor_v1_x"] {
         let text = format!("token_env: {token}\nssh_key_name: k\nhosts:\n  prod: {{}}\n");
-        let problems = parse(&text).unwrap().declared().unwrap_err();
+        let problems = parse(&text)
+            .unwrap()
+            .declared(&Naming::default())
+            .unwrap_err();
         assert!(
             problems[0].is_secret && !problems[0].message.contains(token),
             "{token}"
@@ -191,7 +197,7 @@ fn options_of_hosts_are_declared() {
         "{BASE}hosts:\n  prod:\n    a: {{ role: app, count: 2, tags: [web, \"backup:daily\"], ttl: 8h, vpc: inner, monitoring: true, backups: true, ipv6: true, userData: '#!/bin/sh', project: Shop }}\n    b: {{ role: app, protect: true, userDataFile: b.yml }}\n"
     ))
     .unwrap();
-    let declared = config.declared().unwrap();
+    let declared = config.declared(&Naming::default()).unwrap();
     let specs = &declared[&EnvironmentName::new("prod").unwrap()];
     let options = &specs[1].options;
     assert_eq!(options, &specs[0].options);
@@ -292,5 +298,10 @@ fn window_has_room_for_the_lease_beside_the_work() {
         )
     };
     assert_eq!(problems(&rate(1)), ["rate.requests: must be from 2 to 240"]);
-    assert!(parse(&rate(2)).unwrap().declared().is_ok());
+    assert!(
+        parse(&rate(2))
+            .unwrap()
+            .declared(&Naming::default())
+            .is_ok()
+    );
 }

@@ -5,13 +5,19 @@ use std::io::Write as _;
 use std::path::Path;
 
 use anyhow::Context as _;
-use stagecraft_core::{Error, ErrorKind, ProjectName};
+use stagecraft_core::{
+    EnvironmentName, Error, ErrorKind, HostName, NamePattern, Naming, ProjectName,
+};
 use tokio_util::sync::CancellationToken;
 
 use crate::args::{DEFAULT_CONFIG, GlobalArgs, InitArgs, OTHER_CONFIG};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
 use crate::wire;
+
+/// The most letters of a directory's name that become the project's: the names of its hosts have
+/// at most 63.
+const MOST: usize = 40;
 
 const TEMPLATE: &str = include_str!("init/stagecraft.yml");
 
@@ -36,7 +42,7 @@ pub(super) async fn run(
     let name = ProjectName::new(name).map_err(|error| {
         Error::new(ErrorKind::Config, error.to_string()).with_hint("give one by --project")
     })?;
-    let text = TEMPLATE.replace("PROJECT", name.as_str());
+    let text = text(&name);
     if global.dry_run {
         if output.is_json() {
             output.document(&wire::InitDocument::dry_run(text));
@@ -84,6 +90,26 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
+/// The file for a project.
+fn text(name: &ProjectName) -> String {
+    let text = TEMPLATE.replace("PROJECT", name.as_str());
+    text.replace("PATTERN", &pattern(name).to_string())
+}
+
+/// The plainest name pattern with the project in it by which the hosts of the file can be named.
+fn pattern(name: &ProjectName) -> NamePattern {
+    let environment = EnvironmentName::new("staging").expect("it is a name");
+    let host = HostName::new("app-1").expect("it is a name");
+    let patterns = ["{project}-{env}-{host}", "{project}--{env}-{host}"];
+    let mut patterns = patterns.iter().filter_map(|pattern| pattern.parse().ok());
+    let fits = |pattern: &NamePattern| {
+        let naming = Naming::new(Some(name.clone()), pattern.clone());
+        naming.node(&environment, &host).is_ok()
+    };
+    // A name that is too long, or has `--` in it, still fits the default one.
+    patterns.find(fits).unwrap_or_default()
+}
+
 /// The directory's name, as far as it can be a project's.
 fn directory_name() -> String {
     let directory = std::env::current_dir().ok();
@@ -92,16 +118,17 @@ fn directory_name() -> String {
         .and_then(|path| path.file_name())
         .map(|name| name.to_string_lossy().to_ascii_lowercase())
         .unwrap_or_default();
-    let name: String = name
-        .chars()
-        .map(|c| if c.is_ascii_alphanumeric() { c } else { '-' })
-        .take(40)
-        .collect();
-    let name = name.trim_matches('-');
-    if name.is_empty() {
-        "app".to_owned()
-    } else {
-        name.to_owned()
+    sanitised(&name)
+}
+
+/// Lower-case letters and digits, and one `-` for whatever stands between them.
+fn sanitised(name: &str) -> String {
+    let words = name.split(|c: char| !c.is_ascii_alphanumeric());
+    let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();
+    let name: String = words.join("-").chars().take(MOST).collect();
+    match name.trim_end_matches('-') {
+        "" => "app".to_owned(),
+        name => name.to_owned(),
     }
 }
 
@@ -112,10 +139,39 @@ mod tests {
     use super::*;
 
     #[test]
-    fn template_is_a_valid_project() {
-        let text = TEMPLATE.replace("PROJECT", "shop");
-        let project = Project::new(Document::new("stagecraft.yml", text).unwrap()).unwrap();
-        assert_eq!(project.name().map(ProjectName::as_str), Some("shop"));
-        assert_eq!(project.cloud().unwrap(), "digitalocean");
+    fn template_is_a_valid_project_whatever_its_name() {
+        let long = "p".repeat(60);
+        for (name, pattern) in [
+            ("shop", "{project}-{env}-{host}"),
+            ("web-shop", "{project}--{env}-{host}"),
+            ("staging", "{project}--{env}-{host}"),
+            ("a--b", "{env}-{host}"),
+            (long.as_str(), "{env}-{host}"),
+        ] {
+            let name = ProjectName::new(name).unwrap();
+            let document = Document::new("stagecraft.yml", text(&name)).unwrap();
+            let project = Project::new(document).unwrap();
+            assert_eq!(project.name(), Some(&name));
+            assert_eq!(project.cloud().unwrap(), "digitalocean");
+            assert_eq!(project.naming().pattern().to_string(), pattern);
+        }
+    }
+
+    #[test]
+    fn any_directory_gives_a_project_name() {
+        for (directory, name) in [
+            ("my shop", "my-shop"),
+            ("__my__shop.v2__", "my-shop-v2"),
+            ("münchen", "m-nchen"),
+            ("店", "app"),
+            ("", "app"),
+        ] {
+            assert_eq!(sanitised(directory), name);
+        }
+        let long = sanitised(&"ab-".repeat(30));
+        assert!(
+            ProjectName::new(long.clone()).is_ok() && long.len() <= MOST,
+            "{long}"
+        );
     }
 }

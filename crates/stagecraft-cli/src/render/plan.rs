@@ -1,6 +1,6 @@
 //! Plans and lists of hosts.
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::Write as _;
 
 use infra_bootstrap::HostReport;
@@ -46,6 +46,9 @@ pub(crate) fn plan_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
         ),
     );
     text.push_str(&aligned(&lines(planned)));
+    if let Some(others) = others_text(plan) {
+        push(&mut text, format_args!("  {DIM}{others}{RESET}\n"));
+    }
     for finding in &planned.findings {
         let host = finding
             .host
@@ -311,8 +314,11 @@ fn backups_monthly(plan: &InfraPlan) -> MicroUsd {
 
 /// What is wrong with hosts that stay as they are.
 fn odd(plan: &InfraPlan) -> Vec<String> {
+    let (renamed, differ): (Vec<_>, Vec<_>) =
+        plan.differ.iter().partition(|entry| entry.is_name_only());
     let odd = [
-        (plan.differ.len(), "not as declared"),
+        (differ.len(), "not as declared"),
+        (renamed.len(), "with an old name"),
         (plan.duplicates.len(), "with a double"),
     ];
     odd.iter()
@@ -371,7 +377,8 @@ fn nothing_to_delete(planned: &Planned) -> String {
     if is_narrow(planned) {
         return format!("{nothing} None of the selected hosts exists.");
     }
-    let left = plan.undeclared.len() + plan.unmanaged.len() + plan.duplicates.len();
+    let unmanaged = plan.unmanaged.len() - plan.of_others().count();
+    let left = plan.undeclared.len() + unmanaged + plan.duplicates.len();
     if left == 0 {
         format!("{nothing} No host of {environment} is left.")
     } else {
@@ -493,6 +500,7 @@ fn lines(planned: &Planned) -> Vec<Line> {
                 Remedy::Resize => "needs a resize",
                 Remedy::Replace => "needs a new host",
                 Remedy::Manual => "change it in the cloud's console",
+                Remedy::Rename => "rename it in the cloud's console",
             };
             let note = format!(
                 "{}: is {}, declared {} ({takes})",
@@ -512,7 +520,11 @@ fn lines(planned: &Planned) -> Vec<Line> {
     let undeclared = others(&plan.undeclared);
     list(&undeclared, YELLOW, '?', "not declared; stays");
     list(&plan.duplicates, RED, '!', "has a double");
-    list(&others(&plan.unmanaged), "", '?', "not ours; stays");
+    let unnamed: Vec<HostRef> = plan.unnamed().cloned().collect();
+    list(&unnamed, YELLOW, '?', "fits no name pattern; stays");
+    let untold = plan.unmanaged.iter().filter(|host| host.owner.is_none());
+    let untold: Vec<HostRef> = untold.cloned().collect();
+    list(&others(&untold), "", '?', "not ours; stays");
     for entry in &plan.other_image {
         let id = format!("id {}", entry.host.id);
         if let Some(row) = lines.iter_mut().find(|row| row.cells[1] == id) {
@@ -524,6 +536,26 @@ fn lines(planned: &Planned) -> Vec<Line> {
         }
     }
     lines
+}
+
+/// The hosts of other projects in one line, without a line's end; `None` if there are none.
+pub(crate) fn others_text(plan: &InfraPlan) -> Option<String> {
+    let mut counts: BTreeMap<String, usize> = BTreeMap::new();
+    for (_, owner) in plan.of_others() {
+        let project = owner.project.as_ref();
+        let name = project.map_or_else(|| "without a name".to_owned(), ToString::to_string);
+        *counts.entry(name).or_default() += 1;
+    }
+    let all: usize = counts.values().sum();
+    let counts = counts.iter().map(|(name, count)| format!("{name} {count}"));
+    let counts: Vec<String> = counts.collect();
+    let whose = match counts.len() {
+        0 => return None,
+        1 => "another project",
+        _ => "other projects",
+    };
+    let (hosts, stay) = (plural(all, "host"), if all == 1 { "stays" } else { "stay" });
+    Some(format!("{hosts} of {whose} {stay}: {}", counts.join(", ")))
 }
 
 fn aligned(lines: &[Line]) -> String {

@@ -13,7 +13,7 @@ use stagecraft_engine::{
 
 use super::event::outcome_text;
 use super::machines::machines_text;
-use super::plan::{held_text, price};
+use super::plan::{held_text, others_text, price};
 use super::{plural, rows_text, them};
 use crate::output::{RED, RESET, YELLOW};
 
@@ -190,18 +190,29 @@ fn advice(apply: &ApplyReport, hosts: &[HostReport]) -> Option<Advised> {
     }
 }
 
+fn stays(text: &mut String, host: &HostRef, why: &str) {
+    let (name, id) = (&host.name, &host.id);
+    line(
+        text,
+        &format!("{YELLOW}stays{RESET} {name} (id {id}): {why}"),
+    );
+}
+
 /// `down`, `prune` or `reap` for people.
 pub(crate) fn down_text(report: &DownReport) -> String {
     let mut text = String::from("\n");
     down_lines(&mut text, report);
-    for host in &report.plan.unmanaged {
-        line(
-            &mut text,
-            &format!(
-                "{YELLOW}stays{RESET} {} (id {}): it bears the environment's tag, but is not ours by its other tags or its name",
-                host.name, host.id
-            ),
-        );
+    let plan = &report.plan;
+    for host in plan.unmanaged.iter().filter(|host| host.owner.is_none()) {
+        let why = "it bears the environment's tag, but is not ours by its other tags";
+        stays(&mut text, host, why);
+    }
+    for host in plan.unnamed() {
+        let why = "it bears our tags, but its name fits no name pattern of the file";
+        stays(&mut text, host, why);
+    }
+    if let Some(others) = others_text(plan) {
+        line(&mut text, &others);
     }
     let mut parts = vec![format!(
         "{} gone",

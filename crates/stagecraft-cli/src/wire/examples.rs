@@ -336,6 +336,7 @@ fn plan() -> core::InfraPlan {
         version: core::PLAN_VERSION,
         mode: core::PlanMode::Reconcile,
         project: core::ProjectName::new("shop").ok(),
+        name_pattern: None,
         environment: environment(),
         provider: "digitalocean".to_owned(),
         account: core::Account {
@@ -353,7 +354,7 @@ fn plan() -> core::InfraPlan {
                 image: "ubuntu-24-04-x64".to_owned(),
                 options: core::HostOptions::default(),
             },
-            node: core::NodeName::of(&environment(), &host_name()).expect("a short name"),
+            node: core::NodeName::new("staging-app-1").expect("a short name"),
             tags: tags(),
             ssh_key_fingerprint: Some("3b:16:e4:bf:8b:00:8b:b8:59:8c:a9:d3:f0:19:fa:45".to_owned()),
             monthly,
@@ -412,6 +413,8 @@ fn host_ref() -> core::HostRef {
         backups_monthly: None,
         protection: core::Protection::default(),
         expires_at: None,
+        node: None,
+        owner: None,
     }
 }
 

@@ -77,6 +77,21 @@ pub(crate) struct HostRef {
     /// When it may be reaped, if ever.
     #[schemars(extend("x-unit" = "seconds since 1970"))]
     expires_at: Option<i64>,
+    /// Its name in the cloud, if that is not the environment, `-` and its name.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    node: Option<String>,
+    /// Whose it is by its tags. Only of hosts in `unmanaged`.
+    #[serde(skip_serializing_if = "Option::is_none")]
+    owner: Option<HostOwner>,
+}
+
+/// Whose a host is by its tags.
+#[derive(Debug, Serialize, JsonSchema)]
+struct HostOwner {
+    /// The project; `null` if the file that made it names none.
+    project: Option<String>,
+    /// The environment; `null` if no tag tells it.
+    environment: Option<String>,
 }
 
 /// What protects a host from being deleted.
@@ -146,6 +161,11 @@ impl From<&core::HostRef> for HostRef {
             is_protected: host.is_protected(),
             protected_by: ProtectedBy::all(host.protection),
             expires_at: host.expires_at,
+            node: host.node.clone(),
+            owner: host.owner.as_ref().map(|owner| HostOwner {
+                project: owner.project.as_ref().map(ToString::to_string),
+                environment: owner.environment.as_ref().map(ToString::to_string),
+            }),
         }
     }
 }

@@ -60,7 +60,8 @@ pub(crate) struct Plan {
     /// Hosts that were made from another image than the declared one. Images are not compared:
     /// they stay as they are until `infra replace`. Each stands in one of the other lists too.
     other_image: Vec<OtherImage>,
-    /// Hosts that bear the environment's tag but are not ours. They are left alone.
+    /// Hosts that bear the environment's tag and are not managed here: those of other projects,
+    /// and those whose name no pattern reads. They are left alone.
     unmanaged: Vec<HostRef>,
     /// Hosts of ours of which there is more than one of a name.
     duplicates: Vec<HostRef>,
@@ -254,6 +255,8 @@ enum Remedy {
     Replace,
     /// It can be changed by hand in the cloud's console.
     Manual,
+    /// The host can be renamed in the cloud's console; `up` goes on without it.
+    Rename,
 }
 
 /// What the environment costs, as far as the cloud tells.
@@ -437,6 +440,7 @@ impl From<&core::Difference> for Difference {
                 core::Remedy::Resize => Remedy::Resize,
                 core::Remedy::Replace => Remedy::Replace,
                 core::Remedy::Manual => Remedy::Manual,
+                core::Remedy::Rename => Remedy::Rename,
             },
         });
         Self {

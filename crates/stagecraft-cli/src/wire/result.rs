@@ -99,7 +99,7 @@ pub(crate) struct DownResult {
     apply: Apply,
     /// What became of the network's own entries, by host.
     network: Vec<Forgotten>,
-    /// Hosts that bear the environment's tag but are not ours. They stay.
+    /// Hosts that bear the environment's tag and are not managed here. They stay.
     unmanaged: Vec<HostRef>,
     /// The names of hosts whose time is over by their tag but not by the file. They stay, and the
     /// outcome is `partial`.

@@ -12,6 +12,15 @@ pub(crate) const ROWS: &[Row] = &[
         "unknown cloud provider `elsewhere`",
     ),
     row(
+        "cloud.name_pattern",
+        (
+            "  provider: digitalocean\n",
+            "  provider: digitalocean\n  name_pattern: \"{project}-{env}-{host}\"\n",
+        ),
+        PLAN,
+        "shop-staging-app-1",
+    ),
+    row(
         "cloud.expect_account",
         (
             "  provider: digitalocean\n",

@@ -200,6 +200,24 @@ impl Lab {
         .await;
     }
 
+    /// Renames a droplet by its id, as a person would in the console.
+    pub async fn rename(&self, id: u64, name: &str) {
+        // One that is there already is as good.
+        drop(rustls::crypto::ring::default_provider().install_default());
+        let url = format!("{}/v2/droplets/{id}/actions", self.sandbox.url());
+        let request = reqwest::Client::new().post(url).bearer_auth(TOKEN);
+        let request = request
+            .header("content-type", "application/json")
+            .body(serde_json::json!({ "type": "rename", "name": name }).to_string());
+        let answer = request.send().await.expect("an answer");
+        assert!(answer.status().is_success(), "{answer:?}");
+        until("the droplet to have its name", async || {
+            let droplets = self.droplets();
+            droplets.iter().any(|own| own.id == id && own.name == name)
+        })
+        .await;
+    }
+
     /// Asks the API itself.
     pub async fn api_get(&self, path: &str) -> Value {
         // One that is there already is as good.

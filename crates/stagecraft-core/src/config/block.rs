@@ -59,6 +59,13 @@ impl ConfigBlock {
         self.document.error_in_text(&path, inside, message)
     }
 
+    /// An error about a key below the block itself, not about its value.
+    pub fn key_error(&self, below: &[&str], message: impl Into<String>) -> ConfigError {
+        let mut path = self.keys();
+        path.extend(below);
+        self.document.key_error(&path, message.into(), None)
+    }
+
     /// An error about the keys that name a secret. What may be the secret is not shown.
     pub fn secret_error(&self, error: SecretKeyError) -> ConfigError {
         let below: Vec<&str> = error.key.iter().map(String::as_str).collect();

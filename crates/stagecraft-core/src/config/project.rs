@@ -16,6 +16,7 @@ use super::map::UniqueMap;
 use crate::limits::Limits;
 use crate::money::MicroUsd;
 use crate::name::ProjectName;
+use crate::naming::{NamePattern, Naming};
 
 /// A loaded `stagecraft.yml`.
 #[derive(Debug, Clone)]
@@ -86,6 +87,12 @@ pub(super) struct CloudSection {
     /// not tell that person's teams apart. Whatever plans or writes in another one is refused.
     #[serde(default, alias = "expectAccount")]
     expect_account: Option<String>,
+    /// How hosts are named in cloud and network: `{env}`, `{host}` and, if wanted, `{project}`
+    /// with lower-case letters, digits and `-` around and between them. `{env}-{host}` if left
+    /// out. With `{project}`, for example `"{project}-{env}-{host}"`, several projects share one
+    /// account. Hosts that exist keep their names.
+    #[serde(default)]
+    name_pattern: NamePattern,
     /// Each provider's own configuration.
     #[serde(default)]
     #[schemars(with = "BTreeMap<String, serde_json::Value>")]
@@ -152,10 +159,15 @@ impl Project {
                 "must name an account: its id, the name of its team, or an e-mail address";
             return Err(document.error(&["cloud", "expect_account"], message).into());
         }
-        Ok(Self {
+        let project = Self {
             document: Arc::new(document),
             envelope: Arc::new(envelope),
-        })
+        };
+        project.naming().check_project().map_err(|error| {
+            let path = ["cloud", "name_pattern"];
+            project.document.error(&path, error.to_string())
+        })?;
+        Ok(project)
     }
 
     /// Reads what can be read of a file whose envelope has mistakes, so that those in the blocks
@@ -188,6 +200,13 @@ impl Project {
         self.envelope.project.as_ref().map(|project| &project.name)
     }
 
+    /// How hosts are named in cloud and network.
+    pub fn naming(&self) -> Naming {
+        let cloud = self.envelope.cloud.as_ref();
+        let pattern = cloud.map(|cloud| cloud.name_pattern.clone());
+        Naming::new(self.name().cloned(), pattern.unwrap_or_default())
+    }
+
     /// The keys of the envelope that are set.
     pub(super) fn envelope_values(&self) -> Vec<(Vec<String>, Value)> {
         let envelope = &self.envelope;
@@ -197,7 +216,9 @@ impl Project {
         let max_monthly = limits.and_then(|limits| limits.max_monthly.clone());
         let env_file = envelope.env_file.as_ref();
         let env_file = env_file.map(|path| path.display().to_string());
-        let values: [(&[&str], Value); 7] = [
+        let cloud = envelope.cloud.as_ref();
+        let pattern = cloud.map(|cloud| cloud.name_pattern.to_string());
+        let values: [(&[&str], Value); 8] = [
             (&["env_file"], text(env_file.as_deref())),
             (
                 &["project", "name"],
@@ -205,6 +226,7 @@ impl Project {
             ),
             (&["cloud", "provider"], text(self.cloud().ok())),
             (&["cloud", "expect_account"], text(self.expect_account())),
+            (&["cloud", "name_pattern"], text(pattern.as_deref())),
             (&["network", "provider"], text(self.network())),
             (
                 &["limits", "max_hosts"],
@@ -424,6 +446,33 @@ mod tests {
             "{ max_hosts: -1 }",
         ] {
             let error = limited(wrong).unwrap_err();
+            assert_eq!(error.location.map(|at| at.line), Some(3), "{error}");
+        }
+    }
+
+    #[test]
+    fn name_patterns_that_could_name_two_hosts_alike_are_refused_at_their_place() {
+        let with = |name: &str, pattern: &str| {
+            let name = format!("project: {{ name: {name} }}\n");
+            let name = if name.contains("none") { "" } else { &name };
+            project(&format!(
+                "cloud:\n  provider: x\n  name_pattern: \"{pattern}\"\n{name}"
+            ))
+        };
+        let shop = with("shop", "{project}-{env}-{host}").unwrap();
+        assert_eq!(
+            shop.naming().pattern().to_string(),
+            "{project}-{env}-{host}"
+        );
+        for (name, pattern, told) in [
+            ("shop", "{host}", "{env} is missing"),
+            ("shop", "{name}-{env}-{host}", "unknown placeholder {name}"),
+            ("none", "{project}-{env}-{host}", "give project.name"),
+            ("a-b", "{project}-{env}-{host}", "{project}--{env}--{host}"),
+        ] {
+            let error = with(name, pattern).unwrap_err();
+            assert!(error.message.contains(told), "{error}");
+            assert_eq!(error.path, "cloud.name_pattern");
             assert_eq!(error.location.map(|at| at.line), Some(3), "{error}");
         }
     }

@@ -3,14 +3,15 @@
 use std::collections::BTreeMap;
 
 use super::{
-    CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry, HostRef,
-    InfraPlan, OtherImage, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry, ResizeMode,
-    RetagEntry,
+    CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry, HostOwner,
+    HostRef, InfraPlan, OtherImage, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry,
+    ResizeMode, RetagEntry,
 };
 use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
 use crate::money::MicroUsd;
-use crate::name::{HostName, NodeName, ProjectName};
+use crate::name::{EnvironmentName, HostName};
+use crate::naming::Naming;
 use crate::tags::{self, Expiry};
 
 /// Computes a plan. The order of `declared` and of the facts does not matter.
@@ -23,11 +24,11 @@ use crate::tags::{self, Expiry};
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if environment and host name together are too long,
+/// [`ErrorKind::Config`] if the whole name of a host breaks a rule, for example is too long,
 /// [`ErrorKind::Protocol`] if the cloud's time is not known in [`PlanMode::Reap`].
 pub fn plan_hosts(
     provider: &str,
-    project: Option<&ProjectName>,
+    naming: &Naming,
     declared: &[HostSpec],
     facts: &CloudFacts,
     request: &PlanRequest,
@@ -41,7 +42,8 @@ pub fn plan_hosts(
             format!("{provider} provider: the cloud does not tell its time, by which hosts end"),
         ));
     }
-    let mut plan = InfraPlan::new(provider, project, facts, request);
+    let project = naming.project();
+    let mut plan = InfraPlan::new(provider, naming, facts, request);
     let mut owned: BTreeMap<HostName, Vec<&Host>> = BTreeMap::new();
     let mut strangers: BTreeMap<&HostName, Vec<&Host>> = BTreeMap::new();
     for host in &facts.hosts {
@@ -50,7 +52,11 @@ pub fn plan_hosts(
                 owned.entry(name.clone()).or_default().push(host);
             }
             name => {
-                plan.unmanaged.push(reference(facts, host, None));
+                let owner = owner_of(host, naming, request);
+                plan.unmanaged.push(HostRef {
+                    owner,
+                    ..reference(facts, request, host, None)
+                });
                 if let Some(name) = name {
                     strangers.entry(name).or_default().push(host);
                 }
@@ -68,20 +74,19 @@ pub fn plan_hosts(
             .copied()
             .filter(|host| is_of_run(request, host))
             .collect();
-        place(&mut plan, project, facts, request, spec, &hosts);
+        place(&mut plan, naming, facts, request, spec, &hosts);
     }
     for (name, spec) in &declared {
         match (request.mode, strangers.get(*name).map(Vec::as_slice)) {
             _ if owned.contains_key(*name) || !selects(request, name, Some(spec), &[]) => {}
             (PlanMode::Reconcile, _) => {
-                let entry = create_entry(project, facts, request, spec)?;
+                let entry = create_entry(naming, facts, request, spec)?;
                 plan.create.push(entry);
             }
             (PlanMode::Adopt, Some([host]))
                 if !tags::is_foreign(host, project, &request.environment) =>
             {
-                let wanted = wanted_tags(project, request, spec);
-                plan.retag.extend(retag(facts, host, spec, &wanted));
+                plan.retag.extend(retag(naming, facts, request, host, spec));
             }
             _ => {}
         }
@@ -95,20 +100,21 @@ pub fn plan_hosts(
 /// Puts the hosts of one name into the list where they belong.
 fn place(
     plan: &mut InfraPlan,
-    project: Option<&ProjectName>,
+    naming: &Naming,
     facts: &CloudFacts,
     request: &PlanRequest,
     spec: Option<&&HostSpec>,
     hosts: &[&Host],
 ) {
     let spec = spec.copied();
+    let has_project = naming.project().is_some();
     let mut rest = Vec::new();
     for host in hosts {
         let own = reference(facts, host, spec);
         let goes = match request.mode {
-            PlanMode::Destroy => spec.is_some() || project.is_some(),
-            PlanMode::Prune => spec.is_none() && project.is_some(),
-            PlanMode::Reap => (spec.is_some() || project.is_some()) && is_over(host, facts.time),
+            PlanMode::Destroy => spec.is_some() || has_project,
+            PlanMode::Prune => spec.is_none() && has_project,
+            PlanMode::Reap => (spec.is_some() || has_project) && is_over(host, facts.time),
             PlanMode::Reconcile | PlanMode::Adopt | PlanMode::Unprotect => false,
         };
         if !goes {
@@ -133,14 +139,15 @@ fn place(
     }
     match (spec, rest.as_slice()) {
         (None, rest) => {
-            let references = rest.iter().map(|host| reference(facts, host, None));
+            let references = rest.iter();
+            let references = references.map(|host| reference(facts, request, host, None));
             plan.undeclared.extend(references);
         }
         (Some(_), []) => {}
-        (Some(spec), [host]) => compare(plan, project, facts, request, spec, host),
+        (Some(spec), [host]) => compare(plan, naming, facts, request, spec, host),
         (Some(spec), several) => {
             let references = several.iter();
-            let references = references.map(|host| reference(facts, host, Some(spec)));
+            let references = references.map(|host| reference(facts, request, host, Some(spec)));
             plan.duplicates.extend(references);
         }
     }
@@ -149,16 +156,22 @@ fn place(
 /// Compares a host with its declaration.
 fn compare(
     plan: &mut InfraPlan,
-    project: Option<&ProjectName>,
+    naming: &Naming,
     facts: &CloudFacts,
     request: &PlanRequest,
     spec: &HostSpec,
     host: &Host,
 ) {
-    let own = reference(facts, host, Some(spec));
-    let fields = differences(spec, host);
+    let own = reference(facts, request, host, Some(spec));
+    let mut fields = differences(spec, host);
+    fields.extend(name_difference(naming, request, spec, host));
+    fields.sort_by(|a, b| a.field.cmp(&b.field));
     let resizes = request.mode == PlanMode::Reconcile && request.resize != ResizeMode::Never;
-    let is_resize = resizes && fields.iter().all(|field| field.takes == Remedy::Resize);
+    let is_resize = resizes
+        && fields.iter().any(|field| field.takes == Remedy::Resize)
+        && fields
+            .iter()
+            .all(|field| matches!(field.takes, Remedy::Resize | Remedy::Rename));
     if fields.is_empty() {
         plan.unchanged.push(own.clone());
     } else if is_resize {
@@ -186,44 +199,55 @@ fn compare(
             actual: actual.clone(),
         });
     }
-    let wanted = wanted_tags(project, request, spec);
-    plan.retag.extend(retag(facts, host, spec, &wanted));
+    plan.retag.extend(retag(naming, facts, request, host, spec));
     let is_broken_off = host.has_tag(tags::RESIZING_TAG) && host.status == HostStatus::Off;
     if is_broken_off && !plan.resize.iter().any(|entry| entry.host == own) {
         plan.power_on.push(own);
     }
 }
 
-/// The tags that a host of this declaration must bear.
-fn wanted_tags(
-    project: Option<&ProjectName>,
-    request: &PlanRequest,
-    spec: &HostSpec,
-) -> Vec<String> {
-    let mut wanted = tags::fleet_tags(project, &request.environment, &spec.role);
+/// The tags that a host of this declaration must bear, whatever its name.
+fn wanted_tags(naming: &Naming, request: &PlanRequest, spec: &HostSpec) -> Vec<String> {
+    let mut wanted = tags::fleet_tags(naming.project(), &request.environment, &spec.role);
     wanted.extend(spec.options.own_tags.iter().cloned());
     if spec.options.protect {
         wanted.push(tags::PROTECT_TAG.to_owned());
     }
-    wanted.sort();
-    wanted.dedup();
     wanted
 }
 
-/// What it takes for a host to bear these tags and to be in its project. Of the tags that it has only those go that
-/// would tell something false: another role, a resize that has ended.
+fn sorted(mut tags: Vec<String>) -> Vec<String> {
+    tags.sort();
+    tags.dedup();
+    tags
+}
+
+/// What it takes for a host to bear its tags and to be in its project. Of the tags that it has
+/// only those go that would tell something false: another role, a resize that has ended, a
+/// pattern by which it is no longer named.
 fn retag(
+    naming: &Naming,
     facts: &CloudFacts,
+    request: &PlanRequest,
     host: &Host,
     spec: &HostSpec,
-    wanted: &[String],
 ) -> Option<RetagEntry> {
+    let mut wanted = wanted_tags(naming, request, spec);
+    // The tag tells how a host is named, not how it is to be named.
+    let is_named = name_difference(naming, request, spec, host).is_none();
+    wanted.extend(naming.tag().filter(|_| is_named));
+    let wanted = sorted(wanted);
     let mut add: Vec<String> = wanted
         .iter()
         .filter(|tag| !host.has_tag(tag))
         .cloned()
         .collect();
-    let mut remove: Vec<String> = tags::role_tags(host)
+    let tells_wrong =
+        |tag: &&String| tags::is_role(tag) || (is_named && tags::is_name_pattern(tag));
+    let mut remove: Vec<String> = host
+        .tags
+        .iter()
+        .filter(tells_wrong)
         .filter(|tag| !wanted.iter().any(|own| own.eq_ignore_ascii_case(tag)))
         .cloned()
         .collect();
@@ -241,7 +265,7 @@ fn retag(
         actual.is_some_and(|actual| actual != *wanted)
     };
     let entry = RetagEntry {
-        host: reference(facts, host, Some(spec)),
+        host: reference(facts, request, host, Some(spec)),
         add,
         remove,
         ttl_seconds,
@@ -336,26 +360,27 @@ fn selects(
 }
 
 fn create_entry(
-    project: Option<&ProjectName>,
+    naming: &Naming,
     facts: &CloudFacts,
     request: &PlanRequest,
     spec: &HostSpec,
 ) -> Result<CreateEntry> {
-    let node = NodeName::of(&request.environment, &spec.name).map_err(|error| {
-        Error::new(
-            ErrorKind::Config,
-            format!(
-                "environment and host name of `{}` do not fit together",
-                spec.name
-            ),
-        )
-        .with_source(error)
-    })?;
+    let node = naming
+        .node(&request.environment, &spec.name)
+        .map_err(|error| {
+            Error::new(
+                ErrorKind::Config,
+                format!("host `{}` cannot be named", spec.name),
+            )
+            .with_source(error)
+        })?;
+    let mut tags = wanted_tags(naming, request, spec);
+    tags.extend(naming.tag());
     let price = facts.price(&spec.size, spec.options.backups);
     Ok(CreateEntry {
         spec: spec.clone(),
         node,
-        tags: wanted_tags(project, request, spec),
+        tags: sorted(tags),
         ssh_key_fingerprint: facts
             .operator_key
             .as_ref()
@@ -408,11 +433,59 @@ fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     .collect()
 }
 
+/// The name in the cloud, if it is not by the pattern. Case does not matter there.
+fn name_difference(
+    naming: &Naming,
+    request: &PlanRequest,
+    spec: &HostSpec,
+    host: &Host,
+) -> Option<FieldDifference> {
+    let declared = naming.node(&request.environment, &spec.name).ok()?;
+    let differs = !host.node.eq_ignore_ascii_case(declared.as_str());
+    differs.then(|| FieldDifference {
+        field: "name".to_owned(),
+        declared: declared.into(),
+        actual: host.node.clone(),
+        takes: Remedy::Rename,
+    })
+}
+
+/// Whose a host is that is not managed.
+fn owner_of(host: &Host, naming: &Naming, request: &PlanRequest) -> Option<HostOwner> {
+    let is_whole =
+        |owner: &HostOwner| owner.project.is_some() || host.has_tag(tags::STAGECRAFT_TAG);
+    let owner = tags::owner_of(host).filter(is_whole)?;
+    let is_own = owner.project.as_ref() == naming.project()
+        && owner.environment.as_ref() == Some(&request.environment);
+    // Ours only in part, it is not owned: a run may have been killed while it tagged the host.
+    let is_owned = tags::is_owned(host, naming.project(), &request.environment);
+    (is_own == is_owned).then_some(owner)
+}
+
 /// A host as plans show it, with its declaration if it is of ours.
-fn reference(facts: &CloudFacts, host: &Host, spec: Option<&HostSpec>) -> HostRef {
+fn reference(
+    facts: &CloudFacts,
+    request: &PlanRequest,
+    host: &Host,
+    spec: Option<&HostSpec>,
+) -> HostRef {
+    reference_in(facts, &request.environment, host, spec)
+}
+
+fn reference_in(
+    facts: &CloudFacts,
+    environment: &EnvironmentName,
+    host: &Host,
+    spec: Option<&HostSpec>,
+) -> HostRef {
+    let name = host.shown_name();
+    let usual = format!("{environment}-{name}");
+    let is_usual = host.name.is_none() || host.node.eq_ignore_ascii_case(&usual);
     let price = facts.price(&host.size, host.has_backups());
     HostRef {
-        name: host.shown_name(),
+        name,
+        node: (!is_usual).then(|| host.node.clone()),
+        owner: None,
         id: host.id.clone(),
         size: host.size.clone(),
         region: host.region.clone(),
@@ -429,8 +502,8 @@ fn reference(facts: &CloudFacts, host: &Host, spec: Option<&HostSpec>) -> HostRe
 
 impl CloudFacts {
     /// A host in short, with the price of its size. Its declaration is not looked at.
-    pub fn reference(&self, host: &Host) -> HostRef {
-        reference(self, host, None)
+    pub fn reference(&self, environment: &EnvironmentName, host: &Host) -> HostRef {
+        reference_in(self, environment, host, None)
     }
 }
 

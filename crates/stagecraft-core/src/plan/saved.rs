@@ -180,13 +180,29 @@ impl SavedPlan {
     /// equal.
     ///
     /// Who in a team makes a plan and who carries it out does not matter: an account is its id.
+    /// Hosts of other projects do not matter either: a plan leaves them alone.
     pub fn changes(&self, now: &Self) -> Vec<PlanChange> {
-        let mut now = now.clone();
+        let is_others = |id: &HostId| self.is_others(id) && now.is_others(id);
+        let planned = self.without(is_others);
+        let mut now = now.without(is_others);
         now.hosts.clone_from(&self.hosts);
         if now.plan.account.id == self.plan.account.id {
             now.plan.account = self.plan.account.clone();
         }
-        changes(self, &now)
+        changes(&planned, &now)
+    }
+
+    /// Whether a host is of another project, or not there.
+    fn is_others(&self, id: &HostId) -> bool {
+        let mut others = self.plan.of_others();
+        others.any(|(host, _)| host.id == *id) || !self.facts.hosts.iter().any(|own| own.id == *id)
+    }
+
+    fn without(&self, is_left_out: impl Fn(&HostId) -> bool) -> Self {
+        let mut own = self.clone();
+        own.plan.unmanaged.retain(|host| !is_left_out(&host.id));
+        own.facts.hosts.retain(|host| !is_left_out(&host.id));
+        own
     }
 
     /// Refuses a plan that is not what would be planned now.

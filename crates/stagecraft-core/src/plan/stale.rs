@@ -107,6 +107,8 @@ pub enum PlanSetting {
     Provider,
     /// The project.
     Project,
+    /// The pattern of the hosts' names.
+    NamePattern,
     /// The environment.
     Environment,
     /// The operator's key for new hosts.
@@ -136,6 +138,7 @@ fn settings(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>)
         let name = plan.project.as_ref();
         name.map_or_else(|| "none".to_owned(), ToString::to_string)
     };
+    let pattern = |plan: &InfraPlan| plan.naming().pattern().to_string();
     let environment = |plan: &InfraPlan| plan.environment.to_string();
     let mut compare = |setting, planned: String, now: String| {
         if planned != now {
@@ -158,6 +161,7 @@ fn settings(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>)
         now.provider.clone(),
     );
     compare(PlanSetting::Project, project(planned), project(now));
+    compare(PlanSetting::NamePattern, pattern(planned), pattern(now));
     compare(
         PlanSetting::Environment,
         environment(planned),
@@ -442,6 +446,7 @@ impl fmt::Display for PlanSetting {
             Self::Endpoint => "endpoint",
             Self::Provider => "cloud provider",
             Self::Project => "project",
+            Self::NamePattern => "name pattern",
             Self::Environment => "environment",
             Self::OperatorKey => "operator's key",
         })

@@ -16,11 +16,14 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         backups_monthly: None,
         protection: Protection::default(),
         expires_at: None,
+        node: None,
+        owner: None,
     };
     InfraPlan {
         version: PLAN_VERSION,
         mode: PlanMode::Reconcile,
         project: None,
+        name_pattern: None,
         environment: "staging".parse().unwrap(),
         provider: "cloud".into(),
         account: Account {

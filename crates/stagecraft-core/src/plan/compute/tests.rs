@@ -4,7 +4,7 @@ use proptest::prelude::*;
 
 use super::*;
 use crate::host::{HostOptions, HostStatus};
-use crate::name::{EnvironmentName, HostId, RoleName};
+use crate::name::{EnvironmentName, HostId, ProjectName, RoleName};
 use crate::plan::{Account, OperatorKey, SizeOffer};
 
 fn spec(name: &str, size: &str) -> HostSpec {
@@ -93,7 +93,7 @@ fn plan(
 ) -> InfraPlan {
     let project = project.map(|name| ProjectName::new(name).unwrap());
     let request = PlanRequest::new(EnvironmentName::new("staging").unwrap(), mode);
-    plan_hosts("cloud", project.as_ref(), declared, facts, &request).unwrap()
+    plan_hosts("cloud", &project.into(), declared, facts, &request).unwrap()
 }
 
 fn names(list: &[HostRef]) -> Vec<&str> {
@@ -290,7 +290,7 @@ proptest! {
         let mut request = PlanRequest::new(EnvironmentName::new("staging").unwrap(), mode);
         request.hosts = names.iter().map(|name| HostName::new(name).unwrap()).collect();
         request.roles = roles.iter().map(|role| RoleName::new(role).unwrap()).collect();
-        let part = plan_hosts("cloud", project.as_ref(), &declared, &facts, &request).unwrap();
+        let part = plan_hosts("cloud", &project.clone().into(), &declared, &facts, &request).unwrap();
         for (part, whole) in [
             (&part.delete, &whole.delete),
             (&part.protected, &whole.protected),

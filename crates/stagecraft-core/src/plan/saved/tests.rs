@@ -73,7 +73,7 @@ impl World {
         let environment = EnvironmentName::new("staging").unwrap();
         let request = PlanRequest::new(environment, self.mode);
         let project = self.project.map(|name| ProjectName::new(name).unwrap());
-        let plan = plan_hosts("cloud", project.as_ref(), &self.declared, &facts, &request);
+        let plan = plan_hosts("cloud", &project.into(), &self.declared, &facts, &request);
         SavedPlan::new(request, plan.unwrap(), &facts)
     }
 }
@@ -227,6 +227,17 @@ fn what_moves_without_consequence_is_no_change() {
         host.tags.push("backup".into());
         host.tags = host.tags.iter().map(|tag| tag.to_lowercase()).collect();
     });
+    assert!(told.is_empty(), "{told:?}");
+}
+
+#[test]
+fn hosts_of_another_project_make_no_plan_stale() {
+    let tags = [
+        "stagecraft",
+        "stagecraft-env-staging",
+        "stagecraft-project-blog",
+    ];
+    let told = told(|world| world.hosts.push(host(77, "app-1", &tags)));
     assert!(told.is_empty(), "{told:?}");
 }
 

@@ -24,7 +24,7 @@ fn asked(
     request: &PlanRequest,
 ) -> InfraPlan {
     let project = project.map(|name| ProjectName::new(name).unwrap());
-    plan_hosts("cloud", project.as_ref(), declared, facts, request).unwrap()
+    plan_hosts("cloud", &project.into(), declared, facts, request).unwrap()
 }
 
 fn request(mode: PlanMode) -> PlanRequest {
@@ -66,7 +66,13 @@ fn reap_takes_hosts_whose_time_is_over_by_the_clouds_clock_and_no_others() {
     let declared = ["app-1", "app-2"].map(|name| with_ttl(name, Some(60)));
     let reap = |facts: &CloudFacts| asked(Some("shop"), &declared, facts, &request(PlanMode::Reap));
     facts.time = None;
-    let unknown = plan_hosts("cloud", None, &declared, &facts, &request(PlanMode::Reap));
+    let unknown = plan_hosts(
+        "cloud",
+        &Naming::default(),
+        &declared,
+        &facts,
+        &request(PlanMode::Reap),
+    );
     assert_eq!(unknown.unwrap_err().kind(), ErrorKind::Protocol);
     facts.time = Some(NOW);
     let plan = reap(&facts);

@@ -12,9 +12,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    CloudProvider, Connector, EnvironmentName, Error, ErrorKind, Event, FailureCode, Fingerprint,
-    Host, HostChanges, HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep,
-    NetworkProvider, NodeName, Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
+    CloudProvider, Connector, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostChanges,
+    HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName,
+    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
 };
 use tokio::time::Instant;
 use tracing::debug;

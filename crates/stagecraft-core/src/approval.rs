@@ -79,17 +79,17 @@ impl InfraPlan {
             let names: BTreeSet<&str> = own.map(|host| host.name.as_str()).collect();
             names.into_iter().collect::<Vec<_>>()
         };
-        let by_file = named(|own| own.by_file);
-        let by_tag = named(|own| own.by_tag);
+        let declared = named(|own| own.by_file);
+        let tagged = named(|own| own.by_tag);
         let mut cures = Vec::new();
-        if !by_file.is_empty() {
-            let names = by_file.join(", ");
+        if !declared.is_empty() {
+            let names = declared.join(", ");
             cures.push(format!("remove `protect: true` of {names} from the file"));
         }
-        if !by_tag.is_empty() {
+        if !tagged.is_empty() {
             cures.push(format!(
                 "remove the tag: stagecraft infra unprotect {} --env {}",
-                by_tag.join(" "),
+                tagged.join(" "),
                 self.environment
             ));
         }

@@ -67,8 +67,13 @@ async fn openssh_10_penalises_neither_a_host_that_boots_nor_logins_that_are_refu
         assert_failure(&result, "web-1", "ssh_failed", &words);
     }
     let counted = lab.inside("web-1", "journalctl -o cat -t sshd").await;
-    let each = counted.matches("deferred penalty of 5 seconds").count();
-    assert!(each >= 6, "{counted}");
+    assert!(
+        counted.contains("deferred penalty of 5 seconds"),
+        "{counted}"
+    );
+    let log = lab.inside("web-1", "journalctl -o cat").await;
+    let refused = log.matches("Failed publickey for root").count();
+    assert!(refused >= 6, "{refused}: {log}");
     assert_never_penalised(&lab, "web-1").await;
     lab.variables.insert("STAGECRAFT_SSH_KEY".into(), right);
     lab.edit("500ms, deadline: 12s", "500ms, deadline: 60s");

@@ -19,7 +19,7 @@ fn ok(body: Value) -> ResponseTemplate {
 }
 
 fn staging() -> EnvironmentName {
-    "staging".parse().unwrap()
+    "staging".parse().expect("a valid name")
 }
 
 /// What the filter by the environment's tag gives, beside what the whole list has.

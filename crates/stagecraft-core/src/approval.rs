@@ -83,8 +83,10 @@ impl InfraPlan {
         let by_tag = named(|own| own.by_tag);
         let mut cures = Vec::new();
         if !by_file.is_empty() {
-            let names = by_file.join(", ");
-            cures.push(format!("remove `protect: true` of {names} from the file"));
+            cures.push(format!(
+                "remove `protect: true` of {} from the file",
+                by_file.join(", ")
+            ));
         }
         if !by_tag.is_empty() {
             cures.push(format!(

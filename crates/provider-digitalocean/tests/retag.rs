@@ -177,7 +177,7 @@ async fn protection_is_taken_away_and_nothing_else() {
 
 #[tokio::test]
 async fn reaping_goes_by_the_clouds_clock() {
-    let lab = Lab::new("    db-1: { role: db }\n    db-2: { role: db, ttl: 5m }\n").await;
+    let lab = Lab::new("    db-1: { role: db, ttl: 5m }\n    db-2: { role: db, ttl: 5m }\n").await;
     assert!(lab.up().await.report.is_complete());
     let droplet = lab.droplet("staging-db-1");
     let mut own = droplet.tags.clone();

@@ -175,7 +175,8 @@ impl Walk {
 fn droplet(id: u64, name: &str) -> Value {
     json!({
         "id": id, "name": name, "status": "active", "size_slug": "small", "disk": 25,
-        "features": ["ipv6"], "region": {"slug": "nyc3"}, "tags": ["web"],
+        "features": ["ipv6"], "image": {"id": 7, "slug": "debian-13-x64", "public": true},
+        "region": {"slug": "nyc3"}, "tags": ["web"],
         "networks": {"v4": [{"ip_address": "192.0.2.7", "type": "public"}]},
         "vpc_uuid": "v", "locked": false, "volume_ids": ["v"], "snapshot_ids": [7],
     })
@@ -209,6 +210,7 @@ fn walk_all() -> Walk {
         "volumes": [], "volume_snapshots": [], "snapshots": [], "reserved_ips": [],
         "floating_ips": [],
     }));
+    walk.answer::<DropletImage>(&json!({"id": 7, "slug": "debian-13-x64", "public": true}));
     walk.answer::<AssociatedResource>(&json!({"id": "v", "name": "data", "cost": "1"}));
     walk.answer::<ErrorBody>(&json!({"id": "i", "message": "m", "error": "e", "request_id": "r"}));
     walk.list::<DropletsPage>(&droplet(1, "a"), &droplet(2, "b"));

@@ -240,8 +240,8 @@ fn ends(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
     let of = |saved: &SavedPlan, id: &HostId| {
         let mut entries = saved.plan.retag.iter();
         let entry = entries.find(|entry| entry.host.id == *id)?;
-        let changed = entry.expiry.map(|expiry| expiry.ttl_seconds);
-        changed.or(entry.ttl_seconds.map(Some))
+        let other = entry.expiry.map(|expiry| expiry.ttl_seconds);
+        other.or(entry.ttl_seconds.map(Some))
     };
     let text = |ttl: Option<Option<u64>>| match ttl {
         Some(Some(ttl)) => format!("{ttl}s"),

@@ -64,20 +64,6 @@ async fn version_that_is_not_offered_is_to_be_changed_first() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn refused_login_is_to_be_changed_first() {
-    let lab = bare().await;
-    let keys = "for file in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do \
-        [ ! -e \"$file\" ] || : >\"$file\"; done";
-    lab.control()
-        .run("staging-db-1", keys)
-        .await
-        .expect("a host");
-    let told = told(&lab, "ssh_failed").await;
-    assert_change_first(&told);
-    lab.shutdown().await;
-}
-
-#[tokio::test(flavor = "multi_thread")]
 async fn mirror_that_fails_may_work_the_next_time() {
     let lab = bare().await;
     lab.control()

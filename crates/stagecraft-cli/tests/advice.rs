@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use stagecraft_core::HostKey;
 use stagecraft_sandbox::FailTimes;
 use support::{Lab, quick};
 
@@ -59,6 +60,18 @@ async fn version_that_is_not_offered_is_to_be_changed_first() {
     lab.edit("version: latest", "version: 99.9.9");
     let told = told(&lab, "docker_install_failed").await;
     assert!(told.0.contains("there is no version 99.9.9"), "{told:?}");
+    assert_change_first(&told);
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn refused_login_is_to_be_changed_first() {
+    let mut lab = bare().await;
+    let wrong = lab.directory.path().join("another-key");
+    support::write_private(&wrong, &HostKey::generate().expect("a key"));
+    let wrong = wrong.display().to_string();
+    lab.variables.insert("STAGECRAFT_SSH_KEY".to_owned(), wrong);
+    let told = told(&lab, "ssh_failed").await;
     assert_change_first(&told);
     lab.shutdown().await;
 }

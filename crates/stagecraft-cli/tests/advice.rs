@@ -3,6 +3,7 @@
 mod support;
 
 use serde_json::Value;
+use stagecraft_core::HostKey;
 use stagecraft_sandbox::FailTimes;
 use support::{Lab, quick};
 
@@ -65,13 +66,11 @@ async fn version_that_is_not_offered_is_to_be_changed_first() {
 
 #[tokio::test(flavor = "multi_thread")]
 async fn refused_login_is_to_be_changed_first() {
-    let lab = bare().await;
-    let keys = "for file in /root/.ssh/authorized_keys /home/*/.ssh/authorized_keys; do \
-        [ ! -e \"$file\" ] || : >\"$file\"; done";
-    lab.control()
-        .run("staging-db-1", keys)
-        .await
-        .expect("a host");
+    let mut lab = bare().await;
+    let wrong = lab.directory.path().join("another-key");
+    support::write_private(&wrong, &HostKey::generate().expect("a key"));
+    let wrong = wrong.display().to_string();
+    lab.variables.insert("STAGECRAFT_SSH_KEY".to_owned(), wrong);
     let told = told(&lab, "ssh_failed").await;
     assert_change_first(&told);
     lab.shutdown().await;

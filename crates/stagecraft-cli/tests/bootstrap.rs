@@ -221,7 +221,8 @@ async fn failed_hosts_are_told_with_the_command_that_reruns_only_them() {
             .await
             .unwrap();
     }
-    let typed: Vec<&str> = next.trim().split(' ').skip(2).collect();
+    let mut typed: Vec<&str> = next.trim().split(' ').skip(2).collect();
+    typed.push("--yes");
     lab.run(&typed).await.expect_code(0);
     let result = lab.run(&BOOTSTRAP).await.expect_code(0).result();
     assert_none_changed(&result);

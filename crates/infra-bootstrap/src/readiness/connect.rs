@@ -7,8 +7,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    ConnectPhase, Connector, Error, ErrorKind, Event, FailureCode, Remote, RemoteTarget, Retry,
-    Run, StepFailure, seconds,
+    Advice, ConnectPhase, Connector, Error, ErrorKind, Event, FailureCode, Remote, RemoteTarget,
+    Retry, Run, StepFailure, seconds,
 };
 use tokio::time::{Instant, timeout};
 
@@ -78,11 +78,9 @@ pub(crate) async fn connect(
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);
         if let Some(last) = last.as_ref().filter(|_| left.is_zero()) {
-            return Err(late(target, elapsed).with_evidence(evidence(
-                refused.as_ref(),
-                attempts,
-                last,
-            )));
+            return Err(late(target, elapsed)
+                .with_advice(Advice::of_kind(last.kind()))
+                .with_evidence(evidence(refused.as_ref(), attempts, last)));
         }
         attempts += 1;
         let phase = ConnectPhase::default();
@@ -140,11 +138,9 @@ pub(crate) async fn connect(
         let elapsed = started.elapsed();
         let left = policy.connect.deadline.saturating_sub(elapsed);
         if left.is_zero() {
-            return Err(late(target, elapsed).with_evidence(evidence(
-                refused.as_ref(),
-                attempts,
-                &error,
-            )));
+            return Err(late(target, elapsed)
+                .with_advice(Advice::of_kind(error.kind()))
+                .with_evidence(evidence(refused.as_ref(), attempts, &error)));
         }
         let mut pause = policy.connect.interval.max(wanted);
         if shut > QUICK_REFUSALS {

@@ -356,8 +356,7 @@ ok app-1  192.0.2.1
    warning: the first boot failed in part
    docker: changed: install docker  12s
    again 7 times: connect: connection refused
-ok app-2  192.0.2.2
-   docker: unchanged
+ok app-2  unchanged  192.0.2.2
 ";
         assert_eq!(shown(&[slow, host(2, StepOutcome::Unchanged)]), expected);
     }

@@ -110,7 +110,7 @@ fn place(
     let has_project = naming.project().is_some();
     let mut rest = Vec::new();
     for host in hosts {
-        let own = reference(facts, host, spec);
+        let own = reference(facts, request, host, spec);
         let goes = match request.mode {
             PlanMode::Destroy => spec.is_some() || has_project,
             PlanMode::Prune => spec.is_none() && has_project,

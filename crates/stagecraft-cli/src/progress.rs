@@ -144,11 +144,8 @@ impl Progress {
             let planned = wire::Planned::from(planned);
             self.sink.output.event(wire::Event::Planned(planned));
         } else {
-            self.pause(|| {
-                self.sink
-                    .output
-                    .text(&render::plan_text(planned, OnHosts::Later))
-            });
+            let text = render::plan_text(planned, OnHosts::Later);
+            self.pause(|| self.sink.output.text(&text));
         }
     }
 

@@ -307,7 +307,10 @@ async fn completed(lab: &Lab, words: &[&str]) -> Vec<String> {
         .envs(variables.filter_map(|(name, value)| Some((name, value?))))
         .env(
             "PATH",
-            format!("{}:/usr/bin:/bin", program.parent().unwrap().display()),
+            format!(
+                "{}:/usr/bin:/bin",
+                program.parent().expect("a directory").display()
+            ),
         )
         .stdin(Stdio::null());
     let output = command.output().await.expect("bash");

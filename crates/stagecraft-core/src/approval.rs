@@ -83,8 +83,8 @@ impl InfraPlan {
         let tagged = named(|own| own.by_tag);
         let mut cures = Vec::new();
         if !declared.is_empty() {
-            let names = declared.join(", ");
-            cures.push(format!("remove `protect: true` of {names} from the file"));
+            let list = declared.join(", ");
+            cures.push(format!("remove `protect: true` of {list} from the file"));
         }
         if !tagged.is_empty() {
             cures.push(format!(

@@ -137,7 +137,7 @@ impl SshRemote {
             Some(elevation) => elevation.wrap(command),
             None => command,
         };
-        let command = start::guarded(command)?;
+        let command = start::guarded(&command)?;
         let cancelled = run.cancellation().cancelled();
         tokio::pin!(cancelled);
         let _permit = tokio::select! {

@@ -40,7 +40,7 @@ pub(crate) fn clean(command: Wire) -> Result<Wire> {
 }
 
 /// The command as the login shell gets it. Goes outside of sudo.
-pub(crate) fn guarded(command: Wire) -> Result<Wire> {
+pub(crate) fn guarded(command: &Wire) -> Result<Wire> {
     let mut stdin = Vec::with_capacity(GUARD.len() + 1 + command.stdin.len());
     stdin.extend_from_slice(GUARD.as_bytes());
     stdin.push(b'\n');

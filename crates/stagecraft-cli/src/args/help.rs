@@ -1,7 +1,7 @@
 //! What help and mistakes on the command line show.
 
-use clap::Command;
 use clap::error::{ContextKind, ContextValue};
+use clap::{Arg, Command};
 
 /// Verbs that delete, or lift what keeps from deleting. A mistyped word is never taken for one.
 const DANGEROUS: [&str; 6] = ["down", "prune", "reap", "replace", "unlock", "unprotect"];
@@ -24,22 +24,25 @@ const WITHOUT_EFFECT: &[(&[&str], &[&str])] = &[
 ];
 
 /// The command line with all its parts, which offers options only where they have an effect.
-pub(super) fn finished(mut command: Command) -> Command {
-    // Until now only the root has the global options.
-    command.build();
+pub(super) fn finished(command: Command) -> Command {
+    let hidden = |command: &Command, options: &[&str]| -> Vec<Arg> {
+        let global = command.get_arguments();
+        let global = global.filter(|arg| options.contains(&arg.get_id().as_str()));
+        global.map(|arg| arg.clone().hide(true)).collect()
+    };
     WITHOUT_EFFECT
         .iter()
         .fold(command, |command, (path, options)| {
-            hide(command, path, options)
+            let hidden = hidden(&command, options);
+            place(command, path, hidden)
         })
 }
 
-fn hide(command: Command, path: &[&str], options: &[&str]) -> Command {
+/// Gives a command options of its own, which take the place of those that the root hands down.
+fn place(command: Command, path: &[&str], options: Vec<Arg>) -> Command {
     match path.split_first() {
-        Some((first, rest)) => command.mut_subcommand(*first, |below| hide(below, rest, options)),
-        None => options.iter().fold(command, |command, option| {
-            command.mut_arg(*option, |arg| arg.hide(true))
-        }),
+        Some((first, rest)) => command.mut_subcommand(*first, |below| place(below, rest, options)),
+        None => command.args(options),
     }
 }
 

@@ -50,8 +50,8 @@ pub(super) async fn run(
     args: SandboxArgs,
     output: Output,
 ) -> anyhow::Result<Exit> {
-    let named = global.named_config.as_deref();
-    let is_named = named.is_some_and(|path| path != Path::new(DEFAULT_CONFIG));
+    let given = global.named_config.as_deref();
+    let is_named = given.is_some_and(|path| path != Path::new(DEFAULT_CONFIG));
     let names = names(&global.config, is_named)?;
     sweep(&std::env::temp_dir());
     let directory = tempfile::Builder::new()

@@ -415,18 +415,11 @@ pub(crate) fn found_text(look: &HostLook) -> String {
 pub(super) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = String::new();
     machines_text(&mut text, reports);
-    if !reports.is_empty() {
-        if !plan.create.is_empty() {
-            let names: Vec<&str> = plan
-                .create
-                .iter()
-                .map(|entry| entry.spec.name.as_str())
-                .collect();
-            line(
-                &mut text,
-                &format!("On creation every step: {}.", names.join(", ")),
-            );
-        }
+    if !reports.is_empty() && !plan.create.is_empty() {
+        let created = plan.create.iter();
+        let names: Vec<&str> = created.map(|entry| entry.spec.name.as_str()).collect();
+        let names = names.join(", ");
+        line(&mut text, &format!("On creation every step: {names}."));
     }
     text
 }

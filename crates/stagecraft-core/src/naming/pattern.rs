@@ -201,11 +201,11 @@ impl NamePattern {
         environment: &EnvironmentName,
         node: &str,
     ) -> Option<HostName> {
+        // No name has it.
+        const HOST: &str = "\0";
         if self.has(Place::Project) && project.is_none() {
             return None;
         }
-        // No name has it.
-        const HOST: &str = "\0";
         let whole = self.render(|place| match place {
             Place::Project => project.map_or("", ProjectName::as_str),
             Place::Environment => environment.as_str(),

@@ -52,9 +52,8 @@ pub fn plan_hosts(
                 owned.entry(name.clone()).or_default().push(host);
             }
             name => {
-                let owner = owner_of(host, naming, request);
                 plan.unmanaged.push(HostRef {
-                    owner,
+                    owner: owner_of(host, naming, request),
                     ..reference(facts, request, host, None)
                 });
                 if let Some(name) = name {

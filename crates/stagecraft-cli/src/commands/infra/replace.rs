@@ -62,9 +62,8 @@ pub(super) async fn run(
             .await?;
         Ok(engine.replace(&run, replacement, &confirmation).await?)
     };
-    let report = engine
-        .with_lease(&run, &environment, "replace", work)
-        .await?;
+    // Boxed, since it holds the plans of both halves.
+    let report = Box::pin(engine.with_lease(&run, &environment, "replace", work)).await?;
     progress.finish();
     let outcome = report.outcome();
     let body = wire::Body::Replace(wire::ReplaceResult::from(&report));

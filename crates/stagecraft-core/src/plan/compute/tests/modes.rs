@@ -133,8 +133,10 @@ fn reap_holds_what_the_file_does_not_end_and_releases_it_by_name_only() {
 
 #[test]
 fn end_follows_the_declared_duration_from_the_same_moment() {
+    /// The tags of a host, the declared duration, and the new end if it changes.
+    type Case<'c> = (&'c [&'c str], Option<u64>, Option<Option<i64>>);
     let recorded = end(NOW, Some(60));
-    let cases: [(&[&str], Option<u64>, Option<Option<i64>>); 8] = [
+    let cases: [Case<'_>; 8] = [
         (&[&recorded], Some(60), None),
         (&[&recorded.to_ascii_uppercase()], Some(60), None),
         (&[&recorded], Some(90), Some(Some(NOW + 30))),

@@ -100,7 +100,7 @@ fn program_tells_its_version_its_providers_and_its_completions() {
         assert!(text(&providers.stdout).contains(id), "{providers:?}");
     }
     let completions = run(directory.path(), &["completions", "bash"]);
-    assert!(text(&completions.stdout).contains("complete -F _stagecraft"));
+    assert!(text(&completions.stdout).contains("-F _clap_complete_stagecraft stagecraft"));
 }
 
 #[test]
@@ -228,7 +228,7 @@ fn log_setting_that_is_none_is_told_and_stops_nothing() {
         assert_eq!(output.status.code(), Some(0), "{output:?}");
         let told = text(&output.stderr);
         assert_eq!(
-            told.contains("STAGECRAFT_LOG is passed over"),
+            told.contains("ignoring invalid STAGECRAFT_LOG"),
             is_told,
             "{told}"
         );

@@ -142,6 +142,7 @@ mod tests {
         let scripts = [
             include_str!("docker/apt.sh"),
             include_str!("docker/prelude.sh"),
+            include_str!("docker/repository.sh"),
             include_str!("system/sysctl_set.sh"),
             include_str!("system/timezone_set.sh"),
             include_str!("system/users_set.sh"),

@@ -310,7 +310,7 @@ async fn host_without_address_role_or_name_is_refused_with_the_reason() {
         (
             no_name,
             FailureCode::ConfigInvalid,
-            "the host's name in the cloud, \"Renamed!\", is not `staging-` and a name",
+            "the host's name in the cloud, \"Renamed!\", fits no name pattern of the file",
         ),
     ] {
         let report = bootstrap(&connections, &host, &Events::default()).await;

@@ -41,7 +41,14 @@ pub(super) fn finished(command: Command) -> Command {
 /// Gives a command options of its own, which take the place of those that the root hands down.
 fn place(command: Command, path: &[&str], options: Vec<Arg>) -> Command {
     match path.split_first() {
-        Some((first, rest)) => command.mut_subcommand(*first, |below| place(below, rest, options)),
+        // All of them, since one that is changed alone goes to the end of the list.
+        Some((first, rest)) => command.mut_subcommands(|below| {
+            if below.get_name() == *first {
+                place(below, rest, options.clone())
+            } else {
+                below
+            }
+        }),
         None => command.args(options),
     }
 }

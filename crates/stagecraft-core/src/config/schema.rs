@@ -6,6 +6,9 @@ use serde_json::{Map, Value, json};
 use super::project::Envelope;
 use crate::registry::{Kind, Registry};
 
+/// Top-level keys of the user's own, which nothing reads.
+const EXTENSIONS: &str = "^x-";
+
 /// The schema of `stagecraft.yml` for the providers and steps of a registry.
 ///
 /// `bootstrap` are the further blocks of `infra.bootstrap`, by key.
@@ -49,7 +52,7 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
     root["required"] = json!(["cloud"]);
     allow_variables(&mut root);
     // For anchors that other parts of the file refer to.
-    root["patternProperties"] = json!({ "^x-": true });
+    root["patternProperties"] = json!({ EXTENSIONS: true });
     root
 }
 
@@ -173,7 +176,8 @@ fn walk(
     let properties = schema["properties"].as_object();
     let any_key = schema["patternProperties"]
         .as_object()
-        .and_then(|patterns| patterns.values().next())
+        .and_then(|patterns| patterns.iter().find(|(pattern, _)| *pattern != EXTENSIONS))
+        .map(|(_, schema)| schema)
         .or_else(|| Some(&schema["additionalProperties"]).filter(|others| others.is_object()));
     if properties.is_none() && any_key.is_none() {
         found.push(SchemaKey {

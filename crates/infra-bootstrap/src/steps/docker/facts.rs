@@ -331,7 +331,7 @@ mod tests {
         assert!(facts.is_wanted_package(&wanted));
         assert_eq!(
             facts.unfinished(&wanted),
-            ["docker-ce-cli", "containerd.io"]
+            ["docker-ce-cli 5:27.5.1-1", "containerd.io 1"]
         );
         assert_eq!(facts.conflicts(&wanted), ["runc"]);
         assert_eq!(facts.held(&wanted, true), ["docker-ce"]);

@@ -51,12 +51,7 @@ async fn resize_is_asked_for_and_bound_by_the_limits() {
     let lab = larger().await;
     let asked = ["infra", "up", "--no-bootstrap", "--resize"];
     let nobody = lab.run(&asked).await;
-    assert!(
-        nobody
-            .expect_code(7)
-            .stderr
-            .contains("whether to resize hosts")
-    );
+    assert!(nobody.expect_code(7).stderr.contains("to resize hosts"));
     lab.edit("project:", "limits: { max_monthly: 100 }\nproject:");
     let limited = lab.run(&[&UP[..], &["--resize"]].concat()).await;
     assert!(limited.expect_code(7).stderr.contains("limits.max_monthly"));

@@ -123,7 +123,7 @@ fn judge_plan(end: &End) -> Result<(), String> {
     let is_told = |host: &str| {
         let findings = planned.findings.iter();
         let mut texts = findings.map(|finding| &finding.message);
-        texts.any(|text| text.contains(host) && text.contains("not yours"))
+        texts.any(|text| text.contains(host) && text.contains("belongs to project `other`"))
     };
     if is_told("'staging-app-3'") {
         Ok(())

@@ -140,7 +140,7 @@ fn hung_up(observed: &Observed, address: &str, failures: u32) -> Error {
     let times = if failures == 1 { "time" } else { "times" };
     let hint = if failures > 0 {
         format!(
-            "this run has called there {failures} {times} without being let in: OpenSSH's server turns an address away for some minutes after a few of these (PerSourcePenalties of sshd_config(5))"
+            "this run has called there {failures} {times} without being let in: OpenSSH's server turns an address away for some minutes after a few of these (PerSourcePenalties of sshd_config(5)), and everybody while too many log in at once (MaxStartups)"
         )
     } else if is_turned_away {
         "OpenSSH's server does so for some minutes after failed logins or calls without a login from an address (PerSourcePenalties of sshd_config(5)), and while too many log in at once (MaxStartups)".to_owned()

@@ -8,8 +8,9 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::{cargo, run, target};
 
 const RUNS: usize = 100;
-/// The largest program that we want to hand out, in bytes.
-const LARGEST: u64 = 10_000_000;
+/// The largest program that we want to hand out, in bytes. It was 10 MB until logins learned the
+/// key exchanges and key forms of restricted servers, and completions the names of the file.
+const LARGEST: u64 = 11_000_000;
 
 pub(crate) fn run_all() -> Result<()> {
     build()?;

@@ -56,9 +56,10 @@ async fn ssh(lab: &Lab, user: &str, key: &Path, command: &str) -> Result<String,
         .await;
     let output = output.expect("ssh");
     let text = |bytes: &[u8]| String::from_utf8_lossy(bytes).trim().to_owned();
-    match output.status.success() {
-        true => Ok(text(&output.stdout)),
-        false => Err(text(&output.stderr)),
+    if output.status.success() {
+        Ok(text(&output.stdout))
+    } else {
+        Err(text(&output.stderr))
     }
 }
 

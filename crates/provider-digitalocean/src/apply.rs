@@ -114,7 +114,7 @@ impl Apply<'_> {
     }
 }
 
-/// Tells of a host's failure at once, and puts it into the report. An interruption is no failure
+/// Reports a host's failure at once, and puts it into the report. An interruption is no failure
 /// of the host, and the report says what exists.
 fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
     if failure.error.kind() == ErrorKind::Cancelled {

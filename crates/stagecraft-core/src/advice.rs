@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn every_code_and_kind_has_its_advice() {
-        // The matches above are exhaustive; here stands what a person is told for each.
+        // The matches above are exhaustive; here stands what a person reads for each.
         let again = [
             FailureCode::SshFailed,
             FailureCode::HostKeyRotationFailed,

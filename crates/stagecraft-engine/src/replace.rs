@@ -232,7 +232,7 @@ fn still_listed(message: impl Into<String>) -> Error {
 
 impl ReplaceReport {
     /// The network's entry of the old host bears the name that the new host has now, if it joined:
-    /// whoever removed that name would remove the new host.
+    /// removing that name would remove the new host.
     fn name_is_taken_over(&mut self, up: &UpReport) {
         let forgotten = self.down.iter_mut().flat_map(|down| &mut down.forgotten);
         for entry in forgotten {

@@ -282,7 +282,7 @@ impl Sieve {
         matches!(self.stage, Stage::Passing) && self.taken == self.output.len()
     }
 
-    /// Adds what the server sent. `said` is told the banners.
+    /// Adds what the server sent. `said` gets the banners.
     pub(crate) fn push(&mut self, bytes: &[u8], said: impl FnMut(&[u8])) {
         self.input.extend_from_slice(bytes);
         self.sift(said);

@@ -150,7 +150,7 @@ fn warnings(text: &mut String, hosts: &[&HostReport]) {
 
 /// One line for each host with something to tell, one for all others.
 fn in_short(text: &mut String, hosts: &[&HostReport]) {
-    // Warnings are told for all hosts together.
+    // Warnings are shown for all hosts together.
     let is_unchanged = |host: &&&HostReport| {
         host.steps.iter().all(|step| {
             matches!(

@@ -106,7 +106,7 @@ async fn openssh_10_penalises_neither_a_host_that_boots_nor_logins_that_are_refu
     lab.inside("web-1", "rm /run/nologin").await;
     assert_never_penalised(&lab, "web-1").await;
 
-    // A second factor is told at once.
+    // A second factor is reported at once.
     let two = format!(
         "printf '%s' '{TWO_FACTORS}' >/etc/ssh/sshd_config.d/two.conf; systemctl reload ssh"
     );

@@ -7,7 +7,7 @@ use stagecraft_core::{Connector as _, ErrorKind, Exit, Remote, Run, Upload};
 
 use crate::support::{Sshd, argv, script};
 
-/// The server, with this `.bashrc` in the home of whoever logs in.
+/// The server, with this `.bashrc` in the home of the user who logs in.
 async fn with_bashrc(text: &str, settings: &str) -> (Sshd, Arc<dyn Remote>) {
     let sshd = Sshd::start_with(settings).await;
     fs::write(sshd.path(".bashrc"), text).unwrap();

@@ -1,6 +1,7 @@
 //! The engine: one host, from its first connection to its last step.
 
 mod look;
+mod loss;
 mod operator;
 mod probe_only;
 mod rotation;
@@ -439,7 +440,7 @@ impl Bootstrap {
             cache.proven(&host.id, session.host_key());
         }
         let approved = climb.approved;
-        self.run_steps(run, host, context, session, climb.report, approved)
+        self.run_steps(run, context, session, climb.report, approved)
             .await
     }
 
@@ -482,16 +483,10 @@ impl Bootstrap {
                     host: report.host.clone(),
                     step: rotation::ID.to_owned(),
                 });
-                let rotating = rotation::rotate(
-                    run,
-                    &**pins,
-                    session,
-                    &host.id,
-                    &pinned,
-                    &self.policy,
-                    self.operator_key(),
-                );
-                match rotating.await {
+                let rotated = self
+                    .rotate(run, &**pins, session, &host.id, &pinned, started)
+                    .await;
+                match rotated {
                     Ok(stale) => (told, Some(stale)),
                     Err(failure) => (StepOutcome::Failed(failure::redacted(run, &failure)), None),
                 }
@@ -501,6 +496,35 @@ impl Bootstrap {
         };
         tell(run, report, rotation::ID, outcome, started.elapsed());
         stale
+    }
+
+    /// Gives the host its own key, over as many connections as that takes: after a lost one it goes
+    /// on from the key that the host then has.
+    async fn rotate(
+        &self,
+        run: &Run,
+        pins: &dyn HostKeyPins,
+        session: &mut Session,
+        id: &HostId,
+        pinned: &[Fingerprint],
+        started: Instant,
+    ) -> Result<Vec<Fingerprint>, StepFailure> {
+        let (policy, operator) = (&self.policy, self.operator_key());
+        loop {
+            let rotating = rotation::rotate(run, pins, session, id, pinned, policy, operator);
+            let failure = match rotating.await {
+                Ok(stale) => return Ok(stale),
+                Err(failure) => failure,
+            };
+            if session.loss().is_none() {
+                return Err(failure);
+            }
+            session.recover(run, started, self.step_deadline).await?;
+            let shown = session.host_key();
+            if rotation::decide(&session.facts(rotation::ID), shown, pinned) != Work::Rotate {
+                return Ok(session.settle(pinned));
+            }
+        }
     }
 }
 
@@ -542,11 +566,16 @@ pub(crate) fn tell(
         step: step.to_owned(),
         outcome: outcome.clone(),
     });
-    report.steps.push(StepReport {
+    let told = StepReport {
         step,
         outcome,
         duration,
-    });
+    };
+    // After a lost connection a step may end once more.
+    match report.steps.iter_mut().find(|own| own.step == step) {
+        Some(own) => *own = told,
+        None => report.steps.push(told),
+    }
 }
 
 fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext, StepFailure> {

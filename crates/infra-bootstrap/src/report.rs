@@ -129,6 +129,26 @@ impl HostReport {
     }
 }
 
+/// How a step ended that had made these changes before a lost connection.
+pub(crate) fn together(before: &[String], outcome: StepOutcome) -> StepOutcome {
+    match outcome {
+        StepOutcome::Unchanged if !before.is_empty() => StepOutcome::Changed {
+            changes: before.to_vec(),
+        },
+        StepOutcome::Changed { changes } => StepOutcome::Changed {
+            changes: joined(before, changes),
+        },
+        other => other,
+    }
+}
+
+/// The changes of both, each once.
+pub(crate) fn joined(before: &[String], changes: Vec<String>) -> Vec<String> {
+    let mut all = before.to_vec();
+    all.extend(changes.into_iter().filter(|own| !before.contains(own)));
+    all
+}
+
 /// What a dry run can tell of a step that decides anew after an earlier one.
 ///
 /// What the file rules out stays a failure: no step before it changes the file.

@@ -129,19 +129,44 @@ impl Bootstrap {
         host: &Host,
         approved: Option<&HostChanges>,
     ) -> Result<(), StepFailure> {
-        let Some(approved) = approved else {
-            return Ok(());
-        };
-        let mut found = HostChanges::none(context.name.as_str(), host.id.clone());
+        let mut found = Vec::new();
         if self.pins.is_some() {
             let pinned = host.host_keys();
             let work = rotation::decide(&session.facts(rotation::ID), session.host_key(), &pinned);
             let outcome = rotation::outcome(&work, Mode::DryRun);
             let outcome = outcome.as_ref();
-            found
-                .steps
-                .extend(outcome.and_then(|own| changes_of(rotation::ID, own)));
+            found.extend(outcome.and_then(|own| changes_of(rotation::ID, own)));
         }
+        self.check_found(run, session, context, found, approved)
+    }
+
+    /// As [`check_approved`](Self::check_approved), of a host whose key is settled.
+    pub(super) fn check_steps_approved(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+        approved: Option<&HostChanges>,
+    ) -> Result<(), StepFailure> {
+        self.check_found(run, session, context, Vec::new(), approved)
+    }
+
+    /// Refuses what was found, and what the steps would do, unless it was approved.
+    fn check_found(
+        &self,
+        run: &Run,
+        session: &Session,
+        context: &HostContext,
+        found: Vec<StepChanges>,
+        approved: Option<&HostChanges>,
+    ) -> Result<(), StepFailure> {
+        let Some(approved) = approved else {
+            return Ok(());
+        };
+        let mut found = HostChanges {
+            steps: found,
+            ..HostChanges::none(context.name.as_str(), approved.id.clone())
+        };
         for (step, outcome) in self.preview(run, session, context) {
             found.steps.extend(changes_of(step, &outcome));
         }

@@ -140,6 +140,7 @@ pub(super) async fn rotate(
     // Always sent, though the list may have shown it: it may have been taken away since.
     let result = pins.pin(run, id, own).await;
     result.map_err(|error| of_error(&error))?;
+    session.expect(own);
     run.check().map_err(|_| failure::interrupted())?;
     let operator = shell_quote(operator_key.unwrap_or_default());
     let place = format!("{PRELUDE}\noperator={operator}\n{REMEMBER}\n{PLACE}");

@@ -14,6 +14,7 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
+use super::loss::{Loss, Noted};
 use super::probe_only::ProbeOnly;
 use super::{Mode, rotation};
 use crate::config::CloudInit;
@@ -39,6 +40,7 @@ pub(crate) struct Session {
     open: Arc<dyn Remote>,
     /// The connection as the mode allows it to be used.
     remote: Arc<dyn Remote>,
+    loss: Loss,
     probes: BTreeMap<&'static str, String>,
     boundary: String,
     mode: Mode,
@@ -67,13 +69,15 @@ impl Session {
             .collect();
         let boundary = boundary(id);
         let open = readiness::connect(run, &*connector, &target, &policy).await?;
-        let remote = guarded(&open, mode, || join_probes(&probes, &boundary));
+        let loss = Loss::default();
+        let remote = guarded(&open, &loss, mode, || join_probes(&probes, &boundary));
         Ok(Self {
             connector,
             target,
             policy,
             open,
             remote,
+            loss,
             probes,
             boundary,
             mode,
@@ -119,7 +123,7 @@ impl Session {
     /// As [`first_boot`](Self::first_boot).
     pub(super) async fn resume(&mut self, run: &Run) -> Result<(), StepFailure> {
         self.mode = Mode::Apply;
-        self.remote = Arc::clone(&self.open);
+        self.use_connection(Arc::clone(&self.open));
         self.state.boot = Boot::Running(Vec::new());
         self.first_boot(run).await
     }
@@ -185,10 +189,84 @@ impl Session {
                 .map_err(|_| failure::interrupted())?;
         };
         self.open.close().await;
-        self.open = Arc::clone(&remote);
-        self.remote = remote;
+        self.use_connection(remote);
         self.target.host_keys = vec![key];
         Ok(())
+    }
+
+    /// Takes a further key for the host's: it was pinned, and the host is about to show it.
+    pub(super) fn expect(&mut self, key: Fingerprint) {
+        if !self.target.host_keys.contains(&key) {
+            self.target.host_keys.push(key);
+        }
+    }
+
+    /// Takes the key that the host has shown on this connection for its only one. Gives the others
+    /// of those that are pinned.
+    pub(super) fn settle(&mut self, pinned: &[Fingerprint]) -> Vec<Fingerprint> {
+        let shown = self.host_key();
+        self.target.host_keys = vec![shown];
+        let pinned = pinned.iter().copied();
+        pinned.filter(|key| *key != shown).collect()
+    }
+
+    /// Why the connection was lost, if it was since it was opened.
+    pub(super) fn loss(&self) -> Option<String> {
+        self.loss.cause()
+    }
+
+    /// Goes on after a lost connection: opens another one, with the host key verified again, waits
+    /// for the end of a first boot, and for what the lost connection has left running on the host,
+    /// and reads the host anew. All that takes at most `limit` from `since` on.
+    ///
+    /// # Errors
+    ///
+    /// `ssh_failed` at the deadline, with the cause of the loss; `interrupted`; as
+    /// [`first_boot`](Self::first_boot) and [`unlocked`](Self::unlocked) otherwise.
+    pub(super) async fn recover(
+        &mut self,
+        run: &Run,
+        since: Instant,
+        limit: Duration,
+    ) -> Result<(), StepFailure> {
+        while let Some(cause) = self.loss() {
+            let left = limit.saturating_sub(since.elapsed());
+            let lost = |failure: StepFailure| {
+                failure.with_evidence([format!("the connection was lost before: {cause}")])
+            };
+            if left.is_zero() {
+                let message = format!("lost the connection for {}", seconds(since.elapsed()));
+                let failure = StepFailure::new(FailureCode::SshFailed, message);
+                return Err(lost(failure));
+            }
+            // A host that cuts every connection is not to be called without a pause.
+            let delay = self.policy.connect.interval.min(left);
+            run.emit(Event::Retrying {
+                host: Some(self.target.host.clone()),
+                what: "connection".to_owned(),
+                reason: run.redact(&cause),
+                delay,
+            });
+            run.sleep(delay).await.map_err(|_| failure::interrupted())?;
+            let left = limit.saturating_sub(since.elapsed());
+            self.reconnect(run, left).await.map_err(lost)?;
+            self.first_boot(run).await?;
+            let left = limit.saturating_sub(since.elapsed());
+            if let Err(failure) = self.unlocked(run, left).await
+                && self.loss().is_none()
+            {
+                return Err(failure);
+            }
+        }
+        Ok(())
+    }
+
+    /// From now on commands go over this connection, as the mode allows it.
+    fn use_connection(&mut self, open: Arc<dyn Remote>) {
+        self.open = open;
+        self.loss = Loss::default();
+        let probes = || join_probes(&self.probes, &self.boundary);
+        self.remote = guarded(&self.open, &self.loss, self.mode, probes);
     }
 
     /// Ends the connection.
@@ -221,7 +299,9 @@ impl Session {
             let seen = self.try_look(run).await;
             let late = started.elapsed() >= policy.deadline;
             match seen {
-                Err(LookError::Lost(_)) if !late => self.reconnect(run).await?,
+                Err(LookError::Lost(_)) if !late => {
+                    self.reconnect(run, self.policy.connect.deadline).await?;
+                }
                 Err(LookError::Unheard(said)) => {
                     let what = "the host to run commands";
                     if late {
@@ -238,7 +318,7 @@ impl Session {
                         ..policy
                     };
                     self.wait(run, &what, started, policy).await?;
-                    self.reconnect(run).await?;
+                    self.reconnect(run, self.policy.connect.deadline).await?;
                     continue;
                 }
                 Err(error) => return Err(error.into_failure()),
@@ -273,23 +353,32 @@ impl Session {
         }
     }
 
-    async fn reconnect(&mut self, run: &Run) -> Result<(), StepFailure> {
+    /// Opens another connection, within `left` and no longer than the policy has it.
+    async fn reconnect(&mut self, run: &Run, left: Duration) -> Result<(), StepFailure> {
         self.open.close().await;
-        let connector = &*self.connector;
-        self.open = readiness::connect(run, connector, &self.target, &self.policy).await?;
-        let probes = || join_probes(&self.probes, &self.boundary);
-        self.remote = guarded(&self.open, self.mode, probes);
+        let mut policy = self.policy;
+        policy.connect.deadline = policy.connect.deadline.min(left);
+        let open = readiness::connect(run, &*self.connector, &self.target, &policy).await?;
+        self.use_connection(open);
         Ok(())
     }
 
-    /// Waits until no lock is held that a change needs. Gives whether there was a wait.
+    /// Waits until no lock is held that a change needs, at most for `limit`. Gives whether there
+    /// was a wait.
     ///
     /// # Errors
     ///
     /// `host_not_ready` at the deadline, with the holders.
-    pub(super) async fn unlocked(&mut self, run: &Run) -> Result<bool, StepFailure> {
+    pub(super) async fn unlocked(
+        &mut self,
+        run: &Run,
+        limit: Duration,
+    ) -> Result<bool, StepFailure> {
         let started = Instant::now();
-        let policy = self.policy.lock;
+        let policy = PollPolicy {
+            deadline: limit,
+            ..self.policy.lock
+        };
         let mut waited = false;
         while let Some(first) = self.state.holders.first() {
             if started.elapsed() >= policy.deadline {
@@ -389,9 +478,14 @@ impl LookError {
     }
 }
 
-/// The connection as the mode allows it to be used.
-fn guarded(open: &Arc<dyn Remote>, mode: Mode, probes: impl FnOnce() -> String) -> Arc<dyn Remote> {
-    let open = Arc::clone(open);
+/// The connection as the mode allows it to be used, with its loss noted.
+fn guarded(
+    open: &Arc<dyn Remote>,
+    loss: &Loss,
+    mode: Mode,
+    probes: impl FnOnce() -> String,
+) -> Arc<dyn Remote> {
+    let open: Arc<dyn Remote> = Arc::new(Noted::new(Arc::clone(open), loss.clone()));
     match mode {
         Mode::Apply => open,
         Mode::DryRun => Arc::new(ProbeOnly::new(open, probes())),

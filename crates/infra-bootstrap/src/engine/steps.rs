@@ -4,8 +4,8 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
 
 use stagecraft_core::{
-    Advice, Change, Decision, ErrorKind, Event, FailureCode, Host, HostChanges, HostContext,
-    HostStep, Remote, Run, StepFailure, StepOutcome, seconds,
+    Advice, Change, Decision, ErrorKind, Event, FailureCode, HostChanges, HostContext, HostStep,
+    Remote, Run, StepFailure, StepOutcome, seconds,
 };
 use tokio::time::{Instant, timeout};
 use tracing::debug;
@@ -110,28 +110,74 @@ impl Bootstrap {
         Ok(())
     }
 
+    /// Runs the steps. After a lost connection it goes on over another one: all steps decide anew
+    /// from what the host then says, also those that had ended before.
     pub(super) async fn run_steps(
         &self,
         run: &Run,
-        host: &Host,
         context: &HostContext,
         session: &mut Session,
         report: &mut HostReport,
         approved: Option<&HostChanges>,
     ) -> Result<(), StepFailure> {
+        let mut cut = None;
+        loop {
+            let passed = self.pass(run, context, session, report, approved, cut.take());
+            let lost = match passed.await {
+                Ok(()) => break,
+                Err(Stop::Failed(failure)) => return Err(failure),
+                Err(Stop::Lost(lost)) => lost,
+            };
+            let recovered = session.recover(run, lost.since, self.step_deadline).await;
+            if let Err(failure) = recovered {
+                // What became of the step on the host is not known.
+                if let Some(step) = lost.step {
+                    let failed = failure::redacted(run, &step.failure);
+                    let took = lost.since.elapsed();
+                    tell(run, report, step.id, StepOutcome::Failed(failed), took);
+                }
+                return Err(failure);
+            }
+            self.check_steps_approved(run, session, context, approved)?;
+            cut = Some(lost);
+        }
+        report.fqdn = self.fqdn(context, report);
+        Ok(())
+    }
+
+    /// Goes through all steps once, from the host as it was just read. `cut` is how the pass before
+    /// ended, if there was one: then only what is new is told.
+    async fn pass(
+        &self,
+        run: &Run,
+        context: &HostContext,
+        session: &mut Session,
+        report: &mut HostReport,
+        approved: Option<&HostChanges>,
+        cut: Option<Lost>,
+    ) -> Result<(), Stop> {
         let mut decisions = self.decide(session, context);
         let is_change =
             |decision: &Result<Decision, _>| matches!(decision, Ok(Decision::Change(_)));
-        if decisions.values().any(is_change) && session.unlocked(run).await? {
-            // Whoever held the lock may have done the work meanwhile.
-            self.check_approved(run, session, context, host, approved)?;
-            decisions = self.decide(session, context);
+        if decisions.values().any(is_change) {
+            let limit = self.policy.lock.deadline;
+            let waited = session.unlocked(run, limit).await;
+            if waited.map_err(|failure| Stop::of(session, failure))? {
+                // Whoever held the lock may have done the work meanwhile.
+                self.check_steps_approved(run, session, context, approved)?;
+                decisions = self.decide(session, context);
+            }
         }
         let mut failed = BTreeSet::new();
         let mut changed = BTreeSet::new();
         for step in &self.steps {
             let id = step.id();
-            let started = Instant::now();
+            if let Some(StepOutcome::Failed(_)) = report.step(id) {
+                failed.insert(id);
+                continue;
+            }
+            let begun = cut.as_ref().and_then(|lost| lost.of_step(id));
+            let started = begun.map_or_else(Instant::now, |(since, _)| since);
             let broken = step.after().iter().find(|need| failed.contains(*need));
             let outcome = if let Some(broken) = broken {
                 failed.insert(id);
@@ -146,14 +192,33 @@ impl Bootstrap {
             } else {
                 let before = step.after().iter().chain(step.follows());
                 if before.into_iter().any(|id| changed.contains(id)) {
-                    session.look(run).await?;
+                    let looked = session.look(run).await;
+                    looked.map_err(|failure| Stop::of(session, failure))?;
                     decisions = self.decide(session, context);
                 }
                 let decision = decisions
                     .remove(id)
                     .unwrap_or_else(|| session.decide(&**step, context));
-                self.carry_out(run, session, &**step, context, decision)
-                    .await
+                let changes = match &decision {
+                    Ok(Decision::Change(changes)) => summaries(run, changes),
+                    _ => Vec::new(),
+                };
+                let left = self.step_deadline.saturating_sub(started.elapsed());
+                let carried = self.carry_out(run, session, &**step, context, decision, left);
+                match carried.await {
+                    StepOutcome::Failed(failure) if session.loss().is_some() => {
+                        let before = begun.map(|(_, step)| &*step.changes).unwrap_or_default();
+                        return Err(Stop::Lost(Lost {
+                            since: started,
+                            step: Some(CutStep {
+                                id,
+                                changes: report::joined(before, changes),
+                                failure,
+                            }),
+                        }));
+                    }
+                    outcome => outcome,
+                }
             };
             match &outcome {
                 StepOutcome::Failed(_) => {
@@ -167,12 +232,21 @@ impl Bootstrap {
                 }
                 _ => {}
             }
-            warn(run, session, context, &**step, &outcome, report);
-            tell_step(run, report, &**step, outcome, started.elapsed());
+            let outcome = match begun {
+                Some((_, step)) => report::together(&step.changes, outcome),
+                None => outcome,
+            };
+            let outcome = match report.step(id) {
+                Some(StepOutcome::Changed { changes }) => report::together(changes, outcome),
+                _ => outcome,
+            };
+            if report.step(id) != Some(&outcome) {
+                warn(run, session, context, &**step, &outcome, report);
+                tell_step(run, report, &**step, outcome, started.elapsed());
+            }
         }
-        report.fqdn = self.fqdn(context, report);
         if run.cancellation().is_cancelled() && !failed.is_empty() {
-            return Err(failure::interrupted());
+            return Err(Stop::Failed(failure::interrupted()));
         }
         Ok(())
     }
@@ -195,6 +269,7 @@ impl Bootstrap {
         step: &dyn HostStep,
         context: &HostContext,
         decision: Result<Decision, StepFailure>,
+        limit: Duration,
     ) -> StepOutcome {
         let changes = match work(run, decision) {
             Ok(changes) => changes,
@@ -224,12 +299,14 @@ impl Bootstrap {
         let locked = LockedRemote::new(
             session.remote(),
             step.id(),
-            self.policy.lock.deadline.min(self.step_deadline),
+            self.policy.lock.deadline.min(limit),
         );
         let remote: &dyn Remote = &locked;
         let shielded = run.shielded();
         let change = step.change_and_report(&shielded, remote, context, &changes);
-        let result = self.to_its_end(run, step.id(), context, change).await;
+        let result = self
+            .to_its_end(run, step.id(), context, limit, change)
+            .await;
         match result {
             Ok(others) => {
                 let mut made = summaries(run, &changes);
@@ -246,10 +323,11 @@ impl Bootstrap {
         run: &Run,
         step: &'static str,
         context: &HostContext,
+        limit: Duration,
         change: impl Future<Output = Result<Vec<String>, StepFailure>>,
     ) -> Result<Vec<String>, StepFailure> {
         let started = Instant::now();
-        let work = timeout(self.step_deadline, change);
+        let work = timeout(limit, change);
         tokio::pin!(work);
         let result = tokio::select! {
             biased;
@@ -259,7 +337,7 @@ impl Bootstrap {
                     host: Some(context.name.clone()),
                     what: format!("step `{step}` to end"),
                     elapsed: started.elapsed(),
-                    deadline: self.step_deadline,
+                    deadline: limit,
                 });
                 work.await
             }
@@ -283,6 +361,55 @@ impl Bootstrap {
         );
         let network = self.network.as_ref().filter(|_| joined)?;
         network.node_fqdn(&context.node).ok()
+    }
+}
+
+/// Why a pass through the steps did not come to its end.
+enum Stop {
+    /// The connection was lost, which is no end of the host's run yet.
+    Lost(Lost),
+    Failed(StepFailure),
+}
+
+/// A lost connection.
+struct Lost {
+    /// When the step began that was cut off, or when the loss was noticed between two steps.
+    since: Instant,
+    step: Option<CutStep>,
+}
+
+/// A step that was cut off.
+struct CutStep {
+    id: &'static str,
+    /// The changes that it had begun to make.
+    changes: Vec<String>,
+    failure: StepFailure,
+}
+
+impl Stop {
+    /// What a failure between two steps means.
+    fn of(session: &Session, failure: StepFailure) -> Self {
+        match session.loss() {
+            Some(_) => Self::Lost(Lost {
+                since: Instant::now(),
+                step: None,
+            }),
+            None => Self::Failed(failure),
+        }
+    }
+}
+
+impl From<StepFailure> for Stop {
+    fn from(failure: StepFailure) -> Self {
+        Self::Failed(failure)
+    }
+}
+
+impl Lost {
+    /// When this step began, and what is known of it, if it was cut off.
+    fn of_step(&self, id: &str) -> Option<(Instant, &CutStep)> {
+        let step = self.step.as_ref().filter(|step| step.id == id)?;
+        Some((self.since, step))
     }
 }
 
@@ -316,8 +443,12 @@ fn warn(
 ) {
     if !matches!(outcome, StepOutcome::Failed(_)) {
         let warnings = step.warnings(&session.facts(step.id()), context);
-        let warnings = warnings.iter().map(|warning| run.redact(warning));
-        report.warnings.extend(warnings);
+        for warning in warnings.iter().map(|warning| run.redact(warning)) {
+            // A step that decides anew after a lost connection says it again.
+            if !report.warnings.contains(&warning) {
+                report.warnings.push(warning);
+            }
+        }
     }
 }
 

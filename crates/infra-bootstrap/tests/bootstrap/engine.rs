@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use infra_bootstrap::{Bootstrap, Mode};
-use stagecraft_core::{ErrorKind, FailureCode, HostStep, StepOutcome};
+use stagecraft_core::{FailureCode, HostStep, StepOutcome};
 
 use crate::support::{Connections, Events, FileStep, Machine, converge, environment, host, policy};
 
@@ -243,29 +243,4 @@ async fn login_that_is_not_root_may_look_but_not_change() {
     let report = converge(&connections, three(), Mode::DryRun).await;
     assert!(report.is_ok());
     assert!(!machine.has("run/first"));
-}
-
-#[tokio::test]
-async fn connection_lost_before_a_dependent_step_keeps_what_was_done() {
-    let connections = Connections::to(Machine::new());
-    connections.break_execs([None, None, Some(ErrorKind::Unavailable)]);
-    let report = converge(&connections, three(), Mode::Apply).await;
-    assert_eq!(
-        report.failure.as_ref().unwrap().code,
-        FailureCode::SshFailed
-    );
-    assert_eq!(report.step("first"), Some(&made()));
-    let closes = connections.closes.load(std::sync::atomic::Ordering::SeqCst);
-    assert_eq!(closes, 1);
-}
-
-#[test]
-fn steps_that_need_an_absent_one_are_refused() {
-    let error = Bootstrap::new(
-        Connections::to(Machine::new()),
-        steps(&[FileStep::new("second", SECOND, &["first"])]),
-        policy(),
-    )
-    .unwrap_err();
-    assert_eq!(error.kind(), ErrorKind::Config);
 }

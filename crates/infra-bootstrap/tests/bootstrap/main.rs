@@ -4,6 +4,7 @@
 
 mod access;
 mod connecting;
+mod cut;
 mod docker;
 mod docker_apt;
 mod docker_present;

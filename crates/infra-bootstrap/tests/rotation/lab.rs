@@ -1,6 +1,7 @@
 //! One host of the sandbox, a cloud that is a list of pins, and a fuse that kills the run.
 
 use std::collections::{BTreeMap, BTreeSet};
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -9,7 +10,7 @@ use infra_bootstrap::{Bootstrap, HostReport, Mode, ReadinessPolicy};
 use stagecraft_core::{
     Change, Connector, Decision, EnvironmentName, Error, ErrorKind, Fingerprint, Host, HostContext,
     HostId, HostKey, HostKeyPins, HostName, HostStep, Login, PollPolicy, ProbeFacts, ProbeScript,
-    Remote, RemoteCommand, RemoteOutput, RemoteTarget, Result, Run, StepFailure, Upload,
+    Remote, RemoteCommand, RemoteOutput, RemoteTarget, Result, Retry, Run, StepFailure, Upload,
 };
 use stagecraft_sandbox::HostDriver as _;
 use stagecraft_ssh::SshConnector;
@@ -153,23 +154,31 @@ pub(crate) struct Fuse(Arc<Mutex<Burning>>);
 struct Burning {
     left: Option<usize>,
     is_burnt: bool,
+    /// Whether only the connection in use is lost.
+    is_cut: bool,
     calls: Vec<String>,
 }
 
 impl Fuse {
     pub(crate) fn none() -> Self {
-        Self::with(None)
+        Self::with(None, false)
     }
 
     /// Burns through after so many points; each call has one before and one after it.
     pub(crate) fn after(points: usize) -> Self {
-        Self::with(Some(points))
+        Self::with(Some(points), false)
     }
 
-    fn with(left: Option<usize>) -> Self {
+    /// Cuts the connection once after so many points.
+    pub(crate) fn cut(points: usize) -> Self {
+        Self::with(Some(points), true)
+    }
+
+    fn with(left: Option<usize>, is_cut: bool) -> Self {
         Self(Arc::new(Mutex::new(Burning {
             left,
             is_burnt: false,
+            is_cut,
             calls: Vec::new(),
         })))
     }
@@ -181,6 +190,14 @@ impl Fuse {
     /// The calls until it burnt through.
     pub(crate) fn calls(&self) -> Vec<String> {
         self.0.lock().unwrap().calls.clone()
+    }
+
+    /// A call that needs no connection to the host.
+    async fn elsewhere<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
+        if self.0.lock().unwrap().is_cut {
+            return call.await;
+        }
+        self.around(what, call).await
     }
 
     async fn around<T>(&self, what: &str, call: impl Future<Output = Result<T>>) -> Result<T> {
@@ -198,11 +215,13 @@ impl Fuse {
 
     fn point(&self) -> Result<()> {
         let mut burning = self.0.lock().unwrap();
-        if burning.left == Some(0) {
-            burning.is_burnt = true;
+        let is_now = burning.left == Some(0);
+        burning.is_burnt |= is_now;
+        burning.left = burning.left.and_then(|left| left.checked_sub(1));
+        if is_now && burning.is_cut {
+            return Err(Error::new(ErrorKind::Unavailable, "cut").with_retry(Retry::After(None)));
         }
-        burning.left = burning.left.map(|left| left.saturating_sub(1));
-        if burning.is_burnt {
+        if burning.is_burnt && !burning.is_cut {
             return Err(Error::new(ErrorKind::Unavailable, "killed"));
         }
         Ok(())
@@ -222,6 +241,7 @@ impl Connector for Fused {
         let inner = self.fuse.around("connect", connecting).await?;
         Ok(Arc::new(FusedRemote {
             inner,
+            is_lost: AtomicBool::new(false),
             fuse: self.fuse.clone(),
         }))
     }
@@ -230,6 +250,7 @@ impl Connector for Fused {
 #[derive(Debug)]
 struct FusedRemote {
     inner: Arc<dyn Remote>,
+    is_lost: AtomicBool,
     fuse: Fuse,
 }
 
@@ -248,9 +269,13 @@ impl Remote for FusedRemote {
     }
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
-        self.fuse
-            .around("exec", self.inner.exec(run, command))
-            .await
+        if self.is_lost.load(Ordering::SeqCst) {
+            return Err(Error::new(ErrorKind::Unavailable, "cut before"));
+        }
+        let exec = self.fuse.around("exec", self.inner.exec(run, command));
+        let result = exec.await;
+        self.is_lost.store(result.is_err(), Ordering::SeqCst);
+        result
     }
 
     async fn upload(&self, run: &Run, upload: &Upload) -> Result<()> {
@@ -279,7 +304,7 @@ impl HostKeyPins for FusedPins {
             pins.entry(host.clone()).or_default().insert(key);
             Ok(())
         };
-        self.fuse.around("pin", pin).await
+        self.fuse.elsewhere("pin", pin).await
     }
 
     async fn unpin(&self, run: &Run, stale: &[(HostId, Fingerprint)]) -> Result<()> {
@@ -291,6 +316,6 @@ impl HostKeyPins for FusedPins {
             }
             Ok(())
         };
-        self.fuse.around("unpin", unpin).await
+        self.fuse.elsewhere("unpin", unpin).await
     }
 }

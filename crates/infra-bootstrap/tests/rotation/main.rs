@@ -114,6 +114,26 @@ async fn kill_between_any_two_steps_locks_nobody_out() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn connection_that_is_cut_between_any_two_steps_ends_no_run() {
+    let lab = Lab::new().await;
+    for point in 0.. {
+        lab.renew().await;
+        let fuse = Fuse::cut(point);
+        let report = lab.converge(Mode::Apply, &fuse).await;
+        assert!(report.is_ok(), "{:?}: {report:?}", fuse.calls());
+        assert_eq!(report.step("host_key"), Some(&changed()));
+        let own = lab.shown().await;
+        assert_ne!(own, lab.first_key(), "{:?}", fuse.calls());
+        assert_eq!(lab.pinned(), [own], "{:?}", fuse.calls());
+        assert!(lab.keys_of_secrets().iter().all(|key| *key == own));
+        if !fuse.is_burnt() {
+            assert!(point >= 10, "{point}");
+            break;
+        }
+    }
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn kill_within_the_scripts_leaves_a_key_that_the_next_run_takes_up() {
     let lab = Lab::new().await;
     // The public half is in its place, the private one not yet.

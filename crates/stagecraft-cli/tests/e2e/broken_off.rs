@@ -112,8 +112,9 @@ async fn first_boot_that_takes_too_long_is_told_with_what_cloud_init_does() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
-async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() {
-    let all = ["dies", "lost", "back"];
+async fn host_that_comes_back_in_mid_step_goes_on_and_one_that_stays_away_is_finished_by_the_next_run()
+ {
+    let all = ["dies", "lost", "back", "late"];
     let hosts = all.map(|name| format!("{name}: {{ role: web, image: debian-13-x64 }}"));
     let lab = lab(&config(&hosts.join("\n"), CHEAP)).await;
     lab.infra("up", &JSON).await.expect_code(0);
@@ -128,23 +129,36 @@ async fn host_that_dies_or_is_cut_off_in_mid_step_is_finished_by_the_next_run() 
             lab.until_held(name).await;
         }
         let address = lab.cut_power("dies").await;
-        for name in ["lost", "back"] {
+        for name in ["lost", "back", "late"] {
             lab.inside(name, "ip link set eth0 down").await;
         }
         // Long enough for packets to be lost, and short of what a keepalive takes for the end.
         lab.inside("back", "sleep 10; ip link set eth0 up; rm /run/hold")
             .await;
+        // Longer than that: the connection is lost, and the step ends meanwhile.
+        lab.inside(
+            "late",
+            "sleep 30; rm /run/hold; sleep 40; ip link set eth0 up",
+        )
+        .await;
         address
     });
     let result = partial.expect_code(10).result();
     for name in ["dies", "lost"] {
-        let words = [&format!("connection to {name} was lost")[..]];
+        let words = [&format!("lost before: connection to {name} was lost")[..]];
         assert_failure(&result, name, "ssh_failed", &words);
-        // Keepalives tell within a minute; the rest is the test's own.
+        // Keepalives tell within a minute, and readiness.deadline is as long.
         assert_ended_within(&result, name, Duration::from_mins(3));
     }
-    assert_fine(&result, "back");
-    lab.inside("back", "id ada").await;
+    for name in ["back", "late"] {
+        assert_fine(&result, name);
+        lab.inside(name, "id ada").await;
+    }
+    let retries = host(&result, "late")["retries"].to_string();
+    assert!(retries.contains(r#""what":"connection""#), "{retries}");
+    let steps = host(&result, "late")["steps"].as_array().expect("steps");
+    let users = steps.iter().find(|step| step["step"] == "users");
+    assert_eq!(users.expect("users")["status"], "changed");
 
     lab.power_on("dies", &address).await;
     lab.inside("lost", "ip link set eth0 up").await;

@@ -2,7 +2,7 @@
 
 use std::collections::VecDeque;
 use std::io;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, Weak};
 use std::time::Duration;
 
@@ -35,6 +35,11 @@ pub(crate) struct Connections {
     pub(crate) prepare: Mutex<(Duration, Option<ErrorKind>)>,
     /// Errors of the next commands, by how many succeed before.
     broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
+    /// Which command's answer is lost with its connection, and what happens to the host then.
+    cut: Mutex<Option<(usize, fn(&Machine))>>,
+    /// Whether nobody can connect any more after that.
+    pub(crate) is_cut_for_good: AtomicBool,
+    was_cut: AtomicBool,
     /// What the next commands give in place of being run.
     forced: Mutex<VecDeque<&'static str>>,
     /// Who is logged in, and by which key.
@@ -80,6 +85,9 @@ impl Connections {
             forever,
             prepare: Mutex::default(),
             broken_execs: Mutex::default(),
+            cut: Mutex::default(),
+            is_cut_for_good: AtomicBool::new(false),
+            was_cut: AtomicBool::new(false),
             forced: Mutex::default(),
             login: Mutex::new(Some(Login::new("root", b"the operator's key"))),
             connects: AtomicUsize::new(0),
@@ -91,6 +99,12 @@ impl Connections {
     /// Makes the next commands fail, in this order; `None` is one that works.
     pub(crate) fn break_execs(&self, kinds: impl IntoIterator<Item = Option<ErrorKind>>) {
         self.broken_execs.lock().unwrap().extend(kinds);
+    }
+
+    /// Loses the connection while the command of this number runs, which comes to its end on the
+    /// host.
+    pub(crate) fn cut(&self, number: usize, then: fn(&Machine)) {
+        *self.cut.lock().unwrap() = Some((number, then));
     }
 
     /// Makes the next commands give these words in place of being run.
@@ -111,6 +125,10 @@ impl Connections {
 impl Connector for Connections {
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
         self.connects.fetch_add(1, Ordering::SeqCst);
+        if self.is_cut_for_good.load(Ordering::SeqCst) && self.was_cut.load(Ordering::SeqCst) {
+            let error = Error::new(ErrorKind::Unavailable, "no route to host");
+            return Err(error.with_retry(Retry::After(None)));
+        }
         let next = self.first.lock().unwrap().pop_front().or(self.forever);
         match next {
             Some(Answers::Error(kind, retry)) => {
@@ -128,6 +146,7 @@ impl Connector for Connections {
         Ok(Arc::new(Counted {
             host: target.host.clone(),
             connections: self.me.upgrade().unwrap(),
+            is_lost: AtomicBool::new(false),
         }))
     }
 
@@ -161,6 +180,14 @@ impl Connector for Connections {
 struct Counted {
     host: HostName,
     connections: Arc<Connections>,
+    is_lost: AtomicBool,
+}
+
+impl Counted {
+    fn lose(&self) {
+        self.is_lost.store(true, Ordering::SeqCst);
+        self.connections.was_cut.store(true, Ordering::SeqCst);
+    }
 }
 
 #[async_trait]
@@ -179,9 +206,16 @@ impl Remote for Counted {
 
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
         run.check()?;
-        self.connections.execs.fetch_add(1, Ordering::SeqCst);
+        let number = self.connections.execs.fetch_add(1, Ordering::SeqCst) + 1;
+        let lost = || Error::new(ErrorKind::Unavailable, "connection reset");
+        if self.is_lost.load(Ordering::SeqCst) {
+            return Err(lost());
+        }
         let broken = self.connections.broken_execs.lock().unwrap().pop_front();
         if let Some(Some(kind)) = broken {
+            if kind == ErrorKind::Unavailable {
+                self.lose();
+            }
             return Err(Error::new(kind, format!("scripted {kind:?}")));
         }
         let forced = self.connections.forced.lock().unwrap().pop_front();
@@ -192,7 +226,14 @@ impl Remote for Counted {
                 stderr: String::new(),
             });
         }
-        Ok(self.connections.machine.exec(command))
+        let output = self.connections.machine.exec(command);
+        let mut cut = self.connections.cut.lock().unwrap();
+        if let Some((_, then)) = cut.take_if(|(at, _)| *at == number) {
+            then(&self.connections.machine);
+            self.lose();
+            return Err(lost());
+        }
+        Ok(output)
     }
 
     async fn upload(&self, _: &Run, upload: &Upload) -> Result<()> {

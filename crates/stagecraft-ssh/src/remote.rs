@@ -132,12 +132,7 @@ impl SshRemote {
         deadline: Duration,
     ) -> Result<RemoteOutput> {
         run.check()?;
-        let command = start::clean(command)?;
-        let command = match &self.elevation {
-            Some(elevation) => elevation.wrap(command),
-            None => command,
-        };
-        let command = start::guarded(&command)?;
+        let command = start::wrap(command, self.elevation.as_ref())?;
         let cancelled = run.cancellation().cancelled();
         tokio::pin!(cancelled);
         let _permit = tokio::select! {

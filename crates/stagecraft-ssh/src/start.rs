@@ -9,6 +9,7 @@
 use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result, Retry};
 
 use crate::quote::{Wire, argv_line};
+use crate::sudo::Elevation;
 
 /// The first line of the input. To a shell that was not meant to read it all that follows is a
 /// here-document, of which nothing runs.
@@ -20,32 +21,34 @@ const EATEN: u32 = 97;
 
 /// Runs by the login shell. `$0` is the guard, `$1` the mark, the rest the command. `read` takes
 /// single bytes from a pipe, so what follows the guard is all there.
-const START: &str = r#"IFS= read -r guard; if [ "$guard" = "$0" ]; then printf "\n%s\n" "$1"; printf "\n%s\n" "$1" >&2; shift; PATH="$PATH:/usr/local/bin:/usr/bin:/bin"; export PATH; exec "$@"; fi; exit 97"#;
+const START: &str = r#"IFS= read -r guard; [ "$guard" = "$0" ] || exit 97; printf "\n%s\n" "$1"; printf "\n%s\n" "$1" >&2; shift; "#;
+/// What follows it for a command that begins with `env` and sudo: they are to be found.
+const FIND: &str = r#"PATH="$PATH:/usr/local/bin:/usr/bin:/bin"; export PATH; exec "$@""#;
 
 /// Runs as the user that the command is for. Of the variables only proxies stay, since downloads
 /// may need them; the rest of them changes what commands do (`LANGUAGE`, `POSIXLY_CORRECT`,
 /// `TMPDIR`, `APT_CONFIG`, `DOCKER_HOST`).
 const CLEAN: &str = r#"umask 022; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin; exec env -i HOME="${HOME:-/}" USER="${USER:-root}" LOGNAME="${LOGNAME:-root}" PATH="$PATH" LC_ALL=C ${http_proxy+"http_proxy=$http_proxy"} ${https_proxy+"https_proxy=$https_proxy"} ${ftp_proxy+"ftp_proxy=$ftp_proxy"} ${all_proxy+"all_proxy=$all_proxy"} ${no_proxy+"no_proxy=$no_proxy"} ${HTTP_PROXY+"HTTP_PROXY=$HTTP_PROXY"} ${HTTPS_PROXY+"HTTPS_PROXY=$HTTPS_PROXY"} ${ALL_PROXY+"ALL_PROXY=$ALL_PROXY"} ${NO_PROXY+"NO_PROXY=$NO_PROXY"} "$@""#;
 
-/// The command with the environment that all commands have. Goes inside of sudo.
-pub(crate) fn clean(command: Wire) -> Result<Wire> {
-    Ok(Wire {
-        line: format!(
-            "{} {}",
-            argv_line(&["/bin/sh", "-c", CLEAN, "sh"])?,
-            command.line
-        ),
-        ..command
-    })
-}
-
-/// The command as the login shell gets it. Goes outside of sudo.
-pub(crate) fn guarded(command: &Wire) -> Result<Wire> {
+/// The command as the login shell gets it: with the environment that all commands have, which
+/// goes inside of sudo, behind the guard, which goes outside.
+pub(crate) fn wrap(command: Wire, elevation: Option<&Elevation>) -> Result<Wire> {
+    let (script, command) = match elevation {
+        Some(elevation) => {
+            let clean = argv_line(&["/bin/sh", "-c", CLEAN, "sh"])?;
+            let inside = Wire {
+                line: format!("{clean} {}", command.line),
+                ..command
+            };
+            (FIND, elevation.wrap(inside))
+        }
+        None => (CLEAN, command),
+    };
     let mut stdin = Vec::with_capacity(GUARD.len() + 1 + command.stdin.len());
     stdin.extend_from_slice(GUARD.as_bytes());
     stdin.push(b'\n');
     stdin.extend_from_slice(&command.stdin);
-    let start = argv_line(&["/bin/sh", "-c", START, GUARD, BEGUN])?;
+    let start = argv_line(&["/bin/sh", "-c", &format!("{START}{script}"), GUARD, BEGUN])?;
     Ok(Wire {
         line: format!("{start} {}", command.line),
         stdin,

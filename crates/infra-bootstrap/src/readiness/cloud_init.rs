@@ -37,6 +37,10 @@ struct WireStatus {
     v1: BTreeMap<String, Value>,
 }
 
+/// The files in which cloud-init keeps what went wrong, and how far it came.
+const RESULT: &str = "result.json";
+const STATUS: &str = "status.json";
+
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireStage {
@@ -58,9 +62,15 @@ pub(super) struct Files {
 impl Files {
     /// Reads what the probe printed of the files.
     pub(super) fn read(facts: &ProbeFacts) -> Self {
-        let text = |key: &str| facts.value(key).unwrap_or_default().trim().as_bytes();
-        let result: WireResult = json::decode(text("boot_result")).unwrap_or_default();
-        let mut status: WireStatus = json::decode(text("boot_status")).unwrap_or_default();
+        let text = |file: &str| -> String {
+            let lines = facts.output.lines();
+            let lines = lines.filter_map(|line| line.strip_prefix(file)?.strip_prefix(':'));
+            lines.collect::<Vec<_>>().join("\n")
+        };
+        let (result, status) = (text(RESULT), text(STATUS));
+        let has_result = !result.is_empty();
+        let result: WireResult = json::decode(result.as_bytes()).unwrap_or_default();
+        let mut status: WireStatus = json::decode(status.as_bytes()).unwrap_or_default();
         let stages = STAGES.into_iter().filter_map(|name| {
             let stage = status.v1.remove(name)?;
             Some((name, json::from_value(stage).unwrap_or_default()))
@@ -68,7 +78,7 @@ impl Files {
         Self {
             errors: texts(&result.v1.errors),
             stages: stages.collect(),
-            has_result: facts.value("boot_result").is_some(),
+            has_result,
         }
     }
 
@@ -148,13 +158,12 @@ mod tests {
     const CYCLE: &str = include_str!("../../tests/fixtures/cloud-init-status-ordering-cycle.json");
 
     fn read(result: &str, status: &str) -> Files {
-        let line = |text: &str| text.replace('\n', " ");
+        let lines = |file: &str, text: &str| -> String {
+            let lines = text.lines().map(|line| format!("{file}:{line}\n"));
+            lines.collect()
+        };
         Files::read(&ProbeFacts {
-            output: format!(
-                "boot_result={}\nboot_status={}\n",
-                line(result),
-                line(status)
-            ),
+            output: lines(RESULT, result) + &lines(STATUS, status),
             code: 0,
         })
     }

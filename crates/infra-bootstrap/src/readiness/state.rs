@@ -162,7 +162,7 @@ mod tests {
         assert!(what.contains("is disabled"), "{what}");
         assert_eq!(evidence, ["mode=disabled"]);
         let status = r#"{"v1": {"init": {"start": null}}}"#;
-        let output = format!("boot=stuck\nboot_status={status}\nevidence:\nx\n");
+        let output = format!("boot=stuck\nstatus.json:{status}\nevidence:\nx\n");
         let Boot::Never { evidence, .. } = parse(&output).unwrap().boot else {
             panic!("{output}");
         };

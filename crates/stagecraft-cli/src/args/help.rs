@@ -66,6 +66,12 @@ pub(super) fn without_dangerous_suggestions(mut error: clap::Error) -> clap::Err
     };
     if kept.is_empty() {
         error.remove(ContextKind::SuggestedSubcommand);
+        // An empty list of further suggestions would leave a line of its own.
+        if let Some(ContextValue::StyledStrs(further)) = error.get(ContextKind::Suggested)
+            && further.is_empty()
+        {
+            error.remove(ContextKind::Suggested);
+        }
     } else {
         error.insert(
             ContextKind::SuggestedSubcommand,
@@ -97,6 +103,7 @@ mod tests {
                 let mut typed = verb.to_owned();
                 typed.remove(at);
                 let text = mistake(&["infra", &typed]);
+                assert!(!text.contains("\n\n\n"), "{typed}: {text}");
                 let tips = text.lines().filter(|line| line.contains("tip:"));
                 for tip in tips {
                     let named = DANGEROUS

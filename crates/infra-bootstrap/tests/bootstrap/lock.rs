@@ -188,3 +188,38 @@ async fn script_may_hold_the_word_that_ends_it() {
     let output = remote.exec(&Run::default(), &script(text)).await.unwrap();
     assert_eq!(output.stdout, "$HOME\nafter\n");
 }
+
+#[tokio::test]
+async fn lock_that_cannot_be_created_names_the_full_file_system() {
+    for (df, kind, words) in [
+        (
+            "case $1 in -iP) echo 'tmpfs 1024 1024 0 100% /run' ;; *) echo 'tmpfs 4096 8 4088 1% /run' ;; esac",
+            ErrorKind::Rejected,
+            ": the file system of /run can hold no more files (0 of 1024 are free)",
+        ),
+        (
+            "[ \"$1\" != -kP ] || echo 'tmpfs 4096 4090 6 100% /run'",
+            ErrorKind::Rejected,
+            ": the file system of /run is full (6 of 4096 KiB are free)",
+        ),
+        // Neither the head of the table nor a file system without a limit is full.
+        (
+            "echo 'Filesystem Inodes IUsed IFree IUse% Mounted on'; echo 'ramfs 0 0 0 - /run'",
+            ErrorKind::CommandFailed,
+            "",
+        ),
+    ] {
+        let machine = Machine::new();
+        machine.write("run/stagecraft.lock/in-its-place", "");
+        machine.program("df", df);
+        let remote = locked(&machine, "test", 5).await;
+        let error = remote
+            .exec(&Run::default(), &script("echo never"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{df}");
+        let message = format!("cannot create the lock /run/stagecraft.lock on the host{words}");
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.context().is_empty(), !words.is_empty());
+    }
+}

@@ -9,7 +9,7 @@ declare_repository() {
   find_declared
   url=$mirror/$ID
   key=${key:-$url/gpg}
-  install -m 0755 -d "${keyring%/*}" || exit 1
+  install -m 0755 -d "${keyring%/*}" || unwritten "${keyring%/*}"
   download "$key" "$keyring.new" ||
     fail "the key of the packages could not be downloaded from $key"
   if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' "$keyring.new"; then
@@ -23,7 +23,7 @@ declare_repository() {
     fi
   done
   architecture=$(dpkg --print-architecture) || exit 1
-  cat >"$sources.new" <<END || exit 1
+  cat >"$sources.new" <<END || unwritten "$sources"
 Types: deb
 URIs: $url
 Suites: $codename
@@ -31,9 +31,9 @@ Components: stable
 Architectures: $architecture
 Signed-By: $keyring
 END
-  mv "$keyring.new" "$keyring" || exit 1
+  mv "$keyring.new" "$keyring" || unwritten "$keyring"
   set_aside
-  mv "$sources.new" "$sources" || exit 1
+  mv "$sources.new" "$sources" || unwritten "$sources"
   if ! lists "${url#file://}" "${sources%.sources}"; then
     take_back
     fail 'the package lists could not be read'

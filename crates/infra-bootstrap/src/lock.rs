@@ -25,6 +25,8 @@ const LATE: &str = "stagecraft-lock-late: ";
 const LATE_CODES: [u32; 3] = [124, 125, 137];
 /// Finds out whether a file system is full.
 const FULL: &str = include_str!("steps/full.sh");
+/// Removes what killed commands have left on the host.
+const SWEEP: &str = include_str!("lock/sweep.sh");
 /// The lines of output that tell how far it came.
 const LATE_LINES: usize = 5;
 
@@ -34,6 +36,8 @@ const LATE_LINES: usize = 5;
 /// Ctrl-C) keeps the lock until it ends, so a rerun never works beside its own predecessor.
 /// The lock is `flock(2)`'s: it cannot be left behind. What a command starts in the background
 /// does not inherit it. Uploads are not locked, since they are atomic.
+///
+/// Before each command, the lock held, what killed ones have left on the host is removed.
 ///
 /// The host itself ends a command shortly before its deadline, with all that belongs to its
 /// process group, so that a hanging one does not keep the lock after nobody waits for it.
@@ -71,7 +75,7 @@ impl LockedRemote {
         // The script stays on standard input, where no process list shows it, and is read as a
         // whole before any of it runs.
         format!(
-            "{FULL}\
+            "{FULL}{SWEEP}\
              if ! {{ (umask 077 && : >>{LOCK_PATH}) && chmod 600 {LOCK_PATH}; }}; then\n\
              echo \"{LOCKLESS}$(full /run/)\" >&2\n\
              exit {HELD_CODE}\n\
@@ -83,6 +87,7 @@ impl LockedRemote {
              exit {HELD_CODE}\n\
              fi\n\
              {{ echo \"$$\" {label} >{LOCK_PATH}; }} 2>/dev/null\n\
+             sweep >/dev/null 2>&1\n\
              began=$(date +%s)\n\
              timeout -k {KILL_AFTER} {limit} sh -s 9>&- <<'{end}'\n\
              {{ :; {body}\n}} </dev/null\n\

@@ -1,8 +1,8 @@
-//! Hosts with full file systems.
+//! Hosts with full file systems, and what killed runs have left on them.
 
 use serde_json::Value;
 
-use crate::stand_ins::{DOCKER, HOST, host};
+use crate::stand_ins::{DOCKER, HOST, host, status};
 use crate::support::Lab;
 
 const KEY: &str = "/srv/linux/debian/gpg";
@@ -70,6 +70,35 @@ async fn disk_without_room_for_further_files_is_told_as_that() {
     let words = format!("the file system of {place} can hold no more files (0 of 1 are free)");
     assert_fails(&lab, &words).await;
     lab.inside(HOST, &format!("umount {place}")).await;
+    lab.heals().await;
+    lab.shutdown().await;
+}
+
+#[tokio::test(flavor = "multi_thread")]
+async fn what_killed_runs_have_left_goes_with_the_next_change() {
+    let lab = host(DOCKER).await;
+    lab.inside(HOST, "touch /run/hold").await;
+    let (_failed, ()) = tokio::join!(lab.bootstrap(), async {
+        lab.until(HOST, "kill -0 $(cat /run/inside)").await;
+        // No trap of a script sees this end.
+        let kill = "pkill -KILL -f '^sh -s$'; rm /run/hold; \
+            ls -d /run/stagecraft-work.?????? /run/systemd/system/docker.service.d/stagecraft.conf";
+        lab.inside(HOST, kill).await;
+    });
+    let made = "mkdir -p /tmp/stagecraft-work.Ab12cd/x /var/tmp/stagecraft-work.Ab12cd
+touch /tmp/stagecraft-download.Ab12cd /etc/fstab.stagecraft-new
+install -d -o nobody /tmp/stagecraft-work.Others
+ln -s /srv /tmp/stagecraft-work.Link00";
+    lab.inside(HOST, made).await;
+    let result = lab.bootstrap().await.expect_code(0).result();
+    assert_eq!(status(&result, "docker"), "changed");
+    let left = "cd /; ls -d run/stagecraft-* tmp/stagecraft-* var/tmp/stagecraft-* \
+        etc/*.stagecraft-new run/systemd/system/docker.service.d/stagecraft.conf 2>/dev/null || :";
+    assert_eq!(
+        lab.inside(HOST, left).await,
+        "tmp/stagecraft-work.Link00\ntmp/stagecraft-work.Others\n"
+    );
+    lab.inside(HOST, "test -d /srv/linux").await;
     lab.heals().await;
     lab.shutdown().await;
 }

@@ -229,7 +229,7 @@ download() {
   command -v curl >/dev/null || ensure_curl
   # AppArmor confines curl since its version 5 (Ubuntu 25.10), root's too: it may write below /tmp
   # and the home only, and other files that it is given are closed. A pipe is no file.
-  fetched=$(mktemp 2>"$log") || {
+  fetched=$(mktemp "${TMPDIR:-/tmp}/stagecraft-download.XXXXXX" 2>"$log") || {
     cat "$log"
     return 1
   }
@@ -269,8 +269,7 @@ is_installed() {
 
 # Packages start what they bring and wait for it, and Docker's unit waits for its daemon without
 # end: one that hangs would hold up the installation, with the lock of dpkg. The limit is for
-# engines that do not run yet, and for this script. An end that no trap sees leaves it until the
-# next change or the host's next start.
+# engines that do not run yet, and for this script.
 limited=/run/systemd/system/docker.service.d/stagecraft.conf
 limit_start() {
   [ "$(systemctl is-active docker)" != active ] || return 0

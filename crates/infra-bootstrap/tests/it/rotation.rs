@@ -207,6 +207,22 @@ async fn failed_rotation_keeps_the_key_and_nothing_is_sent() {
 }
 
 #[tokio::test(flavor = "multi_thread")]
+async fn former_key_that_a_kill_has_left_is_removed_and_the_own_one_stays() {
+    let lab = Lab::new().await;
+    assert!(lab.converge(Mode::Apply, &Fuse::none()).await.is_ok());
+    let own = lab.shown().await;
+    lab.run("cd /etc/ssh && cp -p ssh_host_ed25519_key ssh_host_ed25519_key.stagecraft-old")
+        .await;
+    let report = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(report.is_ok(), "{report:?}");
+    assert_eq!((lab.shown().await, lab.pinned()), (own, vec![own]));
+    let left = lab.run("cd /etc/ssh && ls -d *stagecraft* || :").await;
+    assert_eq!(left, "");
+    let report = lab.converge(Mode::Apply, &Fuse::none()).await;
+    assert!(report.step("host_key").is_none(), "{report:?}");
+}
+
+#[tokio::test(flavor = "multi_thread")]
 async fn key_that_comes_back_after_a_kill_between_the_renames_is_whole() {
     let lab = Lab::new().await;
     lab.run(

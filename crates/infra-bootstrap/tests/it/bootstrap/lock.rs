@@ -188,3 +188,89 @@ async fn script_may_hold_the_word_that_ends_it() {
     let output = remote.exec(&Run::default(), &script(text)).await.unwrap();
     assert_eq!(output.stdout, "$HOME\nafter\n");
 }
+
+#[tokio::test]
+async fn what_killed_commands_have_left_goes_before_the_next_one() {
+    let machine = Machine::new();
+    let left = [
+        "run/stagecraft-work.Ab12cd/log",
+        "tmp/stagecraft-work.Ab12cd/log",
+        "var/tmp/stagecraft-work.Ab12cd/log",
+        "dev/shm/stagecraft-work.Ab12cd/log",
+        "tmp/stagecraft-download.Ab12cd",
+        "etc/fstab.stagecraft-new",
+        "etc/apt/keyrings/docker.asc.stagecraft-new",
+        "etc/sudoers.d/stagecraft-ada.stagecraft-new",
+        "var/lib/stagecraft/given.stagecraft-new",
+        "run/systemd/system/docker.service.d/stagecraft.conf",
+    ];
+    let kept = [
+        "run/stagecraft-work.Ab12cd.bak/log",
+        "tmp/stagecraft-workshop/log",
+        "etc/fstab",
+        "home/notes",
+        "var/lib/stagecraft/given",
+    ];
+    for file in left.iter().chain(&kept) {
+        machine.write(file, "text\n");
+    }
+    // A link under such a name goes nowhere, wherever it leads.
+    let link = machine.path("tmp/stagecraft-work.Link00");
+    std::os::unix::fs::symlink(machine.path("home"), &link).unwrap();
+    let zone = machine.path("etc/localtime.stagecraft-new");
+    std::os::unix::fs::symlink(machine.path("home/notes"), &zone).unwrap();
+
+    let remote = locked(&machine, "test", 5).await;
+    let output = remote
+        .exec(&Run::default(), &script("echo done"))
+        .await
+        .unwrap();
+    assert_eq!((&*output.stdout, &*output.stderr), ("done\n", ""));
+    for file in left {
+        assert!(!machine.has(file), "{file}");
+    }
+    assert!(!machine.has("run/stagecraft-work.Ab12cd"));
+    assert!(zone.symlink_metadata().is_err());
+    for file in kept {
+        assert_eq!(machine.read(file), "text\n", "{file}");
+    }
+    assert!(link.symlink_metadata().is_ok());
+    assert_eq!(machine.calls(), "systemctl daemon-reload\n");
+    remote.exec(&Run::default(), &script(":")).await.unwrap();
+    assert_eq!(machine.calls(), "systemctl daemon-reload\n");
+}
+
+#[tokio::test]
+async fn lock_that_cannot_be_created_names_the_full_file_system() {
+    for (df, kind, words) in [
+        (
+            "case $1 in -iP) echo 'tmpfs 1024 1024 0 100% /run' ;; *) echo 'tmpfs 4096 8 4088 1% /run' ;; esac",
+            ErrorKind::Rejected,
+            ": the file system of /run can hold no more files (0 of 1024 are free)",
+        ),
+        (
+            "[ \"$1\" != -kP ] || echo 'tmpfs 4096 4090 6 100% /run'",
+            ErrorKind::Rejected,
+            ": the file system of /run is full (6 of 4096 KiB are free)",
+        ),
+        // Neither the head of the table nor a file system without a limit is full.
+        (
+            "echo 'Filesystem Inodes IUsed IFree IUse% Mounted on'; echo 'ramfs 0 0 0 - /run'",
+            ErrorKind::CommandFailed,
+            "",
+        ),
+    ] {
+        let machine = Machine::new();
+        machine.write("run/stagecraft.lock/in-its-place", "");
+        machine.program("df", df);
+        let remote = locked(&machine, "test", 5).await;
+        let error = remote
+            .exec(&Run::default(), &script("echo never"))
+            .await
+            .unwrap_err();
+        assert_eq!(error.kind(), kind, "{df}");
+        let message = format!("cannot create the lock /run/stagecraft.lock on the host{words}");
+        assert_eq!(error.to_string(), message);
+        assert_eq!(error.context().is_empty(), !words.is_empty());
+    }
+}

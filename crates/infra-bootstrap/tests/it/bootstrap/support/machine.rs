@@ -83,10 +83,12 @@ impl Machine {
             machine.program(name, text);
         }
         for folder in [
+            "dev/shm",
             "etc/apt/sources.list.d",
             "run",
             "tmp",
             "var/lib/dpkg",
+            "var/tmp",
             "state/dpkg",
             "state/on-hold",
             "state/packages",
@@ -174,6 +176,7 @@ impl Machine {
             "/usr/share/zoneinfo",
             "/proc/sys/",
             "/proc/swaps",
+            "/dev/shm/",
         ]
         .iter()
         .fold(script.to_owned(), |script, folder| {

@@ -7,6 +7,10 @@ elif [ -e ROOT/state/offline ]; then
   echo 'curl: (6) Could not resolve host: download.docker.com' >&2
   exit 6
 fi
+if [ -e ROOT/state/unwritable ]; then
+  cat ROOT/state/unwritable >&2
+  exit 23
+fi
 url=
 file=
 while [ $# -gt 0 ]; do

@@ -9,7 +9,6 @@ mod advice;
 mod approval;
 mod bootstrap;
 mod bundle;
-mod call_economy;
 mod cloud_faults;
 mod cloud_project;
 mod config;

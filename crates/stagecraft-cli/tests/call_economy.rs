@@ -1,10 +1,14 @@
 //! How many requests the life of a large fleet costs, through the real binary. Counts only: a
 //! busy machine changes times. `cargo xtask bench cloud` measures those.
+//!
+//! A test binary of its own, which runs alone: a program that waits for the processor polls more often.
+
+mod support;
 
 use std::time::Duration;
 
-use crate::support::{Lab, quick};
 use stagecraft_sandbox::Knobs;
+use support::{Lab, quick};
 
 const PLAN: [&str; 2] = ["infra", "plan"];
 const UP: [&str; 4] = ["infra", "up", "--yes", "--no-bootstrap"];

@@ -18,7 +18,7 @@ const PROPERTIES: &[&[&str]] = &[
         "--package",
         "stagecraft-cli",
         "--test",
-        "it",
+        "cli",
         "hostile_config",
     ],
 ];

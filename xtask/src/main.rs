@@ -25,7 +25,9 @@ Usage: cargo xtask COMMAND
              also tell where README shows something else
   examples   run the examples of the library crates and look at what they print
   features   compile each library crate with each of its features alone
-  test       run everything that CI runs; installs what that needs where it may
+  check      rules, format and lints: what a change has to pass before its tests
+  test       run the tests that need no hosts; with --sandbox, all but those on container hosts
+  ci         run everything that CI runs; installs what that needs where it may
   lab        container hosts for tests: `lab image` makes what they boot from, `lab up` serves
              packages to them, `lab down` ends it all, `lab status` tells what is there
   e2e        run the tests on container hosts; makes the lab, as far as it is missing
@@ -55,7 +57,10 @@ fn main() -> ExitCode {
         ["demo", "--check"] => demo::check(),
         ["examples"] => examples::run_all(),
         ["features"] => features::run(),
-        ["test"] => test::run_all(),
+        ["check"] => test::check(),
+        ["test"] => test::quick(),
+        ["test", "--sandbox"] => test::with_sandbox(),
+        ["ci"] => test::ci(),
         ["lab", "image"] => lab::image(),
         ["lab", "up"] => lab::up(),
         ["lab", "down"] => lab::down(),

@@ -18,10 +18,30 @@ const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/bin/fish", "fish"),
 ];
 
-pub(crate) fn run_all() -> Result<()> {
-    install_programs()?;
+/// Tests that need neither the sandbox's hosts nor containers: those beside the code, and the
+/// binaries of the library crates.
+const QUICK: &[&str] = &[
+    "--lib",
+    "--bins",
+    "--test",
+    "it",
+    "--test",
+    "openssh",
+    "--test",
+    "agreement",
+    "--test",
+    "in_process",
+    "--test",
+    "known_hosts",
+    "--test",
+    "provider",
+];
+/// The modules of these binaries that boot hosts.
+const HOSTS: &[&str] = &["rotation::", "sandbox::"];
+
+/// What a change has to pass before its tests: rules, format and lints.
+pub(crate) fn check() -> Result<()> {
     tidy::run()?;
-    status::run(status::Mode::Check)?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
     run(cargo().args([
         "clippy",
@@ -32,7 +52,32 @@ pub(crate) fn run_all() -> Result<()> {
         "--",
         "-D",
         "warnings",
-    ]))?;
+    ]))
+}
+
+/// The tests of a change: without the sandbox and container hosts.
+pub(crate) fn quick() -> Result<()> {
+    install_programs()?;
+    let mut tests = cargo();
+    tests.args(["test", "--workspace", "--quiet", "--no-fail-fast"]);
+    tests.args(QUICK).arg("--");
+    for module in HOSTS {
+        tests.args(["--skip", module]);
+    }
+    run(&mut tests)
+}
+
+/// All tests but those on container hosts.
+pub(crate) fn with_sandbox() -> Result<()> {
+    install_programs()?;
+    run(cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]))
+}
+
+/// Everything that CI runs.
+pub(crate) fn ci() -> Result<()> {
+    install_programs()?;
+    status::run(status::Mode::Check)?;
+    check()?;
     // Not among all targets, since it runs by itself.
     run(cargo().args([
         "clippy",

@@ -137,7 +137,7 @@ fn targets(metadata: &Value) -> Vec<Target> {
                 .flatten()
                 .filter_map(Value::as_str)
                 .find(|feature| !features.contains(*feature));
-            // `cargo xtask test` runs this one by itself.
+            // `cargo xtask ci` runs this one by itself.
             let is_run = target["test"] == true || target["name"] == lab::SUITE;
             let barrier = if is_run {
                 missing.map(|feature| format!("its target needs the feature `{feature}`"))

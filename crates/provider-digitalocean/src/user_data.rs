@@ -1,10 +1,14 @@
 //! The user data of a new host: its first host key, and what the user wants beside it.
 
+mod texts;
+
 use data_encoding::{BASE64_MIME, HEXLOWER};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
 use stagecraft_core::HostKey;
 use stagecraft_core::config::Location;
+
+pub(crate) use self::texts::Texts;
 
 /// The most user data that the API takes, in bytes.
 const LIMIT: usize = 64 * 1024;

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::resize::is_resizing;
 use super::wait::Pending;
-use super::{Apply, create_failure, fail, settle};
-use crate::client::LONGEST_PAUSE;
+use super::{Apply, create_failure, fail};
 use crate::error::{ApiError, CreateEffect, provider_error};
+use crate::retry::LONGEST_PAUSE;
+use crate::settle::settle;
 use crate::side_by_side::side_by_side;
 use crate::user_data::user_data;
 use crate::wire::{CreateDroplets, CreatedDroplets};

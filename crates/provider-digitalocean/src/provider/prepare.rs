@@ -1,8 +1,6 @@
 //! What observing finds beside the hosts, and what an apply needs beside its plan.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::Deref;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
@@ -12,47 +10,14 @@ use stagecraft_core::{
 };
 
 use super::DigitalOcean;
+use crate::apply::Making;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{HostConfig, UserData};
 use crate::error::provider_error;
+use crate::user_data::Texts;
 use crate::wire::{CloudProject, Concern, Vpc};
 use crate::{around, findings, user_data};
-
-/// Texts that may hold secrets, so `Debug` tells their keys only.
-pub(crate) struct Texts<K>(BTreeMap<K, String>);
-
-impl<K> Default for Texts<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<K> Deref for Texts<K> {
-    type Target = BTreeMap<K, String>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<K: fmt::Debug> fmt::Debug for Texts<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// What making hosts takes beside the plan.
-#[derive(Debug)]
-pub(crate) struct Making {
-    pub(crate) clock: Clock,
-    /// The ids of VPCs, by what the declarations call them.
-    pub(crate) vpcs: BTreeMap<String, String>,
-    /// User data, by its digest.
-    pub(crate) user_data: Texts<String>,
-    /// The ids of the projects that the plan puts hosts into.
-    pub(crate) projects: BTreeMap<HostName, String>,
-}
 
 impl DigitalOcean {
     /// What the configuration declares, with the digests of the files that were read.

@@ -29,7 +29,7 @@ impl DigitalOcean {
         let files = &self.seen().files;
         for spec in &mut declared {
             let path = self.user_data_file(environment, &spec.name);
-            let text = path.and_then(|path| files.get(path));
+            let text = path.and_then(|path| files.0.get(path));
             if let Some(text) = text {
                 spec.options.user_data_sha256 = Some(user_data::digest(text));
             }
@@ -76,7 +76,7 @@ impl DigitalOcean {
         let hosts = self.config.hosts.get(environment).into_iter().flatten();
         let texts = hosts.filter_map(|(_, host)| {
             let file = host.user_data_file.as_ref();
-            let text = file.and_then(|path| seen.files.get(path));
+            let text = file.and_then(|path| seen.files.0.get(path));
             let text = text.map(String::as_str);
             text.or(host.user_data.as_ref().map(UserData::as_str))
         });
@@ -93,7 +93,7 @@ impl DigitalOcean {
         let texts = self.texts(environment);
         let check = |(host, options): (&HostName, &HostOptions)| {
             let text = options.user_data_sha256.as_ref();
-            let text = text.map(|digest| texts.get(digest))?;
+            let text = text.map(|digest| texts.0.get(digest))?;
             let file = self.user_data_file(environment, host);
             findings::check_user_data(host, file.map(PathBuf::as_path), text.map(String::as_str))
         };
@@ -219,7 +219,7 @@ impl DigitalOcean {
             }
         }
         let mut user_data = self.texts(environment);
-        let is_known = |digest: &String| user_data.contains_key(digest);
+        let is_known = |digest: &String| user_data.0.contains_key(digest);
         if !options()
             .filter_map(|own| own.user_data_sha256.as_ref())
             .all(is_known)

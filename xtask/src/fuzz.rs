@@ -11,10 +11,16 @@ pub(crate) const DEFAULT: Duration = Duration::from_mins(5);
 /// How many cheap cases one round runs of each property. Costly ones run a part of them.
 const CASES: u32 = 1000;
 
-/// The properties: a package each, and which of its test binaries.
+/// The properties: a package each, and which of its tests.
 const PROPERTIES: &[&[&str]] = &[
     &["--package", "stagecraft-fuzz", "--tests"],
-    &["--package", "stagecraft-cli", "--test", "hostile_config"],
+    &[
+        "--package",
+        "stagecraft-cli",
+        "--test",
+        "it",
+        "hostile_config",
+    ],
 ];
 
 /// What the names of those that try every fault at every request end with: the same in each round.

@@ -15,12 +15,18 @@ pub const LOCK_PATH: &str = "/run/stagecraft.lock";
 
 /// What the wrapper prints when it gives up, before the holder.
 const HELD: &str = "stagecraft-lock-held: ";
+/// What the wrapper prints when there is no lock to be had, before the reason, which may be empty.
+const LOCKLESS: &str = "stagecraft-lock-missing: ";
 const HELD_CODE: u32 = 75;
 /// What the wrapper prints when it has ended the command.
 const LATE: &str = "stagecraft-lock-late: ";
 /// How `timeout -k` ends that was late: after SIGTERM, of GNU and of uutils before 0.8 (Ubuntu 25.10,
 /// <https://github.com/uutils/coreutils/pull/11392>), and after SIGKILL.
 const LATE_CODES: [u32; 3] = [124, 125, 137];
+/// Finds out whether a file system is full.
+const FULL: &str = include_str!("steps/full.sh");
+/// Removes what killed commands have left on the host.
+const SWEEP: &str = include_str!("lock/sweep.sh");
 /// The lines of output that tell how far it came.
 const LATE_LINES: usize = 5;
 
@@ -30,6 +36,8 @@ const LATE_LINES: usize = 5;
 /// Ctrl-C) keeps the lock until it ends, so a rerun never works beside its own predecessor.
 /// The lock is `flock(2)`'s: it cannot be left behind. What a command starts in the background
 /// does not inherit it. Uploads are not locked, since they are atomic.
+///
+/// Before each command, the lock held, what killed ones have left on the host is removed.
 ///
 /// The host itself ends a command shortly before its deadline, with all that belongs to its
 /// process group, so that a hanging one does not keep the lock after nobody waits for it.
@@ -67,13 +75,19 @@ impl LockedRemote {
         // The script stays on standard input, where no process list shows it, and is read as a
         // whole before any of it runs.
         format!(
-            "(umask 077 && : >>{LOCK_PATH}) && chmod 600 {LOCK_PATH} && exec 9>>{LOCK_PATH} || exit 1\n\
+            "{FULL}{SWEEP}\
+             if ! {{ (umask 077 && : >>{LOCK_PATH}) && chmod 600 {LOCK_PATH}; }}; then\n\
+             echo \"{LOCKLESS}$(full /run/)\" >&2\n\
+             exit {HELD_CODE}\n\
+             fi\n\
+             exec 9>>{LOCK_PATH} || exit 1\n\
              if ! flock -w {wait} 9; then\n\
              read -r holder <{LOCK_PATH}\n\
              echo \"{HELD}$holder\" >&2\n\
              exit {HELD_CODE}\n\
              fi\n\
-             echo \"$$\" {label} >{LOCK_PATH}\n\
+             {{ echo \"$$\" {label} >{LOCK_PATH}; }} 2>/dev/null\n\
+             sweep >/dev/null 2>&1\n\
              began=$(date +%s)\n\
              timeout -k {KILL_AFTER} {limit} sh -s 9>&- <<'{end}'\n\
              {{ :; {body}\n}} </dev/null\n\
@@ -85,6 +99,33 @@ impl LockedRemote {
              exit $code\n"
         )
     }
+}
+
+/// The holder, which could not leave its name if `/run` was full.
+fn held_by(holder: &str) -> String {
+    match holder {
+        "" => "an unknown process".to_owned(),
+        holder => format!("process {holder}"),
+    }
+}
+
+/// The error of a host on which the lock's file cannot be made. Only a full file system is known
+/// to stay so.
+fn no_lock(run: &Run, output: &RemoteOutput, reason: &str) -> Error {
+    let what = format!("cannot create the lock {LOCK_PATH} on the host");
+    if !reason.is_empty() {
+        return Error::new(
+            ErrorKind::Rejected,
+            format!("{what}: {}", run.redact(reason)),
+        );
+    }
+    let lines = output.tail(LATE_LINES);
+    lines
+        .iter()
+        .filter(|line| !line.starts_with(LOCKLESS.trim_end()))
+        .fold(Error::new(ErrorKind::CommandFailed, what), |error, line| {
+            error.with_context("last output", run.redact(line))
+        })
 }
 
 /// Seconds from the request to end a command to its certain end.
@@ -130,6 +171,7 @@ impl Remote for LockedRemote {
     ///
     /// Also [`ErrorKind::Timeout`], with the holder, if the lock was not free in time: the
     /// command was not run; or with the last output, if the host has ended the command.
+    /// [`ErrorKind::Rejected`] if `/run` is full and the lock's file does not exist yet.
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
         let wrapped = RemoteCommand::script(self.wrap(command), command.deadline + self.wait);
         let output = self.inner.exec(run, &wrapped).await?;
@@ -146,7 +188,14 @@ impl Remote for LockedRemote {
                 ),
             )
             .with_context("lock", LOCK_PATH)
-            .with_context("held by", format!("process {}", holder.trim())));
+            .with_context("held by", held_by(holder.trim())));
+        }
+        let lockless = output
+            .stderr
+            .lines()
+            .find_map(|line| line.strip_prefix(LOCKLESS));
+        if let (Exit::Code(HELD_CODE), Some(reason)) = (&output.exit, lockless) {
+            return Err(no_lock(run, &output, reason.trim()));
         }
         let late = output
             .stderr

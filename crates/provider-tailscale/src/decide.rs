@@ -34,6 +34,8 @@ pub(crate) enum Action {
     Retag,
     /// Edit the settings.
     Settings,
+    /// Remove the auth keys of killed runs. A join does so too.
+    Clean,
 }
 
 impl Action {
@@ -46,6 +48,7 @@ impl Action {
             Self::Join => "join",
             Self::Retag => "retag",
             Self::Settings => "settings",
+            Self::Clean => "clean",
         }
     }
 
@@ -63,6 +66,7 @@ impl Action {
                 target.tag_list()
             ),
             Self::Settings => format!("edit the tailscale settings of {node}"),
+            Self::Clean => "remove the auth key that a killed run has left".to_owned(),
         };
         Change::new(self.id(), summary)
     }
@@ -118,10 +122,10 @@ impl<'a> Target<'a> {
             return Ok(Vec::new());
         };
         self.check_owner(preferences, status)?;
-        Ok(self
-            .decide_membership(preferences, status)?
-            .into_iter()
-            .collect())
+        let membership = self.decide_membership(preferences, status)?;
+        let clean = facts.has_stale_key && membership != Some(Action::Join);
+        let clean = clean.then_some(Action::Clean);
+        Ok(membership.into_iter().chain(clean).collect())
     }
 
     /// Decides what the client itself needs, apart from any membership.

@@ -17,6 +17,8 @@ pub(crate) enum Failure {
     TooOld { found: String, wanted: String },
     #[error("tailscale provider: client could not be installed: {0}")]
     Install(String),
+    #[error("tailscale provider: host has no room left: {0}")]
+    NoRoom(String),
     #[error("tailscale provider: package system of the host is busy: {0}")]
     PackageLock(String),
     #[error("tailscale provider: packages could not be fetched: {0}")]
@@ -77,7 +79,9 @@ impl Failure {
         const NEVER: Retry = Retry::Never;
         match self {
             Self::Unreadable(_) => (K::Protocol, NEVER, "verify"),
-            Self::NotInstalled | Self::TooOld { .. } => (K::Rejected, NEVER, "install"),
+            Self::NotInstalled | Self::TooOld { .. } | Self::NoRoom(_) => {
+                (K::Rejected, NEVER, "install")
+            }
             Self::System(_) => (K::Unsupported, NEVER, "install"),
             Self::Install(_) => (K::CommandFailed, NEVER, "install"),
             Self::PackageLock(_) | Self::Download(_) => (K::Unavailable, AGAIN, "install"),
@@ -116,6 +120,7 @@ impl Failure {
             Self::TooOld { .. } => {
                 "on the host run: apt-get update && apt-get install -y --only-upgrade tailscale"
             }
+            Self::NoRoom(_) => "free some of it on the host, then run again",
             Self::DaemonSilent => "on the host look at: systemctl status tailscaled",
             Self::KeyMissing(_) | Self::KeyMalformed(_) => {
                 "make an auth key in the admin console under Settings > Keys and put it there"

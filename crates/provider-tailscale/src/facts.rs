@@ -13,6 +13,8 @@ pub(crate) const PROBE: &str = include_str!("scripts/probe.sh");
 pub(crate) struct HostFacts {
     pub(crate) system: System,
     pub(crate) client: Client,
+    /// Whether a killed run has left its auth key on the host.
+    pub(crate) has_stale_key: bool,
 }
 
 /// `/etc/os-release`. Empty where the file says nothing.
@@ -83,7 +85,11 @@ impl HostFacts {
                 ));
             }
         };
-        Ok(Self { system, client })
+        Ok(Self {
+            system,
+            client,
+            has_stale_key: facts.value("stale_key") == Some("yes"),
+        })
     }
 
     /// The daemon's status, if it answers.

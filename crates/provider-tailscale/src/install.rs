@@ -12,6 +12,8 @@ use crate::shell::script;
 /// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does,
 /// but with waits for the locks of the package system and for mirrors that fail for a moment.
 const INSTALL: &str = include_str!("scripts/install.sh");
+/// Finds out whether a file system is full.
+pub(crate) const FULL: &str = include_str!("scripts/full.sh");
 const DAEMON: &str = include_str!("scripts/daemon.sh");
 
 /// The time for an installation: five minutes for locks, and the work.
@@ -24,7 +26,11 @@ pub(crate) async fn install(session: &Session<'_>, system: &System) -> Result<()
         ("os_codename", system.codename.as_str()),
     ];
     let output = session
-        .script(script(&values, INSTALL), DEADLINE, "install")
+        .script(
+            script(&values, &format!("{FULL}{INSTALL}")),
+            DEADLINE,
+            "install",
+        )
         .await?;
     if output.is_success() {
         return Ok(());
@@ -44,6 +50,19 @@ pub(crate) async fn start_daemon(session: &Session<'_>) -> Result<()> {
 
 fn both(output: &RemoteOutput) -> String {
     format!("{}\n{}", output.stdout, output.stderr)
+}
+
+/// The last line of a failed script, if it names a file system that is full.
+pub(crate) fn full(stderr: &str) -> Option<&str> {
+    let last = stderr.lines().last()?.trim();
+    let is_full = [
+        "the file system of ",
+        "the disk is full",
+        "there is no room ",
+    ]
+    .iter()
+    .any(|words| last.starts_with(words));
+    is_full.then_some(last)
 }
 
 fn classify(output: &RemoteOutput, redact: impl Fn(&str) -> String) -> Failure {
@@ -71,7 +90,9 @@ fn classify(output: &RemoteOutput, redact: impl Fn(&str) -> String) -> Failure {
             .find(|line| needles.iter().any(|needle| line.contains(needle)));
         found.map(|line| redact(line.trim()))
     };
-    if let Some(line) = line_with(&LOCK) {
+    if let Some(line) = full(&output.stderr) {
+        Failure::NoRoom(redact(line))
+    } else if let Some(line) = line_with(&LOCK) {
         Failure::PackageLock(line)
     } else if let Some(line) = line_with(&FETCH) {
         Failure::Download(line)
@@ -108,6 +129,12 @@ mod tests {
             (
                 "curl: (22) The requested URL returned error: 404\nno signing key at x",
                 Failure::Install("no signing key at x".into()),
+            ),
+            (
+                "E: Failed to fetch https://x  No space left on device\nthe file system of /var is full (0 of 9 KiB are free): tailscale could not be installed",
+                Failure::NoRoom(
+                    "the file system of /var is full (0 of 9 KiB are free): tailscale could not be installed".into(),
+                ),
             ),
             ("", Failure::Install("no output".into())),
         ] {

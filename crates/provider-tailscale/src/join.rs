@@ -11,6 +11,7 @@ use crate::classify::classify_up;
 use crate::config::LoginServer;
 use crate::error::{Failure, transport};
 use crate::facts::HostFacts;
+use crate::install::{FULL, full};
 use crate::session::{SHORT, Session};
 use crate::shell::script;
 use crate::status::BackendState;
@@ -39,14 +40,10 @@ pub(crate) async fn auth_key(session: &Session<'_>) -> Result<SecretString> {
 /// The key travels in a file on tmpfs, never in a command line, which every process on the
 /// host could read. The script removes the file however it ends; if it may not have run, the
 /// file is removed by a command of its own, also in a run that was cancelled. Its name is new
-/// each time. What a session that was killed has left goes with a later join, 10 minutes on.
+/// each time. What a session that was killed has left goes with a later join, or by [`clean`].
 pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
     let key = auth_key(session).await?;
-    let prepared = session.script(PREPARE.to_owned(), SHORT, "join").await?;
-    if !prepared.is_success() {
-        let failure = Failure::KeyNotStored(last_line(session, &prepared));
-        return Err(failure.into());
-    }
+    prepare(session).await?;
     session.run.check()?;
     let path = key_path(session.target.node.name.as_str());
     let upload = Upload {
@@ -77,9 +74,31 @@ pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
             error
         } else {
             error.with_hint(format!(
-                "the auth key may still be on the host: remove {path}, or join again 10 minutes later"
+                "the auth key may still be on the host: remove {path}, or run again 10 minutes later"
             ))
         }
+    })
+}
+
+/// Removes the auth keys that killed sessions have left, 10 minutes after they were sent.
+pub(crate) async fn clean(session: &Session<'_>) -> Result<HostFacts> {
+    prepare(session).await?;
+    session.read("join").await
+}
+
+/// Makes a place for the key, and removes those that are stale.
+async fn prepare(session: &Session<'_>) -> Result<()> {
+    let text = format!("{FULL}{PREPARE}");
+    let prepared = session.script(text, SHORT, "join").await?;
+    if prepared.is_success() {
+        return Ok(());
+    }
+    Err(match full(&prepared.stderr) {
+        Some(line) => {
+            let failure = Failure::NoRoom(session.run.redact(line));
+            Error::from(failure).with_operation("join")
+        }
+        None => Failure::KeyNotStored(last_line(session, &prepared)).into(),
     })
 }
 

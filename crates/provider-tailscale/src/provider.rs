@@ -158,8 +158,8 @@ impl NetworkProvider for Tailscale {
         ProbeScript(PROBE)
     }
 
-    /// The changes bear the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag` and
-    /// `settings`.
+    /// The changes bear the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag`,
+    /// `settings` and `clean`.
     ///
     /// A host that is a member of another tailnet, or of another control server, is refused:
     /// it is not ours to move. So is a member that has asked for its name and was given another,

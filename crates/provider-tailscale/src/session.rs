@@ -110,6 +110,7 @@ impl Session<'_> {
             Action::Start => join::start(self).await,
             Action::Reconnect => self.await_connection().await,
             Action::Join => join::join(self).await,
+            Action::Clean => join::clean(self).await,
             Action::Retag => join::retag(self).await,
             Action::Settings => join::edit_settings(self).await,
         }

@@ -11,7 +11,9 @@ use crate::quote::{Wire, argv_line};
 pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Arguments: path, size in bytes, mode, owner or nothing. The size tells a whole content
-/// from one that a lost connection has cut off: both end with an end of file.
+/// from one that a lost connection has cut off: both end with an end of file. Ten minutes are far
+/// more than [`DEADLINE`]: no upload of the same file that is still under way is taken for the
+/// leftover of a killed one.
 const SCRIPT: &str = r#"set -eu
 umask 077
 path=$1 size=$2 mode=$3 owner=$4
@@ -19,11 +21,30 @@ dir=${path%/*}
 dir=${dir:-/}
 if [ ! -d "$dir" ]; then echo "directory $dir does not exist" >&2; exit 1; fi
 if [ -d "$path" ]; then echo "$path is a directory" >&2; exit 1; fi
+for old in "$dir/.${path##*/}.stagecraft-"??????; do
+  if [ -f "$old" ] && [ ! -L "$old" ] && [ -O "$old" ]; then
+    find "$old" -prune -mmin +10 -exec rm -f -- {} + || :
+  fi
+done
+# unwritten: says which file system is full, if that is why.
+unwritten() {
+  {
+    df -kP "$dir" | while read -r _ all _ left _ mount; do
+      case $all/$left in *[!0-9/]* | 0/*) continue ;; esac
+      [ "$left" -ge 512 ] || echo "the file system of $mount is full ($left of $all KiB are free)"
+    done
+    df -iP "$dir" | while read -r _ all _ left _ mount; do
+      case $all/$left in *[!0-9/]* | 0/*) continue ;; esac
+      [ "$left" -gt 0 ] || echo "the file system of $mount can hold no more files (0 of $all are free)"
+    done
+  } 2>/dev/null | head -n 1 >&2
+  exit 1
+}
 tmp=
 trap '[ -z "$tmp" ] || rm -f -- "$tmp"' EXIT
 trap 'exit 1' HUP INT PIPE TERM
-tmp=$(mktemp -- "$dir/.${path##*/}.XXXXXX")
-cat >"$tmp"
+tmp=$(mktemp -- "$dir/.${path##*/}.stagecraft-XXXXXX") || unwritten
+cat >"$tmp" || unwritten
 if [ "$(wc -c <"$tmp")" -ne "$size" ]; then echo "content did not arrive whole" >&2; exit 1; fi
 [ -z "$owner" ] || chown -- "$owner" "$tmp"
 chmod -- "$mode" "$tmp"
@@ -97,6 +118,9 @@ fn check(upload: &Upload) -> Result<()> {
 
 #[cfg(test)]
 mod tests {
+    use std::fs;
+    use std::process::{Command, Stdio};
+
     use secrecy::SecretString;
 
     use super::*;
@@ -119,6 +143,57 @@ mod tests {
             };
             let error = check(&upload).unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Config, "{path} {mode:o} {owner:?}");
+        }
+    }
+
+    /// Programs in the place of others make the file system full.
+    #[test]
+    fn full_file_system_is_named_and_nothing_is_left() {
+        let blocks = "[ \"$1\" != -kP ] || echo 'tmpfs 4096 4090 6 100% /run'";
+        let files = "case $1 in -iP) echo 'tmpfs 64 64 0 100% /run' ;; *) echo 'tmpfs 4096 8 4088 1% /run' ;; esac";
+        let room = "echo 'tmpfs 4096 8 4088 1% /run'";
+        for (program, text, df, words) in [
+            (
+                "mktemp",
+                "exit 1",
+                files,
+                "the file system of /run can hold no more files (0 of 64 are free)",
+            ),
+            (
+                "cat",
+                "exit 1",
+                blocks,
+                "the file system of /run is full (6 of 4096 KiB are free)",
+            ),
+            ("cat", "echo broken >&2; exit 1", room, "broken"),
+        ] {
+            let folder = tempfile::tempdir().unwrap();
+            let bin = folder.path().join("bin");
+            let target = folder.path().join("target");
+            fs::create_dir(&bin).unwrap();
+            fs::create_dir(&target).unwrap();
+            let writer = "printf '%s\\n' \"$2\" >\"$1\" && chmod 755 \"$1\"";
+            for (name, text) in [(program, text), ("df", df)] {
+                let made = Command::new("sh")
+                    .args(["-c", writer, "sh"])
+                    .arg(bin.join(name))
+                    .arg(format!("#!/bin/sh\n{text}"))
+                    .status()
+                    .unwrap();
+                assert!(made.success());
+            }
+            let output = Command::new("/bin/sh")
+                .args(["-c", SCRIPT, "sh"])
+                .arg(target.join("file"))
+                .args(["1", "0600", ""])
+                .env("PATH", format!("{}:/usr/bin:/bin", bin.display()))
+                .stdin(Stdio::null())
+                .output()
+                .unwrap();
+            assert_eq!(output.status.code(), Some(1), "{program}");
+            let said = String::from_utf8(output.stderr).unwrap();
+            assert_eq!(said.lines().last(), Some(words), "{said}");
+            assert_eq!(fs::read_dir(&target).unwrap().count(), 0);
         }
     }
 }

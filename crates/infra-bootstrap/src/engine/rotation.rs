@@ -169,6 +169,7 @@ fn of_error(error: &stagecraft_core::Error) -> StepFailure {
         return cause;
     }
     failed("the host was given no host key of its own")
+        .with_advice(cause.advice)
         .with_evidence([cause.message])
         .with_evidence(cause.evidence)
 }

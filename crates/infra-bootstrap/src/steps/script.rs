@@ -35,7 +35,9 @@ const NOISE: &[&str] = &[
 /// something is changed on the host or in the configuration.
 const LASTING: &[&str] = &[
     " is an account of the system",
+    " can hold no more files (",
     " cannot be ",
+    " is full (",
     "gives is no key",
     "names no codename",
     "runs here without docker",
@@ -46,6 +48,7 @@ const LASTING: &[&str] = &[
     "the kernel has no setting ",
     "the package sudo is not installed",
     "the package tzdata is not installed",
+    "there is no room for temporary files",
     "there is no version ",
 ];
 
@@ -143,6 +146,7 @@ mod tests {
             include_str!("docker/apt.sh"),
             include_str!("docker/prelude.sh"),
             include_str!("docker/repository.sh"),
+            include_str!("full.sh"),
             include_str!("system/sysctl_set.sh"),
             include_str!("system/timezone_set.sh"),
             include_str!("system/users_set.sh"),

@@ -54,7 +54,8 @@ pub fn undeclared(id: &str) -> Option<Arc<dyn HostStep>> {
 }
 
 /// What the scripts of these steps begin with: how they fail, write files, and keep the record.
-pub(crate) const PRELUDE: &str = include_str!("system/prelude.sh");
+pub(crate) const PRELUDE: &str =
+    concat!(include_str!("full.sh"), include_str!("system/prelude.sh"));
 
 /// The id of the change that makes it as the configuration says.
 const SET: &str = "set";

@@ -28,6 +28,7 @@ fn table() -> Vec<(Failure, ErrorKind, bool, &'static str, bool)> {
             "install",
             false,
         ),
+        (F::NoRoom(text()), K::Rejected, false, "install", true),
         (
             F::PackageLock(text()),
             K::Unavailable,
@@ -127,7 +128,7 @@ fn every_failure_has_its_kind_retry_operation_and_hint() {
     }
     assert_eq!(
         seen.len(),
-        27,
+        28,
         "a new failure needs its row, and this number"
     );
 }

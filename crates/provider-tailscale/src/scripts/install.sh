@@ -6,10 +6,23 @@ fail() {
   exit 1
 }
 
-# refuse WORDS: ends with what apt said last.
+# refuse WORDS: ends with what apt said last, and with the file system that is full if that is why.
 refuse() {
   printf '%s\n' "$output" >&2
+  case $output in
+    *'o space left on device'* | *'enough free space'*)
+      room=$(for path in / /var "${TMPDIR:-/tmp}" /run/ /boot; do full "$path"; done | sed 1q)
+      fail "${room:-the disk is full}: $*"
+      ;;
+  esac
   fail "$*"
+}
+
+# unwritten PATH WORDS: ends with the file system of PATH if it is full.
+unwritten() {
+  room=$(full "$1")
+  shift
+  fail "${room:+$room: }$*"
 }
 
 output=
@@ -106,22 +119,37 @@ if ! command -v curl >/dev/null 2>&1 && ! command -v wget >/dev/null 2>&1; then
   settled install -y ca-certificates curl || refuse 'curl could not be installed'
 fi
 
-work=$(mktemp -d) || fail 'no temporary directory'
+# AppArmor lets curl write below /tmp since its version 5 (Ubuntu 25.10); the others serve without it.
+cramped=
+for place in "${TMPDIR:-/tmp}/" /var/tmp/ /run/ /dev/shm/; do
+  if work=$(mktemp -d "${place}stagecraft-work.XXXXXX" 2>/dev/null); then
+    { head -c 524288 /dev/zero >"$work/key"; } 2>/dev/null && break
+    rm -rf -- "$work"
+  fi
+  words=$(full "$place")
+  words=${words:-"${place%/} cannot be written to"}
+  case ", $cramped, " in
+    *", $words, "*) ;;
+    *) cramped="$cramped${cramped:+, }$words" ;;
+  esac
+  work=
+done
+[ -n "$work" ] || fail "there is no room for temporary files: $cramped"
 trap 'rm -rf -- "$work"' EXIT
 
 base="https://pkgs.tailscale.com/stable/$os_id/$os_codename"
-fetch "$base.noarmor.gpg" "$work/key" || fail "no signing key at $base.noarmor.gpg"
-fetch "$base.tailscale-keyring.list" "$work/list" || fail "no package source at $base.tailscale-keyring.list"
+fetch "$base.noarmor.gpg" "$work/key" || unwritten "$work" "no signing key at $base.noarmor.gpg"
+fetch "$base.tailscale-keyring.list" "$work/list" || unwritten "$work" "no package source at $base.tailscale-keyring.list"
 if [ ! -s "$work/key" ] || [ ! -s "$work/list" ]; then
   fail "empty answer from $base"
 fi
-mkdir -p /usr/share/keyrings /etc/apt/sources.list.d || fail 'no place for the package source'
+mkdir -p /usr/share/keyrings /etc/apt/sources.list.d || unwritten /etc 'no place for the package source'
 source=/etc/apt/sources.list.d/tailscale.list
 if [ -e "$source" ]; then
   cp "$source" "$work/before" || fail 'the former package source could not be read'
 fi
-install -m 0644 "$work/key" /usr/share/keyrings/tailscale-archive-keyring.gpg || fail 'signing key could not be written'
-install -m 0644 "$work/list" "$source" || fail 'package source could not be written'
+install -m 0644 "$work/key" /usr/share/keyrings/tailscale-archive-keyring.gpg || unwritten /usr 'signing key could not be written'
+install -m 0644 "$work/list" "$source" || unwritten /etc 'package source could not be written'
 
 # One that cannot be read would stop every later use of apt on this host.
 take_back() {

@@ -4,6 +4,12 @@ export LC_ALL=C
   . /etc/os-release
   printf 'os_id=%s\nos_codename=%s\n' "${ID-}" "${UBUNTU_CODENAME:-${VERSION_CODENAME-}}"
 )
+for file in /run/stagecraft/ts-authkey-* /run/stagecraft/.ts-authkey-*; do
+  if [ -f "$file" ] && [ -n "$(find "$file" -prune -type f -mmin +10)" ]; then
+    echo 'stale_key=yes'
+    break
+  fi
+done
 limited() {
   if command -v timeout >/dev/null 2>&1; then timeout 10 "$@"; else "$@"; fi
 }

@@ -19,16 +19,18 @@ use tokio::io::AsyncWriteExt as _;
 use crate::support::{JOINED, NEEDS_LOGIN};
 
 /// The programs that the scripts may use beside the stand-ins.
-const TOOLS: [&str; 13] = [
-    "cat", "chmod", "cp", "find", "install", "mkdir", "mktemp", "rm", "sed", "stat", "tail",
-    "timeout", "touch",
+const TOOLS: [&str; 15] = [
+    "cat", "chmod", "cp", "df", "find", "head", "install", "mkdir", "mktemp", "rm", "sed", "stat",
+    "tail", "timeout", "touch",
 ];
 /// The places that the scripts touch. They are moved below a temporary directory.
-const PLACES: [&str; 4] = [
+const PLACES: [&str; 6] = [
     "/etc/os-release",
     "/etc/apt/sources.list.d",
-    "/run/stagecraft",
+    "/run/",
     "/usr/share/keyrings",
+    "/var/tmp/",
+    "/dev/shm/",
 ];
 
 const TAILSCALE: &str = r#"#!/bin/sh
@@ -178,6 +180,14 @@ impl LocalHost {
 
     pub(crate) fn write(&self, name: &str, text: &str) {
         fs::write(self.path(name), text).unwrap();
+    }
+
+    /// Puts a program in the place of a tool, which is a link to this machine's own.
+    pub(crate) fn replace(&self, tool: &str, text: &str) {
+        let name = format!("bin/{tool}");
+        fs::remove_file(self.path(&name)).unwrap();
+        self.write(&name, &format!("#!/bin/sh\n{text}\n"));
+        fs::set_permissions(self.path(&name), fs::Permissions::from_mode(0o755)).unwrap();
     }
 
     /// A file's text; empty if there is none.

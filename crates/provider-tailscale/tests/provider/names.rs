@@ -78,6 +78,28 @@ async fn only_stale_keys_of_others_are_removed() {
 }
 
 #[tokio::test(flavor = "current_thread")]
+async fn key_that_a_killed_run_has_left_on_a_member_is_removed_by_the_next() {
+    let host = LocalHost::with_client(JOINED);
+    let folder = host.path("root/run/stagecraft");
+    std::fs::create_dir(&folder).unwrap();
+    let file = std::fs::File::create(folder.join(".ts-authkey-web-1-0.stagecraft-Ab12cd")).unwrap();
+    assert!(ids(&ensured(&host).await).is_empty());
+    let stale = std::time::SystemTime::now() - Duration::from_mins(15);
+    file.set_modified(stale).unwrap();
+    // A link is not what we have left, wherever it leads.
+    std::os::unix::fs::symlink(host.path("state/status"), folder.join("ts-authkey-0")).unwrap();
+    assert_eq!(ids(&ensured(&host).await), ["clean"]);
+    assert_eq!(host.key_files(), [folder.join("ts-authkey-0")]);
+    assert!(ids(&ensured(&host).await).is_empty());
+    assert!(host.take_calls("tailscale").is_empty());
+}
+
+async fn ensured(host: &LocalHost) -> provider_tailscale::Ensured {
+    let (run, _events) = run();
+    provider().ensure_joined(&run, host, &node()).await.unwrap()
+}
+
+#[tokio::test(flavor = "current_thread")]
 async fn every_session_has_a_key_file_of_its_own() {
     let mut files = Vec::new();
     for _ in 0..2 {

@@ -9,7 +9,7 @@ use provider_tailscale::core::{
 
 use crate::local::LocalHost;
 use crate::scripts::join;
-use crate::support::{node, provider, shown};
+use crate::support::{NEEDS_LOGIN, node, provider, shown};
 
 #[tokio::test(flavor = "current_thread")]
 async fn client_alone_is_installed_without_a_key() {
@@ -186,4 +186,86 @@ async fn repository_of_others_that_cannot_be_read_stops_nothing() {
     );
     assert!(shown(&error).contains("bullseye-backports"));
     assert!(!host.path(SOURCE).exists());
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn full_tmp_stops_nothing_while_there_is_room_elsewhere() {
+    let host = LocalHost::new();
+    for place in ["root/var/tmp", "root/dev/shm"] {
+        fs::create_dir_all(host.path(place)).unwrap();
+    }
+    let tmp = host.path("stagecraft-work.");
+    let text = format!(
+        "case \"$*\" in *{}*) exit 1 ;; esac\nexec /usr/bin/mktemp \"$@\"",
+        tmp.display()
+    );
+    host.replace("mktemp", &text);
+    join(&provider(), &host).await.unwrap();
+    let curl = host.read("state/curl.calls");
+    assert!(curl.contains("root/var/tmp/stagecraft-work."), "{curl}");
+    assert_eq!(fs::read_dir(host.path("root/var/tmp")).unwrap().count(), 0);
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn full_file_systems_are_named_and_need_a_change() {
+    let full = "case \"$1 $2\" in
+  '-iP '*/root/run/) echo 'tmpfs 1024 1024 0 100% /run' ;;
+  '-kP /var' | '-kP '*/root/var/tmp/) echo '/dev/vda1 8192 8180 12 100% /' ;;
+esac";
+    let apt =
+        "#!/bin/sh\necho 'E: Write error - write (28: No space left on device)' >&2\nexit 100\n";
+    let on_disk = "the file system of / is full (12 of 8192 KiB are free)";
+    for (tool, words) in [
+        (
+            "head",
+            format!(
+                "there is no room for temporary files: TMP cannot be written to, {on_disk}, the file system of /run can hold no more files (0 of 1024 are free), "
+            ),
+        ),
+        (
+            "apt-get",
+            format!("{on_disk}: tailscale could not be installed"),
+        ),
+    ] {
+        let host = LocalHost::new();
+        for place in ["root/var/tmp", "root/dev/shm"] {
+            fs::create_dir_all(host.path(place)).unwrap();
+        }
+        host.replace("df", full);
+        if tool == "head" {
+            host.replace(tool, "exit 1");
+        } else {
+            host.write("bin/apt-get", apt);
+        }
+        let error = join(&provider(), &host).await.unwrap_err();
+        assert_eq!(
+            (error.kind(), error.operation()),
+            (ErrorKind::Rejected, Some("install"))
+        );
+        let root = host.path("root");
+        let words = words.replace("TMP", &root.parent().unwrap().display().to_string());
+        assert!(error.to_string().contains(&words), "{error}");
+    }
+}
+
+#[tokio::test(flavor = "current_thread")]
+async fn key_is_not_sent_to_a_host_whose_run_is_full() {
+    let host = LocalHost::with_client(NEEDS_LOGIN);
+    host.replace("head", "exit 1");
+    host.replace(
+        "df",
+        "[ \"$1\" != -kP ] || echo 'tmpfs 4096 4096 0 100% /run'",
+    );
+    let error = join(&provider(), &host).await.unwrap_err();
+    assert_eq!(
+        (error.kind(), error.operation()),
+        (ErrorKind::Rejected, Some("join"))
+    );
+    assert!(
+        error
+            .to_string()
+            .ends_with("the file system of /run is full (0 of 4096 KiB are free)"),
+        "{error}"
+    );
+    assert!(host.key_files().is_empty());
 }

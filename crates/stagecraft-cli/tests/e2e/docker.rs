@@ -8,7 +8,7 @@ use crate::support::Lab;
 
 /// The fixture of hosts where Ansible has declared Docker's repository, for the one of the tests.
 const DECLARED: &str = include_str!(
-    "../../../infra-bootstrap/tests/bootstrap/fixtures/download_docker_com_linux_debian.list"
+    "../../../infra-bootstrap/tests/it/bootstrap/fixtures/download_docker_com_linux_debian.list"
 );
 const VERSIONS: &str = "dpkg-query -W -f '${db:Status-Abbrev}${Package} ${Version}\n' \
     docker-ce docker-ce-cli containerd.io docker-compose-plugin docker.io containerd runc \

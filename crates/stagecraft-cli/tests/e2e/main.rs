@@ -18,6 +18,7 @@ mod packages;
 mod penalties;
 mod power;
 mod rights;
+mod room;
 mod script;
 mod stand_ins;
 mod system;

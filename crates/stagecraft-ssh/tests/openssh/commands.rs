@@ -153,6 +153,52 @@ async fn upload_writes_content_mode_and_leaves_nothing_else() {
 }
 
 #[tokio::test]
+async fn upload_removes_what_a_killed_one_of_the_same_file_has_left() {
+    let sshd = Sshd::start().await;
+    let host = connect(&sshd).await;
+    let directory = sshd.path("dir");
+    fs::create_dir(&directory).unwrap();
+    let stale = std::time::SystemTime::now() - Duration::from_mins(15);
+    let link = directory.join(".file.stagecraft-Link00");
+    std::os::unix::fs::symlink("kept", &link).unwrap();
+    for (name, is_stale) in [
+        (".file.stagecraft-Ab12cd", true),
+        // Another upload may be at it.
+        (".file.stagecraft-Young0", false),
+        (".file.backup", true),
+        (".other.stagecraft-Ab12cd", true),
+        ("kept", true),
+    ] {
+        let file = fs::File::create(directory.join(name)).unwrap();
+        if is_stale {
+            file.set_modified(stale).unwrap();
+        }
+    }
+    host.upload(
+        &Run::default(),
+        &upload(&directory.join("file"), "x", 0o600),
+    )
+    .await
+    .unwrap();
+    let mut names: Vec<_> = fs::read_dir(&directory)
+        .unwrap()
+        .map(|entry| entry.unwrap().file_name().into_string().unwrap())
+        .collect();
+    names.sort();
+    assert_eq!(
+        names,
+        [
+            ".file.backup",
+            ".file.stagecraft-Link00",
+            ".file.stagecraft-Young0",
+            ".other.stagecraft-Ab12cd",
+            "file",
+            "kept",
+        ]
+    );
+}
+
+#[tokio::test]
 async fn large_upload_sets_the_owner() {
     let sshd = Sshd::start().await;
     let host = connect(&sshd).await;

@@ -38,9 +38,13 @@ check_container() {
       printf '\nthe cause:\n'
       cat "$log"
       timeout 10 journalctl -u docker -n 12 --no-pager
-      ! grep -q "$FULL" "$log" || df -hP / /var/lib/docker 2>/dev/null | cut -c 1-120 | uniq
+      room=
+      if grep -q "$FULL" "$log"; then
+        df -hP / /var/lib/docker 2>/dev/null | cut -c 1-120 | uniq
+        room=$(filled /var/lib/docker /run/ /)
+      fi
       reason=$(sed -n 's/.*Error response from daemon: //p' "$log" | sed 1q)
-      echo "failed: ${reason:-the client failed}" >&2
+      echo "failed: ${room:+$room: }${reason:-the client failed}" >&2
       exit 72
     fi
   fi

@@ -14,7 +14,8 @@ use super::source::DownloadUrl;
 use super::{COMPOSE, FINISH, HOLD, INSTALL, RELEASE, START, foreign};
 
 /// What every script that uses apt begins with.
-pub(in crate::steps) const PRELUDE: &str = include_str!("prelude.sh");
+pub(in crate::steps) const PRELUDE: &str =
+    concat!(include_str!("../full.sh"), include_str!("prelude.sh"));
 const CLIENT: &str = include_str!("client.sh");
 const CHECK: &str = include_str!("check.sh");
 /// What changes of packages share; it calls nothing yet.
@@ -168,6 +169,7 @@ fn verify(
             FailureCode::DockerVerifyFailed,
             because("docker is installed but does not answer"),
         )
+        .with_advice(script::advice(reason.as_deref()))
         .with_evidence(evidence));
     }
     if output.exit == stagecraft_core::Exit::Code(NO_CONTAINER) {
@@ -175,6 +177,7 @@ fn verify(
             FailureCode::DockerVerifyFailed,
             because("docker answers, but runs no container"),
         )
+        .with_advice(script::advice(reason.as_deref()))
         .with_evidence(evidence));
     }
     if output.exit == stagecraft_core::Exit::Code(FOREIGN) {

@@ -1,7 +1,25 @@
 # What all changes that use apt share.
 export DEBIAN_FRONTEND=noninteractive NEEDRESTART_MODE=a LC_ALL=C.UTF-8
-# Not on the disk, which may be full.
-work=$(mktemp -d /run/stagecraft-work.XXXXXX) || exit 1
+# scratch: sets `work` to a directory of this script. /run comes first, since the disk may be full; a
+# place counts if it takes as much as a long installation prints.
+scratch() {
+  cramped=
+  for place in /run/ "${TMPDIR:-/tmp}/" /var/tmp/ /dev/shm/; do
+    if work=$(mktemp -d "${place}stagecraft-work.XXXXXX" 2>/dev/null); then
+      { head -c 524288 /dev/zero >"$work/log"; } 2>/dev/null && return
+      rm -rf -- "$work"
+    fi
+    words=$(full "$place")
+    words=${words:-"${place%/} cannot be written to"}
+    case ", $cramped, " in
+      *", $words, "*) ;;
+      *) cramped="$cramped${cramped:+, }$words" ;;
+    esac
+  done
+  echo "failed: there is no room for temporary files: $cramped" >&2
+  exit 1
+}
+scratch
 fetched=
 # Packages that this script takes away, and what it does at its end beside cleaning up.
 had=
@@ -22,7 +40,7 @@ mirror_limit=240
 mirror_for=0
 
 LOCKED='^E: Could not get lock\|^E: Unable to lock directory\|^E: Unable to acquire the dpkg frontend lock\|lock was locked by \|database is locked by '
-FULL='No space left on device\|enough free space\|(28): No space'
+FULL='[Nn]o space left on device\|not enough space available\|enough free space\|(28): No space\|^curl: (23).*the file system of '
 UNREACHABLE='Failed to fetch\|Temporary failure\|Could not resolve\|Could not connect\|Connection failed\|Connection timed out\|Hash Sum mismatch'
 # curl's words change from version to version: no name, no connection, too slow, cut off.
 UNREACHABLE="$UNREACHABLE\\|^curl: ([567])\\|^curl: (28)\\|^curl: (35)\\|^curl: (52)\\|^curl: (56)"
@@ -33,13 +51,25 @@ MISSING='Failed to fetch [^ ]*\.deb  *\(404\|File not found\)'
 # What apt says of packages that the lists it has read do not offer, or not as they are needed.
 NOT_OFFERED='Unable to locate package\|no installation candidate\|unmet dependencies\|Unable to correct problems\|Unable to satisfy dependencies'
 
+# filled PATH...: the first of their file systems that has no room left, with its numbers.
+filled() {
+  for path; do
+    full "$path"
+  done | sed 1q
+}
+
 # fail WORDS: ends with the last command's reason, if it is a known one.
 fail() {
   reason=
   printf '\nthe cause:\n'
   causes
-  if grep -q "$FULL" "$log"; then
-    reason='the disk is full: '
+  room=$(filled "$work" / /usr /opt /opt/containerd /var /var/lib/docker \
+    /var/cache/apt/archives "${TMPDIR:-/tmp}" /run/ /boot)
+  # Without room for the log the command's own words are lost; dash has the same ones for whatever
+  # stops it from writing.
+  if grep -q "$FULL" "$log" || [ -n "$(full "$work")" ] ||
+    { [ -n "$room" ] && grep -q ': I/O error' "$log"; }; then
+    reason="${room:-the disk is full}: "
     df -hP / /var /var/lib/docker /var/cache/apt/archives 2>/dev/null | cut -c 1-120 | uniq
   elif grep -q "$LOCKED" "$log"; then
     reason='the package lock was not free: '
@@ -54,6 +84,12 @@ fail() {
   fi
   echo "failed: $reason$*$(gone)" >&2
   exit 1
+}
+
+# unwritten FILE: ends with the file system of FILE, if that is full.
+unwritten() {
+  room=$(full "${1%/*}")
+  fail "${room:+$room: }$1 could not be written"
 }
 
 # gone: names the packages that this script has taken away.
@@ -193,12 +229,16 @@ download() {
   command -v curl >/dev/null || ensure_curl
   # AppArmor confines curl since its version 5 (Ubuntu 25.10), root's too: it may write below /tmp
   # and the home only, and other files that it is given are closed. A pipe is no file.
-  fetched=$(mktemp 2>"$log") || {
+  fetched=$(mktemp "${TMPDIR:-/tmp}/stagecraft-download.XXXXXX" 2>"$log") || {
     cat "$log"
     return 1
   }
   said=$(curl -fsSL --retry 3 --connect-timeout 20 --max-time 120 "$1" -o "$fetched" 2>&1 </dev/null)
   fate=$?
+  # It does not say why it could not write.
+  room=
+  [ "$fate" -ne 23 ] || room=$(full "$fetched")
+  said=$said${room:+; $room}
   logged printf '%s' "${said:+$said
 }"
   if [ "$fate" -eq 0 ]; then
@@ -229,8 +269,7 @@ is_installed() {
 
 # Packages start what they bring and wait for it, and Docker's unit waits for its daemon without
 # end: one that hangs would hold up the installation, with the lock of dpkg. The limit is for
-# engines that do not run yet, and for this script. An end that no trap sees leaves it until the
-# next change or the host's next start.
+# engines that do not run yet, and for this script.
 limited=/run/systemd/system/docker.service.d/stagecraft.conf
 limit_start() {
   [ "$(systemctl is-active docker)" != active ] || return 0

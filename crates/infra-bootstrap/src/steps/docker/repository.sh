@@ -9,21 +9,21 @@ declare_repository() {
   find_declared
   url=$mirror/$ID
   key=${key:-$url/gpg}
-  install -m 0755 -d "${keyring%/*}" || exit 1
-  download "$key" "$keyring.new" ||
+  install -m 0755 -d "${keyring%/*}" || unwritten "${keyring%/*}"
+  download "$key" "$keyring.stagecraft-new" ||
     fail "the key of the packages could not be downloaded from $key"
-  if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' "$keyring.new"; then
-    rm -f "$keyring.new"
+  if ! grep -q '^-----BEGIN PGP PUBLIC KEY BLOCK-----' "$keyring.stagecraft-new"; then
+    rm -f "$keyring.stagecraft-new"
     fail "what $key gives is no key"
   fi
-  chmod a+r "$keyring.new" || exit 1
+  chmod a+r "$keyring.stagecraft-new" || exit 1
   for file in "$keyring" "$sources"; do
     if [ -e "$file" ]; then
       cp "$file" "$work/${file##*/}" || exit 1
     fi
   done
   architecture=$(dpkg --print-architecture) || exit 1
-  cat >"$sources.new" <<END || exit 1
+  cat >"$sources.stagecraft-new" <<END || unwritten "$sources"
 Types: deb
 URIs: $url
 Suites: $codename
@@ -31,9 +31,9 @@ Components: stable
 Architectures: $architecture
 Signed-By: $keyring
 END
-  mv "$keyring.new" "$keyring" || exit 1
+  mv "$keyring.stagecraft-new" "$keyring" || unwritten "$keyring"
   set_aside
-  mv "$sources.new" "$sources" || exit 1
+  mv "$sources.stagecraft-new" "$sources" || unwritten "$sources"
   if ! lists "${url#file://}" "${sources%.sources}"; then
     take_back
     fail 'the package lists could not be read'

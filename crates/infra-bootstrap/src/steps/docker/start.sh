@@ -5,7 +5,8 @@ mute() {
   cat "$log"
   systemctl show docker -p ActiveState,SubState,Result,ExecMainStatus,NRestarts
   timeout 10 journalctl -u docker -n 12 --no-pager
-  echo "failed: $*" >&2
+  reason=$(filled /run/ /var/lib/docker /)
+  echo "failed: ${reason:+$reason: }$*" >&2
   exit 70
 }
 systemctl reset-failed docker 2>/dev/null

@@ -13,6 +13,10 @@ use stagecraft_core::{
 use super::size::{ByteSize, shown};
 use super::{check_whole, id};
 
+/// What must be free in `/run` and `/tmp`: less, and programs fail that need nearly nothing.
+const MIN_FREE: u64 = 1 << 20;
+const MIN_FREE_INODES: u64 = 100;
+
 /// The configuration of the step `system`.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize, Serialize)]
 #[cfg_attr(feature = "schema", derive(schemars::JsonSchema))]
@@ -108,6 +112,50 @@ impl SystemStep {
         }
         flaws
     }
+
+    /// Where programs keep what they need to run at all: these places are small on purpose.
+    fn check_small(facts: &ProbeFacts) -> Vec<String> {
+        let lines = facts.output.lines();
+        let places = lines.filter_map(|line| Small::parse(line.strip_prefix("small=")?));
+        let flaw = |place: Small<'_>| {
+            let Small { path, free, .. } = place;
+            if place.blocks > 0 && free < MIN_FREE {
+                Some(format!("{} are free in {path}", shown(free)))
+            } else if place.inodes > 0 && place.free_inodes < MIN_FREE_INODES {
+                let left = place.free_inodes;
+                Some(format!("{path} can hold {left} more files"))
+            } else {
+                None
+            }
+        };
+        places.filter_map(flaw).collect()
+    }
+}
+
+/// The room in `/run` or `/tmp`. Without a limit there are 0 blocks or inodes.
+struct Small<'a> {
+    path: &'a str,
+    blocks: u64,
+    free: u64,
+    inodes: u64,
+    free_inodes: u64,
+}
+
+impl<'a> Small<'a> {
+    /// Reads all blocks, free ones, their size, all inodes, free ones, and a path.
+    fn parse(line: &'a str) -> Option<Self> {
+        let mut words = line.splitn(6, ' ');
+        let mut number = || words.next()?.parse::<u64>().ok();
+        let (blocks, left, size) = (number()?, number()?, number()?);
+        let (inodes, free_inodes) = (number()?, number()?);
+        Some(Self {
+            blocks,
+            free: left.saturating_mul(size),
+            inodes,
+            free_inodes,
+            path: words.next()?,
+        })
+    }
 }
 
 /// The room on one disk.
@@ -166,6 +214,7 @@ impl HostStep for SystemStep {
         }
         check_whole(facts, "disk and clock")?;
         let mut flaws = self.check_disk(facts);
+        flaws.extend(Self::check_small(facts));
         let clock = self.check_clock(facts);
         let is_clock_wrong = !clock.is_empty();
         flaws.extend(clock);
@@ -198,5 +247,34 @@ impl HostStep for SystemStep {
         _: &[Change],
     ) -> Result<(), StepFailure> {
         Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn small_places_are_full_only_by_a_limit_that_they_have() {
+        let facts = |line: &str| ProbeFacts {
+            output: format!("{line}\nprobe=done\n"),
+            code: 0,
+        };
+        for (line, flaw) in [
+            ("small=12288 12000 4096 800000 799000 /run", None),
+            ("small=0 0 4096 0 0 /run", None),
+            (
+                "small=12288 255 4096 800000 799000 /run",
+                Some("1020 KiB are free in /run"),
+            ),
+            (
+                "small=12288 12000 4096 800 99 /tmp",
+                Some("/tmp can hold 99 more files"),
+            ),
+            ("small=12288 12000", None),
+        ] {
+            let found = SystemStep::check_small(&facts(line));
+            assert_eq!(found.first().map(String::as_str), flaw, "{line}");
+        }
     }
 }

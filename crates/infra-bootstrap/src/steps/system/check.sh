@@ -9,4 +9,5 @@ for service in /run/systemd/timesync /run/chrony/chronyd.pid /run/chronyd.pid /r
   fi
 done
 stat -f -c 'disk=%a %S %d %c %n' / /var/lib/docker
+stat -f -c 'small=%b %a %S %c %d %n' /run /tmp
 echo 'probe=done'

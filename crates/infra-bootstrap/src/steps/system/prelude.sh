@@ -8,8 +8,10 @@ fail() {
 
 # put FILE MODE: makes FILE of the standard input, whole or not at all.
 put() {
-  cat >"$1.stagecraft-new" && chmod "$2" "$1.stagecraft-new" && mv -f "$1.stagecraft-new" "$1" ||
-    fail "$1 could not be written"
+  cat >"$1.stagecraft-new" && chmod "$2" "$1.stagecraft-new" && mv -f "$1.stagecraft-new" "$1" && return
+  reason=$(full "${1%/*}")
+  rm -f "$1.stagecraft-new"
+  fail "${reason:+$reason: }$1 could not be written"
 }
 
 # The record of what Stagecraft gave on this host, one line each. A line is written before what it

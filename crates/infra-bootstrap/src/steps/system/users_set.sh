@@ -35,6 +35,7 @@ write_keys() {
 }" | timeout -k 5 30 runuser -u "$1" -- sh -c '
     umask 077
     file=$1/.ssh/authorized_keys
+    rm -f "$file.stagecraft-new"
     if [ -e "$file" ] && [ ! -f "$file" ]; then
       echo "$file is no plain file" >&2
       exit 1

@@ -1,0 +1,6 @@
+//! The steps, the engine and the rotation of host keys, on doubles and on hosts that are processes.
+
+mod bootstrap;
+mod process_host;
+mod rotation;
+mod sandbox;

@@ -1,0 +1,18 @@
+//! The provider against mock servers and the sandbox: one test binary, since linking is dear.
+
+mod connections;
+mod deletes;
+mod failures;
+mod gpus;
+mod lab;
+mod leftovers;
+mod lists;
+mod options;
+mod pins;
+mod preflight;
+mod rate;
+mod requests;
+mod resize;
+mod retag;
+mod support;
+mod unreadable;

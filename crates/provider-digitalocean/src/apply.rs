@@ -10,9 +10,8 @@ mod tag;
 mod target;
 mod wait;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Duration;
 
 use stagecraft_core::{
     ApplyReport, EnvironmentName, Error, ErrorKind, Event, Host, HostFailure, HostId, HostName,
@@ -23,10 +22,12 @@ use tokio::time::Instant;
 
 use self::target::Target;
 use crate::client::Client;
+use crate::clock::Clock;
 use crate::config::PollConfig;
 use crate::error::provider_error;
 use crate::facts::{Scope, list_hosts};
-use crate::provider::Making;
+use crate::settle::settle;
+use crate::user_data::Texts;
 
 /// What every part of an apply needs.
 #[derive(Debug, Clone, Copy)]
@@ -50,6 +51,18 @@ pub(crate) struct Apply<'a> {
     pub(crate) since: Instant,
     /// When the last create ended, with whatever answer.
     pub(crate) last_create: &'a Mutex<Option<Instant>>,
+}
+
+/// What making hosts takes beside the plan.
+#[derive(Debug)]
+pub(crate) struct Making {
+    pub(crate) clock: Clock,
+    /// The ids of VPCs, by what the declarations call them.
+    pub(crate) vpcs: BTreeMap<String, String>,
+    /// User data, by its digest.
+    pub(crate) user_data: Texts<String>,
+    /// The ids of the projects that the plan puts hosts into.
+    pub(crate) projects: BTreeMap<HostName, String>,
 }
 
 impl Apply<'_> {
@@ -128,21 +141,6 @@ fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
         message: cause.map_or_else(|| failure.error.to_string(), ToString::to_string),
     });
     report.failed.push(failure);
-}
-
-/// Waits until the list shows what was accepted before, and tells that it does.
-pub(crate) async fn settle(run: &Run, poll: &PollConfig, remaining: Duration) -> Result<()> {
-    if remaining.is_zero() {
-        return Ok(());
-    }
-    let lag = poll.list_lag.get();
-    run.emit(Event::Waiting {
-        host: None,
-        what: "what was created to show in the list".to_owned(),
-        elapsed: lag.saturating_sub(remaining),
-        deadline: lag,
-    });
-    run.sleep(remaining).await
 }
 
 fn failure_of(

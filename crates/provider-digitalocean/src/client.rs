@@ -34,11 +34,6 @@ use crate::wire::ErrorBody;
 const API_URL: &str = "https://api.digitalocean.com";
 /// The variable that doctl and the Terraform provider read too.
 const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
-/// How often a call that may be repeated is sent in all.
-pub(crate) const ATTEMPTS: u32 = 5;
-/// The longest pause that is made because an answer's `Retry-After` asks for it: nobody wants to
-/// wait for an hour without knowing.
-pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);
 /// The longest list that is read, in bytes of its pages: more than ten thousand droplets.
 const LIST_LIMIT: usize = 64 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;

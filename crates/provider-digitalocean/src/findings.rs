@@ -6,8 +6,8 @@ use stagecraft_core::config::Location;
 use stagecraft_core::{CloudFacts, Finding, HostName, HostStatus, InfraPlan, ResizeEntry, tags};
 
 use crate::apply::resize::{POWER_ON, SWITCHED_OFF};
+use crate::availability::{no_size, where_available};
 use crate::facts::is_gpu;
-use crate::preflight::no_size;
 use crate::user_data;
 
 /// How many hosts are named in a finding about several.
@@ -80,11 +80,7 @@ fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Opti
         return Some(no_size(facts, to));
     };
     if !offer.regions.contains(region) {
-        let hint = if offer.regions.is_empty() {
-            "it is available nowhere at the moment".to_owned()
-        } else {
-            format!("it is available in {}", offer.regions.join(", "))
-        };
+        let hint = where_available(&facts.sizes, None, to);
         let message = format!("size `{to}` is not available in region `{region}`");
         return Some((message, Some(hint)));
     }

@@ -3,10 +3,9 @@
 //! Creating it is the one atomic step that the API offers: 409 for the second. It has one rule,
 //! since the API wants one, for addresses that nobody has, and is put on no droplet.
 
+pub(crate) mod own;
 mod payload;
 
-use std::collections::BTreeMap;
-use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
 use async_trait::async_trait;
@@ -18,11 +17,12 @@ use stagecraft_core::{
 };
 
 use self::payload::Payload;
-use crate::client::{Client, Dated, LONGEST_PAUSE};
+use crate::client::{Client, Dated};
 use crate::clock::Clock;
 use crate::error::{ApiError, CreateEffect, provider_error};
 use crate::facts;
 use crate::provider::DigitalOcean;
+use crate::retry::LONGEST_PAUSE;
 use crate::wire::{
     Concern, Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets,
 };
@@ -31,16 +31,6 @@ use crate::wire::{
 const ROUNDS: u32 = 5;
 /// How far a beat's time may be off before it is sent again.
 const GRAIN: i64 = 2;
-
-/// The markers that this process made, by id.
-#[derive(Debug, Default)]
-pub(crate) struct Own(Mutex<BTreeMap<String, Clock>>);
-
-impl Own {
-    fn lock(&self) -> MutexGuard<'_, BTreeMap<String, Clock>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-}
 
 /// A locked account refuses writes as if the token lacked a scope: that is told instead.
 async fn unless_locked(client: &Client, run: &Run, error: Error) -> Error {

@@ -3,6 +3,7 @@
 mod address;
 mod apply;
 mod around;
+mod availability;
 mod client;
 mod clock;
 mod config;
@@ -16,6 +17,8 @@ mod lease;
 mod pins;
 mod preflight;
 mod provider;
+mod retry;
+mod settle;
 mod side_by_side;
 mod tagging;
 mod user_data;

@@ -2,18 +2,18 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use stagecraft_core::config::nearest;
 use stagecraft_core::{
     CloudFacts, CreateEntry, ErrorKind, Finding, Host, HostName, HostOwner, InfraPlan, Naming,
-    NamingError, Result, Run, SizeOffer, tags,
+    NamingError, Result, Run, tags,
 };
 
-use crate::apply::settle;
+use crate::availability::{no_region, no_size, where_available};
 use crate::client::Client;
 use crate::config::PollConfig;
 use crate::error::ApiError;
 use crate::facts::{Beside, Scope, hosts_of, list_all_hosts, list_gpus, list_regions};
 use crate::key;
+use crate::settle::settle;
 use crate::side_by_side::side_by_side;
 use crate::wire::{Concern, Image, ImageEnvelope};
 
@@ -129,23 +129,6 @@ pub(crate) async fn check_existing(
     Ok(findings)
 }
 
-/// A size that does not exist, with the nearest one that does.
-pub(crate) fn no_size(facts: &CloudFacts, size: &str) -> (String, Option<String>) {
-    let near = nearest(size, facts.sizes.keys().map(String::as_str));
-    let hint = near.map(|near| format!("did you mean `{near}`?"));
-    (format!("size `{size}` does not exist"), hint)
-}
-
-fn no_region(regions: &BTreeMap<String, bool>, region: &str) -> (String, Option<String>) {
-    let open: Vec<&str> = regions
-        .iter()
-        .filter(|(_, is_open)| **is_open)
-        .map(|(slug, _)| slug.as_str())
-        .collect();
-    let hint = format!("the regions that take new droplets: {}", open.join(", "));
-    (format!("region `{region}` does not exist"), Some(hint))
-}
-
 /// Every host of the account, each once.
 async fn read_all(
     client: &Client,
@@ -228,27 +211,6 @@ async fn read_image(client: &Client, run: &Run, name: &str) -> Result<Option<Ima
         Ok(found) => Ok(Some(found.image)),
         Err(ApiError::Refused { status: 404, .. }) => Ok(None),
         Err(error) => Err(error),
-    }
-}
-
-/// Where a size can be had now, for hints.
-pub(crate) fn where_available(
-    sizes: &BTreeMap<String, SizeOffer>,
-    regions: Option<&BTreeMap<String, bool>>,
-    size: &str,
-) -> String {
-    let is_open = |region: &&String| regions.is_none_or(|all| all.get(*region) == Some(&true));
-    let offer = sizes.get(size).map(|offer| &offer.regions);
-    let open: Vec<&str> = offer
-        .into_iter()
-        .flatten()
-        .filter(is_open)
-        .map(String::as_str)
-        .collect();
-    if open.is_empty() {
-        "it is available nowhere at the moment".to_owned()
-    } else {
-        format!("it is available in {}", open.join(", "))
     }
 }
 

@@ -15,20 +15,19 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
-use crate::apply::{Apply, settle};
+use crate::apply::Apply;
 use crate::client::{Client, Http};
 use crate::clock::Clock;
 use crate::config::{Declared, DigitalOceanConfig, Problem};
 use crate::error::{ID, provider_error};
 use crate::facts::{Beside, is_gpu};
 use crate::findings::grouped;
-use crate::lease::Own;
+use crate::lease::own::Own;
+use crate::settle::settle;
+use crate::user_data::Texts;
 use crate::window::{Lane, Window};
 use crate::wire::{CloudProject, Vpc};
 use crate::{facts, key, preflight};
-
-pub(crate) use self::prepare::Making;
-use self::prepare::Texts;
 
 /// Droplets of one `DigitalOcean` account.
 #[derive(Debug)]

@@ -1,5 +1,8 @@
 //! The user data of a new host: its first host key, and what the user wants beside it.
 
+use std::collections::BTreeMap;
+use std::fmt;
+
 use data_encoding::{BASE64_MIME, HEXLOWER};
 use secrecy::{ExposeSecret, SecretString};
 use sha2::{Digest, Sha256};
@@ -30,6 +33,16 @@ pub(crate) fn user_data(key: &HostKey, own: Option<&str>) -> SecretString {
         None => text,
     };
     SecretString::from(merged)
+}
+
+/// Texts that may hold secrets, by file or digest: `Debug` shows only these keys.
+#[derive(Default)]
+pub(crate) struct Texts<K>(pub(crate) BTreeMap<K, String>);
+
+impl<K: fmt::Debug> fmt::Debug for Texts<K> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_set().entries(self.0.keys()).finish()
+    }
 }
 
 /// What is wrong with user data. Nothing of the text but a key or a character of it.

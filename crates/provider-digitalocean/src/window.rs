@@ -19,8 +19,8 @@ use stagecraft_core::{Event, Run, seconds};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::client::{ATTEMPTS, LONGEST_PAUSE};
 use crate::error::ApiError;
+use crate::retry::{ATTEMPTS, LONGEST_PAUSE};
 
 /// The most requests in a window. The API's own limit is 250.
 pub(crate) const MOST_REQUESTS: u32 = 240;

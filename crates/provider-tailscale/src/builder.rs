@@ -5,9 +5,23 @@ use std::collections::BTreeMap;
 use stagecraft_core::{Error, ErrorKind, PollPolicy, Result, RoleName};
 
 use crate::config::{InstallMethod, LoginServer, Tag, TailnetDomain, TailscaleConfig};
-use crate::provider::{ID, Tailscale};
+use crate::error::ID;
+use crate::provider::Tailscale;
 use crate::session::Waits;
 use crate::version::ClientVersion;
+
+impl Tailscale {
+    /// Starts a provider that is configured in code. Nothing is read, sent or checked yet.
+    ///
+    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain`
+    /// the tailnet's `MagicDNS` suffix.
+    pub fn builder(
+        auth_key_env: impl Into<String>,
+        tailnet_domain: impl Into<String>,
+    ) -> TailscaleBuilder {
+        TailscaleBuilder::new(auth_key_env.into(), tailnet_domain.into())
+    }
+}
 
 /// Collects the configuration of a [`Tailscale`] provider. Checked by [`build`](Self::build).
 #[derive(Debug, Clone)]

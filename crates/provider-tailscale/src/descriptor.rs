@@ -6,7 +6,8 @@ use stagecraft_core::config::{ConfigBlock, ConfigErrors};
 use stagecraft_core::{Build, BuildContext, Descriptor, NetworkProvider, Result};
 
 use crate::config::TailscaleConfig;
-use crate::provider::{ID, Tailscale};
+use crate::error::ID;
+use crate::provider::Tailscale;
 
 /// Describes the provider to a [`Registry`](stagecraft_core::Registry).
 pub static DESCRIPTOR: Descriptor = Descriptor {

@@ -2,7 +2,8 @@
 
 use stagecraft_core::{Error, ErrorKind, Retry};
 
-use crate::provider::ID;
+/// The provider's id.
+pub(crate) const ID: &str = "tailscale";
 
 /// Why a host could not be made a member of the tailnet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]

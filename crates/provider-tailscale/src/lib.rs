@@ -3,6 +3,7 @@
 mod builder;
 mod classify;
 mod config;
+mod converge;
 mod decide;
 #[cfg(feature = "yaml")]
 mod descriptor;

@@ -6,14 +6,12 @@ use stagecraft_core::{
     Remote, Result, Run, SecretSource, StepOutcome, shorten,
 };
 
-use crate::builder::TailscaleBuilder;
 use crate::config::TailscaleConfig;
+use crate::converge::{converge, converge_client};
 use crate::decide::{self, Action, Target};
+use crate::error::ID;
 use crate::facts::{HostFacts, PROBE};
 use crate::session::{Session, Waits};
-
-/// The provider's id.
-pub(crate) const ID: &str = "tailscale";
 
 /// The longest health report that is shown, in characters.
 const REPORT_LIMIT: usize = 300;
@@ -37,17 +35,6 @@ pub struct Ensured {
 }
 
 impl Tailscale {
-    /// Starts a provider that is configured in code. Nothing is read, sent or checked yet.
-    ///
-    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain`
-    /// the tailnet's `MagicDNS` suffix.
-    pub fn builder(
-        auth_key_env: impl Into<String>,
-        tailnet_domain: impl Into<String>,
-    ) -> TailscaleBuilder {
-        TailscaleBuilder::new(auth_key_env.into(), tailnet_domain.into())
-    }
-
     /// Makes a provider of a configuration. Reads no secret and does no I/O.
     ///
     /// # Errors
@@ -95,7 +82,7 @@ impl Tailscale {
         node: &NodeSpec,
     ) -> Result<StepOutcome> {
         let session = self.session(run, remote, node);
-        let done = session.converge_client().await?;
+        let done = converge_client(&session).await?;
         Ok(if done.is_empty() {
             StepOutcome::Unchanged
         } else {
@@ -121,7 +108,7 @@ impl Tailscale {
         node: &NodeSpec,
     ) -> Result<Ensured> {
         let session = self.session(run, remote, node);
-        let (joined, done) = session.converge().await?;
+        let (joined, done) = converge(&session).await?;
         Ok(Ensured {
             joined,
             changes: changes(&done, &session.target),
@@ -197,7 +184,7 @@ impl NetworkProvider for Tailscale {
         node: &NodeSpec,
         _changes: &[Change],
     ) -> Result<Joined> {
-        let (joined, _done) = self.session(run, host, node).converge().await?;
+        let (joined, _done) = converge(&self.session(run, host, node)).await?;
         Ok(joined)
     }
 

@@ -1,18 +1,17 @@
-//! One host being brought into the network: read, decide, act, until nothing is left to do.
+//! Work on one host: reading it, waiting for it, and what an error shows of it.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
 
 use stagecraft_core::{
-    Error, ErrorKind, Joined, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteOutput, Result,
-    Run, SecretSource, seconds,
+    Error, ErrorKind, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteOutput, Result, Run,
+    SecretSource, seconds,
 };
 
-use crate::decide::{Action, Target};
+use crate::decide::Target;
 use crate::error::{Failure, transport, with_evidence};
 use crate::facts::{HostFacts, PROBE};
 use crate::status::{BackendState, Status};
-use crate::{install, join};
 
 /// The time for a command that only reads or edits: each of its parts has 10 s of its own.
 pub(crate) const SHORT: Duration = Duration::from_mins(1);
@@ -54,74 +53,6 @@ pub(crate) struct Session<'a> {
 }
 
 impl Session<'_> {
-    /// Acts until nothing is left to do. Each action is taken at most once.
-    ///
-    /// The host is read again before every action, so one that has become needless is left
-    /// out, and a key is never sent to a node with a healthy login.
-    pub(crate) async fn converge(&self) -> Result<(Joined, Vec<Action>)> {
-        let mut done = Vec::new();
-        let mut facts = self.read("verify").await?;
-        loop {
-            let pending = self.target.decide(&facts)?;
-            let Some(&action) = pending.first() else {
-                return Ok((self.joined(&facts)?, done));
-            };
-            if done.contains(&action) {
-                let summary = action.change(&self.target).summary;
-                return Err(Failure::DidNotLast(summary).into());
-            }
-            if pending.contains(&Action::Join) {
-                // A missing key is to be told before anything is changed.
-                join::auth_key(self).await?;
-            }
-            self.run.check()?;
-            facts = self.perform(action, &facts).await?;
-            done.push(action);
-        }
-    }
-
-    /// Installs and starts the client, if it is missing or silent.
-    pub(crate) async fn converge_client(&self) -> Result<Vec<Action>> {
-        let mut done = Vec::new();
-        let mut facts = self.read("install").await?;
-        while let Some(action) = self.target.decide_client(&facts)? {
-            if done.contains(&action) {
-                let summary = action.change(&self.target).summary;
-                return Err(Error::from(Failure::DidNotLast(summary)).with_operation("install"));
-            }
-            self.run.check()?;
-            facts = self.perform(action, &facts).await?;
-            done.push(action);
-        }
-        Ok(done)
-    }
-
-    async fn perform(&self, action: Action, facts: &HostFacts) -> Result<HostFacts> {
-        tracing::debug!(host = %self.remote.host(), action = action.id(), "changing");
-        match action {
-            Action::Install => {
-                install::install(self, &facts.system).await?;
-                self.read_settled().await
-            }
-            Action::Daemon => {
-                install::start_daemon(self).await?;
-                self.read_settled().await
-            }
-            Action::Start => join::start(self).await,
-            Action::Reconnect => self.await_connection().await,
-            Action::Join => join::join(self).await,
-            Action::Clean => join::clean(self).await,
-            Action::Retag => join::retag(self).await,
-            Action::Settings => join::edit_settings(self).await,
-        }
-    }
-
-    fn joined(&self, facts: &HostFacts) -> Result<Joined> {
-        let status = facts.status().ok_or(Failure::DaemonSilent)?;
-        let joined = self.target.verify(status);
-        joined.map_err(|failure| Error::from(failure).with_operation("verify"))
-    }
-
     /// Reads the host once.
     pub(crate) async fn read(&self, operation: &'static str) -> Result<HostFacts> {
         let output = self.script(PROBE.to_owned(), SHORT, operation).await?;
@@ -136,7 +67,7 @@ impl Session<'_> {
     }
 
     /// Reads the host when its daemon has found its state after a start.
-    async fn read_settled(&self) -> Result<HostFacts> {
+    pub(crate) async fn read_settled(&self) -> Result<HostFacts> {
         let settled = |facts: &HostFacts| {
             let status = facts.status();
             status.is_some_and(|status| status.state != BackendState::NoState)

@@ -7,7 +7,7 @@ use russh::keys::Algorithm;
 use russh::{AlgorithmKind, Preferred, cipher, compression, kex, mac};
 use stagecraft_core::{Error, ErrorKind};
 
-use crate::failure::printable;
+use crate::printable::printable;
 
 /// In the order in which they are asked for: by what they cost here. Those of `OpenSSH` that are
 /// missing use SHA-1, or are not known to the library (`sntrup761x25519-sha512`).

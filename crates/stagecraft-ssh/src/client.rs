@@ -11,8 +11,8 @@ use stagecraft_core::{ConnectPhase, Fingerprint, Login};
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::banner::{Keys, Secret};
-use crate::failure;
 use crate::known_hosts::PublicKeyLine;
+use crate::printable::printable;
 
 /// The most that is remembered of what came before the key exchange.
 const FIRST_BYTES_LIMIT: usize = 512;
@@ -122,7 +122,7 @@ impl Observed {
     pub(crate) fn banner(&self) -> Option<String> {
         let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
         let words: Vec<&str> = banner.split_whitespace().collect();
-        (!words.is_empty()).then(|| failure::printable(&words.join(" ")))
+        (!words.is_empty()).then(|| printable(&words.join(" ")))
     }
 
     /// Adds to what the host said: in UTF-8, else each byte is taken as Latin-1 has it.

@@ -4,10 +4,11 @@ use std::io;
 use std::time::Duration;
 
 use russh::AlgorithmKind;
-use stagecraft_core::{Error, ErrorKind, Fingerprint, HostName, Result, Retry};
+use stagecraft_core::{Error, ErrorKind, HostName, Result, Retry};
 
 use crate::algorithms;
 use crate::client::Observed;
+use crate::printable::printable;
 use crate::trust::Server;
 
 pub(crate) const TRANSIENT: Retry = Retry::After(None);
@@ -21,35 +22,6 @@ pub(crate) fn no_known_key(host: &str) -> Error {
         format!("no host key is known for {host}, so it cannot be verified"),
     )
     .with_hint("pin the fingerprint that the host's console or its cloud shows")
-}
-
-/// The host showed a key that is none of the expected. `cure` is what to do with one that was
-/// verified.
-pub(crate) fn wrong_key(
-    server: &Server,
-    expected: &[Fingerprint],
-    shown: Fingerprint,
-    cure: &str,
-) -> Error {
-    let Server { name, place, .. } = server;
-    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
-    let expected = match expected.as_slice() {
-        [one] => one.clone(),
-        several => format!("one of {}", several.join(", ")),
-    };
-    let error = Error::new(
-        ErrorKind::HostKey,
-        format!("host key of {name} has changed: expected {expected}, but {place} showed {shown}"),
-    );
-    let usual = format!(
-        "someone may be between you and the host; if it was rebuilt, verify the new fingerprint \
-         on its console and {cure}"
-    );
-    match &server.source {
-        // Most likely another host, so this comes first.
-        Some(source) => error.with_hint(format!("{source}; if that is right, {usual}")),
-        None => error.with_hint(usual),
-    }
 }
 
 /// The host took too long; asking again is safe.
@@ -191,14 +163,6 @@ pub(crate) fn with_end(error: Error, observed: &Observed) -> Error {
     }
 }
 
-/// Text from a host, short and without control characters.
-pub(crate) fn printable(text: &str) -> String {
-    text.chars()
-        .filter(|character| !character.is_control())
-        .take(300)
-        .collect()
-}
-
 /// Waits for `work`, but not longer than `limit`, and not after the run was cancelled.
 pub(crate) async fn bounded<T>(
     run: &stagecraft_core::Run,
@@ -216,7 +180,6 @@ pub(crate) async fn bounded<T>(
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::trust::Trust;
 
     #[test]
     fn tcp_failures_are_told_apart() {
@@ -247,28 +210,5 @@ mod tests {
             };
             assert_eq!(error.kind(), expected);
         }
-    }
-
-    #[test]
-    fn wrong_key_names_all_fingerprints_and_is_never_retried() {
-        let host = Server {
-            name: "app-1".to_owned(),
-            place: "192.0.2.7:22".to_owned(),
-            source: None,
-            trust: Trust::pins(Vec::new()),
-        };
-        let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
-        let one = wrong_key(&host, &[a], c, "pin that");
-        assert_eq!(
-            one.to_string(),
-            format!("host key of app-1 has changed: expected {a}, but 192.0.2.7:22 showed {c}")
-        );
-        let several = wrong_key(&host, &[a, b], c, "pin that").to_string();
-        assert!(
-            several.contains(&format!("expected one of {a}, {b}, but")),
-            "{several}"
-        );
-        assert_eq!(one.retry(), Retry::Never);
-        assert!(one.hint().is_some());
     }
 }

@@ -20,8 +20,9 @@ use tokio_util::sync::{CancellationToken, DropGuard};
 
 use crate::capture::Capture;
 use crate::client::{Client, Observed};
+use crate::connection::{Connection, Link};
 use crate::failure;
-use crate::link::Link;
+use crate::printable::printable;
 use crate::quote::{Wire, wire};
 use crate::sudo::Elevation;
 use crate::{start, upload};
@@ -36,18 +37,6 @@ const BUSY_PAUSE: Duration = Duration::from_millis(50);
 const FAREWELL: Duration = Duration::from_secs(1);
 /// `SSH_EXTENDED_DATA_STDERR` of RFC 4254, section 5.2.
 const STDERR: u32 = 1;
-
-/// One logged-in session with what is needed to end it.
-pub(crate) struct Connection {
-    pub(crate) session: Handle<Client>,
-    pub(crate) observed: Arc<Observed>,
-    /// Cancelled when the session's task is over.
-    pub(crate) ended: CancellationToken,
-    /// Cuts the byte stream when it is dropped.
-    pub(crate) tied: DropGuard,
-    /// The jump host that it goes through.
-    pub(crate) via: Option<Arc<Link>>,
-}
 
 /// One host over one connection.
 pub(crate) struct SshRemote {
@@ -86,7 +75,7 @@ impl Streams {
         let add = |error: Error, name, stream: &Capture| match stream.last_line() {
             // It has begun, and said nothing since.
             Some(line) if line == start::BEGUN => error,
-            Some(line) => error.with_context(name, failure::printable(&run.redact(&line))),
+            Some(line) => error.with_context(name, printable(&run.redact(&line))),
             None => error,
         };
         let error = add(error, "last output", &self.stdout);
@@ -343,9 +332,12 @@ impl Remote for SshRemote {
     }
 
     async fn upload(&self, run: &Run, upload: &Upload) -> Result<()> {
-        upload::upload(self, run, upload)
-            .await
-            .map_err(|error| error.with_operation("upload"))
+        let work = async {
+            let command = upload::command(upload)?;
+            let ended = self.perform(run, command, upload::DEADLINE).await;
+            upload::written(upload, &self.host, ended)
+        };
+        work.await.map_err(|error| error.with_operation("upload"))
     }
 
     async fn close(&self) {
@@ -411,7 +403,7 @@ impl Drop for Closing<'_> {
 /// The name of a signal as RFC 4254 writes it, without `SIG`.
 fn signal(signal: &russh::Sig) -> String {
     match signal {
-        russh::Sig::Custom(name) => failure::printable(name),
+        russh::Sig::Custom(name) => printable(name),
         known => format!("{known:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use secrecy::{ExposeSecret as _, SecretString};
 use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result};
 
-use crate::failure;
+use crate::printable::printable;
 use crate::quote::Wire;
 
 /// The line that ends what sudo may read of the input.
@@ -127,7 +127,7 @@ impl Elevation {
                     .any(|name| line.starts_with(name))
             };
             let line = told.lines().find(is_own)?;
-            let line = failure::printable(line);
+            let line = printable(line);
             (
                 format!("{host} ran no command as root: {line}"),
                 "sudo must let this user run all commands",

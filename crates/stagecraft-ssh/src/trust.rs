@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 use russh::keys::{Algorithm, EcdsaCurve, HashAlg};
 use stagecraft_core::{Error, ErrorKind, Fingerprint, Result};
 
-use crate::failure;
 use crate::known_hosts::KnownHosts;
 
 /// A server that is connected to.
@@ -128,7 +127,7 @@ impl Server {
             name, place, trust, ..
         } = self;
         let Some(files) = &trust.files else {
-            return failure::wrong_key(self, &trust.accepted, shown, "pin that");
+            return wrong_key(self, &trust.accepted, shown, "pin that");
         };
         if trust.revoked.contains(&shown) {
             let message = format!("host key {shown} of {name} ({place}) is revoked");
@@ -137,7 +136,7 @@ impl Server {
         }
         if !trust.accepted.is_empty() {
             let cure = "correct the file of known hosts";
-            return failure::wrong_key(self, &trust.accepted, shown, cure);
+            return wrong_key(self, &trust.accepted, shown, cure);
         }
         let message = format!("host key {shown} of {name} ({place}) is not known");
         let cure = format!(
@@ -183,5 +182,59 @@ impl Files {
             ),
             None => "name a file of known host keys that holds its key".to_owned(),
         }
+    }
+}
+
+/// The host showed a key that is none of the expected. `cure` is what to do with one that was
+/// verified.
+fn wrong_key(server: &Server, expected: &[Fingerprint], shown: Fingerprint, cure: &str) -> Error {
+    let Server { name, place, .. } = server;
+    let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();
+    let expected = match expected.as_slice() {
+        [one] => one.clone(),
+        several => format!("one of {}", several.join(", ")),
+    };
+    let error = Error::new(
+        ErrorKind::HostKey,
+        format!("host key of {name} has changed: expected {expected}, but {place} showed {shown}"),
+    );
+    let usual = format!(
+        "someone may be between you and the host; if it was rebuilt, verify the new fingerprint \
+         on its console and {cure}"
+    );
+    match &server.source {
+        // Most likely another host, so this comes first.
+        Some(source) => error.with_hint(format!("{source}; if that is right, {usual}")),
+        None => error.with_hint(usual),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use stagecraft_core::Retry;
+
+    use super::*;
+
+    #[test]
+    fn wrong_key_names_all_fingerprints_and_is_never_retried() {
+        let host = Server {
+            name: "app-1".to_owned(),
+            place: "192.0.2.7:22".to_owned(),
+            source: None,
+            trust: Trust::pins(Vec::new()),
+        };
+        let [a, b, c] = [b"a", b"b", b"c"].map(|key| Fingerprint::of_wire(key));
+        let one = wrong_key(&host, &[a], c, "pin that");
+        assert_eq!(
+            one.to_string(),
+            format!("host key of app-1 has changed: expected {a}, but 192.0.2.7:22 showed {c}")
+        );
+        let several = wrong_key(&host, &[a, b], c, "pin that").to_string();
+        assert!(
+            several.contains(&format!("expected one of {a}, {b}, but")),
+            "{several}"
+        );
+        assert_eq!(one.retry(), Retry::Never);
+        assert!(one.hint().is_some());
     }
 }

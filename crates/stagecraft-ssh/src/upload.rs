@@ -3,13 +3,12 @@
 use std::time::Duration;
 
 use secrecy::ExposeSecret as _;
-use stagecraft_core::{Error, ErrorKind, Result, Run, Upload, seconds};
+use stagecraft_core::{Error, ErrorKind, HostName, RemoteOutput, Result, Upload, seconds};
 
 use crate::quote::{Wire, argv_line};
-use crate::remote::SshRemote;
 
 /// The time for one file.
-const DEADLINE: Duration = Duration::from_mins(2);
+pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
 /// Arguments: path, size in bytes, mode, owner or nothing. The size tells a whole content
 /// from one that a lost connection has cut off: both end with an end of file. Ten minutes are far
@@ -52,32 +51,30 @@ chmod -- "$mode" "$tmp"
 mv -f -- "$tmp" "$path"
 tmp="#;
 
-/// Writes the file. Repeating it writes the same again; a lost connection leaves the old file.
-pub(crate) async fn upload(remote: &SshRemote, run: &Run, upload: &Upload) -> Result<()> {
+/// The command that writes the file. Repeating it writes the same again; a lost connection leaves
+/// the old file.
+pub(crate) fn command(upload: &Upload) -> Result<Wire> {
     check(upload)?;
     let content = upload.content.expose_secret().as_bytes();
     let size = content.len().to_string();
     let mode = format!("{:04o}", upload.mode);
     let owner = upload.owner.as_deref().unwrap_or_default();
     let argv = ["sh", "-c", SCRIPT, "sh", &upload.path, &size, &mode, owner];
-    let command = Wire {
+    Ok(Wire {
         line: argv_line(&argv)?,
         stdin: content.to_vec(),
-    };
+    })
+}
+
+/// Whether the command has written the file.
+pub(crate) fn written(upload: &Upload, host: &HostName, ended: Result<RemoteOutput>) -> Result<()> {
     let failed = |kind, source: Error| {
         let retry = source.retry();
-        Error::new(
-            kind,
-            format!(
-                "cannot write {} on {}",
-                upload.path,
-                stagecraft_core::Remote::host(remote)
-            ),
-        )
-        .with_retry(retry)
-        .with_source(source)
+        Error::new(kind, format!("cannot write {} on {host}", upload.path))
+            .with_retry(retry)
+            .with_source(source)
     };
-    match remote.perform(run, command, DEADLINE).await {
+    match ended {
         Ok(output) => match output.success() {
             Ok(_) => Ok(()),
             Err(error) => Err(failed(ErrorKind::CommandFailed, error)),

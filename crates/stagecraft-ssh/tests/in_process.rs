@@ -70,7 +70,7 @@ impl Handler for Server {
         // As a host's shell does when the command begins.
         session.data(channel, BEGUN)?;
         session.extended_data(channel, 1, BEGUN)?;
-        let command = line.rsplit(" 'sh' ").next().unwrap_or_default();
+        let command = line.rsplit(" '").next().unwrap_or_default();
         match command.trim_matches('\'') {
             "echo" => {
                 session.data(channel, "out")?;

@@ -12,9 +12,10 @@ use tokio::time::Instant;
 
 use super::resize::is_resizing;
 use super::wait::Pending;
-use super::{Apply, create_failure, fail, settle};
-use crate::client::LONGEST_PAUSE;
+use super::{Apply, create_failure, fail};
 use crate::error::{ApiError, CreateEffect, provider_error};
+use crate::retry::LONGEST_PAUSE;
+use crate::settle::settle;
 use crate::side_by_side::side_by_side;
 use crate::user_data::user_data;
 use crate::wire::{CreateDroplets, CreatedDroplets};
@@ -269,7 +270,7 @@ impl Apply<'_> {
             tags::run_tag(self.run.id().map_err(SendError::Before)?),
         ];
         let own = options.user_data_sha256.as_ref();
-        let own = own.map(|digest| self.making.user_data.get(digest).ok_or_else(changed));
+        let own = own.map(|digest| self.making.user_data.0.get(digest).ok_or_else(changed));
         let user_data = user_data(&key, own.transpose()?.map(String::as_str));
         let vpc = options.vpc.as_ref();
         let turn = self.client.turn_to_write(self.run).await;

@@ -12,10 +12,11 @@ use tokio::time::Instant;
 use super::leftover::leaves_behind;
 use super::target::Target;
 use super::{Apply, delete_failure, fail, timeout};
-use crate::client::{ATTEMPTS, Patience, Shown};
+use crate::client::{Patience, Shown};
 use crate::clock::Moment;
 use crate::error::{ApiError, provider_error};
 use crate::facts::{hosts_once, list_hosts, shown_droplets};
+use crate::retry::ATTEMPTS;
 use crate::side_by_side::side_by_side;
 use crate::wire::{Droplet, DropletEnvelope};
 

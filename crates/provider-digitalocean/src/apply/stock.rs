@@ -3,9 +3,9 @@
 use stagecraft_core::{CreateEntry, Error};
 
 use super::Apply;
+use crate::availability::where_available;
 use crate::error::ApiError;
 use crate::facts::{list_regions, list_sizes};
-use crate::preflight::where_available;
 use crate::wire::Concern;
 
 /// What the API says when a size or a region cannot be had.

@@ -6,8 +6,9 @@ use std::time::Duration;
 use stagecraft_core::{Event, Retry, Run};
 use tokio::time::Instant;
 
-use super::{ATTEMPTS, Client, LONGEST_PAUSE};
+use super::Client;
 use crate::error::ApiError;
+use crate::retry::{ATTEMPTS, LONGEST_PAUSE};
 use crate::window::Turn;
 
 impl Client {

@@ -5,8 +5,9 @@ use std::collections::BTreeSet;
 use stagecraft_core::{Run, shorten};
 
 use super::answer::page_number;
-use super::{ATTEMPTS, Client, LIST_LIMIT, PAGE_LIMIT};
+use super::{Client, LIST_LIMIT, PAGE_LIMIT};
 use crate::error::ApiError;
+use crate::retry::ATTEMPTS;
 use crate::wire::{Concern, Decoded, Element, Listed, Page, Strange, decode_page};
 
 impl Client {

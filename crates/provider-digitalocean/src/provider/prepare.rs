@@ -1,8 +1,6 @@
 //! What observing finds beside the hosts, and what an apply needs beside its plan.
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-use std::ops::Deref;
 use std::path::PathBuf;
 
 use secrecy::ExposeSecret as _;
@@ -12,47 +10,14 @@ use stagecraft_core::{
 };
 
 use super::DigitalOcean;
+use crate::apply::Making;
 use crate::client::Client;
 use crate::clock::Clock;
 use crate::config::{HostConfig, UserData};
 use crate::error::provider_error;
+use crate::user_data::Texts;
 use crate::wire::{CloudProject, Concern, Vpc};
 use crate::{around, findings, user_data};
-
-/// Texts that may hold secrets, so `Debug` tells their keys only.
-pub(crate) struct Texts<K>(BTreeMap<K, String>);
-
-impl<K> Default for Texts<K> {
-    fn default() -> Self {
-        Self(BTreeMap::new())
-    }
-}
-
-impl<K> Deref for Texts<K> {
-    type Target = BTreeMap<K, String>;
-
-    fn deref(&self) -> &Self::Target {
-        &self.0
-    }
-}
-
-impl<K: fmt::Debug> fmt::Debug for Texts<K> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_set().entries(self.0.keys()).finish()
-    }
-}
-
-/// What making hosts takes beside the plan.
-#[derive(Debug)]
-pub(crate) struct Making {
-    pub(crate) clock: Clock,
-    /// The ids of VPCs, by what the declarations call them.
-    pub(crate) vpcs: BTreeMap<String, String>,
-    /// User data, by its digest.
-    pub(crate) user_data: Texts<String>,
-    /// The ids of the projects that the plan puts hosts into.
-    pub(crate) projects: BTreeMap<HostName, String>,
-}
 
 impl DigitalOcean {
     /// What the configuration declares, with the digests of the files that were read.
@@ -64,7 +29,7 @@ impl DigitalOcean {
         let files = &self.seen().files;
         for spec in &mut declared {
             let path = self.user_data_file(environment, &spec.name);
-            let text = path.and_then(|path| files.get(path));
+            let text = path.and_then(|path| files.0.get(path));
             if let Some(text) = text {
                 spec.options.user_data_sha256 = Some(user_data::digest(text));
             }
@@ -111,7 +76,7 @@ impl DigitalOcean {
         let hosts = self.config.hosts.get(environment).into_iter().flatten();
         let texts = hosts.filter_map(|(_, host)| {
             let file = host.user_data_file.as_ref();
-            let text = file.and_then(|path| seen.files.get(path));
+            let text = file.and_then(|path| seen.files.0.get(path));
             let text = text.map(String::as_str);
             text.or(host.user_data.as_ref().map(UserData::as_str))
         });
@@ -128,7 +93,7 @@ impl DigitalOcean {
         let texts = self.texts(environment);
         let check = |(host, options): (&HostName, &HostOptions)| {
             let text = options.user_data_sha256.as_ref();
-            let text = text.map(|digest| texts.get(digest))?;
+            let text = text.map(|digest| texts.0.get(digest))?;
             let file = self.user_data_file(environment, host);
             findings::check_user_data(host, file.map(PathBuf::as_path), text.map(String::as_str))
         };
@@ -254,7 +219,7 @@ impl DigitalOcean {
             }
         }
         let mut user_data = self.texts(environment);
-        let is_known = |digest: &String| user_data.contains_key(digest);
+        let is_known = |digest: &String| user_data.0.contains_key(digest);
         if !options()
             .filter_map(|own| own.user_data_sha256.as_ref())
             .all(is_known)

@@ -1,17 +1,31 @@
-//! Connections to jump hosts: one for all hosts behind them.
+//! Connections, and those to jump hosts: one for all hosts behind them.
 
 use std::collections::BTreeMap;
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
 
 use russh::ChannelOpenFailure;
+use russh::client::Handle;
 use stagecraft_core::{Error, ErrorKind, Result, Retry};
 use tokio::time::Instant;
+use tokio_util::sync::{CancellationToken, DropGuard};
 
+use crate::client::{Client, Observed};
 use crate::failure;
 use crate::jump::{JumpHost, place};
-use crate::remote::Connection;
 use crate::tether::Line;
+
+/// One logged-in session with what is needed to end it.
+pub(crate) struct Connection {
+    pub(crate) session: Handle<Client>,
+    pub(crate) observed: Arc<Observed>,
+    /// Cancelled when the session's task is over.
+    pub(crate) ended: CancellationToken,
+    /// Cuts the byte stream when it is dropped.
+    pub(crate) tied: DropGuard,
+    /// The jump host that it goes through.
+    pub(crate) via: Option<Arc<Link>>,
+}
 
 /// A connection to a jump host, and to those before it.
 pub(crate) struct Link {

@@ -126,9 +126,8 @@ fn build_cloud(
 ) -> Result<Arc<dyn CloudProvider>, Error> {
     let id = project.cloud()?;
     if registry.get(Kind::Cloud, id).is_err() {
-        // Told with its place by `check_keys`.
-        return check_keys(project, registry)
-            .and_then(|()| registry.cloud(id, &project.cloud_block(id), context));
+        // With its place in the file.
+        check_keys(project, registry)?;
     }
     registry.cloud(id, &project.cloud_block(id), context)
 }

@@ -11,6 +11,7 @@ use stagecraft_core::{Error, ErrorKind, Lookup, NoEvents, Run};
 use crate::args::{ConfigCommand, GlobalArgs};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
+use crate::render::plural;
 use crate::{builtin, load, wire};
 
 pub(super) async fn run(
@@ -63,12 +64,7 @@ async fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     } else {
         let list: Vec<String> = summary
             .iter()
-            .map(|(name, hosts)| {
-                format!(
-                    "{name} ({hosts} host{})",
-                    if *hosts == 1 { "" } else { "s" }
-                )
-            })
+            .map(|(name, hosts)| format!("{name} ({})", plural(*hosts, "host")))
             .collect();
         output.text(&format!(
             "{GREEN}valid{RESET}: {}, environments: {}\n",

@@ -9,16 +9,15 @@ use std::path::{Path, PathBuf};
 
 use clap::builder::Resettable;
 use clap::error::{ContextKind, ContextValue};
-use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand, ValueEnum};
-use clap_complete::ArgValueCandidates;
-use stagecraft_core::{EnvironmentName, Lookup};
+use clap::{Args, CommandFactory as _, FromArgMatches as _, Parser, Subcommand};
+use stagecraft_core::{EnvironmentName, Lookup, shell_quote};
 
 pub(crate) use self::infra::{
     BootstrapArgs, DownArgs, HostsCommand, InfraCommand, NamedArgs, PlanArgs, PruneArgs, ReapArgs,
     ReplaceArgs, TrustArgs, UnlockArgs, UpArgs,
 };
 pub(crate) use self::sandbox::{HostsMode, SandboxArgs};
-use crate::completion;
+use crate::output::OutputFormat;
 
 /// From a bare cloud account to running hosts, and back to nothing.
 #[derive(Debug, Parser)]
@@ -146,8 +145,7 @@ pub(crate) struct GlobalArgs {
         long,
         global = true,
         value_name = "NAME",
-        env = ENV_VARIABLE,
-        add = ArgValueCandidates::new(completion::environments)
+        env = ENV_VARIABLE
     )]
     pub(crate) env: Option<EnvironmentName>,
     /// How results are printed
@@ -188,6 +186,15 @@ impl GlobalArgs {
         let is_expected = self.named_config.is_some() || self.config == Path::new(DEFAULT_CONFIG);
         (!is_expected).then_some(self.config.as_path())
     }
+
+    /// The option that names the configuration again, if it is not the usual one.
+    pub(crate) fn config_option(&self) -> String {
+        let named = self.named_config.as_deref();
+        match named.filter(|path| *path != Path::new(DEFAULT_CONFIG)) {
+            Some(path) => format!(" --config {}", shell_quote(&path.to_string_lossy())),
+            None => String::new(),
+        }
+    }
 }
 
 /// The nearest configuration at or above a directory, as a path relative to it.
@@ -207,15 +214,6 @@ fn find_config(directory: &Path) -> Option<PathBuf> {
         prefix.push("..");
     }
     None
-}
-
-#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
-pub(crate) enum OutputFormat {
-    /// For people
-    #[default]
-    Text,
-    /// For programs: one document, or one object a line whose last is the result
-    Json,
 }
 
 #[derive(Debug, Subcommand)]

@@ -1,27 +1,22 @@
 //! What a failed run leaves for whoever looks into it: one directory, without secrets.
 //!
-//! The one run of a process is recorded in memory, and written only if it failed.
+//! The one run of a process is [recorded](recording) in memory, and written only if it failed.
 
-use std::borrow::Borrow;
-use std::collections::VecDeque;
 use std::fs::{DirBuilder, OpenOptions, Permissions};
 use std::io::Write as _;
 use std::os::unix::fs::{DirBuilderExt as _, OpenOptionsExt as _, PermissionsExt as _};
 use std::path::{Path, PathBuf};
-use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+use std::sync::OnceLock;
 
 use serde_json::{Map, Value, json};
 use stagecraft_core::config::{to_yaml, tree};
-use stagecraft_core::{Error, ErrorKind, Run};
+use stagecraft_core::{Error, ErrorKind};
 
 use crate::args::GlobalArgs;
 use crate::exit::Exit;
-use crate::load;
 use crate::output::Output;
-use crate::wire;
-
-/// The most events that are kept: the last ones.
-const EVENTS: usize = 20_000;
+use crate::recording::{self, Recording};
+use crate::{settings, wire};
 
 const README: &str = "\
 # A run of stagecraft that failed
@@ -42,24 +37,12 @@ It names hosts, addresses and accounts, so look at it before you give it to othe
 A file that would be empty is not there.
 ";
 
-static RECORD: OnceLock<Record> = OnceLock::new();
+static BUNDLE: OnceLock<Bundle> = OnceLock::new();
 
 #[derive(Debug)]
-struct Record {
+struct Bundle {
     directory: PathBuf,
     global: GlobalArgs,
-    state: Mutex<State>,
-}
-
-#[derive(Debug, Default)]
-struct State {
-    run: Option<Run>,
-    events: VecDeque<Value>,
-    seen: u64,
-    planned: Option<Value>,
-    plan: String,
-    report: String,
-    error: String,
 }
 
 /// Begins to record, for a directory that is not there yet, or is empty.
@@ -88,92 +71,35 @@ pub(crate) fn begin(directory: Option<&Path>, global: &GlobalArgs) -> anyhow::Re
         }
         Err(error) => return refuse(format!("the bundle cannot be made at {shown}: {error}")),
     }
-    let record = Record {
+    let bundle = Bundle {
         directory: directory.to_owned(),
         global: global.clone(),
-        state: Mutex::default(),
     };
-    RECORD.set(record).ok();
+    BUNDLE.set(bundle).ok();
+    recording::begin();
     Ok(())
-}
-
-/// Whether anything is recorded.
-pub(crate) fn is_recording() -> bool {
-    RECORD.get().is_some()
-}
-
-/// Blots out the secrets of a run, those too that it learns later.
-pub(crate) fn watch(run: &Run) {
-    with(|state| state.run = Some(run.clone()));
-}
-
-/// Records an event.
-pub(crate) fn event<E: Borrow<wire::Event>>(event: impl FnOnce() -> E) {
-    with(|state| {
-        let Ok(Value::Object(mut line)) = serde_json::to_value(event().borrow()) else {
-            return;
-        };
-        line.insert("v".to_owned(), wire::VERSION.into());
-        line.insert("seq".to_owned(), state.seen.into());
-        let at = format!("{:.3}", jiff::Timestamp::now());
-        line.insert("at".to_owned(), at.into());
-        if line["event"] == "planned" {
-            state.planned = Some(Value::Object(line.clone()));
-        }
-        state.seen += 1;
-        if state.events.len() == EVENTS {
-            state.events.pop_front();
-        }
-        state.events.push_back(Value::Object(line));
-    });
-}
-
-/// Records the plan as people read it.
-pub(crate) fn plan(text: impl FnOnce() -> String) {
-    with(|state| state.plan = text());
-}
-
-/// Records what is told at the end.
-pub(crate) fn report(text: &str) {
-    with(|state| text.clone_into(&mut state.report));
-}
-
-/// Records why the run ended without a result.
-pub(crate) fn error(text: String) {
-    with(|state| state.error = text);
 }
 
 /// Writes the bundle if the run failed, and tells where it is.
 ///
 /// That it cannot be written does not change how the run ended.
 pub(crate) fn finish(output: Output, exit: Exit) {
-    let Some(record) = RECORD.get() else {
+    let (Some(bundle), Some(recording)) = (BUNDLE.get(), recording::recorded()) else {
         return;
     };
     if matches!(exit, Exit::Done | Exit::Usage | Exit::Pending) {
         return;
     }
-    let shown = record.directory.display();
-    match record.write() {
+    let shown = bundle.directory.display();
+    match bundle.write(&recording) {
         Ok(()) => output.message(&format!("what happened is in {shown}, without secrets")),
         Err(error) => output.problem(&format!("cannot write the bundle to {shown}: {error}")),
     }
 }
 
-fn with(change: impl FnOnce(&mut State)) {
-    if let Some(record) = RECORD.get() {
-        change(&mut record.state());
-    }
-}
-
-impl Record {
-    fn state(&self) -> MutexGuard<'_, State> {
-        self.state.lock().unwrap_or_else(PoisonError::into_inner)
-    }
-
-    fn write(&self) -> std::io::Result<()> {
-        let state = self.state();
-        let redact = |text: &str| match &state.run {
+impl Bundle {
+    fn write(&self, recording: &Recording) -> std::io::Result<()> {
+        let redact = |text: &str| match &recording.run {
             Some(run) => run.redact(text),
             None => text.to_owned(),
         };
@@ -191,18 +117,18 @@ impl Record {
         };
         make(&self.directory)?;
         put("README.md", README)?;
-        put("error.txt", &state.error)?;
-        put("report.txt", &state.report)?;
-        put("plan.txt", &state.plan)?;
-        let planned = state.planned.as_ref();
+        put("error.txt", &recording.error)?;
+        put("report.txt", &recording.report)?;
+        put("plan.txt", &recording.plan)?;
+        let planned = recording.planned.as_ref();
         put("plan.json", &planned.map(pretty).unwrap_or_default())?;
         let mut events = String::new();
-        for line in &state.events {
+        for line in &recording.events {
             events.push_str(&line.to_string());
             events.push('\n');
         }
         put("events.jsonl", &events)?;
-        let hosts = state
+        let hosts = recording
             .events
             .back()
             .and_then(|last| last["hosts"].as_array());
@@ -214,7 +140,7 @@ impl Record {
             put(&format!("hosts/{}.json", file_name(host)), &pretty(host))?;
         }
         put("versions.json", &pretty(&versions(hosts)))?;
-        if let Ok(shown) = load::show(&self.global) {
+        if let Ok(shown) = settings::show(&self.global) {
             put("config.yml", &to_yaml(&tree(&shown.settings)))?;
         }
         Ok(())

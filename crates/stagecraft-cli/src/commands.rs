@@ -17,7 +17,7 @@ use crate::args::{Cli, Command, EventsCommand};
 use crate::exit::Exit;
 use crate::load::Loaded;
 use crate::output::{DIM, Output, RESET};
-use crate::{bundle, completion, wire};
+use crate::{completion, recording, wire};
 
 /// Runs the command that was given.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
@@ -69,7 +69,7 @@ const SAME_OF_PROGRAMS: Duration = Duration::from_secs(2);
 /// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
 fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
     let run = Run::new(events, Arc::clone(&loaded.lookup) as Arc<dyn Lookup>);
-    bundle::watch(&run);
+    recording::watch(&run);
     let cancel = run.cancellation().clone();
     // Before anything else: a signal that comes early is not lost.
     let mut interruptions = Interruptions::listen();

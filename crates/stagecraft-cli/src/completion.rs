@@ -5,9 +5,9 @@
 use std::ffi::OsString;
 use std::io;
 
-use clap::Parser as _;
+use clap::{Command, Parser as _};
 use clap_complete::env::{CompleteEnv, Shells};
-use clap_complete::{CompletionCandidate, Shell};
+use clap_complete::{ArgValueCandidates, CompletionCandidate, Shell};
 use stagecraft_core::EnvironmentName;
 
 use crate::args::{self, GlobalArgs};
@@ -20,7 +20,7 @@ const PROGRAM: &str = "stagecraft";
 /// Answers a shell that asks for candidates. Whether one did.
 pub(crate) fn answer() -> bool {
     let directory = std::env::current_dir().ok();
-    let answered = CompleteEnv::with_factory(args::command)
+    let answered = CompleteEnv::with_factory(|| with_names(args::command()))
         .var(VARIABLE)
         .bin(PROGRAM)
         .completer(PROGRAM)
@@ -45,8 +45,24 @@ pub(crate) fn script(shell: Shell) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
+/// The command line with the names of the file behind its options.
+fn with_names(command: Command) -> Command {
+    let command = command.mut_args(|arg| {
+        let names = match arg.get_id().as_str() {
+            // A closed set of values, such as the sandbox's kinds of hosts, completes by itself.
+            _ if !arg.get_possible_values().is_empty() => return arg,
+            "env" => environments,
+            "host" | "hosts" => hosts,
+            "roles" => roles,
+            _ => return arg,
+        };
+        arg.add(ArgValueCandidates::new(names))
+    });
+    command.mut_subcommands(with_names)
+}
+
 /// The environments of the file.
-pub(crate) fn environments() -> Vec<CompletionCandidate> {
+fn environments() -> Vec<CompletionCandidate> {
     let Some((loaded, _)) = typed() else {
         return Vec::new();
     };
@@ -54,13 +70,13 @@ pub(crate) fn environments() -> Vec<CompletionCandidate> {
 }
 
 /// The hosts of the environment that is typed, or of all of them.
-pub(crate) fn hosts() -> Vec<CompletionCandidate> {
+fn hosts() -> Vec<CompletionCandidate> {
     let hosts = declared();
     candidates(hosts.iter().map(|spec| &spec.name))
 }
 
 /// The roles of the environment that is typed, or of all of them.
-pub(crate) fn roles() -> Vec<CompletionCandidate> {
+fn roles() -> Vec<CompletionCandidate> {
     let hosts = declared();
     candidates(hosts.iter().map(|spec| &spec.role))
 }

@@ -4,6 +4,11 @@ use std::path::{Path, PathBuf};
 
 use stagecraft_core::Lookup;
 
+/// The variable with the default of `infra.bootstrap.ssh.port`. The sandbox sets it.
+pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
+/// The variable with the default of `infra.bootstrap.ssh.private_key_path`.
+pub(crate) const SSH_KEY_VARIABLE: &str = "STAGECRAFT_SSH_KEY";
+
 /// Looks names up in the environment of this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProcessEnvironment;
@@ -16,6 +21,13 @@ impl Lookup for ProcessEnvironment {
     fn get(&self, name: &str) -> Option<String> {
         std::env::var(name).ok()
     }
+}
+
+/// A variable of this program. One that is set to nothing counts as not set.
+pub(crate) fn variable_value(name: &str) -> Option<String> {
+    ProcessEnvironment
+        .get(name)
+        .filter(|value| !value.is_empty())
 }
 
 /// A path with the home directory in place of a leading `~`.

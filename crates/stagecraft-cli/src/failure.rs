@@ -7,14 +7,14 @@ use stagecraft_core::config::{ConfigError, ConfigErrors};
 
 use crate::exit::Exit;
 use crate::output::{Output, RESET, YELLOW};
-use crate::{bundle, wire};
+use crate::{recording, wire};
 
 /// Tells of an error, and gives the exit code for it.
 pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
-    if bundle::is_recording() {
-        bundle::event(|| result_event(exit, to_wire(error)));
-        bundle::error(plain(error));
+    if recording::is_recording() {
+        recording::event(|| result_event(exit, to_wire(error)));
+        recording::error(plain(error));
     }
     if output.is_json() {
         result(output, exit, to_wire(error));

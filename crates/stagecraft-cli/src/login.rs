@@ -9,8 +9,9 @@ use stagecraft_core::config::ConfigBlock;
 use stagecraft_core::{Error, ErrorKind, Lookup as _, Result, SecretKeyError};
 use stagecraft_ssh::{ClientConfigFile, Elevate, Fixed, Identity, JumpHost, SshConfig};
 
-use crate::environment::{ProcessEnvironment, expand_home};
-use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, variable_value};
+use crate::environment::{
+    ProcessEnvironment, SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, expand_home, variable_value,
+};
 
 pub(crate) const DEFAULT_PORT: u16 = 22;
 pub(crate) const DEFAULT_USER: &str = "root";

@@ -16,7 +16,9 @@ mod lookup;
 mod output;
 mod passphrase;
 mod progress;
+mod recording;
 mod render;
+mod settings;
 mod wire;
 
 use std::ffi::OsString;
@@ -28,10 +30,9 @@ use tracing_subscriber::filter::{LevelFilter, Targets};
 use tracing_subscriber::layer::SubscriberExt as _;
 use tracing_subscriber::util::SubscriberInitExt as _;
 
-use crate::args::OutputFormat;
 use crate::environment::ProcessEnvironment;
 use crate::exit::Exit;
-use crate::output::Output;
+use crate::output::{Output, OutputFormat};
 
 fn main() -> ExitCode {
     if completion::answer() {

@@ -8,12 +8,12 @@ use std::io::{ErrorKind, IsTerminal as _, Write as _};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
+use clap::ValueEnum;
 use secrecy::SecretString;
 use serde::Serialize;
 use stagecraft_core::is_plain;
 use tokio_util::sync::CancellationToken;
 
-use crate::args::OutputFormat;
 use crate::hidden::Hidden;
 use crate::wire::{Event, Lines};
 
@@ -21,6 +21,15 @@ use crate::wire::{Event, Lines};
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: OutputFormat,
+}
+
+#[derive(Debug, Clone, Copy, Default, PartialEq, Eq, ValueEnum)]
+pub(crate) enum OutputFormat {
+    /// For people
+    #[default]
+    Text,
+    /// For programs: one document, or one object a line whose last is the result
+    Json,
 }
 
 #[expect(

@@ -16,7 +16,7 @@ use self::busy::Busy;
 use crate::exit::Exit;
 use crate::output::{Output, one_line};
 use crate::render::OnHosts;
-use crate::{bundle, render, wire};
+use crate::{recording, render, wire};
 
 /// How often a wait is told again where no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
@@ -138,8 +138,8 @@ impl Progress {
     /// Shows the plan before anything is done.
     pub(crate) fn planned(&self, planned: &Planned) {
         self.at_work();
-        bundle::event(|| wire::Event::Planned(wire::Planned::from(planned)));
-        bundle::plan(|| render::plan_text(planned, OnHosts::Later));
+        recording::event(|| wire::Event::Planned(wire::Planned::from(planned)));
+        recording::plan(|| render::plan_text(planned, OnHosts::Later));
         if self.sink.output.is_json() {
             let planned = wire::Planned::from(planned);
             self.sink.output.event(wire::Event::Planned(planned));
@@ -182,10 +182,10 @@ impl Progress {
         };
         let event = wire::Event::Result(result);
         let output = self.sink.output;
-        if bundle::is_recording() {
-            bundle::event(|| &event);
+        if recording::is_recording() {
+            recording::event(|| &event);
             let text = text();
-            bundle::report(&text);
+            recording::report(&text);
             if !output.is_json() {
                 return output.text(&text);
             }
@@ -322,7 +322,7 @@ impl Sink {
 
 impl EventSink for Sink {
     fn emit(&self, event: Event) {
-        bundle::event(|| wire::Event::from(event.clone()));
+        recording::event(|| wire::Event::from(event.clone()));
         if self.as_json {
             self.output.event(event.into());
         } else {

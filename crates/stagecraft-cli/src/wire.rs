@@ -5,7 +5,9 @@
 //! Within one [`VERSION`] fields and events may be added; none is renamed, removed or given
 //! another meaning.
 
+mod apply;
 mod document;
+mod duration;
 mod error;
 mod event;
 mod examples;

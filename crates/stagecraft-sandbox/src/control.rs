@@ -12,7 +12,6 @@ use serde::{Deserialize, Serialize};
 use serde_json::Value;
 use tokio::time::Instant;
 
-pub use self::hosts::FailTimes;
 pub(crate) use self::http::routes;
 pub use self::leftovers::PrivateImage;
 pub use self::view::{DropletState, DropletView};

@@ -14,8 +14,7 @@ mod state;
 
 pub use container::{ContainerHosts, ContainerHostsConfig};
 pub use control::{
-    Breakage, Control, ControlError, DropletState, DropletView, FailTimes, ForeignDroplet,
-    PrivateImage,
+    Breakage, Control, ControlError, DropletState, DropletView, ForeignDroplet, PrivateImage,
 };
 pub use driver::{BootRequest, DriverError, HostDriver};
 pub use fault::{Fault, FaultKind};
@@ -23,4 +22,5 @@ pub use knobs::{AccountStatus, KnobError, Knobs, Team};
 pub use process::{ProcessHosts, ProcessHostsConfig};
 pub use sandbox::{Sandbox, SandboxConfig, SandboxError};
 pub use ssh_server::SshFault;
+pub use state::armed::FailTimes;
 pub use state::journal::RecordedRequest;

@@ -1,6 +1,7 @@
 //! What the sandbox knows: droplets, tags, keys, actions, limits and requests.
 
 pub(crate) mod actions;
+pub(crate) mod armed;
 pub(crate) mod backups;
 pub(crate) mod catalog;
 pub(crate) mod droplet;
@@ -27,11 +28,11 @@ use tokio::task::JoinSet;
 use tokio::time::Instant;
 use tokio_util::sync::CancellationToken;
 
-use crate::control::FailTimes;
 use crate::driver::HostDriver;
 use crate::fault::Faults;
 use crate::knobs::Knobs;
 use actions::Actions;
+use armed::ArmedFailure;
 use droplet::Droplet;
 use firewall::Firewalls;
 use images::Images;
@@ -74,13 +75,6 @@ pub(crate) struct State {
     pub(crate) droplets: BTreeMap<u64, Droplet>,
     /// Stand-ins armed to fail, by host name and program.
     pub(crate) armed: BTreeMap<(String, String), ArmedFailure>,
-}
-
-/// How a stand-in is to fail.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(crate) struct ArmedFailure {
-    pub(crate) times: FailTimes,
-    pub(crate) message: String,
 }
 
 impl World {

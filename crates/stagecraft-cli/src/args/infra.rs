@@ -3,10 +3,7 @@
 use std::path::{Path, PathBuf};
 
 use clap::{Args, Subcommand};
-use clap_complete::ArgValueCandidates;
 use stagecraft_core::{Fingerprint, HostName, PlanRequest, ResizeMode, RoleName};
-
-use crate::completion;
 
 #[derive(Debug, Subcommand)]
 pub(crate) enum InfraCommand {
@@ -149,7 +146,7 @@ Exit code 7: another key is pinned (--replace), or there is no terminal to confi
 #[derive(Debug, Args)]
 pub(crate) struct TrustArgs {
     /// The host, as the file names it
-    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completion::hosts))]
+    #[arg(value_name = "HOST")]
     pub(crate) host: HostName,
     /// The fingerprint of its ed25519 host key, read on the host itself; asked for if left out
     #[arg(long, value_name = "SHA256:...")]
@@ -171,8 +168,7 @@ pub(crate) struct SelectionArgs {
         id = "hosts",
         long = "host",
         value_name = "NAME",
-        value_delimiter = ',',
-        add = ArgValueCandidates::new(completion::hosts)
+        value_delimiter = ','
     )]
     hosts: Vec<HostName>,
     /// Only hosts of these roles; may be repeated, or be a list with commas
@@ -180,8 +176,7 @@ pub(crate) struct SelectionArgs {
         id = "roles",
         long = "role",
         value_name = "NAME",
-        value_delimiter = ',',
-        add = ArgValueCandidates::new(completion::roles)
+        value_delimiter = ','
     )]
     roles: Vec<RoleName>,
 }
@@ -349,12 +344,7 @@ pub(crate) struct ReapArgs {
 #[derive(Debug, Args)]
 pub(crate) struct NamedArgs {
     /// The hosts, as the file names them, apart or in a list with commas
-    #[arg(
-        required = true,
-        value_name = "HOST",
-        value_delimiter = ',',
-        add = ArgValueCandidates::new(completion::hosts)
-    )]
+    #[arg(required = true, value_name = "HOST", value_delimiter = ',')]
     pub(crate) hosts: Vec<HostName>,
     #[command(flatten)]
     pub(crate) confirm: ConfirmArgs,
@@ -363,7 +353,7 @@ pub(crate) struct NamedArgs {
 #[derive(Debug, Args)]
 pub(crate) struct ReplaceArgs {
     /// The host, as the file names it
-    #[arg(value_name = "HOST", add = ArgValueCandidates::new(completion::hosts))]
+    #[arg(value_name = "HOST")]
     pub(crate) host: HostName,
     /// Only make the new host; do nothing on it
     #[arg(long)]

@@ -4,12 +4,15 @@ mod show;
 
 use std::sync::Arc;
 
+use infra_bootstrap::BootstrapConfig;
+use stagecraft_core::config::project_schema;
 use stagecraft_core::{Error, ErrorKind, Lookup, NoEvents, Run};
 
 use crate::args::{ConfigCommand, GlobalArgs};
 use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
-use crate::{load, wire};
+use crate::render::plural;
+use crate::{builtin, load, wire};
 
 pub(super) async fn run(
     global: &GlobalArgs,
@@ -20,7 +23,8 @@ pub(super) async fn run(
         ConfigCommand::Validate => validate(global, output).await,
         ConfigCommand::Show(args) => show::run(global, args, output),
         ConfigCommand::Schema => {
-            output.document(&load::schema()?);
+            let registry = builtin::registry()?;
+            output.document(&project_schema(&registry, &BootstrapConfig::schemas()));
             Ok(Exit::Done)
         }
     }
@@ -60,12 +64,7 @@ async fn validate(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     } else {
         let list: Vec<String> = summary
             .iter()
-            .map(|(name, hosts)| {
-                format!(
-                    "{name} ({hosts} host{})",
-                    if *hosts == 1 { "" } else { "s" }
-                )
-            })
+            .map(|(name, hosts)| format!("{name} ({})", plural(*hosts, "host")))
             .collect();
         output.text(&format!(
             "{GREEN}valid{RESET}: {}, environments: {}\n",

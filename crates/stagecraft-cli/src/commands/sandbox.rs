@@ -23,8 +23,9 @@ use super::{Interruption, Interruptions};
 use crate::args::{
     CONFIG_VARIABLE, DEFAULT_CONFIG, ENV_VARIABLE, GlobalArgs, HostsMode, SandboxArgs,
 };
+use crate::environment::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE};
 use crate::exit::Exit;
-use crate::load::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, read_project};
+use crate::load::read_project;
 use crate::lookup::{SANDBOX_SECRETS, sandbox_name};
 use crate::output::{DIM, Output, RESET};
 use crate::wire;

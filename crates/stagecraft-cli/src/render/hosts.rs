@@ -2,7 +2,7 @@
 
 use stagecraft_core::{Host, HostSpec, tags};
 
-use super::table;
+use super::text::table;
 
 /// The environment's hosts for people. What few hosts have is a column only where one has it.
 pub(crate) fn hosts_text(hosts: &[Host], declared: &[HostSpec]) -> String {

@@ -7,8 +7,7 @@ use infra_bootstrap::{HostReport, StepReport};
 use stagecraft_core::{FailureCode, StepFailure, StepOutcome, seconds};
 
 use super::event::outcome_text;
-use super::plural;
-use super::report::line;
+use super::text::{line, plural};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW};
 
 /// More hosts that are fine are told in fewer words.
@@ -36,11 +35,11 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
             [first, ..] => {
                 let count = plural(group.len(), "host");
                 let names = names(&group);
-                line(text, &format!("{} {count}: {names}", mark(first)));
+                line!(text, "{} {count}: {names}", mark(first));
                 let first_name = &first.host;
-                line(
+                line!(
                     text,
-                    &format!("   {DIM}on {first_name}, and alike on the others:{RESET}"),
+                    "   {DIM}on {first_name}, and alike on the others:{RESET}"
                 );
                 details(text, first);
             }
@@ -50,32 +49,25 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
 
 /// Whether nothing was done on a host, and nothing has to be said of it.
 fn is_quiet(host: &HostReport) -> bool {
+    host.is_ok() && host.warnings.is_empty() && host.retries.is_empty() && is_unchanged(host)
+}
+
+fn is_unchanged(host: &HostReport) -> bool {
     let mut outcomes = host.steps.iter().map(|step| &step.outcome);
-    host.is_ok()
-        && host.warnings.is_empty()
-        && host.retries.is_empty()
-        && outcomes.all(|outcome| {
-            matches!(
-                outcome,
-                StepOutcome::Unchanged | StepOutcome::Skipped { .. }
-            )
-        })
+    outcomes.all(|own| matches!(own, StepOutcome::Unchanged | StepOutcome::Skipped { .. }))
 }
 
 fn in_full(text: &mut String, host: &HostReport) {
     if is_quiet(host) && !Output::wants_details() {
         let (name, place) = (&host.host, place(host));
-        line(
+        line!(
             text,
-            &format!("{GREEN}ok{RESET} {name}  unchanged  {DIM}{place}{RESET}"),
+            "{GREEN}ok{RESET} {name}  unchanged  {DIM}{place}{RESET}"
         );
         return;
     }
     let mark = mark(host);
-    line(
-        text,
-        &format!("{mark} {}  {DIM}{}{RESET}", host.host, place(host)),
-    );
+    line!(text, "{mark} {}  {DIM}{}{RESET}", host.host, place(host));
     details(text, host);
 }
 
@@ -91,10 +83,10 @@ fn mark(host: &HostReport) -> String {
 
 fn details(text: &mut String, host: &HostReport) {
     for warning in &host.warnings {
-        line(text, &format!("   {YELLOW}warning:{RESET} {warning}"));
+        line!(text, "   {YELLOW}warning:{RESET} {warning}");
     }
     for step in &host.steps {
-        line(text, &format!("   {}: {}", step.step, step_text(step)));
+        line!(text, "   {}: {}", step.step, step_text(step));
         if let StepOutcome::Failed(failure) = &step.outcome {
             evidence(text, "     ", failure);
         }
@@ -106,22 +98,19 @@ fn details(text: &mut String, host: &HostReport) {
             reason => format!(": {reason}"),
         };
         let what = &retried.what;
-        line(
-            text,
-            &format!("   {DIM}again {times}: {what}{reason}{RESET}"),
-        );
+        line!(text, "   {DIM}again {times}: {what}{reason}{RESET}");
     }
     let own = host.failure.as_ref();
     // The mark says it already.
     if let Some(failure) = own.filter(|own| own.code != FailureCode::Interrupted) {
-        line(text, &format!("   {} ({})", failure.message, failure.code));
+        line!(text, "   {} ({})", failure.message, failure.code);
         evidence(text, "   ", failure);
     }
 }
 
 fn evidence(text: &mut String, indent: &str, failure: &StepFailure) {
     for evidence in &failure.evidence {
-        line(text, &format!("{indent}{DIM}| {evidence}{RESET}"));
+        line!(text, "{indent}{DIM}| {evidence}{RESET}");
     }
 }
 
@@ -144,25 +133,18 @@ fn warnings(text: &mut String, hosts: &[&HostReport]) {
     }
     for (warning, hosts) in by_warning {
         let names = names(&hosts);
-        line(text, &format!("{YELLOW}warning:{RESET} {names}: {warning}"));
+        line!(text, "{YELLOW}warning:{RESET} {names}: {warning}");
     }
 }
 
 /// One line for each host with something to tell, one for all others.
 fn in_short(text: &mut String, hosts: &[&HostReport]) {
     // Warnings are shown for all hosts together.
-    let is_unchanged = |host: &&&HostReport| {
-        host.steps.iter().all(|step| {
-            matches!(
-                step.outcome,
-                StepOutcome::Unchanged | StepOutcome::Skipped { .. }
-            )
-        })
-    };
-    let (quiet, others): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(is_unchanged);
+    let (quiet, others): (Vec<&HostReport>, Vec<_>) =
+        hosts.iter().partition(|host| is_unchanged(host));
     if !quiet.is_empty() {
         let count = plural(quiet.len(), "host");
-        line(text, &format!("{GREEN}ok{RESET} {count} unchanged"));
+        line!(text, "{GREEN}ok{RESET} {count} unchanged");
     }
     for host in others {
         let steps: Vec<String> = host
@@ -173,9 +155,9 @@ fn in_short(text: &mut String, hosts: &[&HostReport]) {
             .collect();
         let (name, steps) = (&host.host, steps.join(", "));
         let (place, time) = (place(host), time_text(host.duration));
-        line(
+        line!(
             text,
-            &format!("{GREEN}ok{RESET} {name}  {DIM}{place}{RESET}  {steps}{time}"),
+            "{GREEN}ok{RESET} {name}  {DIM}{place}{RESET}  {steps}{time}"
         );
     }
 }

@@ -8,14 +8,13 @@ use serde::Serialize;
 use stagecraft_core as core;
 use stagecraft_core::config::schema_keys;
 
+use super::VERSION;
 use super::host::Host;
 use super::plan::Planned;
 use super::step::HostReport;
-use super::{VERSION, examples};
 
 /// What `infra plan` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::plan_document()]))]
 pub(crate) struct PlanDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -32,7 +31,6 @@ pub(crate) struct PlanDocument {
 
 /// What `infra hosts` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::hosts_document()]))]
 pub(crate) struct HostsDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -50,7 +48,6 @@ pub(crate) struct HostsDocument {
 
 /// What `config validate` prints of a configuration without mistakes.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::config_document()]))]
 pub(crate) struct ConfigDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -72,7 +69,6 @@ pub(crate) struct ConfigEnvironment {
 
 /// What `providers` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::providers_document()]))]
 pub(crate) struct ProvidersDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -131,7 +127,6 @@ pub(crate) enum ProviderKind {
 
 /// What `version` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::version_document()]))]
 pub(crate) struct VersionDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -142,7 +137,6 @@ pub(crate) struct VersionDocument {
 
 /// What `init` prints. One of `written` and `text` is there.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::init_document()]))]
 pub(crate) struct InitDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -155,7 +149,6 @@ pub(crate) struct InitDocument {
 
 /// What `sandbox` prints once it serves.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::sandbox_document()]))]
 pub(crate) struct SandboxDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]

@@ -1,11 +1,10 @@
 //! What the lines tell.
 
-use std::time::Duration;
-
 use schemars::JsonSchema;
 use serde::Serialize;
 use stagecraft_core as core;
 
+use super::duration::millis;
 use super::plan::Planned;
 use super::result::Result;
 use super::step::StepOutcome;
@@ -239,8 +238,4 @@ impl From<core::Event> for Event {
             },
         }
     }
-}
-
-pub(super) fn millis(duration: Duration) -> u64 {
-    u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }

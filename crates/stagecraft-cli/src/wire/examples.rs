@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use infra_bootstrap::{HostReport, Retried, StepReport};
 use jiff::Timestamp;
+use schemars::JsonSchema;
 use serde::Serialize;
 use serde_json::{Value, json};
 use stagecraft_core as core;
@@ -19,7 +20,7 @@ use super::document::{
     ProviderKind, ProvidersDocument, SandboxDocument, VersionDocument,
 };
 use super::event::Event;
-use super::line::Lines;
+use super::line::{Line, Lines};
 use super::plan::Planned;
 use super::result::{
     Body, BootstrapResult, DownResult, DryRunResult, Outcome, ReplaceResult, Result, RetagResult,
@@ -32,8 +33,40 @@ const MOMENT: i64 = 1_793_534_400;
 const ADDRESS: Ipv4Addr = Ipv4Addr::new(203, 0, 113, 7);
 const ID: &str = "512345678";
 
+/// The examples of each line and document, by the name of the type in the schema.
+pub(super) fn all() -> [(String, Value); 10] {
+    let environments = [ConfigEnvironment {
+        name: "staging".to_owned(),
+        hosts: 3,
+    }];
+    let config = json!({ "cloud": { "provider": "digitalocean" } });
+    let variables = [
+        ("DIGITALOCEAN_API_URL", "http://127.0.0.1:41234"),
+        ("STAGECRAFT_SSH_PORT", "2222"),
+    ];
+    let variables = variables.map(|(name, value)| (name.to_owned(), value.to_owned()));
+    [
+        of(&lines()),
+        of(&[PlanDocument::from(planned())]),
+        of(&[HostsDocument::new(&environment(), &[host()], &[])]),
+        of(&[ConfigDocument::new(environments)]),
+        of(&[ProvidersDocument::new([provider()])]),
+        of(&[ShowDocument::new(config, vec![setting()])]),
+        of(&[WhyDocument::new(setting())]),
+        of(&[VersionDocument::new("0.1.0")]),
+        of(&[InitDocument::written(Path::new("stagecraft.yml"))]),
+        of(&[SandboxDocument::new(variables)]),
+    ]
+}
+
+fn of<T: JsonSchema + Serialize>(examples: &[T]) -> (String, Value) {
+    let examples = serde_json::to_value(examples);
+    let examples = examples.unwrap_or_else(|error| json!(error.to_string()));
+    (T::schema_name().into_owned(), examples)
+}
+
 /// One line of each event, and one of each kind of result.
-pub(super) fn lines() -> Vec<Value> {
+fn lines() -> Vec<Line> {
     let mut lines = Lines::new();
     let mut now = Timestamp::from_second(MOMENT).unwrap_or(Timestamp::UNIX_EPOCH);
     let mut events = vec![Event::Planned(planned())];
@@ -41,7 +74,7 @@ pub(super) fn lines() -> Vec<Value> {
     events.extend(results().map(Event::Result));
     let stamped = events.into_iter().map(|event| {
         now += Duration::from_millis(1_500);
-        value(&lines.stamp(now, event))
+        lines.stamp(now, event)
     });
     stamped.collect()
 }
@@ -252,23 +285,8 @@ fn lease() -> LeaseState {
     }
 }
 
-pub(super) fn plan_document() -> Value {
-    value(&PlanDocument::from(planned()))
-}
-
-pub(super) fn hosts_document() -> Value {
-    value(&HostsDocument::new(&environment(), &[host()], &[]))
-}
-
-pub(super) fn config_document() -> Value {
-    value(&ConfigDocument::new([ConfigEnvironment {
-        name: "staging".to_owned(),
-        hosts: 3,
-    }]))
-}
-
-pub(super) fn providers_document() -> Value {
-    value(&ProvidersDocument::new([Provider {
+fn provider() -> Provider {
+    Provider {
         kind: ProviderKind::Cloud,
         id: "digitalocean".to_owned(),
         summary: "DigitalOcean droplets".to_owned(),
@@ -277,16 +295,7 @@ pub(super) fn providers_document() -> Value {
         experimental: false,
         capabilities: Vec::new(),
         keys: None,
-    }]))
-}
-
-pub(super) fn show_document() -> Value {
-    let config = json!({ "cloud": { "provider": "digitalocean" } });
-    value(&ShowDocument::new(config, vec![setting()]))
-}
-
-pub(super) fn why_document() -> Value {
-    value(&WhyDocument::new(setting()))
+    }
 }
 
 fn setting() -> Setting {
@@ -302,28 +311,6 @@ fn setting() -> Setting {
         },
     };
     Setting::new(&setting, "stagecraft.yml", None)
-}
-
-pub(super) fn version_document() -> Value {
-    value(&VersionDocument::new("0.1.0"))
-}
-
-pub(super) fn init_document() -> Value {
-    value(&InitDocument::written(Path::new("stagecraft.yml")))
-}
-
-pub(super) fn sandbox_document() -> Value {
-    let variables = [
-        ("DIGITALOCEAN_API_URL", "http://127.0.0.1:41234"),
-        ("STAGECRAFT_SSH_PORT", "2222"),
-    ];
-    value(&SandboxDocument::new(
-        variables.map(|(name, value)| (name.to_owned(), value.to_owned())),
-    ))
-}
-
-fn value(example: &impl Serialize) -> Value {
-    serde_json::to_value(example).unwrap_or_else(|error| json!(error.to_string()))
 }
 
 fn planned() -> Planned {

@@ -4,12 +4,11 @@ use jiff::Timestamp;
 use schemars::JsonSchema;
 use serde::Serialize;
 
+use super::VERSION;
 use super::event::Event;
-use super::{VERSION, examples};
 
 /// One line of standard output.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = examples::lines()))]
 pub(crate) struct Line {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]

@@ -4,13 +4,13 @@ use schemars::generate::SchemaSettings;
 use schemars::{JsonSchema, SchemaGenerator};
 use serde_json::{Map, Value, json};
 
-use super::VERSION;
 use super::document::{
     ConfigDocument, HostsDocument, InitDocument, PlanDocument, ProvidersDocument, SandboxDocument,
     VersionDocument,
 };
 use super::line::Line;
 use super::setting::{ShowDocument, WhyDocument};
+use super::{VERSION, examples};
 
 /// The schema. A line is a `#/$defs/Line`; `x-documents` tells what each command prints that
 /// has one answer.
@@ -30,6 +30,12 @@ pub(crate) fn schema() -> Value {
     document("providers", of::<ProvidersDocument>(&mut generator));
     document("sandbox", of::<SandboxDocument>(&mut generator));
     document("version", of::<VersionDocument>(&mut generator));
+    let mut definitions = generator.take_definitions(true);
+    for (name, examples) in examples::all() {
+        if let Some(Value::Object(definition)) = definitions.get_mut(&name) {
+            definition.insert("examples".to_owned(), examples);
+        }
+    }
     let all: Vec<&Value> = std::iter::once(&line).chain(documents.values()).collect();
     json!({
         "$schema": "https://json-schema.org/draft/2020-12/schema",
@@ -38,7 +44,7 @@ pub(crate) fn schema() -> Value {
         "anyOf": all,
         "x-line": line,
         "x-documents": documents,
-        "$defs": generator.take_definitions(true),
+        "$defs": definitions,
     })
 }
 

@@ -5,11 +5,10 @@ use serde::Serialize;
 use serde_json::Value;
 use stagecraft_core::config as core;
 
-use super::{VERSION, examples};
+use super::VERSION;
 
 /// What `config show` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::show_document()]))]
 pub(crate) struct ShowDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]
@@ -22,7 +21,6 @@ pub(crate) struct ShowDocument {
 
 /// What `config show --why KEY` prints.
 #[derive(Debug, Serialize, JsonSchema)]
-#[schemars(extend("examples" = [examples::why_document()]))]
 pub(crate) struct WhyDocument {
     /// The version of this contract.
     #[schemars(extend("const" = VERSION))]

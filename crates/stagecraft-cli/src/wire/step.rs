@@ -4,7 +4,7 @@ use schemars::JsonSchema;
 use serde::Serialize;
 use stagecraft_core as core;
 
-use super::event::millis;
+use super::duration::millis;
 
 /// How one step ended.
 #[derive(Debug, Serialize, JsonSchema)]

@@ -1,55 +1,10 @@
 //! Control over the hosts behind droplets.
 
-use std::fmt;
 use std::sync::Arc;
-
-use serde::{Deserialize, Deserializer, Serialize, Serializer};
-use serde_json::Value;
 
 use super::{Control, ControlError};
 use crate::driver::HostDriver;
-use crate::state::ArmedFailure;
-
-/// How often a stand-in is to fail.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum FailTimes {
-    /// So many times, then it works again. Zero disarms.
-    Times(u32),
-    /// Until it is disarmed.
-    Always,
-}
-
-impl fmt::Display for FailTimes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Times(times) => write!(f, "{times}"),
-            Self::Always => f.write_str("always"),
-        }
-    }
-}
-
-impl Serialize for FailTimes {
-    fn serialize<S: Serializer>(&self, serializer: S) -> Result<S::Ok, S::Error> {
-        match self {
-            Self::Times(times) => serializer.serialize_u32(*times),
-            Self::Always => serializer.serialize_str("always"),
-        }
-    }
-}
-
-impl<'de> Deserialize<'de> for FailTimes {
-    fn deserialize<D: Deserializer<'de>>(deserializer: D) -> Result<Self, D::Error> {
-        let value = Value::deserialize(deserializer)?;
-        let times = value.as_u64().and_then(|times| u32::try_from(times).ok());
-        match (times, value.as_str()) {
-            (Some(times), _) => Ok(Self::Times(times)),
-            (None, Some("always")) => Ok(Self::Always),
-            _ => Err(serde::de::Error::custom(
-                "`times` is a number or \"always\"",
-            )),
-        }
-    }
-}
+use crate::state::armed::{ArmedFailure, FailTimes};
 
 impl Control {
     /// Runs a shell script as root in the host of a droplet, given by its name
@@ -159,22 +114,5 @@ impl Control {
             .droplets
             .get(&id)
             .map(|droplet| Arc::clone(&droplet.host))
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn times_are_a_number_or_always_in_json() {
-        let parse = |text| serde_json::from_str::<FailTimes>(text);
-        assert_eq!(parse("3").unwrap(), FailTimes::Times(3));
-        assert_eq!(parse("\"always\"").unwrap(), FailTimes::Always);
-        assert!(parse("-1").is_err());
-        assert_eq!(
-            serde_json::to_string(&FailTimes::Always).unwrap(),
-            "\"always\""
-        );
     }
 }

@@ -13,10 +13,11 @@ use serde::Deserialize;
 use serde::de::DeserializeOwned;
 use serde_json::{Value, json};
 
-use super::{Breakage, Control, ControlError, FailTimes, ForeignDroplet};
+use super::{Breakage, Control, ControlError, ForeignDroplet};
 use crate::fault::Fault;
 use crate::knobs::Knobs;
 use crate::state::World;
+use crate::state::armed::FailTimes;
 
 /// The routes of the control.
 ///

@@ -98,7 +98,7 @@ impl Control {
         let found = state.droplets.get(&droplet);
         let found = found.filter(|droplet| droplet.is_readable());
         let found = found.ok_or_else(|| ControlError::NotFound(droplet.to_string()))?;
-        Ok(state.images.snapshot(found, name))
+        Ok(found.snapshot(name, &mut state.images))
     }
 
     /// Reserves an address that leads to a droplet, and returns it.

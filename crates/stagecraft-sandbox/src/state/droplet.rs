@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::State;
 use super::backups::BackupPolicy;
 use super::catalog::{Region, Size};
-use super::images::Image;
+use super::images::{Image, Images};
 use super::tags::Tags;
 use super::vpcs::default_vpc;
 
@@ -187,6 +187,11 @@ impl Droplet {
     /// The name by which projects know it.
     pub(crate) fn urn(&self) -> String {
         format!("do:droplet:{}", self.id)
+    }
+
+    /// Takes a snapshot of it, in its region; returns the image's id.
+    pub(crate) fn snapshot(&self, name: &str, images: &mut Images) -> u64 {
+        images.add_snapshot(name, self.id, &self.image, self.disk, self.region)
     }
 
     /// When the next backup is made; `null` if none is.

@@ -164,7 +164,7 @@ impl State {
         });
         if !is_doomed && matches!(droplet.phase, Phase::Active(_)) {
             if let Event::Snapshot { name } = &event {
-                self.images.snapshot(droplet, name);
+                droplet.snapshot(name, &mut self.images);
             }
             event.apply(droplet);
         }

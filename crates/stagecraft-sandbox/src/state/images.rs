@@ -6,7 +6,6 @@ use std::collections::BTreeMap;
 use serde_json::{Value, json};
 
 use super::catalog::{REGIONS, Region};
-use super::droplet::Droplet;
 use super::timestamp;
 
 /// An image that droplets start from.
@@ -108,16 +107,23 @@ impl Images {
         self.insert(image)
     }
 
-    /// Takes a snapshot of a droplet, in its region; returns its id.
-    pub(crate) fn snapshot(&mut self, droplet: &Droplet, name: &str) -> u64 {
+    /// Adds the snapshot of a droplet, which was made from an image; returns its id.
+    pub(crate) fn add_snapshot(
+        &mut self,
+        name: &str,
+        droplet: u64,
+        image: &Image,
+        disk: u32,
+        region: &Region,
+    ) -> u64 {
         let image = Image {
             slug: None,
             name: Cow::Owned(name.to_owned()),
-            min_disk_size: droplet.disk,
-            regions: Some(vec![droplet.region.slug]),
+            min_disk_size: disk,
+            regions: Some(vec![region.slug]),
             created_at: Cow::Owned(timestamp()),
-            snapshot_of: Some(droplet.id),
-            ..droplet.image.clone()
+            snapshot_of: Some(droplet),
+            ..image.clone()
         };
         self.insert(image)
     }

@@ -7,11 +7,11 @@ use std::sync::Arc;
 use tokio::time::Instant;
 use tracing::{debug, warn};
 
+use super::armed::ArmedFailure;
 use super::catalog::{Region, Size};
 use super::droplet::{Address, Droplet, Options, Phase, Power, Why};
 use super::images::Image;
-use super::{ArmedFailure, State, World, imaginary_address, timestamp};
-use crate::control::FailTimes;
+use super::{State, World, imaginary_address, timestamp};
 use crate::driver::{BootRequest, DriverError};
 
 /// What a droplet is made of.
@@ -236,38 +236,4 @@ fn doom(state: &State, droplet: &Droplet) -> Option<String> {
     user_data
         .contains(is_beyond_bmp)
         .then(|| "the user data has characters outside the basic multilingual plane".to_owned())
-}
-
-impl ArmedFailure {
-    /// The script that leaves word for the stand-in of `program`: a file whose
-    /// first line says how often to fail and whose rest is the message.
-    pub(crate) fn script(&self, program: &str) -> String {
-        if self.times == FailTimes::Times(0) {
-            return format!("rm -f /run/sandbox/fail/{program}\n");
-        }
-        let message = self.message.replace('\'', r"'\''");
-        let times = &self.times;
-        format!(
-            "mkdir -p /run/sandbox/fail\n\
-             printf '%s\\n%s\\n' '{times}' '{message}' > /run/sandbox/fail/{program}\n"
-        )
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn the_failure_script_quotes_its_message() {
-        let failure = ArmedFailure {
-            times: FailTimes::Times(2),
-            message: "it's $HOME".to_owned(),
-        };
-        let script = failure.script("apt-get");
-        assert!(
-            script.contains(r"'2' 'it'\''s $HOME' > /run/sandbox/fail/apt-get"),
-            "{script}"
-        );
-    }
 }

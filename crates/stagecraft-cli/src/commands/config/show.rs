@@ -6,12 +6,12 @@ use stagecraft_core::{Error, ErrorKind};
 
 use crate::args::{GlobalArgs, ShowArgs};
 use crate::exit::Exit;
-use crate::load::{self, Shown, variable_of};
 use crate::output::{BOLD, DIM, Output, RESET};
+use crate::settings::{self, Shown, variable_of};
 use crate::wire;
 
 pub(super) fn run(global: &GlobalArgs, args: &ShowArgs, output: Output) -> anyhow::Result<Exit> {
-    let shown = load::show(global)?;
+    let shown = settings::show(global)?;
     if let Some(key) = &args.why {
         let setting = find(&shown, key)?;
         if output.is_json() {

@@ -4,7 +4,6 @@ use infra_bootstrap::HostReport;
 use stagecraft_core::EnvironmentName;
 
 use crate::args::GlobalArgs;
-pub(super) use crate::load::config_option;
 
 /// The most hosts that a command names. With more, the whole environment is as good.
 const NAMED: usize = 10;
@@ -24,6 +23,6 @@ pub(super) fn bootstrap(
         1..=NAMED => format!(" --host {}", failed.join(",")),
         _ => String::new(),
     };
-    let config = config_option(global);
+    let config = global.config_option();
     format!("stagecraft infra bootstrap --env {environment}{hosts}{config}")
 }

@@ -4,7 +4,6 @@ use stagecraft_core::{EnvironmentName, Error, ErrorKind, Fingerprint, Host, Remo
 use stagecraft_engine::{Engine, TrustReport};
 use stagecraft_ssh::ShownKey;
 
-use super::again;
 use crate::args::{GlobalArgs, TrustArgs};
 use crate::commands::start_run;
 use crate::exit::Exit;
@@ -93,7 +92,7 @@ fn planned(
         if error.kind() != ErrorKind::Guard {
             return error;
         }
-        let (name, config) = (&args.host, again::config_option(global));
+        let (name, config) = (&args.host, global.config_option());
         let rest = format!("--replace --env {environment}{config}");
         error.with_hint(match args.fingerprint {
             Some(key) => format!(

@@ -118,7 +118,7 @@ pub(super) async fn run(
 
 /// The command that deletes exactly what a run made.
 fn undo_command(global: &GlobalArgs, report: &UpReport) -> String {
-    let config = again::config_option(global);
+    let config = global.config_option();
     let environment = &report.plan.environment;
     let run = &report.run;
     format!("stagecraft infra down --env {environment} --made-by {run}{config}")

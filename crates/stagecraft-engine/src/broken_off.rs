@@ -6,7 +6,8 @@ use stagecraft_core::{
     tags,
 };
 
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
+use crate::planned::Planned;
 
 impl Planned {
     /// The part of a plan that only ends what a broken-off resize has begun: hosts that it left

@@ -3,7 +3,8 @@ mod modes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::{HostOptions, HostStatus};
+use crate::host::{HostFeatures, HostOptions, HostStatus};
+use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, ProjectName, RoleName};
 use crate::plan::{Account, OperatorKey, SizeOffer};
 

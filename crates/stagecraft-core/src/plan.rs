@@ -5,6 +5,8 @@ mod compare;
 mod compute;
 mod entries;
 mod facts;
+#[cfg(test)]
+pub(crate) mod fixtures;
 mod host_changes;
 mod host_ref;
 mod infra_plan;

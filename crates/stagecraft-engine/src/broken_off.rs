@@ -2,8 +2,7 @@
 
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
-    ApprovedPlan, Cost, Host, HostRef, HostStatus, InfraPlan, PlanMode, Result, RetagEntry, Run,
-    tags,
+    ApprovedPlan, Host, HostRef, HostStatus, InfraPlan, PlanMode, Result, RetagEntry, Run, tags,
 };
 
 use crate::engine::Engine;
@@ -40,21 +39,9 @@ impl Planned {
         power_on.sort();
         retag.sort_by(|a, b| a.host.cmp(&b.host));
         Some(InfraPlan {
-            create: Vec::new(),
-            delete: Vec::new(),
-            protected: Vec::new(),
-            held: Vec::new(),
-            resize: Vec::new(),
             retag,
             power_on,
-            undeclared: Vec::new(),
-            differ: Vec::new(),
-            unchanged: Vec::new(),
-            other_image: Vec::new(),
-            unmanaged: Vec::new(),
-            duplicates: Vec::new(),
-            cost: Cost::default(),
-            ..plan.clone()
+            ..InfraPlan::new(&plan.provider, &plan.naming(), &self.facts, &self.request)
         })
     }
 }

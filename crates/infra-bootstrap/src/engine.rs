@@ -1,5 +1,7 @@
 //! The engine: one host, from its first connection to its last step.
 
+mod climb;
+mod host_key;
 mod look;
 mod loss;
 mod operator;
@@ -13,37 +15,25 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use stagecraft_core::{
-    CloudProvider, Connector, EnvironmentName, Event, FailureCode, Fingerprint, Host, HostChanges,
-    HostContext, HostId, HostKeyCache, HostKeyPins, HostName, HostStep, NetworkProvider, NodeName,
-    Remote, RemoteTarget, Result, Run, StepFailure, StepOutcome,
+    CloudProvider, Connector, EnvironmentName, Fingerprint, Host, HostId, HostKeyCache,
+    HostKeyPins, HostName, HostStep, NetworkProvider, Result, Run,
 };
 use tokio::time::Instant;
 use tracing::debug;
 
 use crate::failure;
+use crate::mode::Mode;
 use crate::order;
 use crate::peers::{self, Peers};
-use crate::readiness::{self, ReadinessPolicy};
-use crate::report::{HostReport, StepReport};
-use crate::steps::users;
+use crate::readiness::ReadinessPolicy;
+use crate::report::HostReport;
 use crate::watch::Watch;
+use climb::{Climb, offer};
 pub(crate) use look::{Begun, Looked};
 use operator::Operator;
-use rotation::Work;
-use session::Session;
 
 /// A host and a key that is pinned for it.
 type Pin = (HostId, Fingerprint);
-
-/// Whether hosts are changed.
-#[derive(Debug, Clone, Copy, PartialEq, Eq)]
-pub enum Mode {
-    /// Hosts are made as wanted.
-    Apply,
-    /// Hosts are only read. The report says what would be changed. The connection itself
-    /// refuses everything but the steps' probes.
-    DryRun,
-}
 
 /// Makes hosts ready, one at a time or many side by side.
 pub struct Bootstrap {
@@ -84,7 +74,7 @@ impl Bootstrap {
     ) -> Result<Self> {
         Ok(Self {
             connector,
-            steps: order::sort(steps, &[session::READINESS, rotation::ID, peers::ID, "ssh"])?,
+            steps: order::sort(steps, &[session::READINESS, host_key::ID, peers::ID, "ssh"])?,
             network: None,
             pins: None,
             cache: None,
@@ -287,319 +277,4 @@ impl Bootstrap {
             tracing::warn!(%error, "pins of former host keys are left to the next run");
         }
     }
-
-    /// Connects, waits for the end of the first boot and runs or reads the steps. Gives the
-    /// connection if the host was not given up.
-    async fn climb(
-        &self,
-        run: &Run,
-        environment: &EnvironmentName,
-        climb: &mut Climb<'_>,
-    ) -> Result<Session, StepFailure> {
-        let host = climb.host;
-        let mut context = context_of(environment, host)?;
-        let address = climb.report.address.ok_or_else(|| {
-            StepFailure::new(FailureCode::HostNotReady, "the host has no public address")
-        })?;
-        let pinned = host.host_keys();
-        let cache = self.cache.as_ref();
-        let remembered = cache.map_or_else(Vec::new, |cache| cache.known(&host.id));
-        let contradiction = rotation::contradiction(&pinned, &remembered);
-        let target = RemoteTarget {
-            host: context.name.clone(),
-            aliases: vec![context.node.to_string()],
-            address,
-            host_keys: if pinned.is_empty() {
-                remembered
-            } else {
-                pinned
-            },
-        };
-        let options = format!(" --env {environment} {}", self.command_options);
-        let cure = readiness::cure_of_key(&target, options.trim_end());
-        let with_cure = |failure: StepFailure| match failure.code {
-            // A jump host's key must not become the host's.
-            FailureCode::HostKeyMismatch if !failure::is_of_jump_host(&failure) => {
-                failure.with_evidence([cure])
-            }
-            _ => failure,
-        };
-        let mut session = match self.reach(run, climb, target).await {
-            Ok(session) => session,
-            Err(failure) => return Err(with_cure(failure)),
-        };
-        self.recognise(run, &session, &mut context).await;
-        match self
-            .carry_on(run, &context, climb, &mut session, contradiction)
-            .await
-        {
-            Ok(()) => Ok(session),
-            Err(failure) => {
-                session.close().await;
-                Err(with_cure(failure))
-            }
-        }
-    }
-
-    /// A connection to a host whose first boot has ended, and which was just read: the one that
-    /// was opened before, if it still is to this host.
-    async fn reach(
-        &self,
-        run: &Run,
-        climb: &mut Climb<'_>,
-        target: RemoteTarget,
-    ) -> Result<Session, StepFailure> {
-        match climb.former.take() {
-            Some(former) if former.is_to(&target) => {
-                let mut session = *former;
-                if let Err(failure) = session.resume(run).await {
-                    session.close().await;
-                    return Err(failure);
-                }
-                return Ok(session);
-            }
-            Some(former) => former.close().await,
-            None => {}
-        }
-        let opened = Session::open(
-            run,
-            Arc::clone(&self.connector),
-            target,
-            self.policy,
-            &self.steps,
-            &climb.host.id,
-            climb.mode,
-        );
-        let mut session = opened.await?;
-        if let Err(failure) = session.first_boot(run).await {
-            session.close().await;
-            return Err(failure);
-        }
-        Ok(session)
-    }
-
-    /// Notes who is logged in. Whether it is by the operator's key is asked only where the host was
-    /// created with another one.
-    async fn recognise(&self, run: &Run, session: &Session, context: &mut HostContext) {
-        context.login = session.remote().login();
-        let Some(operator) = &self.operator else {
-            return;
-        };
-        context.operator_key = operator.name().map(str::to_owned);
-        if let Some(login) = &context.login
-            && users::has_former_operator(&session.facts(users::ID), operator.name())
-        {
-            context.is_operator_login = operator.is_login(run, login).await;
-        }
-    }
-
-    async fn carry_on(
-        &self,
-        run: &Run,
-        context: &HostContext,
-        climb: &mut Climb<'_>,
-        session: &mut Session,
-        contradiction: Option<StepOutcome>,
-    ) -> Result<(), StepFailure> {
-        climb.report.system = session.system();
-        climb.report.warnings = session.login_warnings();
-        let of_login = climb.report.warnings.len();
-        let of_boot = session.boot_warnings(run);
-        let is_first_run = self.is_first_run(climb.host, session);
-        let result = self
-            .work_on(run, context, climb, session, contradiction)
-            .await;
-        // They may be why a step fails, in any run.
-        if is_first_run || result.is_err() || !climb.report.is_ok() {
-            climb.report.warnings.splice(of_login..of_login, of_boot);
-        }
-        result
-    }
-
-    async fn work_on(
-        &self,
-        run: &Run,
-        context: &HostContext,
-        climb: &mut Climb<'_>,
-        session: &mut Session,
-        contradiction: Option<StepOutcome>,
-    ) -> Result<(), StepFailure> {
-        let (host, mode) = (climb.host, climb.mode);
-        if mode == Mode::Apply {
-            self.check_approved(run, session, context, host, climb.approved)?;
-        }
-        let identified = self.identify(run, host, mode, session, climb.report, contradiction);
-        let Some(former) = identified.await else {
-            return self.skip_steps(run, context, climb.report);
-        };
-        climb.stale.extend(former);
-        if mode == Mode::DryRun {
-            return self.read_steps(run, session, context, climb.report);
-        }
-        if let Some(cache) = &self.cache {
-            cache.proven(&host.id, session.host_key());
-        }
-        let approved = climb.approved;
-        self.run_steps(run, context, session, climb.report, approved)
-            .await
-    }
-
-    /// Whether no earlier run has worked on the host: it still has the key of its user data. What
-    /// its first boot left to look at is reported by this run, and by none after it. An image has
-    /// warnings of its own, which nobody can act on.
-    ///
-    /// Without pins hosts keep that key, and every run counts as the first.
-    fn is_first_run(&self, host: &Host, session: &Session) -> bool {
-        let shown = session.host_key();
-        let work = rotation::decide(&session.facts(rotation::ID), shown, &host.host_keys());
-        self.pins.is_none() || work == Work::Rotate
-    }
-
-    /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
-    /// nothing if that failed: then no step may send anything.
-    async fn identify(
-        &self,
-        run: &Run,
-        host: &Host,
-        mode: Mode,
-        session: &mut Session,
-        report: &mut HostReport,
-        contradiction: Option<StepOutcome>,
-    ) -> Option<Vec<Fingerprint>> {
-        let pinned = host.host_keys();
-        let shown = session.host_key();
-        let work = rotation::decide(&session.facts(rotation::ID), shown, &pinned);
-        let told = rotation::outcome(&work, mode);
-        let (Some(pins), Some(told)) = (&self.pins, told) else {
-            if let Some(outcome) = contradiction {
-                tell(run, report, rotation::ID, outcome, Duration::ZERO);
-            }
-            return Some(Vec::new());
-        };
-        let started = Instant::now();
-        let (outcome, stale) = match work {
-            Work::Rotate if mode == Mode::Apply => {
-                run.emit(Event::StepStarted {
-                    host: report.host.clone(),
-                    step: rotation::ID.to_owned(),
-                });
-                let rotated = self
-                    .rotate(run, &**pins, session, &host.id, &pinned, started)
-                    .await;
-                match rotated {
-                    Ok(stale) => (told, Some(stale)),
-                    Err(failure) => (StepOutcome::Failed(failure::redacted(run, &failure)), None),
-                }
-            }
-            Work::DropPins(stale) if mode == Mode::Apply => (told, Some(stale)),
-            _ => (told, Some(Vec::new())),
-        };
-        tell(run, report, rotation::ID, outcome, started.elapsed());
-        stale
-    }
-
-    /// Gives the host its own key, over as many connections as that takes: after a lost one it goes
-    /// on from the key that the host then has.
-    async fn rotate(
-        &self,
-        run: &Run,
-        pins: &dyn HostKeyPins,
-        session: &mut Session,
-        id: &HostId,
-        pinned: &[Fingerprint],
-        started: Instant,
-    ) -> Result<Vec<Fingerprint>, StepFailure> {
-        let (policy, operator) = (&self.policy, self.operator_key());
-        loop {
-            let rotating = rotation::rotate(run, pins, session, id, pinned, policy, operator);
-            let failure = match rotating.await {
-                Ok(stale) => return Ok(stale),
-                Err(failure) => failure,
-            };
-            if session.loss().is_none() {
-                return Err(failure);
-            }
-            session.recover(run, started, self.step_deadline).await?;
-            let shown = session.host_key();
-            if rotation::decide(&session.facts(rotation::ID), shown, pinned) != Work::Rotate {
-                return Ok(session.settle(pinned));
-            }
-        }
-    }
-}
-
-/// One host's way to its last step.
-struct Climb<'a> {
-    host: &'a Host,
-    mode: Mode,
-    /// A connection that was opened when the host was read.
-    former: Option<Box<Session>>,
-    /// The changes that may be made; `None` for any.
-    approved: Option<&'a HostChanges>,
-    report: &'a mut HostReport,
-    /// Pins that are to be dropped.
-    stale: Vec<Fingerprint>,
-}
-
-/// Gives the connection to a member of the network to the peers, or ends it.
-async fn offer(peers: Option<&Peers>, report: &HostReport, remote: Arc<dyn Remote>) {
-    let is_member = report.fqdn.is_some() && report.is_ok();
-    let unused = match peers.filter(|_| is_member) {
-        Some(peers) => peers.offer(&report.id, remote),
-        None => Some(remote),
-    };
-    if let Some(remote) = unused {
-        remote.close().await;
-    }
-}
-
-/// Tells how a step ended, as an event and in the report.
-pub(crate) fn tell(
-    run: &Run,
-    report: &mut HostReport,
-    step: &'static str,
-    outcome: StepOutcome,
-    duration: Duration,
-) {
-    run.emit(Event::StepFinished {
-        host: report.host.clone(),
-        step: step.to_owned(),
-        outcome: outcome.clone(),
-    });
-    let told = StepReport {
-        step,
-        outcome,
-        duration,
-    };
-    // After a lost connection a step may end once more.
-    match report.steps.iter_mut().find(|own| own.step == step) {
-        Some(own) => *own = told,
-        None => report.steps.push(told),
-    }
-}
-
-fn context_of(environment: &EnvironmentName, host: &Host) -> Result<HostContext, StepFailure> {
-    let invalid = |message: String| StepFailure::new(FailureCode::ConfigInvalid, message);
-    let name = host.name.clone().ok_or_else(|| {
-        invalid(format!(
-            "the host's name in the cloud, {:?}, fits no name pattern of the file",
-            host.node
-        ))
-    })?;
-    let role = host
-        .role
-        .clone()
-        .ok_or_else(|| invalid("no tag of the host tells its role".to_owned()))?;
-    // A host that still has an old name keeps it in the network too, until it is renamed.
-    let node = NodeName::new(host.node.to_ascii_lowercase());
-    let node = node.map_err(|error| invalid(error.to_string()))?;
-    Ok(HostContext {
-        environment: environment.clone(),
-        name,
-        role,
-        node,
-        login: None,
-        operator_key: None,
-        is_operator_login: false,
-    })
 }

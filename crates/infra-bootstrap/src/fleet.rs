@@ -12,7 +12,8 @@ use stagecraft_core::{
 use tokio::sync::mpsc::{self, UnboundedReceiver, UnboundedSender};
 use tokio::task::{Id, JoinError, JoinSet};
 
-use crate::engine::{Begun, Bootstrap, Looked, Mode};
+use crate::engine::{Begun, Bootstrap, Looked};
+use crate::mode::Mode;
 use crate::peers::Peers;
 use crate::report::HostReport;
 

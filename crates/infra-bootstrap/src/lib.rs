@@ -5,6 +5,7 @@ mod engine;
 mod failure;
 mod fleet;
 mod lock;
+mod mode;
 mod order;
 mod peers;
 mod readiness;
@@ -14,9 +15,10 @@ mod verify;
 mod watch;
 
 pub use config::{BootstrapConfig, CloudInit, ReadinessConfig, SshSettings, is_key_path};
-pub use engine::{Bootstrap, Mode};
+pub use engine::Bootstrap;
 pub use fleet::{Approval, Fleet, HostQueue, Look};
 pub use lock::{LOCK_PATH, LockedRemote};
+pub use mode::Mode;
 pub use readiness::ReadinessPolicy;
 pub use report::{HostReport, Retried, StepReport};
 pub use steps::{

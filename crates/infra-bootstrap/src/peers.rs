@@ -8,7 +8,6 @@ use stagecraft_core::{HostId, Remote, Run, StepOutcome};
 use tokio::task::JoinSet;
 use tokio::time::Instant;
 
-use crate::engine::tell;
 use crate::report::HostReport;
 use crate::steps::NETWORK_ID;
 use crate::verify::reached_by_name;
@@ -90,7 +89,7 @@ impl Peers {
                 if let Ok((place, Some((outcome, duration)))) = ended
                     && let Some(report) = some[place].take()
                 {
-                    tell(run, report, ID, outcome, duration);
+                    report.finish_step(run, ID, outcome, duration);
                 }
             }
         }

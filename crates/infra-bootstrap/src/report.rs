@@ -91,6 +91,31 @@ impl HostReport {
         self.failure = Some(failure);
     }
 
+    /// Reports how a step ended, also as an event.
+    pub(crate) fn finish_step(
+        &mut self,
+        run: &Run,
+        step: &'static str,
+        outcome: StepOutcome,
+        duration: Duration,
+    ) {
+        run.emit(Event::StepFinished {
+            host: self.host.clone(),
+            step: step.to_owned(),
+            outcome: outcome.clone(),
+        });
+        let finished = StepReport {
+            step,
+            outcome,
+            duration,
+        };
+        // After a lost connection a step may end once more.
+        match self.steps.iter_mut().find(|own| own.step == step) {
+            Some(own) => *own = finished,
+            None => self.steps.push(finished),
+        }
+    }
+
     /// Whether nothing failed.
     pub fn is_ok(&self) -> bool {
         self.first_failure().is_none()

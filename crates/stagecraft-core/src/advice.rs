@@ -3,7 +3,7 @@
 use serde::Serialize;
 
 use crate::error::ErrorKind;
-use crate::outcome::FailureCode;
+use crate::failure_code::FailureCode;
 
 /// What helps after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]

@@ -242,67 +242,20 @@ fn check_removals(plan: &InfraPlan) -> Result<()> {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::name::HostId;
-    use crate::plan::{Cost, PLAN_VERSION};
-
-    fn account(name: &str) -> Account {
-        Account {
-            id: name.into(),
-            name: name.into(),
-            team: None,
-        }
-    }
+    use crate::plan::RetagEntry;
+    use crate::plan::fixtures::{self, account, host};
 
     fn plan(mode: PlanMode) -> InfraPlan {
-        InfraPlan {
-            version: PLAN_VERSION,
-            mode,
-            project: None,
-            name_pattern: None,
-            environment: EnvironmentName::new("prod").unwrap(),
-            provider: "cloud".into(),
-            account: account("a"),
-            endpoint: "https://x".into(),
-            create: Vec::new(),
-            delete: Vec::new(),
-            protected: Vec::new(),
-            held: Vec::new(),
-            resize: Vec::new(),
-            retag: Vec::new(),
-            power_on: Vec::new(),
-            undeclared: Vec::new(),
-            differ: Vec::new(),
-            unchanged: Vec::new(),
-            other_image: Vec::new(),
-            unmanaged: Vec::new(),
-            duplicates: Vec::new(),
-            cost: Cost::default(),
-        }
+        fixtures::plan("prod", mode)
     }
 
     #[test]
     fn reconcile_refuses_deletes_whatever_the_mode_says() {
         let mut deleting = plan(PlanMode::Reconcile);
-        deleting.delete.push(reference());
+        deleting.delete.push(host("db-1"));
         for plan in [deleting, plan(PlanMode::Destroy), plan(PlanMode::Prune)] {
             let error = ApprovedPlan::reconcile(plan, &account("a"), "https://x").unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Guard);
-        }
-    }
-
-    fn reference() -> HostRef {
-        HostRef {
-            name: "db-1".into(),
-            id: HostId::new("7"),
-            size: String::new(),
-            region: String::new(),
-            monthly: None,
-            hourly: None,
-            backups_monthly: None,
-            protection: Protection::default(),
-            expires_at: None,
-            node: None,
-            owner: None,
         }
     }
 
@@ -312,8 +265,8 @@ mod tests {
         let confirmation = Confirmation::typed("prod", &prod).unwrap();
         let approve = |mode, tag: &str| {
             let mut plan = plan(mode);
-            plan.retag.push(crate::plan::RetagEntry {
-                host: reference(),
+            plan.retag.push(RetagEntry {
+                host: host("db-1"),
                 add: Vec::new(),
                 remove: vec![tag.to_owned()],
                 ttl_seconds: None,
@@ -352,7 +305,7 @@ mod tests {
             let mut plan = plan(PlanMode::Destroy);
             plan.delete.push(HostRef {
                 protection: Protection { by_file, by_tag },
-                ..reference()
+                ..host("db-1")
             });
             let error = plan.check_protection().unwrap_err();
             assert_eq!(error.kind(), ErrorKind::Guard);

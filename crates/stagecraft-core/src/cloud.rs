@@ -1,13 +1,15 @@
 //! What a cloud provider does.
 
 use std::collections::BTreeSet;
+use std::sync::Arc;
 
 use async_trait::async_trait;
 use serde::Serialize;
 
 use crate::approval::ApprovedPlan;
-use crate::error::{Error, Result};
+use crate::error::{Error, ErrorKind, Result};
 use crate::host::{Host, HostSpec};
+use crate::hostkey::Fingerprint;
 use crate::lease::LeaseProvider;
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, HostName};
@@ -135,6 +137,36 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     /// Without it hosts keep the key that they were made with.
     fn pins(&self) -> Option<&dyn HostKeyPins> {
         None
+    }
+}
+
+/// The pins of a cloud provider, to be shared.
+#[derive(Debug)]
+struct PinsOf(Arc<dyn CloudProvider>);
+
+/// The ability of a provider to hold pins, if it has one, in a form that can be shared.
+pub fn pins_of(cloud: &Arc<dyn CloudProvider>) -> Option<Arc<dyn HostKeyPins>> {
+    cloud.pins()?;
+    Some(Arc::new(PinsOf(Arc::clone(cloud))))
+}
+
+impl PinsOf {
+    fn pins(&self) -> Result<&dyn HostKeyPins> {
+        self.0.pins().ok_or_else(|| {
+            let message = "the cloud holds no fingerprints of host keys";
+            Error::new(ErrorKind::Config, message).with_provider(self.0.id())
+        })
+    }
+}
+
+#[async_trait]
+impl HostKeyPins for PinsOf {
+    async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()> {
+        self.pins()?.pin(run, host, key).await
+    }
+
+    async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()> {
+        self.pins()?.unpin(run, pins).await
     }
 }
 

@@ -14,6 +14,8 @@ mod document;
 mod duration;
 #[cfg(feature = "yaml")]
 mod effective;
+#[cfg(feature = "yaml")]
+mod envelope;
 mod error;
 #[cfg(feature = "yaml")]
 mod keys;
@@ -22,6 +24,8 @@ mod map;
 mod mapping;
 #[cfg(feature = "yaml")]
 mod project;
+#[cfg(feature = "yaml")]
+mod scanned;
 #[cfg(feature = "yaml")]
 mod schema;
 mod text;
@@ -33,12 +37,12 @@ mod walk;
 mod words;
 
 #[cfg(feature = "yaml")]
-pub use block::ConfigBlock;
+pub use block::{ConfigBlock, EffectiveBlock};
 #[cfg(feature = "yaml")]
 pub use document::Document;
 pub use duration::ConfigDuration;
 #[cfg(feature = "yaml")]
-pub use effective::{EffectiveBlock, Origin, Setting, effective, to_yaml, tree};
+pub use effective::{Origin, Setting, effective, to_yaml, tree};
 pub use error::{ConfigError, ConfigErrors, Location, nearest, unsupported};
 pub use map::UniqueMap;
 #[cfg(feature = "yaml")]

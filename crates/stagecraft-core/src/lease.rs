@@ -5,7 +5,7 @@ use std::time::Duration;
 use async_trait::async_trait;
 use serde::{Deserialize, Serialize};
 
-use crate::error::{Error, Result};
+use crate::error::Result;
 use crate::name::EnvironmentName;
 use crate::run::Run;
 
@@ -51,27 +51,6 @@ pub trait LeaseProvider: Send + Sync + std::fmt::Debug {
     ///
     /// The provider's own, by kind.
     async fn read(&self, run: &Run, environment: &EnvironmentName) -> Result<Option<Marker>>;
-}
-
-/// Stands between a run and its writes.
-#[async_trait]
-pub trait WriteGuard: Send + Sync + std::fmt::Debug {
-    /// Whether the next write may be sent. Asks the cloud only if that is not known.
-    ///
-    /// # Errors
-    ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if another run works on the environment now; the provider's own if
-    /// it cannot be known.
-    async fn check(&self) -> Result<()>;
-
-    /// Whether [`check`](Self::check) would ask nobody now.
-    fn is_fresh(&self) -> bool;
-
-    /// Why no write may be sent any more, once that is so.
-    fn lost(&self) -> Option<Error>;
-
-    /// The random id of the run that holds the lease, which no other holder has.
-    fn run_id(&self) -> &str;
 }
 
 /// How often the holder of a lease shows that it lives, and when it counts as gone.

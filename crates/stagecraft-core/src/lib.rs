@@ -6,6 +6,7 @@ mod cloud;
 pub mod config;
 mod error;
 mod event;
+mod failure_code;
 mod host;
 mod hostkey;
 pub mod json;
@@ -28,29 +29,32 @@ mod secret;
 mod shell;
 mod step;
 pub mod tags;
+mod write_guard;
 
 pub use advice::Advice;
 pub use approval::{ApprovedPlan, Confirmation};
-pub use cloud::{ApplyReport, CloudProvider, ExistsNow, Finding, HostFailure, HostSink, Leftover};
+pub use cloud::{
+    ApplyReport, CloudProvider, ExistsNow, Finding, HostFailure, HostSink, Leftover, pins_of,
+};
 pub use error::{Error, ErrorKind, Result, Retry};
 pub use event::{Event, EventSink, NoEvents};
+pub use failure_code::FailureCode;
 pub use host::{Host, HostFeatures, HostOptions, HostSpec, HostStatus};
 pub use hostkey::{FIRST_HOST_KEY_COMMENT, Fingerprint, HOST_KEY_TAG_PREFIX, HostKey};
-pub use lease::{Holder, LeaseProvider, LeaseTiming, Marker, Take, WriteGuard};
+pub use lease::{Holder, LeaseProvider, LeaseTiming, Marker, Take};
 pub use limits::Limits;
 pub use money::MicroUsd;
 pub use name::{EnvironmentName, HostId, HostName, NameError, NodeName, ProjectName, RoleName};
 pub use naming::{NamePattern, NamePatternError, Naming, NamingError};
 pub use network::{Change, Joined, NetworkProvider, NodeSpec};
-pub use outcome::{FailureCode, StepFailure, StepOutcome};
-pub use pins::{HostKeyCache, HostKeyPins, pins_of};
+pub use outcome::{StepFailure, StepOutcome};
+pub use pins::{HostKeyCache, HostKeyPins};
 pub use plain::{is_plain, shorten};
 pub use plan::{
     Account, CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry,
-    HostChanges, HostOwner, HostRef, InfraPlan, Makes, OperatorKey, OtherImage, PLAN_VERSION,
-    PlanChange, PlanMode, PlanRequest, PlanSetting, Protection, Remedy, ResizeEntry, ResizeMode,
-    RetagEntry, SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, StepChanges,
-    plan_hosts,
+    HostChanges, HostRef, InfraPlan, Makes, OperatorKey, OtherImage, PLAN_VERSION, PlanChange,
+    PlanMode, PlanRequest, PlanSetting, Protection, Remedy, ResizeEntry, ResizeMode, RetagEntry,
+    SAVED_PLAN_LIMIT, SAVED_PLAN_VERSION, SavedPlan, SizeOffer, StepChanges, plan_hosts,
 };
 pub use probe::{ProbeFacts, ProbeScript, join_probes, split_probes};
 #[cfg(feature = "inventory")]
@@ -67,6 +71,8 @@ pub use run::{LoginKey, Lookup, PollPolicy, Run, seconds};
 pub use secret::{SecretKeyError, SecretKeys, SecretSource};
 pub use shell::shell_quote;
 pub use step::{Decision, HostContext, HostStep};
+pub use tags::HostOwner;
+pub use write_guard::WriteGuard;
 
 #[cfg(feature = "inventory")]
 #[doc(hidden)]

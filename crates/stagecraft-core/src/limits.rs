@@ -192,9 +192,9 @@ fn finding(message: String, hint: &str) -> Finding {
 mod tests {
     use super::*;
     use crate::host::{HostOptions, HostSpec};
-    use crate::name::{EnvironmentName, HostId, HostName, RoleName};
+    use crate::name::{HostName, RoleName};
     use crate::naming::Naming;
-    use crate::plan::{Account, PlanMode, PlanRequest, Protection, ResizeEntry};
+    use crate::plan::{PlanMode, ResizeEntry, fixtures};
 
     const TWO: Limits = Limits {
         max_hosts: Some(2),
@@ -205,49 +205,15 @@ mod tests {
         max_monthly: Some(MicroUsd(10)),
     };
 
-    fn host(name: &str, monthly: Option<i64>) -> HostRef {
-        HostRef {
-            name: name.into(),
-            id: HostId::new(name),
-            size: "small".into(),
-            region: "nyc1".into(),
-            monthly: monthly.map(MicroUsd),
-            hourly: None,
-            backups_monthly: None,
-            protection: Protection::default(),
-            expires_at: None,
-            node: None,
-            owner: None,
-        }
-    }
-
-    fn facts() -> CloudFacts {
-        CloudFacts {
-            account: Account {
-                id: "a".into(),
-                name: "a".into(),
-                team: None,
-            },
-            endpoint: "https://x".into(),
-            host_limit: None,
-            operator_key: None,
-            hosts: Vec::new(),
-            sizes: std::collections::BTreeMap::new(),
-            backup_percent: None,
-            time: None,
-        }
-    }
-
     /// A plan for hosts of these prices that exist, and these to be created.
     fn plan(existing: &[Option<i64>], created: &[Option<i64>]) -> InfraPlan {
-        let environment = EnvironmentName::new("staging").unwrap();
-        let facts = facts();
-        let request = PlanRequest::new(environment.clone(), PlanMode::Reconcile);
-        let mut plan = InfraPlan::new("cloud", &Naming::default(), &facts, &request);
-        let numbered = existing.iter().enumerate();
-        plan.unchanged = numbered
-            .map(|(at, price)| host(&format!("old-{at}"), *price))
-            .collect();
+        let mut plan = fixtures::plan("staging", PlanMode::Reconcile);
+        let environment = plan.environment.clone();
+        let old = existing.iter().enumerate().map(|(at, price)| HostRef {
+            monthly: price.map(MicroUsd),
+            ..fixtures::host(&format!("old-{at}"))
+        });
+        plan.unchanged = old.collect();
         let entry = |(at, price): (usize, &Option<i64>)| {
             let name = HostName::new(format!("new-{at}")).unwrap();
             CreateEntry {
@@ -275,7 +241,7 @@ mod tests {
     }
 
     fn told(limits: Limits, whole: &InfraPlan, plan: &InfraPlan) -> Vec<String> {
-        let findings = limits.check(&facts(), whole, plan);
+        let findings = limits.check(&fixtures::facts(), whole, plan);
         assert!(findings.iter().all(|finding| finding.is_guard));
         findings
             .into_iter()

@@ -1,11 +1,8 @@
 //! Pinning host keys in the cloud, where every machine can read them.
 
-use std::sync::Arc;
-
 use async_trait::async_trait;
 
-use crate::cloud::CloudProvider;
-use crate::error::{Error, ErrorKind, Result};
+use crate::error::Result;
 use crate::hostkey::Fingerprint;
 use crate::name::HostId;
 use crate::plan::Account;
@@ -31,36 +28,6 @@ pub trait HostKeyPins: Send + Sync + std::fmt::Debug {
     ///
     /// The provider's own, by kind. Some pins may be gone then and others not.
     async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()>;
-}
-
-/// The pins of a cloud provider, to be shared.
-#[derive(Debug)]
-struct PinsOf(Arc<dyn CloudProvider>);
-
-/// The ability of a provider to hold pins, if it has one, in a form that can be shared.
-pub fn pins_of(cloud: &Arc<dyn CloudProvider>) -> Option<Arc<dyn HostKeyPins>> {
-    cloud.pins()?;
-    Some(Arc::new(PinsOf(Arc::clone(cloud))))
-}
-
-impl PinsOf {
-    fn pins(&self) -> Result<&dyn HostKeyPins> {
-        self.0.pins().ok_or_else(|| {
-            let message = "the cloud holds no fingerprints of host keys";
-            Error::new(ErrorKind::Config, message).with_provider(self.0.id())
-        })
-    }
-}
-
-#[async_trait]
-impl HostKeyPins for PinsOf {
-    async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()> {
-        self.pins()?.pin(run, host, key).await
-    }
-
-    async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()> {
-        self.pins()?.unpin(run, pins).await
-    }
 }
 
 /// What one machine remembers of host keys. Never needed: the pins in the cloud say it all, and

@@ -11,9 +11,9 @@ use tokio_util::sync::CancellationToken;
 
 use crate::error::{Error, ErrorKind, Result};
 use crate::event::{Event, EventSink, NoEvents};
-use crate::lease::WriteGuard;
 use crate::name::HostName;
 use crate::secret::SecretSource;
+use crate::write_guard::WriteGuard;
 
 /// Where variables and secrets are looked up. Only the CLI reads the environment.
 #[async_trait]

@@ -1,12 +1,12 @@
 //! The tags that make a host ours.
 
 use jiff::Timestamp;
+use serde::{Deserialize, Serialize};
 
 use crate::host::Host;
 use crate::hostkey::HOST_KEY_TAG_PREFIX;
 use crate::name::{EnvironmentName, ProjectName, RoleName};
 use crate::naming::NamePattern;
-use crate::plan::HostOwner;
 
 /// Every host of ours bears it.
 pub const STAGECRAFT_TAG: &str = "stagecraft";
@@ -132,6 +132,28 @@ pub fn name_patterns(tags: &[String]) -> impl Iterator<Item = NamePattern> {
 /// Whether a tag tells a name pattern.
 pub(crate) fn is_name_pattern(tag: &str) -> bool {
     strip_prefix(tag, PATTERN_PREFIX).is_some()
+}
+
+/// Whose a host is by its tags.
+#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
+pub struct HostOwner {
+    /// The project; `None` if it was made by a file that names no project.
+    pub project: Option<ProjectName>,
+    /// The environment; `None` if no tag tells it.
+    pub environment: Option<EnvironmentName>,
+}
+
+impl std::fmt::Display for HostOwner {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match &self.project {
+            Some(project) => write!(f, "project `{project}`")?,
+            None => f.write_str("a file without project.name")?,
+        }
+        match &self.environment {
+            Some(environment) => write!(f, ", environment `{environment}`"),
+            None => Ok(()),
+        }
+    }
 }
 
 /// Whose a host is by its tags; `None` if no tag of ours says so.

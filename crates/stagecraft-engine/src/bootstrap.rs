@@ -9,10 +9,10 @@ use stagecraft_core::{
 };
 
 use crate::dry_run::{HostLook, not_ready_report};
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::Outcome;
+use crate::planned::{Planned, kept, refuse_doubles};
 use crate::selection;
-use crate::up::{kept, refuse_doubles};
 
 /// The hosts of an environment that exist, and those that do not.
 #[derive(Debug, Clone)]

@@ -2,11 +2,11 @@
 
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
-    ApprovedPlan, Cost, Host, HostRef, HostStatus, InfraPlan, PlanMode, Result, RetagEntry, Run,
-    tags,
+    ApprovedPlan, Host, HostRef, HostStatus, InfraPlan, PlanMode, Result, RetagEntry, Run, tags,
 };
 
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
+use crate::planned::Planned;
 
 impl Planned {
     /// The part of a plan that only ends what a broken-off resize has begun: hosts that it left
@@ -39,21 +39,9 @@ impl Planned {
         power_on.sort();
         retag.sort_by(|a, b| a.host.cmp(&b.host));
         Some(InfraPlan {
-            create: Vec::new(),
-            delete: Vec::new(),
-            protected: Vec::new(),
-            held: Vec::new(),
-            resize: Vec::new(),
             retag,
             power_on,
-            undeclared: Vec::new(),
-            differ: Vec::new(),
-            unchanged: Vec::new(),
-            other_image: Vec::new(),
-            unmanaged: Vec::new(),
-            duplicates: Vec::new(),
-            cost: Cost::default(),
-            ..plan.clone()
+            ..InfraPlan::new(&plan.provider, &plan.naming(), &self.facts, &self.request)
         })
     }
 }

@@ -6,8 +6,9 @@ use stagecraft_core::{
     NodeName, PlanMode, Result, Run, StepOutcome,
 };
 
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::{Outcome, is_refused};
+use crate::planned::Planned;
 
 /// What `down` did.
 #[derive(Debug)]

@@ -7,9 +7,9 @@ use std::time::Duration;
 use infra_bootstrap::{Approval, HostReport, Look};
 use stagecraft_core::{FailureCode, Host, HostChanges, HostStatus, Run, StepFailure};
 
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::Outcome;
-use crate::up::kept;
+use crate::planned::{Planned, kept};
 
 /// The hosts that exist, as they were read before anything is done on them.
 ///

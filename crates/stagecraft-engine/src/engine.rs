@@ -5,10 +5,10 @@ use std::sync::Arc;
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
     Account, CloudFacts, CloudProvider, EnvironmentName, Error, ErrorKind, Finding, HostKeyCache,
-    HostName, HostRef, InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
+    HostName, InfraPlan, Limits, NetworkProvider, PlanMode, PlanRequest, Result, Run,
 };
 
-use crate::up::kept;
+use crate::planned::{Planned, kept};
 use crate::{adopt, selection, unnamed};
 
 /// The providers of one project, ready to work.
@@ -20,31 +20,6 @@ pub struct Engine {
     pub(crate) host_keys: Option<Arc<dyn HostKeyCache>>,
     limits: Limits,
     expected_account: Option<String>,
-}
-
-/// A plan, with the facts that it rests on and what is known to be wrong with it.
-#[derive(Debug, Clone)]
-pub struct Planned {
-    /// What was asked for.
-    pub request: PlanRequest,
-    /// The plan.
-    pub plan: InfraPlan,
-    /// The facts.
-    pub facts: CloudFacts,
-    /// What would make the plan fail.
-    pub findings: Vec<Finding>,
-}
-
-impl Planned {
-    /// The host that may be reaped next, of those that the plan leaves.
-    pub fn next_end(&self) -> Option<&HostRef> {
-        let left = self.plan.existing().filter(|host| {
-            let goes = self.plan.delete.iter().any(|own| own.id == host.id);
-            let is_held = self.plan.held.iter().any(|own| own.host.id == host.id);
-            !goes && !is_held && !host.is_protected() && host.expires_at.is_some()
-        });
-        left.min_by_key(|host| (host.expires_at, &host.name))
-    }
 }
 
 impl Engine {

@@ -8,11 +8,12 @@ use stagecraft_core::{
 };
 
 use crate::down::DownReport;
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::Outcome;
+use crate::planned::{Planned, refuse_doubles, refuse_findings};
 use crate::selection;
 use crate::unnamed;
-use crate::up::{UpOptions, UpReport, refuse_doubles, refuse_findings};
+use crate::up::{UpOptions, UpReport};
 
 /// How long a list may show a host that is proven gone.
 const LIST_LAG: Duration = Duration::from_mins(1);

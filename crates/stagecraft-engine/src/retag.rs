@@ -6,9 +6,9 @@ use stagecraft_core::{
 };
 
 use crate::down::NoHosts;
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::Outcome;
-use crate::up::finding_text;
+use crate::planned::{Planned, finding_text};
 
 /// What `adopt` or `unprotect` did.
 #[derive(Debug)]

@@ -4,13 +4,13 @@ use std::collections::BTreeSet;
 
 use infra_bootstrap::{Approval, Fleet, HostReport, Look};
 use stagecraft_core::{
-    ApplyReport, ApprovedPlan, Error, ErrorKind, Finding, HostRef, InfraPlan, Remedy, ResizeMode,
-    Result, Run,
+    ApplyReport, ApprovedPlan, Error, ErrorKind, InfraPlan, Remedy, ResizeMode, Result, Run,
 };
 
 use crate::dry_run::HostLook;
-use crate::engine::{Engine, Planned};
+use crate::engine::Engine;
 use crate::outcome::{Outcome, of_failures};
+use crate::planned::{Planned, kept, refuse_doubles, refuse_findings};
 
 /// What `up` may do.
 #[derive(Debug, Clone, Copy, Default)]
@@ -184,13 +184,6 @@ impl UpReport {
     }
 }
 
-/// The hosts of a plan that exist and are declared.
-pub(crate) fn kept(plan: &InfraPlan) -> impl Iterator<Item = &HostRef> {
-    let differing = plan.differ.iter().map(|entry| &entry.host);
-    let resized = plan.resize.iter().map(|entry| &entry.host);
-    plan.unchanged.iter().chain(differing).chain(resized)
-}
-
 fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     let plan = &planned.plan;
     refuse_findings(planned)?;
@@ -239,60 +232,6 @@ fn differ_hint(planned: &Planned) -> String {
         "{}, or go on without changing them by --allow-differ",
         hints.join(", ")
     )
-}
-
-/// Refuses a plan that cannot end well, with everything that is known to be wrong.
-pub(crate) fn refuse_findings(planned: &Planned) -> Result<()> {
-    let provider = &planned.plan.provider;
-    // What the user's own guards say is nothing that the provider says.
-    let is_guard = planned.findings.iter().all(|finding| finding.is_guard);
-    let (kind, prefix) = if is_guard {
-        (ErrorKind::Guard, String::new())
-    } else {
-        (ErrorKind::Rejected, format!("{provider} provider: "))
-    };
-    match planned.findings.as_slice() {
-        [] => Ok(()),
-        [finding] => {
-            let error = Error::new(kind, format!("{prefix}{}", finding.message));
-            Err(match &finding.hint {
-                Some(hint) => error.with_hint(hint),
-                None => error,
-            })
-        }
-        several => {
-            let list: Vec<String> = several.iter().map(finding_text).collect();
-            let list = list.join("; ");
-            let message = format!("{prefix}the plan cannot be carried out: {list}");
-            Err(Error::new(kind, message))
-        }
-    }
-}
-
-/// A finding on one line.
-pub(crate) fn finding_text(finding: &Finding) -> String {
-    let host = finding.host.as_ref();
-    let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
-    let hint = finding.hint.as_ref();
-    let hint = hint.map(|hint| format!(" ({hint})")).unwrap_or_default();
-    format!("{host}{}{hint}", finding.message)
-}
-
-/// Refuses to choose among hosts of one name.
-pub(crate) fn refuse_doubles(plan: &InfraPlan) -> Result<()> {
-    if plan.duplicates.is_empty() {
-        return Ok(());
-    }
-    let list: Vec<String> = plan
-        .duplicates
-        .iter()
-        .map(|host| format!("{} (id {})", host.name, host.id))
-        .collect();
-    Err(Error::new(
-        ErrorKind::Guard,
-        format!("more than one host has the same name: {}", list.join(", ")),
-    )
-    .with_hint("delete the wrong one in the cloud's console, or take its tags away"))
 }
 
 #[cfg(test)]

@@ -8,9 +8,11 @@ use stagecraft_core::{
 };
 use tokio::time::Instant;
 
+use super::climb::{Climb, offer};
 use super::session::Session;
-use super::{Bootstrap, Climb, Mode, offer, rotation};
+use super::{Bootstrap, host_key};
 use crate::failure;
+use crate::mode::Mode;
 use crate::peers::Peers;
 use crate::report::HostReport;
 use crate::watch::Watch;
@@ -132,10 +134,10 @@ impl Bootstrap {
         let mut found = Vec::new();
         if self.pins.is_some() {
             let pinned = host.host_keys();
-            let work = rotation::decide(&session.facts(rotation::ID), session.host_key(), &pinned);
-            let outcome = rotation::outcome(&work, Mode::DryRun);
+            let work = host_key::decide(&session.facts(host_key::ID), session.host_key(), &pinned);
+            let outcome = host_key::outcome(&work, Mode::DryRun);
             let outcome = outcome.as_ref();
-            found.extend(outcome.and_then(|own| changes_of(rotation::ID, own)));
+            found.extend(outcome.and_then(|own| changes_of(host_key::ID, own)));
         }
         self.check_found(run, session, context, found, approved)
     }

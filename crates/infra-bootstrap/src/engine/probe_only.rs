@@ -84,9 +84,9 @@ mod tests {
         NodeName, PollPolicy, ProbeFacts, ProbeScript, RemoteTarget, RoleName, StepFailure,
     };
 
-    use super::super::Mode;
     use super::super::session::Session;
     use super::*;
+    use crate::mode::Mode;
     use crate::readiness::ReadinessPolicy;
 
     /// A host that answers every probe with nothing, and keeps what was sent.

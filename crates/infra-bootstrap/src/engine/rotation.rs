@@ -8,99 +8,114 @@
 use std::time::Duration;
 
 use stagecraft_core::{
-    ErrorKind, FIRST_HOST_KEY_COMMENT, FailureCode, Fingerprint, HostId, HostKeyPins, ProbeFacts,
-    ProbeScript, Remote, RemoteCommand, Run, StepFailure, StepOutcome, shell_quote,
+    ErrorKind, Event, FailureCode, Fingerprint, Host, HostId, HostKeyPins, Remote, RemoteCommand,
+    Run, StepFailure, StepOutcome, shell_quote,
 };
+use tokio::time::Instant;
 
-use super::Mode;
+use super::Bootstrap;
+use super::host_key::{ID, Work, decide, failed, others, outcome};
 use super::session::Session;
 use crate::failure;
 use crate::lock::LockedRemote;
+use crate::mode::Mode;
 use crate::readiness::ReadinessPolicy;
+use crate::report::HostReport;
 use crate::steps::PRELUDE;
-
-/// The id by which reports tell of it.
-pub(super) const ID: &str = "host_key";
-/// Reads which key lies in its place. Travels with the steps' own scripts.
-pub(super) const PROBE: ProbeScript = ProbeScript(include_str!("rotation/probe.sh"));
 
 const MAKE: &str = include_str!("rotation/make.sh");
 const PLACE: &str = include_str!("rotation/place.sh");
 /// Keeps which keys the cloud put on the host, in the same command: it is done once, by the first
 /// run that logs in.
 const REMEMBER: &str = include_str!("rotation/remember.sh");
-/// The comment of a key that the host has made itself.
-const OWN_COMMENT: &str = "stagecraft-own";
 /// How long one of the scripts may take.
 const DEADLINE: Duration = Duration::from_mins(1);
 /// The lines of output that are told of a failure.
 const LINES: usize = 5;
 
-/// What is to be done about a host's key.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub(super) enum Work {
-    /// Nothing: it is the host's own, or was never ours to change.
-    Nothing,
-    /// The host needs a key of its own, or an earlier run has begun to give it one.
-    Rotate,
-    /// It has one, and pins are left of keys that it does not show any more.
-    DropPins(Vec<Fingerprint>),
-}
-
-/// Decides. Pure.
-///
-/// A key that Stagecraft has neither made nor had made stays: an adopted host keeps its own.
-pub(super) fn decide(facts: &ProbeFacts, shown: Fingerprint, pinned: &[Fingerprint]) -> Work {
-    let line = facts.value("key").unwrap_or_default().trim();
-    let comment = line.splitn(3, ' ').nth(2).unwrap_or_default();
-    if comment == FIRST_HOST_KEY_COMMENT || facts.value("next").is_some() {
-        return Work::Rotate;
+impl Bootstrap {
+    /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
+    /// nothing if that failed: then no step may send anything.
+    pub(super) async fn identify(
+        &self,
+        run: &Run,
+        host: &Host,
+        mode: Mode,
+        session: &mut Session,
+        report: &mut HostReport,
+        contradiction: Option<StepOutcome>,
+    ) -> Option<Vec<Fingerprint>> {
+        let pinned = host.host_keys();
+        let shown = session.host_key();
+        let work = decide(&session.facts(ID), shown, &pinned);
+        let told = outcome(&work, mode);
+        let (Some(pins), Some(told)) = (&self.pins, told) else {
+            if let Some(outcome) = contradiction {
+                report.finish_step(run, ID, outcome, Duration::ZERO);
+            }
+            return Some(Vec::new());
+        };
+        let started = Instant::now();
+        let (outcome, stale) = match work {
+            Work::Rotate if mode == Mode::Apply => {
+                run.emit(Event::StepStarted {
+                    host: report.host.clone(),
+                    step: ID.to_owned(),
+                });
+                let rotated = self
+                    .rotate(run, &**pins, session, &host.id, &pinned, started)
+                    .await;
+                match rotated {
+                    Ok(stale) => (told, Some(stale)),
+                    Err(failure) => (StepOutcome::Failed(failure::redacted(run, &failure)), None),
+                }
+            }
+            Work::DropPins(stale) if mode == Mode::Apply => (told, Some(stale)),
+            _ => (told, Some(Vec::new())),
+        };
+        report.finish_step(run, ID, outcome, started.elapsed());
+        stale
     }
-    if comment != OWN_COMMENT {
-        return Work::Nothing;
-    }
-    if Fingerprint::of_line(line) != Some(shown) {
-        return Work::Rotate;
-    }
-    let stale: Vec<_> = others(pinned, shown);
-    if stale.is_empty() {
-        Work::Nothing
-    } else {
-        Work::DropPins(stale)
-    }
-}
 
-fn others(pinned: &[Fingerprint], shown: Fingerprint) -> Vec<Fingerprint> {
-    let all = pinned.iter().copied();
-    all.filter(|key| *key != shown).collect()
-}
+    /// Gives the host its own key, over as many connections as that takes: after a lost one it goes
+    /// on from the key that the host then has.
+    async fn rotate(
+        &self,
+        run: &Run,
+        pins: &dyn HostKeyPins,
+        session: &mut Session,
+        id: &HostId,
+        pinned: &[Fingerprint],
+        started: Instant,
+    ) -> Result<Vec<Fingerprint>, StepFailure> {
+        let (policy, operator) = (&self.policy, self.operator_key());
+        loop {
+            let rotating = rotate(run, pins, session, id, pinned, policy, operator);
+            let failure = match rotating.await {
+                Ok(stale) => return Ok(stale),
+                Err(failure) => failure,
+            };
+            if session.loss().is_none() {
+                return Err(failure);
+            }
+            session.recover(run, started, self.step_deadline).await?;
+            let shown = session.host_key();
+            if decide(&session.facts(ID), shown, pinned) != Work::Rotate {
+                return Ok(session.settle(pinned));
+            }
+        }
+    }
 
-/// What is told of it, before or after.
-pub(super) fn outcome(work: &Work, mode: Mode) -> Option<StepOutcome> {
-    let change = match work {
-        Work::Nothing => return None,
-        Work::Rotate => "give the host a host key of its own",
-        Work::DropPins(_) => "drop the pin of the former host key",
-    };
-    let changes = vec![change.to_owned()];
-    Some(match mode {
-        Mode::Apply => StepOutcome::Changed { changes },
-        Mode::DryRun => StepOutcome::WouldChange { changes },
-    })
-}
-
-/// What is told if this machine remembers a host by none of the keys that are pinned for it.
-pub(super) fn contradiction(
-    pinned: &[Fingerprint],
-    remembered: &[Fingerprint],
-) -> Option<StepOutcome> {
-    let first = remembered.first()?;
-    let is_fine = pinned.is_empty() || remembered.iter().any(|key| pinned.contains(key));
-    (!is_fine).then(|| StepOutcome::Skipped {
-        reason: format!(
-            "this machine remembers the host by {first}, which is not pinned any more; the pin in the cloud counts"
-        ),
-    })
+    /// Whether no earlier run has worked on the host: it still has the key of its user data. What
+    /// its first boot left to look at is reported by this run, and by none after it. An image has
+    /// warnings of its own, which nobody can act on.
+    ///
+    /// Without pins hosts keep that key, and every run counts as the first.
+    pub(super) fn is_first_run(&self, host: &Host, session: &Session) -> bool {
+        let shown = session.host_key();
+        let work = decide(&session.facts(ID), shown, &host.host_keys());
+        self.pins.is_none() || work == Work::Rotate
+    }
 }
 
 /// Gives the host its own key, and goes on over a connection that was proven with it.
@@ -112,7 +127,7 @@ pub(super) fn contradiction(
 ///
 /// `host_key_rotation_failed`, `config_invalid` without the right to change the host,
 /// `ssh_failed` or `interrupted`. The host can still be reached by one of its pinned keys.
-pub(super) async fn rotate(
+async fn rotate(
     run: &Run,
     pins: &dyn HostKeyPins,
     session: &mut Session,
@@ -172,63 +187,4 @@ fn of_error(error: &stagecraft_core::Error) -> StepFailure {
         .with_advice(cause.advice)
         .with_evidence([cause.message])
         .with_evidence(cause.evidence)
-}
-
-/// A failure of the rotation itself.
-pub(super) fn failed(message: impl Into<String>) -> StepFailure {
-    StepFailure::new(FailureCode::HostKeyRotationFailed, message)
-}
-
-#[cfg(test)]
-mod tests {
-    use stagecraft_core::HostKey;
-
-    use super::*;
-
-    fn facts(lines: &[&str]) -> ProbeFacts {
-        ProbeFacts {
-            output: lines.join("\n"),
-            code: 0,
-        }
-    }
-
-    #[test]
-    fn key_of_the_user_data_and_one_that_waits_are_rotated() {
-        let first = HostKey::generate().unwrap();
-        let shown = first.fingerprint();
-        let line = format!("key={}", first.public());
-        assert_eq!(decide(&facts(&[&line]), shown, &[shown]), Work::Rotate);
-        let own = line.replace(FIRST_HOST_KEY_COMMENT, OWN_COMMENT);
-        assert_eq!(decide(&facts(&[&own]), shown, &[shown]), Work::Nothing);
-        assert_eq!(
-            decide(&facts(&[&own, "next=1"]), shown, &[shown]),
-            Work::Rotate
-        );
-    }
-
-    #[test]
-    fn own_key_that_is_not_shown_yet_is_rotated_and_others_lose_their_pins() {
-        let (first, second) = (HostKey::generate().unwrap(), HostKey::generate().unwrap());
-        let (former, own) = (first.fingerprint(), second.fingerprint());
-        let line = format!("key={}", second.public());
-        let facts = facts(&[&line.replace(FIRST_HOST_KEY_COMMENT, OWN_COMMENT)]);
-        assert_eq!(decide(&facts, former, &[former, own]), Work::Rotate);
-        assert_eq!(
-            decide(&facts, own, &[former, own]),
-            Work::DropPins(vec![former])
-        );
-    }
-
-    #[test]
-    fn key_of_another_origin_stays_whatever_is_pinned() {
-        let key = HostKey::generate().unwrap();
-        let shown = key.fingerprint();
-        let other = Fingerprint::of_wire(b"other");
-        for comment in ["root@image", "", "stagecraft-own too"] {
-            let line = key.public().replace(FIRST_HOST_KEY_COMMENT, comment);
-            let facts = facts(&[&format!("key={line}")]);
-            assert_eq!(decide(&facts, shown, &[shown, other]), Work::Nothing);
-        }
-        assert_eq!(decide(&facts(&[]), shown, &[shown, other]), Work::Nothing);
-    }
 }

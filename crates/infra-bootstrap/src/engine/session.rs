@@ -1,5 +1,7 @@
 //! One host's connection, and what was last seen through it.
 
+mod wait;
+
 use std::collections::BTreeMap;
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher, Hash, Hasher};
@@ -9,25 +11,22 @@ use std::time::Duration;
 
 use stagecraft_core::{
     Connector, Decision, Error, ErrorKind, Event, FailureCode, Fingerprint, HostContext, HostId,
-    HostStep, PollPolicy, ProbeFacts, Remote, RemoteCommand, RemoteTarget, Result, Run,
-    StepFailure, join_probes, seconds, shorten, split_probes,
+    HostStep, ProbeFacts, Remote, RemoteCommand, RemoteTarget, Result, Run, StepFailure,
+    join_probes, seconds, split_probes,
 };
 use tokio::time::Instant;
 
+use super::host_key;
 use super::loss::{Loss, Noted};
 use super::probe_only::ProbeOnly;
-use super::{Mode, rotation};
 use crate::config::CloudInit;
 use crate::failure;
+use crate::mode::Mode;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
-/// The longest description of what is awaited, in characters. A host names the process.
-const WHAT_LIMIT: usize = 300;
 /// How long a reloaded server may show its former key.
 const PROOF: Duration = Duration::from_secs(10);
 const PROOF_INTERVAL: Duration = Duration::from_millis(200);
-/// How to go on with a host whose first boot never ends.
-const GO_ON: &str = "replace the host, or go on without cloud-init by infra.bootstrap.readiness: { cloud_init: ignore }";
 /// The ladder's own id among the probes.
 pub(super) const READINESS: &str = "readiness";
 
@@ -64,7 +63,7 @@ impl Session {
             .map(|step| (step.id(), step.inspect().with_args(&step.inspect_args())))
             .chain([
                 (READINESS, readiness::PROBE.with_args(&[])),
-                (rotation::ID, rotation::PROBE.with_args(&[])),
+                (host_key::ID, host_key::PROBE.with_args(&[])),
             ])
             .collect();
         let boundary = boundary(id);
@@ -178,7 +177,7 @@ impl Session {
             let shown = remote.host_key();
             remote.close().await;
             if started.elapsed() >= PROOF {
-                return Err(rotation::failed(format!(
+                return Err(host_key::failed(format!(
                     "the host still shows its former host key {}s after its SSH server was reloaded",
                     PROOF.as_secs()
                 ))
@@ -284,75 +283,6 @@ impl Session {
         step.decide(self.facts.get(step.id()).unwrap_or(&empty), context)
     }
 
-    /// Looks until the first boot has ended. A host may restart meanwhile, or answer every command
-    /// with a word of its own: DigitalOcean's images with applications ask for patience like this
-    /// ([`ForceCommand`](https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/012-force-ssh-logout.sh)).
-    ///
-    /// # Errors
-    ///
-    /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log, or with
-    /// the host's words; at once if the first boot never ends.
-    pub(super) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
-        let started = Instant::now();
-        let policy = self.policy.boot;
-        loop {
-            let seen = self.try_look(run).await;
-            let late = started.elapsed() >= policy.deadline;
-            match seen {
-                Err(LookError::Lost(_)) if !late => {
-                    self.reconnect(run, self.policy.connect.deadline).await?;
-                }
-                Err(LookError::Unheard(said)) => {
-                    let what = "the host to run commands";
-                    if late {
-                        let waited = seconds(started.elapsed());
-                        let message = format!("waited {waited} for {what}");
-                        return Err(StepFailure::new(FailureCode::HostNotReady, message)
-                            .with_evidence(said));
-                    }
-                    let what = format!("{what} ({})", said.join(" "));
-                    let what = shorten(&run.redact(&what), WHAT_LIMIT);
-                    // The server may go on like this on a connection that has begun so.
-                    let policy = PollPolicy {
-                        interval: readiness::spaced(policy.interval),
-                        ..policy
-                    };
-                    self.wait(run, &what, started, policy).await?;
-                    self.reconnect(run, self.policy.connect.deadline).await?;
-                    continue;
-                }
-                Err(error) => return Err(error.into_failure()),
-                Ok(()) => {}
-            }
-            if self.policy.cloud_init == CloudInit::Ignore {
-                return Ok(());
-            }
-            let evidence = match &self.state.boot {
-                Boot::Finished => return Ok(()),
-                Boot::Never { what, evidence } => {
-                    let evidence = evidence.iter().cloned();
-                    return Err(StepFailure::new(FailureCode::HostNotReady, *what)
-                        .with_evidence(evidence.chain([GO_ON.to_owned()])));
-                }
-                Boot::Running(evidence) => evidence,
-            };
-            if late {
-                return Err(StepFailure::new(
-                    FailureCode::HostNotReady,
-                    format!(
-                        "waited {} for the first boot to end",
-                        seconds(started.elapsed())
-                    ),
-                )
-                .with_evidence(evidence.clone()));
-            }
-            let stage = evidence.first().map(|stage| format!(" ({stage})"));
-            let what = format!("the first boot to end{}", stage.unwrap_or_default());
-            let what = shorten(&run.redact(&what), WHAT_LIMIT);
-            self.wait(run, &what, started, policy).await?;
-        }
-    }
-
     /// Opens another connection, within `left` and no longer than the policy has it.
     async fn reconnect(&mut self, run: &Run, left: Duration) -> Result<(), StepFailure> {
         self.open.close().await;
@@ -361,40 +291,6 @@ impl Session {
         let open = readiness::connect(run, &*self.connector, &self.target, &policy).await?;
         self.use_connection(open);
         Ok(())
-    }
-
-    /// Waits until no lock is held that a change needs, at most for `limit`. Gives whether there
-    /// was a wait.
-    ///
-    /// # Errors
-    ///
-    /// `host_not_ready` at the deadline, with the holders.
-    pub(super) async fn unlocked(
-        &mut self,
-        run: &Run,
-        limit: Duration,
-    ) -> Result<bool, StepFailure> {
-        let started = Instant::now();
-        let policy = PollPolicy {
-            deadline: limit,
-            ..self.policy.lock
-        };
-        let mut waited = false;
-        while let Some(first) = self.state.holders.first() {
-            if started.elapsed() >= policy.deadline {
-                return Err(StepFailure::new(
-                    FailureCode::HostNotReady,
-                    format!("waited {} for {}", seconds(started.elapsed()), first.what()),
-                )
-                .with_evidence(self.state.holders.iter().map(ToString::to_string)));
-            }
-            let what = format!("{} ({first})", first.what());
-            let what = shorten(&run.redact(&what), WHAT_LIMIT);
-            self.wait(run, &what, started, policy).await?;
-            self.look(run).await?;
-            waited = true;
-        }
-        Ok(waited)
     }
 
     /// Reads the state for all steps anew, with one command.
@@ -435,26 +331,6 @@ impl Session {
             HostState::parse(facts.get(READINESS).unwrap_or(&empty)).map_err(LookError::Failed)?;
         self.facts = facts;
         Ok(())
-    }
-
-    async fn wait(
-        &self,
-        run: &Run,
-        what: &str,
-        started: Instant,
-        policy: PollPolicy,
-    ) -> Result<(), StepFailure> {
-        let elapsed = started.elapsed();
-        run.emit(Event::Waiting {
-            host: Some(self.target.host.clone()),
-            what: what.to_owned(),
-            elapsed,
-            deadline: policy.deadline,
-        });
-        let left = policy.deadline.saturating_sub(elapsed);
-        run.sleep(policy.interval.min(left))
-            .await
-            .map_err(|_| failure::interrupted())
     }
 }
 

@@ -11,7 +11,7 @@ use tokio::time::{Instant, timeout};
 use tracing::debug;
 
 use super::session::Session;
-use super::{Bootstrap, rotation, tell};
+use super::{Bootstrap, host_key};
 use crate::failure;
 use crate::lock::LockedRemote;
 use crate::report::{self, HostReport};
@@ -27,7 +27,7 @@ impl Bootstrap {
     ) -> Result<(), StepFailure> {
         debug!(host = %context.name, "no step is run without a host key of the host's own");
         for step in &self.steps {
-            let reason = format!("step `{}` did not succeed", rotation::ID);
+            let reason = format!("step `{}` did not succeed", host_key::ID);
             let outcome = StepOutcome::Skipped { reason };
             tell_step(run, report, &**step, outcome, Duration::ZERO);
         }
@@ -104,7 +104,7 @@ impl Bootstrap {
             if let Some(known) = known {
                 warn(run, session, context, &**known, &outcome, report);
             }
-            tell(run, report, step, outcome, Duration::ZERO);
+            report.finish_step(run, step, outcome, Duration::ZERO);
         }
         report.fqdn = self.fqdn(context, report);
         Ok(())
@@ -134,7 +134,7 @@ impl Bootstrap {
                 if let Some(step) = lost.step {
                     let failed = failure::redacted(run, &step.failure);
                     let took = lost.since.elapsed();
-                    tell(run, report, step.id, StepOutcome::Failed(failed), took);
+                    report.finish_step(run, step.id, StepOutcome::Failed(failed), took);
                 }
                 return Err(failure);
             }
@@ -169,7 +169,7 @@ impl Bootstrap {
             }
         }
         let mut failed = BTreeSet::new();
-        let mut changed = BTreeSet::new();
+        let mut changed_ids = BTreeSet::new();
         for step in &self.steps {
             let id = step.id();
             if let Some(StepOutcome::Failed(_)) = report.step(id) {
@@ -191,7 +191,7 @@ impl Bootstrap {
                 }
             } else {
                 let before = step.after().iter().chain(step.follows());
-                if before.into_iter().any(|id| changed.contains(id)) {
+                if before.into_iter().any(|id| changed_ids.contains(id)) {
                     let looked = session.look(run).await;
                     looked.map_err(|failure| Stop::of(session, failure))?;
                     decisions = self.decide(session, context);
@@ -228,7 +228,7 @@ impl Bootstrap {
                     failed.insert(id);
                 }
                 StepOutcome::Changed { .. } => {
-                    changed.insert(id);
+                    changed_ids.insert(id);
                 }
                 _ => {}
             }
@@ -472,7 +472,7 @@ fn tell_step(
     duration: Duration,
 ) {
     if !is_left_out(step, &outcome) {
-        tell(run, report, step.id(), outcome, duration);
+        report.finish_step(run, step.id(), outcome, duration);
     }
 }
 

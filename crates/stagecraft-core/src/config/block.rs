@@ -1,9 +1,12 @@
 //! A part of the file that belongs to one provider or step.
 
+use std::collections::BTreeMap;
 use std::sync::Arc;
 
 use schemars::JsonSchema;
+use serde::Serialize;
 use serde::de::DeserializeOwned;
+use serde_json::Value;
 
 use super::document::Document;
 use super::error::{ConfigError, ConfigErrors, Location};
@@ -76,7 +79,32 @@ impl ConfigBlock {
         shown
     }
 
+    /// The block with the defaults of its type.
+    ///
+    /// # Errors
+    ///
+    /// As [`parse`](Self::parse).
+    pub fn effective<T: DeserializeOwned + JsonSchema + Serialize>(
+        &self,
+    ) -> Result<EffectiveBlock, ConfigErrors> {
+        let value: T = self.parse()?;
+        Ok(EffectiveBlock {
+            value: serde_json::to_value(value)
+                .map_err(|error| self.error(&[], error.to_string()))?,
+            taken_from: BTreeMap::new(),
+        })
+    }
+
     fn keys(&self) -> Vec<&str> {
         self.path.iter().map(String::as_str).collect()
     }
+}
+
+/// A block as it takes effect, with all defaults.
+#[derive(Debug, Clone, PartialEq)]
+pub struct EffectiveBlock {
+    /// The keys with their values. `null`: not set, and without a default.
+    pub value: Value,
+    /// Keys below the block whose value is that of another key of it.
+    pub taken_from: BTreeMap<Vec<String>, Vec<String>>,
 }

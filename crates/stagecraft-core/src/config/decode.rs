@@ -3,6 +3,7 @@
 //! A decoder stops at its first error. So the text is decoded again with the entry that was
 //! wrong passed over, until nothing new is found.
 
+mod key;
 mod traced;
 
 use std::cell::{Cell, RefCell};

@@ -14,9 +14,9 @@ use super::blot::{blot_line, blot_value};
 use super::decode::{Failed, Trace};
 use super::error::{ConfigError, ConfigErrors, Location, nearest};
 use super::keys::{Keys, keys, snake_case};
-use super::mapping::within;
+use super::scanned::{lines, open_brackets, tab_at, within};
 use super::variables;
-use super::walk::{At, KeyAt, KeyNames, Locate, location};
+use super::walk::{At, KeyNames, locate, locate_exactly, locate_key, location};
 use super::words::{explain, first_quoted, from_variables, missing_field, shorten};
 use crate::run::Lookup;
 use crate::secret::is_secret_name;
@@ -137,11 +137,11 @@ impl Document {
         let error =
             IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
         let at = location(&error);
-        let message = match self.tab_at(at) {
+        let message = match tab_at(&self.text, at) {
             Some(_) => "a tab; YAML is indented with spaces only".to_owned(),
             None => explain(&error.to_string(), at),
         };
-        let at = self.tab_at(at).or(at);
+        let at = tab_at(&self.text, at).or(at);
         let mut error = self.error_at(at, "", message, None);
         if error
             .excerpt
@@ -151,30 +151,6 @@ impl Document {
             error.message += "; between braces or brackets, write \"${NAME}\" in quotes";
         }
         Some(error)
-    }
-
-    /// The tab that the scanner stumbled over: one that stands where it stopped, or in the
-    /// indentation of that line or of the one before.
-    fn tab_at(&self, at: Option<Location>) -> Option<Location> {
-        let at = at?;
-        let all: Vec<&str> = lines(&self.text).take(at.line).collect();
-        let here = all.get(at.line.checked_sub(1)?)?;
-        if here.chars().nth(at.column.checked_sub(1)?) == Some('\t') {
-            return Some(at);
-        }
-        let from = at.line.saturating_sub(2);
-        all.iter()
-            .enumerate()
-            .skip(from)
-            .rev()
-            .find_map(|(index, line)| {
-                let column = line.chars().take_while(|c| *c == ' ').count();
-                let is_tab = line.chars().nth(column) == Some('\t');
-                is_tab.then_some(Location {
-                    line: index + 1,
-                    column: column + 1,
-                })
-            })
     }
 
     /// What a block that does not stand in the file lacks.
@@ -259,7 +235,7 @@ impl Document {
 
     /// Where the value under `path` stands, if it does.
     pub fn place(&self, path: &[&str]) -> Option<Location> {
-        self.locate_exactly(path)
+        locate_exactly(&self.text, path)
     }
 
     /// An error about what stands under `path`, with its place in the file if it is there.
@@ -283,7 +259,12 @@ impl Document {
             Vec::new()
         };
         let message = message.into() + &from_variables(&variables);
-        self.error_at(self.locate(path), &path.join("."), message, suggestion)
+        self.error_at(
+            locate(&self.text, path),
+            &path.join("."),
+            message,
+            suggestion,
+        )
     }
 
     /// An error about a place in the text that stands under `path`. The line is not shown: such
@@ -294,7 +275,7 @@ impl Document {
         inside: Location,
         message: &str,
     ) -> ConfigError {
-        let start = self.locate_exactly(path);
+        let start = locate_exactly(&self.text, path);
         let at = start.and_then(|start| within(&self.text, start, inside));
         let message = match at {
             Some(_) => message.to_owned(),
@@ -303,7 +284,7 @@ impl Document {
                 inside.line, inside.column
             ),
         };
-        let at = at.or_else(|| self.locate(path));
+        let at = at.or_else(|| locate(&self.text, path));
         ConfigError {
             excerpt: None,
             ..self.error_at(at, &path.join("."), message, None)
@@ -317,40 +298,8 @@ impl Document {
         message: String,
         suggestion: Option<String>,
     ) -> ConfigError {
-        let at = self.locate_key(path).or_else(|| self.locate(path));
+        let at = locate_key(&self.text, path).or_else(|| locate(&self.text, path));
         self.error_at(at, &path.join("."), message, suggestion)
-    }
-
-    fn locate_key(&self, path: &[&str]) -> Option<Location> {
-        let (last, above) = path.split_last()?;
-        let seed = KeyAt {
-            path: above,
-            key: last,
-        };
-        let error = seed
-            .deserialize(serde_yaml::Deserializer::from_str(&self.text))
-            .err()?;
-        location(&error)
-    }
-
-    fn locate(&self, path: &[&str]) -> Option<Location> {
-        (0..=path.len())
-            .rev()
-            .find_map(|depth| self.locate_exactly(&path[..depth]))
-    }
-
-    /// Where the value stands itself, or else where a mapping has it that `<<` merges in.
-    fn locate_exactly(&self, path: &[&str]) -> Option<Location> {
-        [false, true].into_iter().find_map(|looks_into_merges| {
-            let seed = Locate {
-                path,
-                looks_into_merges,
-            };
-            let error = seed
-                .deserialize(serde_yaml::Deserializer::from_str(&self.text))
-                .err()?;
-            location(&error)
-        })
     }
 
     /// The mistakes that one failure of the decoder stands for: a mapping that lacks a key may
@@ -426,41 +375,6 @@ impl Document {
             reporter: None,
         }
     }
-}
-
-/// The most brackets and braces that are open at a time, at least: quotes and comments count too.
-fn open_brackets(text: &str) -> usize {
-    let mut open = 0_usize;
-    let mut most = 0;
-    for byte in text.bytes() {
-        match byte {
-            b'[' | b'{' => open += 1,
-            b']' | b'}' => open = open.saturating_sub(1),
-            _ => {}
-        }
-        most = most.max(open);
-    }
-    most
-}
-
-/// The lines of a text, as the YAML scanner counts them.
-fn lines(text: &str) -> impl Iterator<Item = &str> {
-    let mut rest = Some(text);
-    std::iter::from_fn(move || {
-        let text = rest?;
-        let breaks = ['\n', '\r', '\u{85}', '\u{2028}', '\u{2029}'];
-        let Some(end) = text.find(breaks) else {
-            rest = None;
-            return Some(text);
-        };
-        let width = if text[end..].starts_with("\r\n") {
-            2
-        } else {
-            text[end..].chars().next().map_or(1, char::len_utf8)
-        };
-        rest = Some(&text[end + width..]);
-        Some(&text[..end])
-    })
 }
 
 fn collect_variables(value: &Value, found: &mut Vec<String>) {

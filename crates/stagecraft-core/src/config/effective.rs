@@ -3,13 +3,10 @@
 use std::collections::{BTreeMap, BTreeSet};
 
 use data_encoding::HEXLOWER;
-use schemars::JsonSchema;
-use serde::Serialize;
-use serde::de::DeserializeOwned;
 use serde_json::{Map, Value};
 use sha2::{Digest, Sha256};
 
-use super::block::ConfigBlock;
+use super::block::{ConfigBlock, EffectiveBlock};
 use super::error::{ConfigErrors, Location};
 use super::project::Project;
 use crate::registry::{Descriptor, Kind, Registry};
@@ -17,33 +14,6 @@ use crate::secret::is_secret_name;
 
 /// The shortest secret that is blotted out where it is a part of another text.
 const SHORTEST_PART: usize = 6;
-
-/// A block as it takes effect, with all defaults.
-#[derive(Debug, Clone, PartialEq)]
-pub struct EffectiveBlock {
-    /// The keys with their values. `null`: not set, and without a default.
-    pub value: Value,
-    /// Keys below the block whose value is that of another key of it.
-    pub taken_from: BTreeMap<Vec<String>, Vec<String>>,
-}
-
-impl ConfigBlock {
-    /// The block with the defaults of its type.
-    ///
-    /// # Errors
-    ///
-    /// As [`parse`](Self::parse).
-    pub fn effective<T: DeserializeOwned + JsonSchema + Serialize>(
-        &self,
-    ) -> Result<EffectiveBlock, ConfigErrors> {
-        let value: T = self.parse()?;
-        Ok(EffectiveBlock {
-            value: serde_json::to_value(value)
-                .map_err(|error| self.error(&[], error.to_string()))?,
-            taken_from: BTreeMap::new(),
-        })
-    }
-}
 
 /// One key with the value that takes effect.
 #[derive(Debug, Clone, PartialEq)]

@@ -2,7 +2,8 @@
 
 use serde_json::Value as Json;
 
-use super::schema::resolve;
+/// Deeper schemas refer to themselves.
+pub(super) const DEPTH_LIMIT: usize = 16;
 
 /// The keys of a mapping that has fixed ones.
 #[derive(Debug, Clone, PartialEq, Eq)]
@@ -34,6 +35,21 @@ pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
             .filter_map(Json::as_str)
             .collect(),
     })
+}
+
+/// Follows references, and the branch of an optional value that is not nothing.
+pub(super) fn resolve<'s>(root: &'s Json, schema: &'s Json) -> Option<&'s Json> {
+    let mut schema = schema;
+    for _ in 0..DEPTH_LIMIT {
+        if let Some(at) = schema["$ref"].as_str() {
+            schema = root.pointer(at.strip_prefix('#')?)?;
+        } else if let Some(branches) = schema["anyOf"].as_array() {
+            schema = branches.iter().find(|branch| branch["type"] != "null")?;
+        } else {
+            return Some(schema);
+        }
+    }
+    None
 }
 
 fn below<'s>(schema: &'s Json, name: &str) -> Option<&'s Json> {

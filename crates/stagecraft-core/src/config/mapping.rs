@@ -57,25 +57,6 @@ fn without_places(message: &str) -> String {
     })
 }
 
-/// Where a place in the text of a literal block scalar (`key: |`) stands in the file around it.
-///
-/// `start` is where the value stands in the file. `None` for texts in any other form, whose lines
-/// are not those of the file.
-pub(super) fn within(file: &str, start: Location, inside: Location) -> Option<Location> {
-    let first = start.line.checked_sub(1)?;
-    let mut lines = file.lines().skip(first);
-    let header: String = lines.next()?.chars().skip(start.column - 1).collect();
-    if !header.starts_with('|') {
-        return None;
-    }
-    let content = lines.find(|line| !line.trim().is_empty())?;
-    let indent = content.chars().take_while(|c| *c == ' ').count();
-    Some(Location {
-        line: start.line + inside.line,
-        column: indent + inside.column,
-    })
-}
-
 struct Mapping;
 
 /// The usual message would show the value, which may be a secret.
@@ -167,15 +148,6 @@ mod tests {
             assert!(!error.message.contains(" line "), "{error:?}");
         }
         assert!(check_mapping("a: 1\n---\nb: 2\n").is_err());
-    }
-
-    #[test]
-    fn place_in_a_block_scalar_is_one_of_the_file() {
-        let file = "hosts:\n  a:\n    data: |\n      #cloud-config\n      x: 1\n      y\n";
-        let at = |line, column| Location { line, column };
-        assert_eq!(within(file, at(3, 11), at(3, 1)), Some(at(6, 7)));
-        assert_eq!(within("data: 'a b'\n", at(1, 7), at(1, 1)), None);
-        assert_eq!(within("", at(7, 7), at(1, 1)), None);
     }
 
     #[test]

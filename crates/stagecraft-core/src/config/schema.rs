@@ -3,7 +3,8 @@
 use serde::Serialize;
 use serde_json::{Map, Value, json};
 
-use super::project::Envelope;
+use super::envelope::Envelope;
+use super::keys::{DEPTH_LIMIT, resolve};
 use crate::registry::{Kind, Registry};
 
 /// Top-level keys of the user's own, which nothing reads.
@@ -159,9 +160,6 @@ pub fn schema_keys(schema: &Value) -> Vec<SchemaKey> {
     found
 }
 
-/// Deeper schemas refer to themselves.
-const DEPTH_LIMIT: usize = 16;
-
 fn walk(
     root: &Value,
     schema: &Value,
@@ -204,21 +202,6 @@ fn walk(
         walk(root, any_key, path, false, description, found);
         path.pop();
     }
-}
-
-/// Follows references, and the branch of an optional value that is not nothing.
-pub(super) fn resolve<'s>(root: &'s Value, schema: &'s Value) -> Option<&'s Value> {
-    let mut schema = schema;
-    for _ in 0..DEPTH_LIMIT {
-        if let Some(at) = schema["$ref"].as_str() {
-            schema = root.pointer(at.strip_prefix('#')?)?;
-        } else if let Some(branches) = schema["anyOf"].as_array() {
-            schema = branches.iter().find(|branch| branch["type"] != "null")?;
-        } else {
-            return Some(schema);
-        }
-    }
-    None
 }
 
 fn type_of(schema: &Value) -> String {

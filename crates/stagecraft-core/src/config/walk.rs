@@ -17,6 +17,38 @@ pub(super) fn location(error: &serde_yaml::Error) -> Option<Location> {
     })
 }
 
+pub(super) fn locate_key(text: &str, path: &[&str]) -> Option<Location> {
+    let (last, above) = path.split_last()?;
+    let seed = KeyAt {
+        path: above,
+        key: last,
+    };
+    let error = seed
+        .deserialize(serde_yaml::Deserializer::from_str(text))
+        .err()?;
+    location(&error)
+}
+
+pub(super) fn locate(text: &str, path: &[&str]) -> Option<Location> {
+    (0..=path.len())
+        .rev()
+        .find_map(|depth| locate_exactly(text, &path[..depth]))
+}
+
+/// Where the value stands itself, or else where a mapping has it that `<<` merges in.
+pub(super) fn locate_exactly(text: &str, path: &[&str]) -> Option<Location> {
+    [false, true].into_iter().find_map(|looks_into_merges| {
+        let seed = Locate {
+            path,
+            looks_into_merges,
+        };
+        let error = seed
+            .deserialize(serde_yaml::Deserializer::from_str(text))
+            .err()?;
+        location(&error)
+    })
+}
+
 /// Walks down `path` and decodes what it finds there. All else is passed over.
 pub(super) struct At<'p, T> {
     pub(super) path: &'p [&'p str],
@@ -87,9 +119,9 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
 }
 
 /// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
-pub(super) struct KeyAt<'p> {
-    pub(super) path: &'p [&'p str],
-    pub(super) key: &'p str,
+struct KeyAt<'p> {
+    path: &'p [&'p str],
+    key: &'p str,
 }
 
 impl<'de> DeserializeSeed<'de> for KeyAt<'_> {
@@ -204,10 +236,10 @@ impl<'de> Deserialize<'de> for KeyNames {
 
 /// Walks down `path` and fails on purpose at the value there: the error says where it stands.
 #[derive(Clone, Copy)]
-pub(super) struct Locate<'p> {
-    pub(super) path: &'p [&'p str],
+struct Locate<'p> {
+    path: &'p [&'p str],
     /// Whether it is also looked for in mappings that `<<` merges in.
-    pub(super) looks_into_merges: bool,
+    looks_into_merges: bool,
 }
 
 impl<'de> DeserializeSeed<'de> for Locate<'_> {

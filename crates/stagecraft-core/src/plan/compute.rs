@@ -1,18 +1,24 @@
 //! The pure function from (declared, observed) to a plan.
 
+mod difference;
+mod retag;
+
 use std::collections::BTreeMap;
 
-use super::{
-    CloudFacts, Cost, CreateEntry, Difference, ExpiryChange, FieldDifference, HeldEntry, HostOwner,
-    HostRef, InfraPlan, OtherImage, PlanMode, PlanRequest, Protection, Remedy, ResizeEntry,
-    ResizeMode, RetagEntry,
+use self::difference::{differences, name_difference};
+use self::retag::{retag, sorted, spellings, wanted_tags};
+use super::entries::{
+    CreateEntry, Difference, HeldEntry, OtherImage, Remedy, ResizeEntry, RetagEntry,
 };
+use super::facts::CloudFacts;
+use super::host_ref::HostRef;
+use super::infra_plan::InfraPlan;
+use super::request::{PlanMode, PlanRequest, ResizeMode};
 use crate::error::{Error, ErrorKind, Result};
-use crate::host::{Host, HostFeatures, HostSpec, HostStatus};
-use crate::money::MicroUsd;
-use crate::name::{EnvironmentName, HostName};
+use crate::host::{Host, HostSpec, HostStatus};
+use crate::name::HostName;
 use crate::naming::Naming;
-use crate::tags::{self, Expiry};
+use crate::tags::{self, Expiry, HostOwner};
 
 /// Computes a plan. The order of `declared` and of the facts does not matter.
 ///
@@ -54,7 +60,7 @@ pub fn plan_hosts(
             name => {
                 plan.unmanaged.push(HostRef {
                     owner: owner_of(host, naming, request),
-                    ..reference(facts, request, host, None)
+                    ..facts.reference(&request.environment, host)
                 });
                 if let Some(name) = name {
                     strangers.entry(name).or_default().push(host);
@@ -92,7 +98,7 @@ pub fn plan_hosts(
     }
 
     sort(&mut plan);
-    plan.cost = cost(&plan);
+    plan.cost = plan.costs();
     Ok(plan)
 }
 
@@ -109,7 +115,7 @@ fn place(
     let has_project = naming.project().is_some();
     let mut rest = Vec::new();
     for host in hosts {
-        let own = reference(facts, request, host, spec);
+        let own = facts.reference_to(&request.environment, host, spec);
         let goes = match request.mode {
             PlanMode::Destroy => spec.is_some() || has_project,
             PlanMode::Prune => spec.is_none() && has_project,
@@ -139,14 +145,15 @@ fn place(
     match (spec, rest.as_slice()) {
         (None, rest) => {
             let references = rest.iter();
-            let references = references.map(|host| reference(facts, request, host, None));
+            let references = references.map(|host| facts.reference(&request.environment, host));
             plan.undeclared.extend(references);
         }
         (Some(_), []) => {}
         (Some(spec), [host]) => compare(plan, naming, facts, request, spec, host),
         (Some(spec), several) => {
             let references = several.iter();
-            let references = references.map(|host| reference(facts, request, host, Some(spec)));
+            let references =
+                references.map(|host| facts.reference_to(&request.environment, host, Some(spec)));
             plan.duplicates.extend(references);
         }
     }
@@ -161,7 +168,7 @@ fn compare(
     spec: &HostSpec,
     host: &Host,
 ) {
-    let own = reference(facts, request, host, Some(spec));
+    let own = facts.reference_to(&request.environment, host, Some(spec));
     let mut fields = differences(spec, host);
     fields.extend(name_difference(naming, request, spec, host));
     fields.sort_by(|a, b| a.field.cmp(&b.field));
@@ -205,106 +212,6 @@ fn compare(
     }
 }
 
-/// The tags that a host of this declaration must bear, whatever its name.
-fn wanted_tags(naming: &Naming, request: &PlanRequest, spec: &HostSpec) -> Vec<String> {
-    let mut wanted = tags::fleet_tags(naming.project(), &request.environment, &spec.role);
-    wanted.extend(spec.options.own_tags.iter().cloned());
-    if spec.options.protect {
-        wanted.push(tags::PROTECT_TAG.to_owned());
-    }
-    wanted
-}
-
-fn sorted(mut tags: Vec<String>) -> Vec<String> {
-    tags.sort();
-    tags.dedup();
-    tags
-}
-
-/// What it takes for a host to bear its tags and to be in its project. Of the tags that it has
-/// only those go that would tell something false: another role, a resize that has ended, a
-/// pattern by which it is no longer named.
-fn retag(
-    naming: &Naming,
-    facts: &CloudFacts,
-    request: &PlanRequest,
-    host: &Host,
-    spec: &HostSpec,
-) -> Option<RetagEntry> {
-    let mut wanted = wanted_tags(naming, request, spec);
-    // The tag tells how a host is named, not how it is to be named.
-    let is_named = name_difference(naming, request, spec, host).is_none();
-    wanted.extend(naming.tag().filter(|_| is_named));
-    let wanted = sorted(wanted);
-    let mut add: Vec<String> = wanted
-        .iter()
-        .filter(|tag| !host.has_tag(tag))
-        .cloned()
-        .collect();
-    let tells_wrong =
-        |tag: &&String| tags::is_role(tag) || (is_named && tags::is_name_pattern(tag));
-    let mut remove: Vec<String> = host
-        .tags
-        .iter()
-        .filter(tells_wrong)
-        .filter(|tag| !wanted.iter().any(|own| own.eq_ignore_ascii_case(tag)))
-        .cloned()
-        .collect();
-    if host.status == HostStatus::Active {
-        remove.extend(spellings(host, &[tags::RESIZING_TAG]));
-    }
-    let expiry = expiry_change(spec, host, &mut add, &mut remove);
-    let ttl_seconds = spec.options.ttl_seconds;
-    let ttl_seconds = ttl_seconds.filter(|_| Expiry::of(&host.tags).is_none());
-    add.sort();
-    remove.sort();
-    let project = spec.options.cloud_project.as_ref();
-    let is_elsewhere = |wanted: &&String| {
-        let actual = host.cloud_project.as_ref();
-        actual.is_some_and(|actual| actual != *wanted)
-    };
-    let entry = RetagEntry {
-        host: reference(facts, request, host, Some(spec)),
-        add,
-        remove,
-        ttl_seconds,
-        expiry,
-        project: project.filter(is_elsewhere).cloned(),
-    };
-    (entry.changes_tags() || entry.project.is_some()).then_some(entry)
-}
-
-/// What a host gets and loses so that its end is the declared one, if it has an end. One that
-/// is as declared has a tag for it and no other.
-fn expiry_change(
-    spec: &HostSpec,
-    host: &Host,
-    add: &mut Vec<String>,
-    remove: &mut Vec<String>,
-) -> Option<ExpiryChange> {
-    let now = Expiry::of(&host.tags)?;
-    let ttl_seconds = spec.options.ttl_seconds;
-    let wanted = ttl_seconds.map(|ttl| now.with_ttl(ttl));
-    let tag = wanted.map(Expiry::tag);
-    let others = host.tags.iter().filter(|own| {
-        let is_wanted = tag
-            .as_ref()
-            .is_some_and(|tag| own.eq_ignore_ascii_case(tag));
-        Expiry::is_tag(own) && !is_wanted
-    });
-    let others: Vec<String> = others.cloned().collect();
-    if others.is_empty() {
-        return None;
-    }
-    remove.extend(others);
-    add.extend(tag.filter(|tag| !host.has_tag(tag)));
-    Some(ExpiryChange {
-        from: now.at,
-        to: wanted.map(|wanted| wanted.at),
-        ttl_seconds,
-    })
-}
-
 /// A host whose time is over by its tag although the file gives it more, or no end at all. An end
 /// of which no duration is recorded is taken as that of the declared one.
 fn held(
@@ -323,12 +230,6 @@ fn held(
         ttl_seconds,
         ends_at,
     })
-}
-
-/// Those of the tags that the host bears, as it spells them.
-fn spellings(host: &Host, wanted: &[&str]) -> Vec<String> {
-    let is_wanted = |tag: &&String| wanted.iter().any(|own| own.eq_ignore_ascii_case(tag));
-    host.tags.iter().filter(is_wanted).cloned().collect()
 }
 
 fn is_over(host: &Host, now: Option<i64>) -> bool {
@@ -390,65 +291,6 @@ fn create_entry(
     })
 }
 
-/// The image is no difference: a slug moves from one image to the next. Of the options only
-/// those that are declared and missing count.
-fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
-    let field = |field: &str, declared: &str, actual: &str, takes| {
-        (declared != actual).then(|| FieldDifference {
-            field: field.to_owned(),
-            declared: declared.to_owned(),
-            actual: actual.to_owned(),
-            takes,
-        })
-    };
-    let option = |name, declared: bool, actual: bool, takes| {
-        let missing = declared && !actual;
-        missing
-            .then(|| field(name, "true", "false", takes))
-            .flatten()
-    };
-    let options = &spec.options;
-    let actual = host.features.unwrap_or(HostFeatures {
-        monitoring: true,
-        backups: true,
-        ipv6: true,
-    });
-    let vpc = options.vpc.as_deref().zip(host.vpc.as_deref());
-    [
-        option("backups", options.backups, actual.backups, Remedy::Manual),
-        option("ipv6", options.ipv6, actual.ipv6, Remedy::Replace),
-        option(
-            "monitoring",
-            options.monitoring,
-            actual.monitoring,
-            Remedy::Replace,
-        ),
-        field("region", &spec.region, &host.region, Remedy::Replace),
-        field("size", &spec.size, &host.size, Remedy::Resize),
-        vpc.and_then(|(declared, actual)| field("vpc", declared, actual, Remedy::Replace)),
-    ]
-    .into_iter()
-    .flatten()
-    .collect()
-}
-
-/// The name in the cloud, if it is not by the pattern. Case does not matter there.
-fn name_difference(
-    naming: &Naming,
-    request: &PlanRequest,
-    spec: &HostSpec,
-    host: &Host,
-) -> Option<FieldDifference> {
-    let declared = naming.node(&request.environment, &spec.name).ok()?;
-    let differs = !host.node.eq_ignore_ascii_case(declared.as_str());
-    differs.then(|| FieldDifference {
-        field: "name".to_owned(),
-        declared: declared.into(),
-        actual: host.node.clone(),
-        takes: Remedy::Rename,
-    })
-}
-
 /// Whose a host is that is not managed.
 fn owner_of(host: &Host, naming: &Naming, request: &PlanRequest) -> Option<HostOwner> {
     let is_whole =
@@ -459,51 +301,6 @@ fn owner_of(host: &Host, naming: &Naming, request: &PlanRequest) -> Option<HostO
     // Ours only in part, it is not owned: a run may have been killed while it tagged the host.
     let is_owned = tags::is_owned(host, naming.project(), &request.environment);
     (is_own == is_owned).then_some(owner)
-}
-
-/// A host as plans show it, with its declaration if it is of ours.
-fn reference(
-    facts: &CloudFacts,
-    request: &PlanRequest,
-    host: &Host,
-    spec: Option<&HostSpec>,
-) -> HostRef {
-    reference_in(facts, &request.environment, host, spec)
-}
-
-fn reference_in(
-    facts: &CloudFacts,
-    environment: &EnvironmentName,
-    host: &Host,
-    spec: Option<&HostSpec>,
-) -> HostRef {
-    let name = host.shown_name();
-    let usual = format!("{environment}-{name}");
-    let is_usual = host.name.is_none() || host.node.eq_ignore_ascii_case(&usual);
-    let price = facts.price(&host.size, host.has_backups());
-    HostRef {
-        name,
-        node: (!is_usual).then(|| host.node.clone()),
-        owner: None,
-        id: host.id.clone(),
-        size: host.size.clone(),
-        region: host.region.clone(),
-        monthly: price.map(|price| price.monthly()),
-        hourly: price.map(|price| price.hourly()),
-        backups_monthly: price.and_then(|price| price.backups_monthly()),
-        protection: Protection {
-            by_file: spec.is_some_and(|spec| spec.options.protect),
-            by_tag: host.has_tag(tags::PROTECT_TAG),
-        },
-        expires_at: tags::expires_at(&host.tags),
-    }
-}
-
-impl CloudFacts {
-    /// A host in short, with the price of its size. Its declaration is not looked at.
-    pub fn reference(&self, environment: &EnvironmentName, host: &Host) -> HostRef {
-        reference_in(self, environment, host, None)
-    }
 }
 
 fn sort(plan: &mut InfraPlan) {
@@ -523,48 +320,6 @@ fn sort(plan: &mut InfraPlan) {
         &mut plan.duplicates,
     ] {
         list.sort();
-    }
-}
-
-pub(super) fn cost(plan: &InfraPlan) -> Cost {
-    let kept = [
-        &plan.unchanged,
-        &plan.undeclared,
-        &plan.duplicates,
-        &plan.protected,
-    ];
-    let differing = plan.differ.iter().map(|entry| &entry.host);
-    let held = plan.held.iter().map(|entry| &entry.host);
-    let kept = kept.into_iter().flatten().chain(differing).chain(held);
-    let kept: Vec<&HostRef> = kept.collect();
-    let total = |of: fn(&HostRef) -> Option<MicroUsd>,
-                 created: fn(&CreateEntry) -> Option<MicroUsd>,
-                 resized: fn(&ResizeEntry) -> Option<MicroUsd>| {
-        let kept: MicroUsd = kept.iter().filter_map(|host| of(host)).sum();
-        let deleted: MicroUsd = plan.delete.iter().filter_map(of).sum();
-        let from = plan.resize.iter().filter_map(|entry| of(&entry.host));
-        let to = plan.resize.iter().filter_map(resized);
-        let created: MicroUsd = plan.create.iter().filter_map(created).sum();
-        let adopted: MicroUsd = plan.adopted().filter_map(of).sum();
-        let before: MicroUsd = [kept, deleted].into_iter().chain(from).sum();
-        let after: MicroUsd = [kept, created, adopted].into_iter().chain(to).sum();
-        (before, after)
-    };
-    let (monthly_before, monthly_after) = total(
-        |host| host.monthly,
-        |entry| entry.monthly,
-        |entry| entry.to_monthly,
-    );
-    let (hourly_before, hourly_after) = total(
-        |host| host.hourly,
-        |entry| entry.hourly,
-        |entry| entry.to_hourly,
-    );
-    Cost {
-        monthly_before,
-        monthly_after,
-        hourly_before,
-        hourly_after,
     }
 }
 

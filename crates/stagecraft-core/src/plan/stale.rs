@@ -1,517 +1,139 @@
-//! What has changed between two plans for the same request, in words.
+//! Refusal of saved plans that no longer hold.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::fmt;
-
-use super::saved::{HostFact, SavedPlan};
-use super::{CreateEntry, HostRef, InfraPlan};
-use crate::host::HostOptions;
-use crate::money::MicroUsd;
+use super::change::PlanChange;
+use super::compare::changes;
+use super::host_changes::HostChanges;
+use super::saved::SavedPlan;
+use crate::error::{Error, ErrorKind, Result};
 use crate::name::HostId;
 
-/// One thing that has changed since a plan was made. `Display` tells it.
-///
-/// They sort by weight: first what makes all else of no account.
-#[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum PlanChange {
-    /// The plan was made for something else as a whole.
-    Setting {
-        /// What it is.
-        setting: PlanSetting,
-        /// What the plan was made for.
-        planned: String,
-        /// What it is now.
-        now: String,
-    },
-    /// A host is no longer there.
-    HostGone {
-        /// Its name.
-        host: String,
-        /// Its id.
-        id: HostId,
-    },
-    /// A host is there that was not.
-    HostNew {
-        /// Its name.
-        host: String,
-        /// Its id.
-        id: HostId,
-    },
-    /// A host is not as it was.
-    HostChanged {
-        /// Its name, as it was.
-        host: String,
-        /// Its id.
-        id: HostId,
-        /// What changed: `name`, `size`, `region` or `tags`.
-        what: &'static str,
-        /// What it was.
-        planned: String,
-        /// What it is now.
-        now: String,
-    },
-    /// The configuration declares a host that it did not.
-    Declared {
-        /// Its name.
-        host: String,
-    },
-    /// The configuration does not declare a host any more.
-    Undeclared {
-        /// Its name.
-        host: String,
-    },
-    /// The configuration declares a host in another way.
-    DeclarationChanged {
-        /// Its name.
-        host: String,
-        /// What changed: `role`, `size`, `region`, `image` or the name of an
-        /// option, such as `ttl`.
-        what: &'static str,
-        /// What was declared.
-        planned: String,
-        /// What is declared now.
-        now: String,
-    },
-    /// A host that exists would be put into another of the provider's projects.
-    ProjectChanged {
-        /// Its name.
-        host: String,
-        /// The project that the plan puts it into; `None` if it leaves it where it is.
-        planned: Option<String>,
-        /// The project that it would be put into now; `None` if it would stay where it is.
-        now: Option<String>,
-    },
-    /// A size has another price.
-    PriceChanged {
-        /// The size.
-        size: String,
-        /// The price of a month when the plan was made, if the cloud told.
-        planned: Option<MicroUsd>,
-        /// The price of a month now, if the cloud tells.
-        now: Option<MicroUsd>,
-    },
-    /// The plans differ in a way that has no words of its own.
-    Other,
-}
+/// How many changes a refusal lists.
+pub(super) const TOLD: usize = 50;
 
-/// What a plan is made for as a whole.
-#[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
-#[non_exhaustive]
-pub enum PlanSetting {
-    /// The account.
-    Account,
-    /// The address of the API.
-    Endpoint,
-    /// The cloud provider.
-    Provider,
-    /// The project.
-    Project,
-    /// The pattern of the hosts' names.
-    NamePattern,
-    /// The environment.
-    Environment,
-    /// The operator's key for new hosts.
-    OperatorKey,
-}
-
-/// Told are causes, not what follows from them: a host that is gone is not also one to be
-/// created.
-pub(super) fn changes(planned: &SavedPlan, now: &SavedPlan) -> Vec<PlanChange> {
-    let mut changes = Vec::new();
-    settings(&planned.plan, &now.plan, &mut changes);
-    hosts(&planned.facts.hosts, &now.facts.hosts, &mut changes);
-    declarations(&planned.plan, &now.plan, &mut changes);
-    projects(planned, now, &mut changes);
-    ends(planned, now, &mut changes);
-    prices(&planned.plan, &now.plan, &mut changes);
-    if changes.is_empty() && planned != now {
-        changes.push(PlanChange::Other);
-    }
-    changes.sort();
-    changes
-}
-
-fn settings(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
-    let account = |plan: &InfraPlan| format!("{} (id {})", plan.account.name, plan.account.id);
-    let project = |plan: &InfraPlan| {
-        let name = plan.project.as_ref();
-        name.map_or_else(|| "none".to_owned(), ToString::to_string)
-    };
-    let pattern = |plan: &InfraPlan| plan.naming().pattern().to_string();
-    let environment = |plan: &InfraPlan| plan.environment.to_string();
-    let mut compare = |setting, planned: String, now: String| {
-        if planned != now {
-            changes.push(PlanChange::Setting {
-                setting,
-                planned,
-                now,
-            });
+impl SavedPlan {
+    /// What has changed since this plan was made, as `now` shows it: the plan for the same
+    /// request, made anew. Sorted, the most important first; empty if and only if the two are
+    /// equal.
+    ///
+    /// Who in a team makes a plan and who carries it out does not matter: an account is its id.
+    /// Hosts of other projects do not matter either: a plan leaves them alone.
+    pub fn changes(&self, now: &Self) -> Vec<PlanChange> {
+        let is_others = |id: &HostId| self.is_others(id) && now.is_others(id);
+        let planned = self.without(is_others);
+        let mut now = now.without(is_others);
+        now.hosts.clone_from(&self.hosts);
+        if now.plan.account.id == self.plan.account.id {
+            now.plan.account = self.plan.account.clone();
         }
-    };
-    compare(PlanSetting::Account, account(planned), account(now));
-    compare(
-        PlanSetting::Endpoint,
-        planned.endpoint.clone(),
-        now.endpoint.clone(),
-    );
-    compare(
-        PlanSetting::Provider,
-        planned.provider.clone(),
-        now.provider.clone(),
-    );
-    compare(PlanSetting::Project, project(planned), project(now));
-    compare(PlanSetting::NamePattern, pattern(planned), pattern(now));
-    compare(
-        PlanSetting::Environment,
-        environment(planned),
-        environment(now),
-    );
-    // All new hosts get the same one. A plan without new hosts does not tell it.
-    if let (Some(planned), Some(now)) = (planned.create.first(), now.create.first()) {
-        let key = |entry: &CreateEntry| {
-            let key = entry.ssh_key_fingerprint.clone();
-            key.unwrap_or_else(|| "none".to_owned())
-        };
-        compare(PlanSetting::OperatorKey, key(planned), key(now));
+        changes(&planned, &now)
     }
-}
 
-fn hosts(planned: &[HostFact], now: &[HostFact], changes: &mut Vec<PlanChange>) {
-    let (planned, now) = (by_id(planned), by_id(now));
-    for (&id, was) in &planned {
-        let host = || was.name.clone();
-        let Some(is) = now.get(id) else {
-            changes.push(PlanChange::HostGone {
-                host: host(),
-                id: id.clone(),
-            });
-            continue;
+    /// Whether a host is of another project, or not there.
+    fn is_others(&self, id: &HostId) -> bool {
+        let mut others = self.plan.of_others();
+        others.any(|(host, _)| host.id == *id) || !self.facts.hosts.iter().any(|own| own.id == *id)
+    }
+
+    fn without(&self, is_left_out: impl Fn(&HostId) -> bool) -> Self {
+        let mut own = self.clone();
+        own.plan.unmanaged.retain(|host| !is_left_out(&host.id));
+        own.facts.hosts.retain(|host| !is_left_out(&host.id));
+        own
+    }
+
+    /// Refuses a plan that is not what would be planned now.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Stale`], with each change as a cause.
+    pub fn check(&self, now: &Self) -> Result<()> {
+        let changes = self.changes(now);
+        if changes.is_empty() {
+            return Ok(());
+        }
+        let cause = causes(ErrorKind::Stale, changes.iter().map(ToString::to_string));
+        let id = self.plan.id();
+        let count = match changes.len() {
+            1 => "1 thing has".to_owned(),
+            count => format!("{count} things have"),
         };
-        let fields = [
-            ("name", was.name.clone(), is.name.clone()),
-            ("size", was.size.clone(), is.size.clone()),
-            ("region", was.region.clone(), is.region.clone()),
-            ("tags", was.tags.join(", "), is.tags.join(", ")),
-        ];
-        for (what, planned, now) in fields {
-            if planned != now {
-                changes.push(PlanChange::HostChanged {
-                    host: host(),
-                    id: id.clone(),
-                    what,
-                    planned,
-                    now,
-                });
+        let error = Error::new(
+            ErrorKind::Stale,
+            format!(
+                "plan {} is stale: {count} changed since it was made",
+                &id[..12]
+            ),
+        )
+        .with_context("plan_id", id)
+        .with_hint("plan again, and look at the new plan; nothing was done");
+        Err(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    }
+
+    /// Refuses changes on hosts that exist which the plan does not approve.
+    ///
+    /// # Errors
+    ///
+    /// [`ErrorKind::Guard`] if the hosts were not read when the plan was saved,
+    /// [`ErrorKind::Stale`] if they were and other changes are found now, each as a cause.
+    pub fn check_hosts(&self, found: &[HostChanges]) -> Result<()> {
+        let mut hosts = Vec::new();
+        let mut lines = Vec::new();
+        for found in found {
+            let none = HostChanges::none(found.host.as_str(), found.id.clone());
+            let approved = self.host_changes().iter().find(|own| own.id == found.id);
+            let missing = approved.unwrap_or(&none).missing(found);
+            if !missing.is_empty() {
+                hosts.push(found.host.as_str());
+                lines.extend(
+                    missing
+                        .iter()
+                        .map(|line| format!("`{}`: {line}", found.host)),
+                );
             }
         }
-    }
-    for (id, host) in now {
-        if !planned.contains_key(id) {
-            changes.push(PlanChange::HostNew {
-                host: host.name.clone(),
-                id: id.clone(),
-            });
+        if hosts.is_empty() {
+            return Ok(());
         }
-    }
-}
-
-fn projects(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
-    let of = |saved: &SavedPlan, id: &HostId| {
-        let mut entries = saved.plan.retag.iter();
-        let entry = entries.find(|entry| entry.host.id == *id);
-        entry.and_then(|entry| entry.project.clone())
-    };
-    let (was, is) = (by_id(&planned.facts.hosts), by_id(&now.facts.hosts));
-    for (id, host) in was {
-        let (planned, now) = (of(planned, id), of(now, id));
-        if planned != now && is.contains_key(id) {
-            changes.push(PlanChange::ProjectChanged {
-                host: host.name.clone(),
-                planned,
-                now,
-            });
-        }
-    }
-}
-
-/// Ends that are declared in another way, of hosts that are as they were.
-fn ends(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
-    let of = |saved: &SavedPlan, id: &HostId| {
-        let mut entries = saved.plan.retag.iter();
-        let entry = entries.find(|entry| entry.host.id == *id)?;
-        let other = entry.expiry.map(|expiry| expiry.ttl_seconds);
-        other.or(entry.ttl_seconds.map(Some))
-    };
-    let text = |ttl: Option<Option<u64>>| match ttl {
-        Some(Some(ttl)) => format!("{ttl}s"),
-        Some(None) => "none".to_owned(),
-        None => "that of the host".to_owned(),
-    };
-    let is = by_id(&now.facts.hosts);
-    for (id, host) in by_id(&planned.facts.hosts) {
-        let (was_ttl, is_ttl) = (of(planned, id), of(now, id));
-        if was_ttl != is_ttl && is.get(id).is_some_and(|is| is.tags == host.tags) {
-            changes.push(PlanChange::DeclarationChanged {
-                host: host.name.clone(),
-                what: "ttl",
-                planned: text(was_ttl),
-                now: text(is_ttl),
-            });
-        }
-    }
-}
-
-fn by_id(hosts: &[HostFact]) -> BTreeMap<&HostId, &HostFact> {
-    hosts.iter().map(|host| (&host.id, host)).collect()
-}
-
-/// How a host is declared, as far as a plan tells: role and image only of those to be created,
-/// nothing but the name of those that have a double.
-#[derive(Debug, Default)]
-struct Declaration<'a> {
-    role: Option<&'a str>,
-    size: Option<&'a str>,
-    region: Option<&'a str>,
-    image: Option<&'a str>,
-    options: Option<&'a HostOptions>,
-}
-
-fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
-    let (planned, now) = (declared(planned), declared(now));
-    let names: BTreeSet<&str> = planned.keys().chain(now.keys()).copied().collect();
-    for name in names {
-        let host = name.to_owned();
-        let (was, is) = match (planned.get(name), now.get(name)) {
-            (Some(was), Some(is)) => (was, is),
-            (None, _) => {
-                changes.push(PlanChange::Declared { host });
-                continue;
-            }
-            (_, None) => {
-                changes.push(PlanChange::Undeclared { host });
-                continue;
-            }
+        let (id, hosts) = (self.plan.id(), hosts.join(", "));
+        let short = &id[..12];
+        let error = if self.hosts.is_some() {
+            Error::new(
+                ErrorKind::Stale,
+                format!("plan {short} is stale: other changes are needed now on {hosts}"),
+            )
+            .with_hint("plan again with --hosts, and review the new plan; nothing was done")
+        } else {
+            let message = format!(
+                "plan {short} was saved without --hosts, so it approves no change to existing hosts; these would change: {hosts}"
+            );
+            Error::new(ErrorKind::Guard, message).with_hint(
+                "save a plan with `stagecraft infra plan --hosts --out FILE`, or run `stagecraft infra up` without --plan; nothing was done",
+            )
         };
-        let fields = [
-            ("role", was.role, is.role),
-            ("size", was.size, is.size),
-            ("region", was.region, is.region),
-            ("image", was.image, is.image),
-        ];
-        let fields = fields.into_iter().filter_map(|(what, was, is)| {
-            let (was, is) = was.zip(is)?;
-            Some((what, was.to_owned(), is.to_owned()))
-        });
-        let options = was.options.zip(is.options).into_iter();
-        let options = options.flat_map(|(was, is)| {
-            let pairs = option_texts(was).into_iter().zip(option_texts(is));
-            pairs.map(|((what, was), (_, is))| (what, was, is))
-        });
-        for (what, planned, now) in fields.chain(options) {
-            if planned != now {
-                changes.push(PlanChange::DeclarationChanged {
-                    host: host.clone(),
-                    what,
-                    planned,
-                    now,
-                });
-            }
-        }
-    }
-}
-
-/// All options under their names in the file.
-fn option_texts(options: &HostOptions) -> [(&'static str, String); 9] {
-    let HostOptions {
-        own_tags,
-        protect,
-        ttl_seconds,
-        vpc,
-        monitoring,
-        backups,
-        ipv6,
-        user_data_sha256,
-        cloud_project,
-    } = options;
-    let text = |value: Option<&String>| value.map_or_else(|| "none".to_owned(), Clone::clone);
-    let ttl = ttl_seconds.map(|ttl| format!("{ttl}s"));
-    let tags = own_tags.join(", ");
-    // The user data itself may hold secrets.
-    let data = user_data_sha256.as_ref();
-    let data = data.map(|sum| format!("of SHA-256 {sum}"));
-    [
-        ("backups", backups.to_string()),
-        ("ipv6", ipv6.to_string()),
-        ("monitoring", monitoring.to_string()),
-        ("project", text(cloud_project.as_ref())),
-        ("protect", protect.to_string()),
-        ("tags", text(Some(&tags).filter(|tags| !tags.is_empty()))),
-        ("ttl", text(ttl.as_ref())),
-        ("user_data", text(data.as_ref())),
-        ("vpc", text(vpc.as_ref())),
-    ]
-}
-
-fn declared(plan: &InfraPlan) -> BTreeMap<&str, Declaration<'_>> {
-    let mut declared = BTreeMap::new();
-    for entry in &plan.create {
-        let spec = &entry.spec;
-        let declaration = Declaration {
-            role: Some(spec.role.as_str()),
-            size: Some(&spec.size),
-            region: Some(&spec.region),
-            image: Some(&spec.image),
-            options: Some(&spec.options),
-        };
-        declared.insert(spec.name.as_str(), declaration);
-    }
-    let existing = plan.unchanged.iter().map(|host| (host, [].as_slice()));
-    let differing = plan.differ.iter().map(|d| (&d.host, d.fields.as_slice()));
-    for (host, fields) in existing.chain(differing) {
-        let of = |name: &str, actual| {
-            let field = fields.iter().find(|field| field.field == name);
-            Some(field.map_or(actual, |field| field.declared.as_str()))
-        };
-        let declaration = Declaration {
-            size: of("size", &host.size),
-            region: of("region", &host.region),
-            ..Declaration::default()
-        };
-        declared.insert(host.name.as_str(), declaration);
-    }
-    for entry in &plan.resize {
-        let declaration = Declaration {
-            size: Some(&entry.to),
-            region: Some(&entry.host.region),
-            ..Declaration::default()
-        };
-        declared.insert(entry.host.name.as_str(), declaration);
-    }
-    for host in &plan.duplicates {
-        declared.insert(host.name.as_str(), Declaration::default());
-    }
-    declared
-}
-
-fn prices(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>) {
-    let now = prices_of(now);
-    for (size, planned) in prices_of(planned) {
-        if let Some(&now) = now.get(size)
-            && planned != now
-        {
-            changes.push(PlanChange::PriceChanged {
-                size: size.to_owned(),
-                planned,
-                now,
-            });
-        }
-    }
-}
-
-fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
-    let created = plan.create.iter();
-    let created = created.map(|entry| {
-        let price = of_size(entry.monthly, entry.backups_monthly);
-        (entry.spec.size.as_str(), price)
-    });
-    let lists = [
-        &plan.delete,
-        &plan.protected,
-        &plan.undeclared,
-        &plan.unchanged,
-        &plan.unmanaged,
-        &plan.duplicates,
-    ];
-    let held = plan.held.iter().map(|entry| &entry.host);
-    let existing = lists.into_iter().flatten().chain(held);
-    let existing = existing.chain(plan.differ.iter().map(|entry| &entry.host));
-    let existing = existing.chain(plan.resize.iter().map(|entry| &entry.host));
-    let existing = existing.map(|host: &HostRef| {
-        let price = of_size(host.monthly, host.backups_monthly);
-        (host.size.as_str(), price)
-    });
-    created.chain(existing).collect()
-}
-
-/// A price without the part for backups, which is no price of the size.
-fn of_size(monthly: Option<MicroUsd>, backups: Option<MicroUsd>) -> Option<MicroUsd> {
-    monthly.map(|monthly| monthly - backups.unwrap_or_default())
-}
-
-impl fmt::Display for PlanSetting {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Account => "account",
-            Self::Endpoint => "endpoint",
-            Self::Provider => "cloud provider",
-            Self::Project => "project",
-            Self::NamePattern => "name pattern",
-            Self::Environment => "environment",
-            Self::OperatorKey => "operator's key",
+        let error = error.with_context("plan_id", id);
+        Err(match causes(error.kind(), lines.into_iter()) {
+            Some(cause) => error.with_source(cause),
+            None => error,
         })
     }
 }
 
-impl fmt::Display for PlanChange {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        match self {
-            Self::Setting {
-                setting,
-                planned,
-                now,
-            } => write!(f, "{setting} is {now}, the plan was made for {planned}"),
-            Self::HostGone { host, id } => write!(f, "host `{host}` (id {id}) is gone"),
-            Self::HostNew { host, id } => write!(f, "host `{host}` (id {id}) is new"),
-            Self::HostChanged {
-                host,
-                id,
-                what,
-                planned,
-                now,
-            } => write!(
-                f,
-                "{what} of host `{host}` (id {id}) changed from {planned} to {now}"
-            ),
-            Self::Declared { host } => write!(
-                f,
-                "the configuration now declares `{host}`, the plan does not"
-            ),
-            Self::Undeclared { host } => {
-                write!(f, "the configuration no longer declares `{host}`")
-            }
-            Self::DeclarationChanged {
-                host,
-                what,
-                planned,
-                now,
-            } => write!(
-                f,
-                "the configuration now declares {what} {now} for `{host}`, the plan has {planned}"
-            ),
-            Self::ProjectChanged { host, planned, now } => match (planned, now) {
-                (Some(planned), Some(now)) => write!(
-                    f,
-                    "`{host}` would now be put into project {now}, the plan puts it into {planned}"
-                ),
-                (None, Some(now)) => write!(
-                    f,
-                    "`{host}` would now be put into project {now}, the plan leaves it where it is"
-                ),
-                (planned, None) => write!(
-                    f,
-                    "`{host}` would now stay in its project, the plan puts it into {}",
-                    planned.as_deref().unwrap_or("none")
-                ),
-            },
-            Self::PriceChanged { size, planned, now } => {
-                let price = |amount: &Option<MicroUsd>| {
-                    amount.map_or_else(|| "unknown".to_owned(), |amount| amount.to_string())
-                };
-                let (planned, now) = (price(planned), price(now));
-                write!(f, "price of {size} changed from {planned} to {now} a month")
-            }
-            Self::Other => f.write_str("what would be planned now differs"),
-        }
+/// Lines as causes of each other, at most [`TOLD`].
+fn causes(kind: ErrorKind, lines: impl ExactSizeIterator<Item = String>) -> Option<Error> {
+    let more = lines.len().saturating_sub(TOLD);
+    let mut told: Vec<String> = lines.take(TOLD).collect();
+    if more > 0 {
+        told.push(format!("and {more} more changes"));
     }
+    let told = told.into_iter().rev();
+    told.fold(None, |cause: Option<Error>, message| {
+        let error = Error::new(kind, message);
+        Some(match cause {
+            Some(cause) => error.with_source(cause),
+            None => error,
+        })
+    })
 }

@@ -1,6 +1,8 @@
+use std::collections::BTreeMap;
+
 use stagecraft_core::{
-    Account, Cost, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus, PLAN_VERSION,
-    PlanMode, Protection, StepFailure,
+    Account, CloudFacts, FailureCode, Host, HostFailure, HostId, HostRef, HostStatus, Naming,
+    PlanMode, PlanRequest, Protection, StepFailure,
 };
 
 use super::*;
@@ -19,33 +21,24 @@ pub(crate) fn plan(unchanged: &[&str]) -> InfraPlan {
         node: None,
         owner: None,
     };
-    InfraPlan {
-        version: PLAN_VERSION,
-        mode: PlanMode::Reconcile,
-        project: None,
-        name_pattern: None,
-        environment: "staging".parse().unwrap(),
-        provider: "cloud".into(),
+    let facts = CloudFacts {
         account: Account {
             id: "a".into(),
             name: "a".into(),
             team: None,
         },
         endpoint: "https://x".into(),
-        create: Vec::new(),
-        delete: Vec::new(),
-        protected: Vec::new(),
-        held: Vec::new(),
-        resize: Vec::new(),
-        retag: Vec::new(),
-        power_on: Vec::new(),
-        undeclared: Vec::new(),
-        differ: Vec::new(),
+        host_limit: None,
+        operator_key: None,
+        hosts: Vec::new(),
+        sizes: BTreeMap::new(),
+        backup_percent: None,
+        time: None,
+    };
+    let request = PlanRequest::new("staging".parse().unwrap(), PlanMode::Reconcile);
+    InfraPlan {
         unchanged: unchanged.iter().map(reference).collect(),
-        other_image: Vec::new(),
-        unmanaged: Vec::new(),
-        duplicates: Vec::new(),
-        cost: Cost::default(),
+        ..InfraPlan::new("cloud", &Naming::default(), &facts, &request)
     }
 }
 

@@ -3,9 +3,10 @@ mod modes;
 use proptest::prelude::*;
 
 use super::*;
-use crate::host::{HostOptions, HostStatus};
+use crate::host::{HostFeatures, HostOptions, HostStatus};
+use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId, ProjectName, RoleName};
-use crate::plan::{Account, OperatorKey, SizeOffer};
+use crate::plan::{OperatorKey, SizeOffer, fixtures};
 
 fn spec(name: &str, size: &str) -> HostSpec {
     HostSpec {
@@ -59,13 +60,6 @@ const PROTECTED: &[&str] = &[
 
 fn facts(hosts: Vec<Host>) -> CloudFacts {
     CloudFacts {
-        account: Account {
-            id: "a".into(),
-            name: "a@example.com".into(),
-            team: None,
-        },
-        endpoint: "https://api.example.com".into(),
-        host_limit: None,
         operator_key: Some(OperatorKey {
             name: "k".into(),
             fingerprint: "ff:00".into(),
@@ -80,8 +74,8 @@ fn facts(hosts: Vec<Host>) -> CloudFacts {
                 regions: vec!["nyc1".into()],
             },
         )]),
-        backup_percent: None,
         time: Some(1),
+        ..fixtures::facts()
     }
 }
 

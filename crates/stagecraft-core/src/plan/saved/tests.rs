@@ -6,7 +6,8 @@ use super::*;
 use crate::host::{HostOptions, HostSpec, HostStatus};
 use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostName, ProjectName, RoleName};
-use crate::plan::{Account, OperatorKey, PlanMode, SizeOffer, plan_hosts};
+use crate::plan::stale::TOLD;
+use crate::plan::{Account, OperatorKey, PlanChange, PlanMode, SizeOffer, plan_hosts};
 
 /// All that a plan is made of, small enough to be changed one by one.
 #[derive(Debug, Clone)]

@@ -1,8 +1,9 @@
 //! The rules about crates that the compiler does not check.
 
+mod circles;
 mod error_kinds;
 
-use std::collections::BTreeSet;
+use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
 use std::path::{Path, PathBuf};
 
@@ -196,6 +197,7 @@ pub(crate) fn run() -> Result<()> {
     let mut problems = check_direct()?;
     problems.extend(check_below()?);
     problems.extend(check_sources()?);
+    problems.extend(check_circles()?);
     problems.extend(check_error_kinds()?);
     if problems.is_empty() {
         println!("tidy: all rules hold");
@@ -279,6 +281,33 @@ fn check_sources() -> Result<Vec<String>> {
             problems.push(format!("{shown}: only builtin.rs names provider crates"));
         }
     }
+    Ok(problems)
+}
+
+/// Files of a crate do not import each other in circles, beside a parent and its own child.
+fn check_circles() -> Result<Vec<String>> {
+    let mut problems = Vec::new();
+    for entry in fs::read_dir(root().join("crates"))? {
+        let package = entry?.path();
+        let directory = package.join("src");
+        let mut files = BTreeMap::new();
+        for path in sources(&directory)? {
+            // Tests in files of their own look at whatever they test.
+            if !path.ends_with("tests.rs") {
+                let module = circles::module_of(path.strip_prefix(&directory)?);
+                files.insert(module, fs::read_to_string(&path)?);
+            }
+        }
+        let shown = package.strip_prefix(root()).unwrap_or(&package).display();
+        for circle in circles::find(&files)? {
+            let names: Vec<String> = circle.iter().map(|module| module.join("::")).collect();
+            problems.push(format!(
+                "{shown}: these files import each other in a circle: {}",
+                names.join(", ")
+            ));
+        }
+    }
+    problems.sort();
     Ok(problems)
 }
 

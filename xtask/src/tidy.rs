@@ -187,7 +187,7 @@ const RULES: &[Rule] = &[
 ];
 
 /// The longest source file, in lines.
-const LONGEST: usize = 800;
+const LONGEST: usize = 500;
 
 #[expect(
     clippy::print_stdout,

@@ -189,10 +189,10 @@ async fn interrupted_while_the_connection_is_lost_the_run_ends() {
     connections.cut(2, |_| ());
     let events = Events::default();
     let run = events.run();
-    let token = run.cancellation().clone();
+    let interrupted = run.clone();
     tokio::spawn(async move {
-        tokio::time::sleep(Duration::from_secs(20)).await;
-        token.cancel();
+        interrupted.sleep(Duration::from_secs(20)).await.unwrap();
+        interrupted.cancellation().cancel();
     });
     let report = Bootstrap::new(Arc::clone(&connections) as _, three(), policy())
         .unwrap()

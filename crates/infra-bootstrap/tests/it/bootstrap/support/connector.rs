@@ -25,6 +25,9 @@ pub(crate) enum Answers {
     HangIn(&'static str),
 }
 
+/// Which command's answer is lost with its connection, and what happens to the host then.
+type Cut = (usize, fn(&Machine));
+
 #[derive(Debug)]
 pub(crate) struct Connections {
     me: Weak<Self>,
@@ -35,8 +38,7 @@ pub(crate) struct Connections {
     pub(crate) prepare: Mutex<(Duration, Option<ErrorKind>)>,
     /// Errors of the next commands, by how many succeed before.
     broken_execs: Mutex<VecDeque<Option<ErrorKind>>>,
-    /// Which command's answer is lost with its connection, and what happens to the host then.
-    cut: Mutex<Option<(usize, fn(&Machine))>>,
+    cut: Mutex<Option<Cut>>,
     /// Whether nobody can connect any more after that.
     pub(crate) is_cut_for_good: AtomicBool,
     was_cut: AtomicBool,

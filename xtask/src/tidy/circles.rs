@@ -102,10 +102,9 @@ fn absolute(files: &BTreeMap<Module, File>, from: &Module, path: &[String]) -> O
 
 /// The file that defines what an absolute path names, through re-exports.
 fn owner<'a>(files: &'a BTreeMap<Module, File>, path: &[String], depth: usize) -> &'a Module {
-    let known = (0..=path.len()).rev();
-    let (module, file) = known
-        .filter_map(|length| files.get_key_value(&path[..length]))
-        .next()
+    let (module, file) = (0..=path.len())
+        .rev()
+        .find_map(|length| files.get_key_value(&path[..length]))
         .expect("every crate has a root");
     let name = path.get(module.len()).filter(|_| depth < REEXPORTS);
     let target = name.and_then(|name| file.imports.get(name));

@@ -9,7 +9,6 @@
 mod endless;
 
 use std::collections::BTreeMap;
-use std::net::Ipv4Addr;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
@@ -25,7 +24,6 @@ use stagecraft_core::{
     PlanRequest, Run, shorten,
 };
 use stagecraft_fuzz::{MEBIBYTE, cases, changed_json, damaged, hostile_json, measured_async};
-use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::runtime::Runtime;
 use wiremock::matchers::any as any_request;
 use wiremock::{Mock, MockServer, Request, Respond, ResponseTemplate};

@@ -1,5 +1,7 @@
 //! Hosts that are processes of this machine, and the key that logs in to them.
 
+#![expect(clippy::unwrap_used, reason = "helpers of tests may fail the test")]
+
 use std::fmt::Write as _;
 use std::fs;
 use std::os::unix::fs::PermissionsExt as _;

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::sync::atomic::Ordering;
 
 use infra_bootstrap::{DockerConfig, DockerStep, HostReport, InstallMethod, Mode};
-use stagecraft_core::{Advice, FailureCode, HostStep, StepFailure, StepOutcome};
+use stagecraft_core::{FailureCode, HostStep, StepFailure, StepOutcome};
 
 use crate::bootstrap::support::{Connections, Machine, converge};
 

@@ -1,4 +1,4 @@
-//! What a fleet's life costs in requests, time and memory, against the sandbox.
+//! The cost of a fleet over its life in requests, time and memory, against the sandbox.
 
 mod floor;
 mod goals;
@@ -17,14 +17,14 @@ use self::step::{Measured, Step};
 use crate::process::{root, target};
 use crate::{measure, process};
 
-/// The sizes of fleets that the page tells of.
+/// The fleet sizes on the page.
 const SIZES: [u32; 4] = [10, 100, 300, 1000];
-/// How the sandbox behaves; the page tells so, in seconds.
+/// The sandbox's behaviour, which the page states in seconds.
 const LATENCY_MS: u64 = 100;
 const BOOT_MS: u64 = 10_000;
 const LIST_LAG_MS: u64 = 2_000;
 const DELETE_MS: u64 = 2_000;
-/// The vendor's limit of requests in a minute.
+/// The vendor's limit of requests per minute.
 const BURST_LIMIT: u32 = 250;
 const PAGE: &str = "docs/benchmarks.md";
 
@@ -36,7 +36,7 @@ struct Life {
     steps: Vec<Measured>,
 }
 
-/// Measures fleets of the named sizes and prints the tables. Without sizes it measures all of
+/// Measures fleets of the given sizes and prints the tables. Without sizes it measures all of
 /// them and writes the page as well.
 #[expect(
     clippy::print_stdout,
@@ -119,7 +119,7 @@ fn live(hosts: u32, is_limited: bool) -> Result<Life> {
     result
 }
 
-/// A project as a user would write it: everything that may be left out is left out. `more` is
+/// A project as a user would write it, without optional keys. `more` is
 /// added to the options of the hosts.
 fn config(hosts: u32, more: &str) -> String {
     format!(

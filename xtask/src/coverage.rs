@@ -1,8 +1,8 @@
 //! How many lines of each crate the suite runs.
 //!
-//! The suite runs once, with the crates of this workspace compiled to count what they run. The
-//! programs that tests start count too, each process in a file of its own: what a kill leaves
-//! of such a file is left out.
+//! The suite runs once, with the crates of this workspace instrumented. Programs that tests
+//! start count too; each process writes its own profile, and incomplete ones of killed processes
+//! are ignored.
 
 mod compare;
 mod figures;
@@ -26,7 +26,7 @@ pub(crate) use tools::package;
 
 /// The command that measures.
 pub(crate) const COMMAND: &str = "cargo xtask coverage";
-/// The crates that have to reach a share of covered lines, in per cent.
+/// The crates with a goal for the share of covered lines, in per cent.
 pub(crate) const GOALS: &[(&str, u64)] = &[
     ("provider-digitalocean", 80),
     ("provider-tailscale", 80),
@@ -39,7 +39,7 @@ pub(crate) fn goal(name: &str) -> Option<u64> {
     of_crate.map(|goal| goal.1)
 }
 
-/// Runs the suite, writes the figures and their page, then tells what misses its goal.
+/// Runs the suite, writes the figures and their page, then reports missed goals.
 pub(crate) fn write() -> Result<()> {
     let measured = measure()?;
     measured.save(&root())?;
@@ -47,7 +47,7 @@ pub(crate) fn write() -> Result<()> {
     tell(&compare::below_goal(&measured))
 }
 
-/// Runs the suite and compares the figures with those that are written down.
+/// Runs the suite and compares the figures with the recorded ones.
 pub(crate) fn check() -> Result<()> {
     let measured = measure()?;
     let written = Figures::load(&root())?;
@@ -56,9 +56,9 @@ pub(crate) fn check() -> Result<()> {
     tell(&problems)
 }
 
-/// Lets a call of cargo compile and run what counts its lines, in a directory of its own.
+/// Makes a call of cargo compile with instrumentation, in a separate directory.
 ///
-/// Dependencies are compiled as ever: cargo asks the wrapper for this workspace only.
+/// Dependencies are compiled as usual: cargo calls the wrapper for this workspace only.
 fn instrumented(command: &mut Command) -> &mut Command {
     command
         .env("CARGO_TARGET_DIR", directory())
@@ -66,7 +66,7 @@ fn instrumented(command: &mut Command) -> &mut Command {
         .env("LLVM_PROFILE_FILE", profiles().join("%p-%m.profraw"))
 }
 
-/// Stagecraft as the tests ran it.
+/// Stagecraft, as the tests ran it.
 pub(crate) fn program() -> PathBuf {
     directory().join("debug/stagecraft")
 }
@@ -112,12 +112,12 @@ fn measure() -> Result<Figures> {
     Ok(figures)
 }
 
-/// One profile of all processes.
+/// Merges the profiles of all processes.
 fn merge(tools: &tools::Tools, profiles: &Path) -> Result<PathBuf> {
     let mut list = String::new();
     for entry in fs::read_dir(profiles)? {
         let path = entry?.path();
-        // Empty: of a process that was killed before it could write.
+        // An empty profile comes from a process that was killed before it could write.
         if fs::metadata(&path)?.len() > 0 {
             list.push_str(path.to_str().context("a path is not UTF-8")?);
             list.push('\n');
@@ -127,7 +127,7 @@ fn merge(tools: &tools::Tools, profiles: &Path) -> Result<PathBuf> {
     let inputs = directory().join("profiles.txt");
     let merged = directory().join("suite.profdata");
     fs::write(&inputs, list)?;
-    // Quiet: it warns of every file that a kill cut short.
+    // Quiet, since it warns about every incomplete file of a killed process.
     output(
         Command::new(&tools.profdata)
             .args(["merge", "--sparse", "--failure-mode=all", "--input-files"])
@@ -142,7 +142,7 @@ fn merge(tools: &tools::Tools, profiles: &Path) -> Result<PathBuf> {
 fn export(tools: &tools::Tools, merged: &Path) -> Result<String> {
     let programs = programs()?;
     let [first, rest @ ..] = programs.as_slice() else {
-        bail!("cargo tells of no test program");
+        bail!("cargo reports no test program");
     };
     let mut command = Command::new(&tools.cov);
     command
@@ -156,7 +156,7 @@ fn export(tools: &tools::Tools, merged: &Path) -> Result<String> {
     output(command.arg("--sources").arg(root().join("crates")))
 }
 
-/// Every program of the suite; they are compiled already.
+/// Every program of the suite; they are already compiled.
 fn programs() -> Result<Vec<PathBuf>> {
     let told = output(instrumented(cargo().args([
         "test",

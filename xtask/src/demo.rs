@@ -13,17 +13,17 @@ mod readme;
 const CONFIG: &str = include_str!("demo/stagecraft.yml");
 const SCRIPT: &str = include_str!("demo/demo.sh");
 
-/// Builds the program, and runs the demonstration in a directory that goes afterwards.
+/// Builds the program, and runs the demonstration in a temporary directory.
 pub(crate) fn demo() -> Result<()> {
     demo_of(&build()?).map(drop)
 }
 
-/// Does the same, and holds README against what was printed.
+/// Does the same, and compares README with the output.
 pub(crate) fn check() -> Result<()> {
     check_of(&build()?)
 }
 
-/// Holds README against what the demonstration prints with a program that is built already.
+/// Compares README with the output of the demonstration, run with a program that is already built.
 pub(crate) fn check_of(binary: &Path) -> Result<()> {
     readme::check(&demo_of(binary)?)
 }
@@ -34,7 +34,7 @@ fn build() -> Result<PathBuf> {
     Ok(target("debug").join("stagecraft"))
 }
 
-/// Gives what was printed.
+/// Returns the output.
 fn demo_of(binary: &Path) -> Result<String> {
     let directory = std::env::temp_dir().join(format!("stagecraft-demo-{}", std::process::id()));
     std::fs::create_dir(&directory)

@@ -1,4 +1,4 @@
-//! What programs read: `docs/events.md` and the committed schema, both made from the binary.
+//! `--output json`: `docs/events.md` and the committed schema, both generated from the binary.
 
 mod fields;
 mod page;
@@ -18,7 +18,7 @@ const COMMAND: &str = "cargo xtask events";
 const PAGE: &str = "docs/events.md";
 const SCHEMA: &str = "docs/events.schema.json";
 
-/// Builds the program, then writes what it says about `--output json`, or compares.
+/// Builds the program, then writes the schema and the page of `--output json`, or compares them.
 #[expect(
     clippy::print_stderr,
     reason = "a developers' tool talks to a terminal"
@@ -46,7 +46,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     Ok(())
 }
 
-/// Which of the files is not what the program makes of it.
+/// Which of the files differ from what the program generates.
 fn stale(root: &Path, files: &[(&str, String)]) -> Option<String> {
     let mut names = Vec::new();
     for (name, text) in files {

@@ -1,4 +1,4 @@
-//! The examples of the library crates: each is run, and prints what it promises.
+//! The examples of the library crates: each one runs and must print the expected output.
 
 use std::process::{Command, Stdio};
 
@@ -80,7 +80,7 @@ pub(crate) fn run_all() -> Result<()> {
     if !problems.is_empty() {
         bail!("examples:\n  {}", problems.join("\n  "));
     }
-    // All at once, as the tests are built: then nothing is compiled a second time.
+    // All at once, as the tests are built, so that nothing is compiled twice.
     run(cargo().args(["build", "--quiet", "--workspace", "--bins", "--examples"]))?;
     for example in EXAMPLES {
         check(example)?;
@@ -117,7 +117,7 @@ fn check(example: &Example) -> Result<()> {
     Ok(())
 }
 
-/// Which of the lines no line of the text begins with.
+/// Those of the given lines with which no line of the text begins.
 fn missing<'l>(text: &str, lines: &[&'l str]) -> Vec<&'l str> {
     lines
         .iter()
@@ -126,14 +126,14 @@ fn missing<'l>(text: &str, lines: &[&'l str]) -> Vec<&'l str> {
         .collect()
 }
 
-/// Every library crate has a README that its manifest names, and examples that are all run.
+/// Every library crate has a README that its manifest names, and all examples are run.
 fn check_packages(metadata: &Value) -> Vec<String> {
     let mut problems = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
         let name = package["name"].as_str().unwrap_or_default();
         let targets = || package["targets"].as_array().into_iter().flatten();
         let of_kind = |target: &&Value, kind: &str| target["kind"][0] == kind;
-        // `publish = false`: nobody can take it.
+        // `publish = false`: not for other programs.
         let is_private = package["publish"].as_array().is_some_and(Vec::is_empty);
         if is_private {
             continue;

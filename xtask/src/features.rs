@@ -1,5 +1,5 @@
-//! Whether each library crate compiles with each of its features alone, and leaves out what it
-//! says it leaves out.
+//! Checks that each library crate compiles with each of its features alone, and does not depend
+//! on packages that the features exclude.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use serde_json::Value;
 
 use crate::process::{cargo, metadata, output};
 
-/// What a crate may not bring along: the feature that is on, and the packages.
+/// What a crate may not depend on: the enabled feature, and the packages.
 const LEFT_OUT: &[(&str, &[&str])] = &[
     ("", &["inventory", "schemars", "yaml_serde"]),
     ("schema", &["inventory", "yaml_serde"]),
@@ -31,7 +31,7 @@ pub(crate) fn run() -> Result<()> {
             checked += 1;
         }
         for (feature, never) in LEFT_OUT {
-            // The sandbox reads the YAML of cloud-init by itself.
+            // The sandbox itself parses the YAML of cloud-init.
             if sets.contains(*feature) && name != "stagecraft-sandbox" {
                 check_below(name, feature, never)?;
             }
@@ -49,7 +49,7 @@ fn is_library(package: &Value) -> bool {
         .any(|target| target["kind"] == serde_json::json!(["lib"]))
 }
 
-/// No feature, and each alone. `default` is what everything else compiles.
+/// No feature, and each alone. All other builds compile `default`.
 fn feature_sets(package: &Value) -> BTreeSet<String> {
     let features = package["features"].as_object();
     features
@@ -61,7 +61,7 @@ fn feature_sets(package: &Value) -> BTreeSet<String> {
         .collect()
 }
 
-/// `--quiet` leaves nothing but warnings and errors.
+/// `--quiet` prints only warnings and errors.
 fn check(package: &str, feature: &str) -> Result<()> {
     let mut command = cargo();
     command.args(["check", "--quiet", "--package", package]);
@@ -91,7 +91,7 @@ fn check_below(package: &str, feature: &str, never: &[&str]) -> Result<()> {
     Ok(())
 }
 
-/// Which of the packages stand in the output of `cargo tree`.
+/// Which of the packages are in the output of `cargo tree`.
 fn below<'n>(tree: &str, packages: &[&'n str]) -> Vec<&'n str> {
     let names: BTreeSet<&str> = tree
         .lines()

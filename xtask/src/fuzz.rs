@@ -6,9 +6,9 @@ use anyhow::{Context as _, Result};
 
 use crate::process::{cargo, run};
 
-/// The time of a run if none is named.
+/// The default time of a run.
 pub(crate) const DEFAULT: Duration = Duration::from_mins(5);
-/// How many cheap cases one round runs of each property. Costly ones run a part of them.
+/// Cases of each property in one round. Expensive properties run a fraction of them.
 const CASES: u32 = 1000;
 
 /// The properties: a package each, and which of its tests.
@@ -23,11 +23,11 @@ const PROPERTIES: &[&[&str]] = &[
     ],
 ];
 
-/// What the names of those that try every fault at every request end with: the same in each round.
+/// Name suffix of the tests that try every fault at every request: they are the same in each round.
 const EXHAUSTIVE: &str = "single_fault";
 
-/// Runs all properties with fresh random input, round after round, until the time is over, and
-/// those that try everything once. The first failure ends it, with its smallest input.
+/// Runs all properties with fresh random input, round after round, until the time is over. The
+/// first round also runs the exhaustive ones. Stops at the first failure, with its smallest input.
 #[expect(
     clippy::print_stderr,
     reason = "a developers' tool talks to a terminal"
@@ -53,7 +53,7 @@ pub(crate) fn fuzz(time: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Reads a time in seconds.
+/// Parses a time in seconds.
 pub(crate) fn seconds(text: &str) -> Result<Duration> {
     let seconds = text
         .parse()

@@ -16,7 +16,7 @@ use crate::process::{cargo, output, root, run};
 const MIRROR_SCRIPT: &str = include_str!("lab/mirror.sh");
 /// The container that serves the repository.
 const MIRROR: &str = "stagecraft-lab-mirror";
-/// The variable that tells tests where it is.
+/// The variable that points tests to it.
 const MIRROR_VARIABLE: &str = "STAGECRAFT_LAB_MIRROR";
 /// The label that the sandbox gives to its hosts.
 const HOSTS: &str = "label=dev.stagecraft.sandbox";
@@ -24,26 +24,26 @@ const HOSTS: &str = "label=dev.stagecraft.sandbox";
 /// The target of the tests on container hosts.
 pub(crate) const SUITE: &str = "e2e";
 
-/// Fifty hosts take the whole machine, and other tests have deadlines: they come alone.
+/// Fifty hosts take the whole machine, and other tests have deadlines, so these tests run alone.
 pub(crate) const PASSES: [&[&str]; 2] = [&["--skip", "five_of_fifty"], &["five_of_fifty"]];
 
 /// The images: their tags and Debian's names for the releases.
 const RELEASES: [(&str, &str); 2] = [("debian-13", "trixie"), ("debian-12", "bookworm")];
 
-/// What a cloud's image has, as far as a container can have it.
+/// The packages of a cloud's image, as far as a container can have them.
 const PACKAGES: &str = "ca-certificates,cloud-init,curl,dbus,iproute2,iptables,kmod,\
                         openssh-server,procps,python3,sudo,systemd,systemd-sysv,tzdata";
 
-/// A public image of another system, and how hosts are made of it.
+/// A public image of another system, and the commands that turn it into a host image.
 const UBUNTU: (&str, &str) = ("ubuntu-24-04", "ubuntu:24.04");
 
-/// systemd counts against a limit of the machine's: about four for each host.
+/// systemd needs about four of this kernel limit per host.
 const INOTIFY: (&str, u32) = ("/proc/sys/fs/inotify/max_user_instances", 1024);
 
-/// The longest time for the engine to answer.
+/// The deadline for the engine to answer.
 const ENGINE_START: Duration = Duration::from_mins(1);
 
-/// Makes the images, the repository of packages, and the private network's programs.
+/// Builds the images, the package repository, and the private network's programs.
 pub(crate) fn image() -> Result<()> {
     engine()?;
     install("/usr/bin/mmdebstrap", "mmdebstrap")?;
@@ -56,7 +56,7 @@ pub(crate) fn image() -> Result<()> {
     mesh::make()
 }
 
-/// Makes what is missing, and serves the repository.
+/// Builds what is missing, and serves the repository.
 pub(crate) fn up() -> Result<()> {
     let mirror = start()?;
     tell(&format!(
@@ -65,14 +65,14 @@ pub(crate) fn up() -> Result<()> {
     Ok(())
 }
 
-/// Ends the hosts, the repository, and the engine if it was started here. Images stay.
+/// Stops the hosts, the repository, and the engine if the lab started it. Images stay.
 pub(crate) fn down() -> Result<()> {
     if answers() {
         let hosts = output(docker().args(["ps", "--all", "--quiet", "--filter", HOSTS]))?;
         mesh::remove()?;
         let mut all: Vec<&str> = hosts.split_whitespace().collect();
         all.push(MIRROR);
-        // One that is not there is no mistake.
+        // A missing one is no error.
         docker()
             .args(["rm", "--force", "--volumes"])
             .args(all)
@@ -91,7 +91,7 @@ pub(crate) fn down() -> Result<()> {
     Ok(())
 }
 
-/// Tells what is there.
+/// Shows what exists.
 pub(crate) fn status() -> Result<()> {
     if !answers() {
         tell("engine: none answers");
@@ -127,11 +127,11 @@ pub(crate) fn e2e() -> Result<()> {
         .try_for_each(|pass| run(&mut suite(&mirror, pass)))
 }
 
-/// The call of cargo that runs one pass of the tests on container hosts.
+/// The cargo command that runs one pass of the tests on container hosts.
 pub(crate) fn suite(mirror: &str, pass: &[&str]) -> Command {
     let mut command = cargo();
     command
-        // As the rest of the suite is built: a package by itself has other features.
+        // Built like the rest of the suite: a package built alone has other features.
         .args(["test", "--workspace"])
         .args(["--test", SUITE, "--", "--test-threads", "2"])
         .args(pass)
@@ -139,7 +139,7 @@ pub(crate) fn suite(mirror: &str, pass: &[&str]) -> Command {
     command
 }
 
-/// Makes what is missing. Gives the base of the repository.
+/// Builds what is missing. Returns the URL of the repository.
 pub(crate) fn start() -> Result<String> {
     engine()?;
     let is_whole = RELEASES.iter().all(|(tag, _)| has_image(tag));
@@ -183,7 +183,7 @@ fn has_image(tag: &str) -> bool {
     asked.is_ok_and(|status| status.success())
 }
 
-/// Installs Debian's package of a program that is not here, or says what to type.
+/// Installs Debian's package of a missing program, or fails with the command to run.
 fn install(program: &str, package: &str) -> Result<()> {
     if Path::new(program).exists() {
         return Ok(());
@@ -201,7 +201,7 @@ fn install(program: &str, package: &str) -> Result<()> {
         .env("DEBIAN_FRONTEND", "noninteractive"))
 }
 
-/// Sees to it that a Docker Engine answers.
+/// Ensures that a Docker Engine answers.
 #[expect(clippy::disallowed_methods, reason = "there is no run to stop")]
 fn engine() -> Result<()> {
     if answers() {
@@ -232,7 +232,7 @@ fn engine() -> Result<()> {
     Ok(())
 }
 
-/// Starts an engine that goes on after this program.
+/// Starts an engine that keeps running after this program.
 fn start_engine() -> Result<()> {
     fs::create_dir_all(directory())?;
     let log = File::create(directory().join("dockerd.log"))?;
@@ -253,7 +253,7 @@ fn make_image(tag: &str, release: &str) -> Result<()> {
         .args(["--quiet", "--variant=minbase"])
         .arg(format!("--include={PACKAGES}"))
         .args(["--aptopt=Acquire::Languages \"none\""])
-        // cloud-init makes them anew: no two hosts may share them.
+        // cloud-init generates them again: no two hosts may share them.
         .args(["--customize-hook=rm -f \"$1\"/etc/ssh/ssh_host_*"])
         .arg(release)
         .arg(&archive))?;
@@ -262,7 +262,7 @@ fn make_image(tag: &str, release: &str) -> Result<()> {
     Ok(())
 }
 
-/// Makes an image of a public one. Where none can be pulled, there is none.
+/// Builds an image from a public one. Skipped where none can be pulled.
 fn make_ubuntu() {
     let (tag, public) = UBUNTU;
     let container = "stagecraft-lab-ubuntu";
@@ -279,7 +279,7 @@ fn make_ubuntu() {
     if let Err(error) = made {
         tell(&format!("no image {}: {error}", name(tag)));
     }
-    // It may not be there.
+    // It may not exist.
     let _removed = docker()
         .args(["rm", "--force", container])
         .stdout(Stdio::null())
@@ -287,7 +287,7 @@ fn make_ubuntu() {
         .status();
 }
 
-/// Fills the repository, in a host's own system, so that nothing has to be installed here.
+/// Fills the repository, inside a lab container, so that nothing has to be installed here.
 fn make_mirror() -> Result<()> {
     let script = directory().join("mirror.sh");
     fs::write(&script, MIRROR_SCRIPT)?;
@@ -302,7 +302,7 @@ fn make_mirror() -> Result<()> {
         .args(["sh", "/out/mirror.sh"]))
 }
 
-/// Whether a container runs and has this file. One of a directory that was removed has none.
+/// Whether a container runs and has this file. If its directory was removed, it does not.
 fn serves(container: &str, file: &str) -> bool {
     let mut asked = docker();
     asked.args(["exec", container, "test", "-e", file]);
@@ -310,7 +310,7 @@ fn serves(container: &str, file: &str) -> bool {
     ended.is_ok_and(|status| status.success())
 }
 
-/// Serves the repository from a container of its own.
+/// Serves the repository from a separate container.
 fn serve() -> Result<String> {
     if !serves(MIRROR, "/srv/linux/debian/gpg") {
         docker()
@@ -339,7 +339,7 @@ fn address(container: &str) -> Option<String> {
     (!address.is_empty()).then_some(address)
 }
 
-/// Lets the machine bear some hundred hosts. Without the right to, it bears some ten.
+/// Raises kernel limits for hundreds of hosts. Without permission, only tens of hosts can run.
 fn raise_limit() {
     let (path, wanted) = INOTIFY;
     let now = fs::read_to_string(path).ok();

@@ -22,26 +22,26 @@ The project's own tools.
 Usage: cargo xtask COMMAND
 
   demo       build, then run the whole life of three hosts in a sandbox; with --check,
-             also tell where README shows something else
-  examples   run the examples of the library crates and look at what they print
+             also report where README differs from the output
+  examples   run the examples of the library crates and check their output
   features   compile each library crate with each of its features alone
-  check      rules, format and lints: what a change has to pass before its tests
-  test       run the tests that need no hosts; with --sandbox, all but those on container hosts
-  ci         run everything that CI runs; installs what that needs where it may
-  lab        container hosts for tests: `lab image` makes what they boot from, `lab up` serves
-             packages to them, `lab down` ends it all, `lab status` tells what is there
-  e2e        run the tests on container hosts; makes the lab, as far as it is missing
-  fuzz       feed hostile input to everything that is read, for 300 or the named seconds
-  bench      `bench cloud` measures what the life of a fleet costs and writes the page about it;
-             with numbers of hosts it measures these and only prints; `bench hosts` measures as
-             root, on containers, what it costs to find hosts as wanted, beside Ansible, pyinfra
+  check      rules, format and lints: run this before the tests
+  test       run the tests that need no hosts; with --sandbox, all except those on container hosts
+  ci         run everything that CI runs; as root, install what that needs
+  lab        container hosts for tests: `lab image` builds their images, `lab up` serves
+             packages to them, `lab down` stops everything, `lab status` shows what exists
+  e2e        run the tests on container hosts; builds missing parts of the lab
+  fuzz       run the properties with hostile input for 300 s, or the given number of seconds
+  bench      `bench cloud` measures the cost of fleets over their life and writes the page;
+             with numbers of hosts it measures these and only prints; `bench hosts` measures, as
+             root, the cost of finding container hosts unchanged, compared with Ansible, pyinfra
              and ssh; with a number of hosts or names of tools it only prints
-  events     write the schema and the page of what programs read; with --check, only compare
-  coverage   run the suite, write down how many lines of each crate it covers; with --check,
-             only tell what misses its goal or is written down wrongly
-  status     write the pages about what is done; with --check, only tell what is wrong
-  tidy       check the rules about crates that the compiler does not
-  measure    print the size and the start-up time of the release build
+  events     write the schema and the page of `--output json`; with --check, only compare
+  coverage   run the suite and record how many lines of each crate it covers; with --check,
+             only report missed goals and outdated figures
+  status     write the status pages of the features; with --check, only report what is wrong
+  tidy       check rules about crates that the compiler does not check
+  measure    print size and start-up time of the release build
 ";
 
 #[expect(

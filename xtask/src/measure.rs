@@ -8,8 +8,8 @@ use anyhow::{Context as _, Result, ensure};
 use crate::process::{cargo, run, target};
 
 const RUNS: usize = 100;
-/// The largest program that we want to hand out, in bytes. It was 10 MB until logins learned the
-/// key exchanges and key forms of restricted servers, and completions the names of the file.
+/// The size limit of the program, in bytes. It was 10 MB until logins gained the
+/// key exchanges and key formats of restricted servers, and completions the names of the file.
 const LARGEST: u64 = 11_000_000;
 
 pub(crate) fn run_all() -> Result<()> {
@@ -27,7 +27,7 @@ pub(crate) fn build() -> Result<()> {
     ]))
 }
 
-/// Prints both figures; the start-up beside that of `true`, since machines differ.
+/// Prints both figures, with the start-up time of `true` for comparison, since machines differ.
 #[expect(
     clippy::print_stdout,
     reason = "a developers' tool talks to a terminal"

@@ -1,4 +1,4 @@
-//! Running other programs, and telling what is run.
+//! Running other programs, and showing which ones.
 
 use std::io::{BufRead as _, BufReader};
 use std::path::{Path, PathBuf};
@@ -21,7 +21,7 @@ pub(crate) fn cargo() -> Command {
     command
 }
 
-/// Runs a command, showing it, and fails if it fails.
+/// Runs a command and shows it; fails if the command fails.
 #[expect(
     clippy::print_stderr,
     reason = "a developers' tool talks to a terminal"
@@ -38,7 +38,7 @@ pub(crate) fn run(command: &mut Command) -> Result<()> {
     Ok(())
 }
 
-/// Runs a command as [`run`] does, and gives its standard output, which is shown as it comes.
+/// Runs a command as [`run`] does, and returns its standard output, which is also shown live.
 #[expect(
     clippy::print_stderr,
     clippy::print_stdout,
@@ -68,7 +68,7 @@ pub(crate) fn run_heard(command: &mut Command) -> Result<String> {
     Ok(heard)
 }
 
-/// Runs a command and gives its standard output.
+/// Runs a command and returns its standard output.
 pub(crate) fn output(command: &mut Command) -> Result<String> {
     let shown = show(command);
     let output = command
@@ -84,7 +84,7 @@ pub(crate) fn output(command: &mut Command) -> Result<String> {
     String::from_utf8(output.stdout).context("the output is not UTF-8")
 }
 
-/// What cargo tells about the packages of the workspace.
+/// What cargo reports about the packages of the workspace.
 pub(crate) fn metadata() -> Result<serde_json::Value> {
     let text = output(cargo().args(["metadata", "--format-version", "1", "--no-deps"]))?;
     serde_json::from_str(&text).context("cargo metadata is not JSON")

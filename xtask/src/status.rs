@@ -1,4 +1,4 @@
-//! What is done and what is not: checks the catalogue of features and writes the pages about it.
+//! The status of features: checks the catalogue and writes the pages about it.
 
 mod catalogue;
 mod cfg;
@@ -27,15 +27,15 @@ const PAGES: &str = "docs/engine/status";
 /// Whether pages are written.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Mode {
-    /// Pages are brought up to date.
+    /// Writes outdated pages.
     Write,
-    /// Stale pages are an error, nothing is written.
+    /// Stale pages are an error, and nothing is written.
     Check,
 }
 
 /// Checks the catalogue, then writes the pages or compares them.
 ///
-/// All that is wrong is told at once. Nothing is written while anything is wrong.
+/// All problems are reported at once. Nothing is written while there are any.
 #[expect(
     clippy::print_stderr,
     reason = "a developers' tool talks to a terminal"
@@ -68,7 +68,7 @@ pub(crate) fn run(mode: Mode) -> Result<()> {
     bail!("{count} problem{plural} in {CATALOGUE} and what it names; correct, then run `{COMMAND}`")
 }
 
-/// Pages that are not what the catalogue makes of them, each by its name.
+/// Pages that differ from what the catalogue gives, each by its name.
 fn stale(root: &Path, pages: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for (name, text) in pages {
@@ -97,7 +97,7 @@ fn write(root: &Path, pages: &BTreeMap<String, String>) -> Result<()> {
     Ok(())
 }
 
-/// Generated pages that would not be generated any more, such as those of a phase that went.
+/// Generated pages that are no longer generated, such as those of a removed phase.
 fn left_over(root: &Path, pages: &BTreeMap<String, String>) -> Result<Vec<String>> {
     let mut names = Vec::new();
     let Ok(entries) = fs::read_dir(root.join(PAGES)) else {

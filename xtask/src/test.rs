@@ -1,4 +1,4 @@
-//! Everything that CI runs, in the order in which mistakes are cheapest.
+//! Everything that CI runs, cheapest checks first.
 
 use std::path::Path;
 use std::process::Command;
@@ -8,7 +8,7 @@ use anyhow::{Result, bail, ensure};
 use crate::process::{cargo, output, run, target};
 use crate::{coverage, demo, events, examples, features, measure, status, tidy};
 
-/// What the suite runs beside cargo: the program, and Debian's package with it.
+/// Programs that the suite needs besides cargo, with their Debian packages.
 const PROGRAMS: &[(&str, &str)] = &[
     ("/usr/sbin/sshd", "openssh-server"),
     ("/usr/bin/ssh-agent", "openssh-client"),
@@ -39,7 +39,7 @@ const QUICK: &[&str] = &[
 /// The modules of these binaries that boot hosts.
 const HOSTS: &[&str] = &["rotation::", "sandbox::"];
 
-/// What a change has to pass before its tests: rules, format and lints.
+/// Checks to run before the tests: rules, format and lints.
 pub(crate) fn check() -> Result<()> {
     tidy::run()?;
     run(cargo().args(["fmt", "--all", "--check"]))?;
@@ -55,7 +55,7 @@ pub(crate) fn check() -> Result<()> {
     ]))
 }
 
-/// The tests of a change: without the sandbox and container hosts.
+/// The quick tests: without the sandbox and container hosts.
 pub(crate) fn quick() -> Result<()> {
     install_programs()?;
     let mut tests = cargo();
@@ -67,7 +67,7 @@ pub(crate) fn quick() -> Result<()> {
     run(&mut tests)
 }
 
-/// All tests but those on container hosts.
+/// All tests except those on container hosts.
 pub(crate) fn with_sandbox() -> Result<()> {
     install_programs()?;
     run(cargo().args(["test", "--workspace", "--quiet", "--no-fail-fast"]))
@@ -78,7 +78,7 @@ pub(crate) fn ci() -> Result<()> {
     install_programs()?;
     status::run(status::Mode::Check)?;
     check()?;
-    // Not among all targets, since it runs by itself.
+    // Not among all targets, since it runs alone.
     run(cargo().args([
         "clippy",
         "--package",
@@ -97,12 +97,12 @@ pub(crate) fn ci() -> Result<()> {
         .env("RUSTDOCFLAGS", "-D warnings"))?;
     events::run(status::Mode::Check)?;
     examples::run_all()?;
-    // The program that the tests ran is there already; another build would take its time.
+    // Uses the program that the tests ran, to save another build.
     demo::check_of(&coverage::program())?;
     check_release()
 }
 
-/// The optimized build still has every provider: a linker may drop what nothing names.
+/// Checks that the optimized build still has every provider: a linker may drop unnamed crates.
 fn check_release() -> Result<()> {
     measure::build()?;
     let binary = target("release").join("stagecraft");
@@ -132,7 +132,7 @@ fn check_release() -> Result<()> {
     measure::report()
 }
 
-/// The package of what Python needs to make an environment of its own, if that is not here.
+/// The package that Python needs to create a virtual environment, if it is missing.
 fn python_package() -> Option<String> {
     let check = Command::new("python3")
         .args(["-c", "import ensurepip, venv"])
@@ -141,7 +141,7 @@ fn python_package() -> Option<String> {
     (!is_there).then(|| "python3-venv".to_owned())
 }
 
-/// Installs what the suite runs and is not here, or says what to type.
+/// Installs missing programs of the suite, or fails with the command to run.
 pub(crate) fn install_programs() -> Result<()> {
     let mut missing: Vec<String> = PROGRAMS
         .iter()

@@ -12,7 +12,7 @@ use serde_json::Value;
 
 use crate::process::{cargo, output, root};
 
-/// A crate, what it may name in `[dependencies]`, and what may not even be below it.
+/// A crate, its allowed `[dependencies]`, and packages that it may not depend on even indirectly.
 struct Rule {
     name: &'static str,
     direct: &'static [&'static str],
@@ -262,7 +262,7 @@ fn check_below() -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// Only `builtin.rs` names the provider crates, and no file is too long to be read.
+/// Only `builtin.rs` names the provider crates, and no file is too long.
 fn check_sources() -> Result<Vec<String>> {
     let mut problems = Vec::new();
     for path in sources(&root().join("crates"))?
@@ -311,7 +311,7 @@ fn check_circles() -> Result<Vec<String>> {
     Ok(problems)
 }
 
-/// A kind that no test asserts is one that nobody has seen.
+/// Every kind of error must be asserted by a test.
 fn check_error_kinds() -> Result<Vec<String>> {
     const DEFINITION: &str = "crates/stagecraft-core/src/error.rs";
     let mut missing = error_kinds::variants(&fs::read_to_string(root().join(DEFINITION))?);

@@ -1,16 +1,16 @@
 //! What the API's rules allow at best.
 //!
-//! A client that keeps no safety at all could come so far: it reads nothing but the hosts, and
-//! sends all that it may at once.
+//! The floor is a client without any safety: it reads only the hosts, and sends everything that
+//! it may send at once.
 
 use std::time::Duration;
 
 use super::step::Step;
 use super::{BOOT_MS, BURST_LIMIT, DELETE_MS, LATENCY_MS};
 
-/// The most names in one create.
+/// The maximum number of names in one create.
 const BATCH: u32 = 10;
-/// The most hosts on one page of a list.
+/// The maximum number of hosts on one page of a list.
 const PAGE: u32 = 200;
 
 /// The fewest requests and the shortest time of one command.

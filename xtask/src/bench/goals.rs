@@ -1,10 +1,10 @@
-//! What the figures should be, and whether they are.
+//! Goals for the figures, and whether they are met.
 
 use std::time::Duration;
 
 use super::step::{Measured, Step};
 
-/// Something that a measured figure may not exceed.
+/// An upper limit for a measured figure.
 #[derive(Debug)]
 pub(super) struct Goal {
     pub(super) text: String,

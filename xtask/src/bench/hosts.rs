@@ -1,4 +1,4 @@
-//! What it costs to find that fifty hosts are as wanted, beside peers with the same work.
+//! The cost of finding fifty hosts unchanged, compared with peers that do the same work.
 
 mod fingerprint;
 mod goals;
@@ -24,15 +24,15 @@ use super::{PAGE, page as pages};
 use crate::measure as release;
 use crate::process::{root, run};
 
-/// The hosts of the page.
+/// The number of hosts on the page.
 const HOSTS: u32 = 50;
-/// What a round trip is made longer by.
+/// The additional round-trip time.
 const ROUND_TRIPS: [Duration; 2] = [Duration::ZERO, Duration::from_millis(50)];
-/// And so long that round trips can be counted by it.
+/// A round-trip time that is long enough to count round trips by it.
 const LONG: Duration = Duration::from_millis(500);
 /// The image of `cargo xtask lab image`.
 const IMAGE: &str = "stagecraft-lab:debian-13";
-/// Says that this process has a network namespace of its own; the value is the one outside.
+/// Says that this process has its own network namespace; the value is the one outside.
 const INSIDE: &str = "STAGECRAFT_BENCH_OUTSIDE";
 
 /// All runs of a tool over one wire.
@@ -43,7 +43,7 @@ struct Row {
     runs: Vec<Measured>,
 }
 
-/// All that was measured.
+/// All results.
 #[derive(Debug)]
 struct Figures {
     hosts: u32,
@@ -52,7 +52,7 @@ struct Figures {
     one_host: Vec<(Tool, (Duration, Duration))>,
 }
 
-/// What the command line asks for.
+/// The options of the command line.
 #[derive(Debug, PartialEq, Eq)]
 struct Options {
     hosts: u32,
@@ -61,7 +61,7 @@ struct Options {
 }
 
 impl Options {
-    /// Whether it is what the page tells of. Goals say nothing about mitogen.
+    /// Whether this is the run that the page shows. No goal is about mitogen.
     fn is_whole(&self) -> bool {
         let has = |tool: &Tool| self.tools.contains(tool) || *tool == Tool::Mitogen;
         self.hosts == HOSTS && Tool::ALL.iter().all(has)
@@ -94,10 +94,10 @@ impl Options {
     }
 }
 
-/// Measures, and writes the page if all was measured.
+/// Measures, and writes the page if everything was measured.
 ///
-/// The arguments may name a number of hosts, tools, and after `--image` the image to make the
-/// hosts from.
+/// The arguments may name a number of hosts, tools, and after `--image` the image of the
+/// hosts.
 #[expect(clippy::disallowed_methods, reason = "this is no library")]
 pub(crate) fn measure_hosts(arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments)?;
@@ -107,7 +107,7 @@ pub(crate) fn measure_hosts(arguments: &[&str]) -> Result<()> {
     }
     release::build()?;
     Peers::install()?;
-    // A network namespace of its own for the controller: whatever it sends goes over the wire.
+    // The controller has its own network namespace, so that all its traffic goes over the wire.
     let program = env::current_exe()?;
     run(Command::new("unshare")
         .arg("--net")
@@ -168,14 +168,14 @@ fn measure(options: &Options, bench: &Bench<'_>) -> Result<Figures> {
         rows: Vec::new(),
         one_host: Vec::new(),
     };
-    // Once for nothing: interpreters compile what they read for the first time.
+    // A warm-up: interpreters compile what they read for the first time.
     for tool in &options.tools {
         bench.run(*tool, Duration::ZERO, true)?;
     }
     for round_trip in ROUND_TRIPS {
         let mut rows: Vec<Row> = Vec::new();
         let most = options.tools.iter().map(|tool| tool.rounds()).max();
-        // In turn, so that what else the machine does meets all alike.
+        // In turn, so that other load on the machine affects all tools alike.
         for round in 0..most.unwrap_or_default() {
             for tool in options.tools.iter().filter(|tool| round < tool.rounds()) {
                 let run = bench.run_or_again(*tool, round_trip, false)?;

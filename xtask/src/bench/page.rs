@@ -14,7 +14,7 @@ const PEERS: &str = include_str!("peers.md");
 /// Where the part about hosts begins.
 const HOSTS_PART: &str = "<!-- Written by `cargo xtask bench hosts`. -->";
 
-/// The machine in general words, and the day.
+/// The machine in general terms, and the day.
 pub(super) fn machine(command: &str) -> Result<String> {
     let memory = fs::read_to_string("/proc/meminfo").context("cannot read /proc/meminfo")?;
     let kib: u64 = memory
@@ -44,13 +44,13 @@ pub(super) fn page(lives: &[Life], machine: &str) -> String {
     format!("{INTRODUCTION}\n{machine}\n{}\n{PEERS}", tables(lives))
 }
 
-/// The page with another part about hosts, which is its end.
+/// The page with another part about hosts, which is its last part.
 pub(super) fn with_hosts(page: &str, part: &str) -> String {
     let (rest, _) = split(page);
     format!("{}\n\n{}\n", rest.trim_end(), part.trim_end())
 }
 
-/// The page with all but the part about hosts from another.
+/// The page with everything except the part about hosts from another.
 pub(super) fn with_cloud(page: &str, part: &str) -> String {
     match split(page) {
         (_, Some(hosts)) => with_hosts(part, hosts),

@@ -1,4 +1,4 @@
-//! A sandbox in a process of its own, and its control.
+//! A sandbox in a separate process, and its control.
 
 use std::collections::BTreeMap;
 use std::io::{BufRead as _, BufReader, Read as _, Write as _};
@@ -10,18 +10,18 @@ use anyhow::{Context as _, Result, bail, ensure};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// A running sandbox. Dropping it ends it.
+/// A running sandbox. Dropping it stops it.
 #[derive(Debug)]
 pub(super) struct Sandbox {
     process: Child,
-    /// The variables under which commands meet it.
+    /// The variables that point commands to it.
     pub(super) variables: BTreeMap<String, String>,
 }
 
 /// A request as the sandbox recorded it.
 #[derive(Debug, Deserialize)]
 pub(super) struct Request {
-    /// When it came, in milliseconds since the sandbox started.
+    /// When it arrived, in milliseconds since the sandbox started.
     pub(super) at_ms: u64,
     /// Method and path, with ids replaced.
     pub(super) kind: String,
@@ -44,7 +44,7 @@ struct Announcement {
 }
 
 impl Sandbox {
-    /// Starts one for the configuration in `directory`, and waits until it serves.
+    /// Starts a sandbox for the configuration in `directory`, and waits until it serves.
     pub(super) fn start(binary: &Path, directory: &Path) -> Result<Self> {
         let mut process = Command::new(binary)
             .args(["--output", "json", "sandbox", "--hosts", "none"])
@@ -66,15 +66,15 @@ impl Sandbox {
         Ok(sandbox)
     }
 
-    /// Changes how it behaves.
+    /// Changes its knobs.
     pub(super) fn set_knobs(&self, changes: &Value) -> Result<()> {
         self.call("PATCH", "/sandbox/knobs", Some(changes))
             .map(drop)
     }
 
-    /// Lets it forget all requests as far as limits go, and sets the limit of a minute.
+    /// Resets the rate limits, and sets the limit per minute.
     pub(super) fn clear_burst_window(&self, limit: Option<u32>) -> Result<()> {
-        // Requests are forgotten when the next one comes.
+        // The sandbox drops old requests when the next one arrives.
         let forget = json!({"burst_limit": null, "burst_window_ms": 0, "hourly_limit": null});
         self.set_knobs(&forget)?;
         self.call("GET", "/v2/account", None)?;
@@ -83,7 +83,7 @@ impl Sandbox {
         )
     }
 
-    /// Forgets the record of requests.
+    /// Clears the record of requests.
     pub(super) fn clear_requests(&self) -> Result<()> {
         self.call("DELETE", "/sandbox/requests", None).map(drop)
     }
@@ -94,7 +94,7 @@ impl Sandbox {
         serde_json::from_str(&body).context("the record of requests is not understood")
     }
 
-    /// The droplets as they really are.
+    /// The droplets with their true state.
     pub(super) fn droplets(&self) -> Result<Vec<Droplet>> {
         let body = self.call("GET", "/sandbox/droplets", None)?;
         serde_json::from_str(&body).context("the droplets are not understood")
@@ -107,7 +107,7 @@ impl Sandbox {
         self.call("PUT", &path, Some(&body)).map(drop)
     }
 
-    /// One request on a connection of its own.
+    /// One request on its own connection.
     fn call(&self, method: &str, path: &str, body: Option<&Value>) -> Result<String> {
         let variable = |name: &str| {
             let value = self.variables.get(name);
@@ -141,7 +141,7 @@ impl Sandbox {
 
 impl Drop for Sandbox {
     fn drop(&mut self) {
-        // It may have ended by itself, and there is nobody to tell.
+        // It may have ended by itself; a destructor cannot report errors.
         self.process.kill().ok();
         self.process.wait().ok();
     }

@@ -20,7 +20,7 @@ pub(super) enum Step {
     /// A plan in an empty account.
     Plan,
     Up,
-    /// A plan that finds nothing to do.
+    /// A plan without changes.
     PlanAgain,
     Down,
 }
@@ -50,15 +50,15 @@ impl Step {
 #[derive(Debug)]
 pub(super) struct Measured {
     pub(super) step: Step,
-    /// From its start to its end.
+    /// From start to end.
     pub(super) wall: Duration,
     /// How many requests of each kind came.
     pub(super) requests: BTreeMap<String, usize>,
-    /// How many of them were refused for their number.
+    /// How many of them got a 429.
     pub(super) refused: usize,
-    /// The most memory that it ever had, in KiB.
+    /// Its peak memory, in KiB.
     pub(super) peak_kib: u64,
-    /// From the last delete to the answer of the last list, if there were both.
+    /// From the last delete to the response of the last list, if there were both.
     pub(super) proof: Option<Duration>,
 }
 
@@ -83,7 +83,7 @@ impl Measured {
     }
 }
 
-/// Runs a command against the sandbox, which must have forgotten all earlier requests.
+/// Runs a command against the sandbox, whose rate limits must be reset.
 pub(super) fn measure(
     step: Step,
     binary: &Path,
@@ -105,7 +105,7 @@ pub(super) fn measure(
     let (end, ended) = mpsc::channel::<()>();
     let reader = std::thread::spawn(move || {
         let text = std::io::read_to_string(stderr);
-        // The pipe is closed by the command's end.
+        // The end of the command closes the pipe.
         drop(end);
         text
     });
@@ -138,7 +138,7 @@ pub(super) fn measure(
     })
 }
 
-/// The most memory that a process ever had, in KiB.
+/// The peak memory of a process, in KiB.
 fn peak(status: &str) -> Option<u64> {
     let text = fs::read_to_string(status).ok()?;
     let line = text.lines().find_map(|line| line.strip_prefix("VmHWM:"))?;

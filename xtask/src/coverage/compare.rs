@@ -1,11 +1,11 @@
-//! Figures against their goals, and against those that are written down.
+//! Compares figures with their goals and with the recorded figures.
 
 use super::figures::{Figures, Lines, PATH};
 use super::{COMMAND, GOALS};
 
-/// How far a figure may be from the written one, in hundredths of a per cent.
+/// How far a figure may be from the recorded one, in hundredths of a per cent.
 ///
-/// Not zero: what runs depends a little on the time that things take.
+/// Not zero: coverage depends a little on timing.
 const TOLERANCE: u64 = 300;
 
 /// Crates that miss their goal.
@@ -25,7 +25,7 @@ pub(crate) fn below_goal(measured: &Figures) -> Vec<String> {
     problems
 }
 
-/// Crates of which the written figure is no longer true.
+/// Crates whose recorded figure is outdated.
 pub(crate) fn drifted(measured: &Figures, written: &Figures) -> Vec<String> {
     let mut problems = Vec::new();
     for (name, now) in &measured.crates {

@@ -1,4 +1,4 @@
-//! The figures: lines of each crate, and files of which little is covered.
+//! The figures: lines of each crate, and files with low coverage.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fs;
@@ -11,7 +11,7 @@ use super::COMMAND;
 use super::lcov::Report;
 use super::own_lines::TestParts;
 
-/// Where the figures are written down.
+/// Where the figures are recorded.
 pub(crate) const PATH: &str = "docs/engine/status/coverage.json";
 /// Files with less than this share of covered lines, in per cent, are named.
 pub(crate) const THIN: u64 = 60;
@@ -33,7 +33,7 @@ impl Lines {
         self.covered += other.covered;
     }
 
-    /// The covered share in hundredths of a per cent, rounded down. Of no lines all are covered.
+    /// The covered share in hundredths of a per cent, rounded down. No lines count as all covered.
     pub(crate) fn exact(self) -> u64 {
         (self.covered * 10_000)
             .checked_div(self.all)
@@ -57,7 +57,7 @@ pub(crate) struct Figures {
 }
 
 impl Figures {
-    /// Counts the lines of `crates/NAME/src` below `root`, without those that are tests.
+    /// Counts the lines of `crates/NAME/src` below `root`, except tests.
     pub(crate) fn of_report(root: &Path, report: &Report) -> Result<Self> {
         let mut files = BTreeMap::new();
         let mut test_files = BTreeSet::new();
@@ -91,7 +91,7 @@ impl Figures {
         Ok(figures)
     }
 
-    /// Reads what is written down.
+    /// Reads the recorded figures.
     pub(crate) fn load(root: &Path) -> Result<Self> {
         let text = fs::read_to_string(root.join(PATH))
             .with_context(|| format!("cannot read {PATH}; run `{COMMAND}`"))?;
@@ -99,7 +99,7 @@ impl Figures {
             .with_context(|| format!("{PATH} holds no figures; run `{COMMAND}`"))
     }
 
-    /// Writes them down.
+    /// Records them.
     pub(crate) fn save(&self, root: &Path) -> Result<()> {
         let text = serde_json::to_string_pretty(self)?;
         fs::write(root.join(PATH), text + "\n").with_context(|| format!("cannot write {PATH}"))
@@ -114,7 +114,7 @@ fn of_crate(root: &Path, path: &Path) -> Option<(String, String)> {
         .then(|| (name.to_owned(), below.to_owned()))
 }
 
-/// Whether a file is one of these modules, or a module of one.
+/// Whether a file is one of these modules, or inside one.
 fn is_below(path: &Path, modules: &BTreeSet<PathBuf>) -> bool {
     modules.contains(path)
         || path

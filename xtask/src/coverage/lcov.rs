@@ -1,4 +1,4 @@
-//! The report of `llvm-cov export --format=lcov`, as far as it tells of lines.
+//! The report of `llvm-cov export --format=lcov`, as far as it is about lines.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;

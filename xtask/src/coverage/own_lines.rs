@@ -1,14 +1,14 @@
 //! Which lines of a source file are tests.
 //!
-//! Tests would count as lines that are always covered. What has `#[cfg(test)]` does not count:
-//! items by their lines, modules in files of their own by their files.
+//! Tests would count as lines that are always covered. So `#[cfg(test)]` is excluded:
+//! items by their lines, modules in separate files by their files.
 
 use std::ops::RangeInclusive;
 use std::path::{Path, PathBuf};
 
 use proc_macro2::{Delimiter, TokenStream, TokenTree};
 
-/// What of a file is there for tests only.
+/// The parts of a file that exist for tests only.
 #[derive(Debug, Default, PartialEq, Eq)]
 pub(crate) struct TestParts {
     /// From the attribute to the end of the item, counted from 1.
@@ -18,7 +18,7 @@ pub(crate) struct TestParts {
 }
 
 impl TestParts {
-    /// Finds them in the text of `file`; nothing in a text that is not Rust.
+    /// Finds them in the text of `file`; returns nothing if the text is not Rust.
     pub(crate) fn of(file: &Path, text: &str) -> Self {
         let mut parts = Self::default();
         if let Ok(tokens) = text.parse::<TokenStream>() {
@@ -49,7 +49,7 @@ impl TestParts {
         }
     }
 
-    /// Takes the item that begins here, and gives what follows it.
+    /// Consumes the item that begins here, and returns what follows it.
     fn add_item<'t>(&mut self, file: &Path, from: usize, item: &'t [TokenTree]) -> &'t [TokenTree] {
         for (index, token) in item.iter().enumerate() {
             let ends = match token {

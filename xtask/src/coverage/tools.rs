@@ -1,4 +1,4 @@
-//! The programs of LLVM that read what instrumented programs write.
+//! LLVM's programs, which read the profiles of instrumented programs.
 //!
 //! Their version has to be that of the compiler: the format changes with it.
 
@@ -16,8 +16,8 @@ pub(crate) struct Tools {
     pub(crate) cov: PathBuf,
 }
 
-/// Finds the programs: named by `LLVM_PROFDATA` and `LLVM_COV`, of the toolchain's component
-/// `llvm-tools`, or of Debian's package.
+/// Finds the programs: by `LLVM_PROFDATA` and `LLVM_COV`, in the toolchain's component
+/// `llvm-tools`, or in Debian's package.
 pub(crate) fn find() -> Result<Tools> {
     let package = package()?;
     let Some(package) = package else {
@@ -26,7 +26,7 @@ pub(crate) fn find() -> Result<Tools> {
     bail!("coverage needs programs that are not here; type: sudo apt-get install {package}")
 }
 
-/// The package of Debian that has the programs, if they are not here.
+/// The package of Debian that has the programs, if they are missing.
 pub(crate) fn package() -> Result<Option<String>> {
     if located()?.is_some() {
         return Ok(None);
@@ -58,7 +58,7 @@ fn program(variable: &str, name: &str) -> Result<Option<PathBuf>> {
 /// The major version of the compiler's LLVM.
 fn version() -> Result<u32> {
     let told = output(Command::new("rustc").arg("-vV"))?;
-    major(&told).context("rustc does not tell the version of its LLVM")
+    major(&told).context("rustc does not report the version of its LLVM")
 }
 
 fn major(told: &str) -> Option<u32> {

@@ -1,4 +1,4 @@
-# The demonstration, run under `stagecraft sandbox`. Ends with an error if anything is not as told.
+# The demonstration, run under `stagecraft sandbox`. Fails if anything differs from what it says.
 set -eu
 show() { printf '\n$ %s\n' "$*"; "$@"; }
 expect() {

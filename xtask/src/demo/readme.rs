@@ -1,4 +1,4 @@
-//! What README shows of the demonstration, held against what it prints.
+//! Compares the demonstration in README with its output.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -7,12 +7,12 @@ use anyhow::{Context as _, Result, bail};
 
 use crate::process::root;
 
-/// What the demonstration is introduced by in README.
+/// The heading of the demonstration in README.
 const HEADING: &str = "## What you see";
 
-/// Fails with the lines in which README is not what the demonstration printed.
+/// Fails with the lines in which README differs from the output.
 ///
-/// Of each command the set of lines counts, since hosts are worked on side by side.
+/// Compares the set of lines per command, since hosts are bootstrapped concurrently.
 pub(super) fn check(printed: &str) -> Result<()> {
     let path = root().join("README.md");
     let readme = std::fs::read_to_string(&path).context("README.md cannot be read")?;
@@ -33,8 +33,8 @@ fn block(readme: &str) -> Option<&str> {
     Some(block.split_once("```")?.0)
 }
 
-/// Lines that only one side has, but for what README cuts: whole commands, and what the
-/// command before has shown already.
+/// Lines that only one side has, except for what README omits: whole commands, and what the
+/// command before has already shown.
 fn differences(readme: &str, printed: &str) -> Vec<String> {
     let mut printed = sections(printed).into_iter();
     let mut differences = Vec::new();
@@ -54,7 +54,7 @@ fn differences(readme: &str, printed: &str) -> Vec<String> {
     differences
 }
 
-/// Each command with what it printed.
+/// Each command with its output.
 fn sections(text: &str) -> Vec<(&str, BTreeSet<String>)> {
     let mut sections: Vec<(&str, BTreeSet<String>)> = Vec::new();
     for line in text.lines() {
@@ -69,7 +69,7 @@ fn sections(text: &str) -> Vec<(&str, BTreeSet<String>)> {
     sections
 }
 
-/// What is told or not as a machine is busy or idle; empty lines are only for the eye.
+/// Whether a line depends on the load of the machine; empty lines are only for the eye.
 fn is_chance(line: &str) -> bool {
     line.trim().is_empty()
         || ["waiting for ", "again "]
@@ -77,7 +77,7 @@ fn is_chance(line: &str) -> bool {
             .any(|own| line.contains(own))
 }
 
-/// A line without what differs from run to run.
+/// A line without the parts that differ from run to run.
 fn steady(line: &str) -> String {
     let words = line.split_whitespace().filter(|word| !is_volatile(word));
     words.collect::<Vec<_>>().join(" ")

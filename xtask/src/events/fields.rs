@@ -1,4 +1,4 @@
-//! Reading a JSON schema: which fields an object has, in the order in which they are printed.
+//! Reads a JSON schema: which fields an object has, in the order in which they are printed.
 
 use serde_json::{Map, Value};
 
@@ -9,7 +9,7 @@ pub(super) struct Field<'s> {
     pub(super) schema: &'s Value,
 }
 
-/// A schema with the definitions to which it refers.
+/// A schema with the definitions that it refers to.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Reader<'s> {
     definitions: &'s Map<String, Value>,
@@ -44,7 +44,7 @@ impl<'s> Reader<'s> {
         fields
     }
 
-    /// The forms of which a value has one: variants of an enum.
+    /// The possible forms of a value: variants of an enum.
     pub(super) fn variants(self, schema: &'s Value) -> &'s [Value] {
         let own = ["oneOf", "anyOf"]
             .into_iter()
@@ -56,7 +56,7 @@ impl<'s> Reader<'s> {
         }
     }
 
-    /// The name of the definition that has just these forms.
+    /// The name of the definition that has exactly these forms.
     pub(super) fn named(self, variants: &[Value]) -> Option<&'s str> {
         let mut names = self.names().into_iter();
         names.find(|name| {
@@ -112,7 +112,7 @@ impl<'s> Reader<'s> {
     }
 }
 
-/// The name of the definition to which a schema refers.
+/// The name of the definition that a schema refers to.
 pub(super) fn reference(schema: &Value) -> Option<&str> {
     schema["$ref"].as_str()?.strip_prefix("#/$defs/")
 }

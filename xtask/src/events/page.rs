@@ -1,4 +1,4 @@
-//! The page about what programs read, a function of the schema alone.
+//! The page about `--output json`, a function of the schema alone.
 
 use std::fmt::Write as _;
 
@@ -12,7 +12,7 @@ use super::fields::{Field, Reader, reference};
 ///
 /// # Errors
 ///
-/// If the schema is not of the form that the program gives it, or an event has no example.
+/// If the schema does not have the form that the program gives it, or an event has no example.
 pub(super) fn page(schema: &Value) -> Result<String> {
     let reader = Reader::new(schema).context("the schema has no definitions")?;
     let version = schema["x-version"].as_u64().context("no x-version")?;
@@ -142,7 +142,7 @@ These commands print one object and nothing else.
             part.definition(name, definition);
             parts.push((link(name), part.text));
         }
-        // What is told above as an event or a document is linked from nowhere.
+        // Nothing links to types that are described above as an event or a document.
         let above = self.text.clone();
         for (link, part) in &parts {
             let mut others = parts.iter().filter(|(other, _)| other != link);
@@ -179,7 +179,7 @@ These commands print one object and nothing else.
         }
     }
 
-    /// One form of an object that has several, told from the others by a field.
+    /// One form of an object that has several, distinguished by a field.
     fn variant(&mut self, variant: &'s Value) {
         let (tags, fields): (Vec<_>, Vec<_>) = self
             .reader
@@ -233,7 +233,7 @@ fn link(name: &str) -> String {
     format!("[{name}](#{})", name.to_lowercase())
 }
 
-/// What a value is, with links to what is told of it below.
+/// What a value is, with links to the types described below.
 fn type_of(schema: &Value) -> String {
     if let Some(name) = reference(schema) {
         return link(name);

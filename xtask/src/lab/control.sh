@@ -1,5 +1,5 @@
-# Runs the control server of a private network, and serves Tailscale's packages under the name
-# that the vendor's have. Runs in a container of a lab image, with /srv/mesh.
+# Runs the control server of a private network, and serves Tailscale's packages under the
+# vendor's host name. Runs in a container of a lab image, with /srv/mesh.
 set -eu
 own=/var/lib/lab
 mkdir -p "$own"

@@ -15,18 +15,18 @@ use crate::process::run;
 const CONTROL: &str = "stagecraft-lab-control";
 const MAKE: &str = include_str!("mesh.sh");
 const SERVE: &str = include_str!("control.sh");
-/// The longest time for it to answer.
+/// The deadline for it to answer.
 const START: Duration = Duration::from_mins(1);
-/// The authorities that this machine trusts: modules of Go come over TLS.
+/// The authorities that this machine trusts: Go modules are downloaded over TLS.
 const AUTHORITIES: &str = "/etc/ssl/certs/ca-certificates.crt";
 
-/// Whether all is built.
+/// Whether everything is built.
 pub(super) fn is_made() -> bool {
     directory().join("mesh/made").exists()
 }
 
-/// Builds both from their sources, in a host's own system, so that nothing has to be installed
-/// here. Takes minutes.
+/// Builds both from source, inside a lab container, so that nothing has to be installed here.
+/// Takes minutes.
 pub(super) fn make() -> Result<()> {
     fs::write(directory().join("mesh.sh"), MAKE)?;
     let mut command = docker();
@@ -51,7 +51,7 @@ pub(super) fn is_served() -> bool {
     serves(CONTROL, "/srv/mesh/headscale")
 }
 
-/// Runs the control server, with the packages beside it, in a container of its own, until it
+/// Runs the control server, with the packages beside it, in a separate container, until it
 /// answers.
 #[expect(clippy::disallowed_methods, reason = "there is no run to stop")]
 pub(super) fn serve() -> Result<()> {
@@ -66,7 +66,7 @@ pub(super) fn serve() -> Result<()> {
         }
         sleep(Duration::from_millis(200));
     }
-    // The one user, to whom all hosts belong. It may be there already.
+    // The only user, which owns all hosts. It may exist already.
     let _made = control(&["users", "create", "lab"]);
     Ok(())
 }
@@ -81,7 +81,7 @@ fn start() -> Result<()> {
         .args(["sh", "/srv/control.sh"]))
 }
 
-/// Runs a command of the control server, and tells whether it went well.
+/// Runs a command of the control server, and returns whether it succeeded.
 fn control(arguments: &[&str]) -> bool {
     let mut command = docker();
     command.args(["exec", CONTROL, "/srv/mesh/headscale"]);
@@ -91,7 +91,7 @@ fn control(arguments: &[&str]) -> bool {
     ended.is_ok_and(|status| status.success())
 }
 
-/// Ends it. One that is not there is no mistake.
+/// Stops it. A missing one is no error.
 pub(super) fn remove() -> Result<()> {
     docker()
         .args(["rm", "--force", "--volumes", CONTROL])

@@ -1,9 +1,9 @@
-# Makes a control server, and a repository that looks like Tailscale's own, from the sources of
-# headscale and Tailscale. Runs in a container of a lab image as root; all goes to /out/mesh.
+# Builds a control server, and a repository that looks like Tailscale's own, from the sources of
+# headscale and Tailscale. Runs in a container of a lab image as root; writes to /out/mesh.
 set -eu
 umask 022
 export DEBIAN_FRONTEND=noninteractive LC_ALL=C.UTF-8
-# The newest ones that the Go of Debian 13 builds.
+# The newest ones that Debian 13's Go can build.
 headscale=v0.26.1
 tailscale=v1.86.5
 
@@ -22,14 +22,14 @@ built() {
     cd "$work/$5"
     export GOFLAGS=-mod=mod GOTOOLCHAIN=local CGO_ENABLED=0
     go mod init lab 2>/dev/null
-    # Keeps the module among what is needed.
+    # Keeps the module in go.mod.
     printf '//go:build tools\n\npackage lab\n\nimport _ "%s"\n' "$1/cmd/$3" >tools.go
     go get "$1@$2" 2>/dev/null
     go build -trimpath -ldflags '-s -w' -tags "$4" -o "$work/bin/$5" "$1/cmd/$3"
   )
 }
 built github.com/juanfont/headscale "$headscale" headscale '' headscale
-# Both programs in one, by the name under which it is called.
+# Both programs in one binary, chosen by the name under which it is called.
 built tailscale.com "$tailscale" tailscaled ts_include_cli tailscaled
 mv "$work/bin/headscale" "$out/headscale"
 
@@ -37,7 +37,7 @@ architecture=$(dpkg --print-architecture)
 base=$out/packages/stable/debian
 version=${tailscale#v}
 
-# packed NAME DEPENDS: makes a package of what lies in $work/NAME.
+# packed NAME DEPENDS: builds a package from the files in $work/NAME.
 packed() {
   mkdir -p "$work/$1/DEBIAN"
   {

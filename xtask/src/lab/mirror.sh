@@ -1,5 +1,5 @@
-# Makes a repository that looks like Docker's own from Debian's packages: the vendor's layout and
-# package names, signed by a key made for it. Runs in a container of a lab image as root; the
+# Builds a repository that looks like Docker's own from Debian's packages: the vendor's layout and
+# package names, signed by a key generated for it. Runs in a container of a lab image as root; the
 # repository goes to /out/linux.
 set -eu
 umask 022
@@ -10,16 +10,16 @@ apt-get update -qq
 apt-get install -qq --yes --no-install-recommends apt-utils gnupg >/dev/null
 
 work=$(mktemp -d)
-# apt downloads as a user of its own.
+# apt downloads as a separate user.
 chmod 755 "$work"
 cd "$work"
 architecture=$(dpkg --print-architecture)
 base=/out/linux/debian
 mkdir -p "$base"
 
-# relations NAME: what the vendor's package says of others, no more: that it says nothing of
-# packages that have the same files is what hosts meet. That of the client with `docker-cli` is
-# newer than most versions that are pinned.
+# relations NAME: the relations that the vendor's package declares, no more. It declares none to
+# packages that have the same files, so hosts meet that too. That of the client with `docker-cli` is
+# newer than most pinned versions.
 # https://github.com/docker/docker-ce-packaging/blob/master/deb/common/control
 # https://github.com/docker/containerd-packaging/blob/main/debian/control
 relations() {
@@ -31,8 +31,8 @@ relations() {
   esac
 }
 
-# repack NAME VERSION SUITE DEPENDS FILTER DEB...: one package of the vendor's from Debian's. The
-# first brings its scripts; FILTER is a `find` expression of what goes.
+# repack NAME VERSION SUITE DEPENDS FILTER DEB...: builds one of the vendor's packages from Debian's.
+# The first DEB provides the scripts; FILTER is a `find` expression of files to remove.
 repack() {
   name=$1 number=$2 pool=$3 depends=$4 filter=$5
   shift 5
@@ -44,7 +44,7 @@ repack() {
   done
   dpkg-deb -e "$1" "$root/DEBIAN"
   if [ -n "$filter" ]; then
-    # Several words, but no names of files.
+    # Several words, but no file names.
     set -f
     find "$root" -path "$root/DEBIAN" -prune -o $filter -exec rm -f {} +
     set +f
@@ -68,7 +68,7 @@ repack() {
     relations "$name"
     echo "Description: $name, made from Debian's packages for a lab"
   } >"$root/DEBIAN/control"
-  # What the package no longer has must not stand among its configuration files.
+  # Files that the package no longer has must not be among its configuration files.
   if [ -e "$root/DEBIAN/conffiles" ]; then
     while read -r file; do
       [ -e "$root$file" ] && echo "$file"
@@ -99,7 +99,7 @@ for suite in bookworm trixie; do
   engine=$(fetch $suite docker.io)
   containerd=$(fetch $suite containerd)
   runc=$(fetch $suite runc)
-  # Debian 12 has no Compose of the second version and no buildx.
+  # Debian 12 has no Compose 2 and no buildx.
   compose=$(fetch trixie docker-compose)
   buildx=$(fetch trixie docker-buildx)
   end="1~debian.$release~$suite"

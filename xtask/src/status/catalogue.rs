@@ -1,4 +1,4 @@
-//! The catalogue as it stands in its file.
+//! The catalogue, as in its file.
 
 use std::collections::BTreeSet;
 use std::fs;
@@ -18,7 +18,7 @@ pub(crate) struct Catalogue {
     pub(crate) features: Vec<Feature>,
 }
 
-/// A part of the way.
+/// A part of the plan.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Phase {
@@ -26,7 +26,7 @@ pub(crate) struct Phase {
     pub(crate) title: String,
 }
 
-/// One feature. What is not a text of a closed set is checked later, all at once.
+/// One feature. Invalid values of closed sets are reported later, all at once.
 #[derive(Debug, Clone, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(crate) struct Feature {
@@ -41,12 +41,12 @@ pub(crate) struct Feature {
     /// Why a feature is cancelled.
     #[serde(default)]
     pub(crate) reason: Option<String>,
-    /// What a feature in work lacks.
+    /// What is missing in a feature in work.
     #[serde(default)]
     pub(crate) missing: Option<String>,
 }
 
-/// How far a feature is.
+/// The status of a feature.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Status {
     Todo,
@@ -83,14 +83,14 @@ impl Catalogue {
         self.features.iter().filter(of_phase).collect()
     }
 
-    /// What a feature waits for.
+    /// What a feature depends on.
     pub(crate) fn open_needs<'f>(&self, feature: &'f Feature) -> Vec<&'f str> {
         let is_open = |id: &&String| self.feature(id).is_none_or(|need| !need.is(Status::Done));
         let open = feature.depends_on.iter().filter(is_open);
         open.map(String::as_str).collect()
     }
 
-    /// The features that wait for this one, and those that wait for them.
+    /// The features that depend on this one, directly or indirectly.
     pub(crate) fn waiting_for(&self, id: &str) -> BTreeSet<&str> {
         let mut found = BTreeSet::new();
         let mut queue = vec![id];
@@ -111,7 +111,7 @@ impl Feature {
         Status::parse(&self.status) == Some(status)
     }
 
-    /// Whether it is still to be finished.
+    /// Whether it is still open.
     pub(crate) fn is_open(&self) -> bool {
         self.is(Status::Todo) || self.is(Status::Wip)
     }

@@ -7,16 +7,16 @@ use proc_macro2::{Delimiter, TokenStream, TokenTree};
 /// What the attributes of one item say about it.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Attributes {
-    /// It is run as a test.
+    /// It runs as a test.
     pub(crate) is_test: bool,
     /// Why the suite does not run it, if it does not.
     pub(crate) barrier: Option<String>,
-    /// The file that a module is in, if it names one.
+    /// The file of a module, if the attribute names one.
     pub(crate) path: Option<String>,
 }
 
 impl Attributes {
-    /// Takes the content of one `#[...]`. `features` are those that the suite enables.
+    /// Reads the content of one `#[...]`. `features` are those that the suite enables.
     pub(crate) fn add(&mut self, attribute: &TokenStream, features: &BTreeSet<String>) {
         let tokens: Vec<TokenTree> = attribute.clone().into_iter().collect();
         let Some(name) = name(&tokens) else { return };
@@ -65,7 +65,7 @@ fn name(tokens: &[TokenTree]) -> Option<String> {
     name
 }
 
-/// Whether a predicate holds where the suite runs; `None` if that is not known.
+/// Whether a predicate holds where the suite runs; `None` if unknown.
 fn holds(predicate: &TokenStream, features: &BTreeSet<String>) -> Option<bool> {
     let tokens: Vec<TokenTree> = predicate.clone().into_iter().collect();
     match tokens.as_slice() {

@@ -1,7 +1,7 @@
-//! Tests that a `macro_rules!` of the same file makes.
+//! Tests that a `macro_rules!` of the same file generates.
 //!
-//! Understood is one shape, and what has another makes no tests here: one arm whose matcher is
-//! a repetition that begins with the name, `$($name:ident: ... ;)*`. The names are then the
+//! Only one shape is supported; other macros count as generating no tests: one arm whose matcher
+//! is a repetition that begins with the name, `$($name:ident: ... ;)*`. The names are then the
 //! words at the beginning of each entry of a call.
 
 use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
@@ -11,7 +11,7 @@ use proc_macro2::{Delimiter, Spacing, TokenStream, TokenTree};
 pub(crate) struct NameMacro {
     /// The variable that holds the name.
     pub(crate) variable: String,
-    /// What the macro makes of its entries.
+    /// What the macro generates from its entries.
     pub(crate) body: TokenStream,
     /// What follows the name in an entry.
     follower: char,
@@ -20,7 +20,7 @@ pub(crate) struct NameMacro {
 }
 
 impl NameMacro {
-    /// Understands the rules of a `macro_rules!`, if they have the shape.
+    /// Parses the rules of a `macro_rules!`, if they have the shape.
     pub(crate) fn of_rules(rules: &TokenStream) -> Option<Self> {
         let rules: Vec<TokenTree> = rules.clone().into_iter().collect();
         let [

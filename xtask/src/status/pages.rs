@@ -30,7 +30,7 @@ pub(crate) fn all(catalogue: &Catalogue) -> BTreeMap<String, String> {
     pages
 }
 
-/// How many features there are of each status.
+/// The number of features of each status.
 #[derive(Debug, Clone, Copy, Default)]
 struct Counts {
     done: usize,
@@ -53,7 +53,7 @@ impl Counts {
         counts
     }
 
-    /// Those that count: all but the cancelled ones.
+    /// Those that count: all except the cancelled ones.
     fn total(self) -> usize {
         self.done + self.wip + self.todo
     }

@@ -1,4 +1,4 @@
-//! The tests and modules of one source file, by its tokens: comments and texts cannot deceive.
+//! The tests and modules of one source file, read as tokens, so comments and strings do not count.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -15,7 +15,7 @@ pub(crate) struct SourceTest {
     pub(crate) barrier: Option<String>,
 }
 
-/// A module of a file that is in a file of its own.
+/// A module of a file that has its own file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ChildModule {
     /// Its name, after those of the modules around it.
@@ -25,7 +25,7 @@ pub(crate) struct ChildModule {
     pub(crate) barrier: Option<String>,
 }
 
-/// What a file holds.
+/// What a file contains.
 #[derive(Debug, Default)]
 pub(crate) struct Source {
     pub(crate) tests: Vec<SourceTest>,
@@ -33,7 +33,7 @@ pub(crate) struct Source {
 }
 
 impl Source {
-    /// Reads a file's text. `barrier` is why the file as a whole is not compiled.
+    /// Reads a file's text. `barrier` is the reason why the file as a whole is not compiled.
     pub(crate) fn parse(
         text: &str,
         features: &BTreeSet<String>,
@@ -164,7 +164,7 @@ impl Reader<'_> {
         }
     }
 
-    /// `proptest!` holds functions as they are; a macro of this file may make some.
+    /// `proptest!` holds functions as they are; a macro of this file may generate some.
     fn call(
         &mut self,
         name: &str,
@@ -214,7 +214,7 @@ fn after_body(mut tokens: &[TokenTree]) -> &[TokenTree] {
 mod tests {
     use super::*;
 
-    /// Each test of a text, with why it does not run.
+    /// Each test of a text, with the reason if it does not run.
     fn tests_of(text: &str) -> Vec<(String, Option<String>)> {
         let features = BTreeSet::from(["yaml".to_owned()]);
         let source = Source::parse(text, &features, None).unwrap();

@@ -70,7 +70,7 @@ impl TestIndex {
         let below = file.strip_prefix(root).unwrap_or(file).to_path_buf();
         let mut own = BTreeMap::new();
         for test in source.tests {
-            // Two of one name in one file: both must run.
+            // Two with one name in one file: both must run.
             let known: &mut Option<String> = own.entry(test.name).or_default();
             *known = known.take().or(test.barrier);
         }
@@ -88,7 +88,7 @@ impl TestIndex {
         }
     }
 
-    /// Says what is wrong with a reference such as `crates/a/tests/b.rs::name`.
+    /// Reports what is wrong with a reference such as `crates/a/tests/b.rs::name`.
     pub(crate) fn problem(&self, root: &Path, reference: &str) -> Option<String> {
         let Some((file, name)) = reference.split_once(".rs::") else {
             return Some("is not a file and a test, as in `crates/a/src/lib.rs::name`".to_owned());
@@ -125,7 +125,7 @@ fn place(file: &Path, directory: &Path, module: &ChildModule) -> Option<(PathBuf
     file.is_file().then_some((file, own))
 }
 
-/// The targets in the answer of `cargo metadata`.
+/// The targets in the output of `cargo metadata`.
 fn targets(metadata: &Value) -> Vec<Target> {
     let mut targets = Vec::new();
     for package in metadata["packages"].as_array().into_iter().flatten() {
@@ -137,7 +137,7 @@ fn targets(metadata: &Value) -> Vec<Target> {
                 .flatten()
                 .filter_map(Value::as_str)
                 .find(|feature| !features.contains(*feature));
-            // `cargo xtask ci` runs this one by itself.
+            // `cargo xtask ci` runs this one alone.
             let is_run = target["test"] == true || target["name"] == lab::SUITE;
             let barrier = if is_run {
                 missing.map(|feature| format!("its target needs the feature `{feature}`"))
@@ -157,7 +157,7 @@ fn targets(metadata: &Value) -> Vec<Target> {
     targets
 }
 
-/// The features that are on when nobody names any.
+/// The default features, with those that they imply.
 fn default_features(table: &Value) -> BTreeSet<String> {
     let mut enabled = BTreeSet::new();
     let mut queue = vec!["default".to_owned()];

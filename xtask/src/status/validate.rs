@@ -1,4 +1,4 @@
-//! The rules of the catalogue. Every breach is told at once, by name.
+//! The rules of the catalogue. All violations are reported at once, by name.
 
 mod documents;
 
@@ -43,7 +43,7 @@ pub(crate) fn problems(catalogue: &Catalogue, root: &Path, index: &TestIndex) ->
     problems.0
 }
 
-/// What is wrong, each with the id that it is about.
+/// All problems, each with the id that it is about.
 #[derive(Debug, Default)]
 struct Problems(Vec<String>);
 
@@ -115,7 +115,7 @@ fn check_tests(feature: &Feature, root: &Path, index: &TestIndex, problems: &mut
     }
 }
 
-/// Each circle of dependencies once, from its first id in the alphabet back to it.
+/// Each cycle of dependencies once, from its first id in the alphabet back to it.
 fn cycles(catalogue: &Catalogue) -> BTreeSet<Vec<String>> {
     let mut found = BTreeSet::new();
     let mut finished = BTreeSet::new();

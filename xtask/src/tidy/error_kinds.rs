@@ -1,7 +1,7 @@
 //! Every kind of error is asserted by a test.
 //!
-//! Counted is what stands in the body of a test that asserts something, also in the table that
-//! it walks. Whether code made the error and not the test itself, only a reader can tell.
+//! A kind counts if it is in the body of a test that asserts something, also in a table that the
+//! test goes through. Only a reader can see whether the code or the test itself made the error.
 
 use std::collections::BTreeSet;
 
@@ -28,7 +28,7 @@ pub(crate) fn variants(source: &str) -> BTreeSet<String> {
 /// The kinds that the tests of a source name.
 pub(crate) fn asserted(source: &str) -> BTreeSet<String> {
     let mut found = BTreeSet::new();
-    // The library's own enum of that name has variants of the same names.
+    // The standard library's enum of that name has variants with the same names.
     if !source.contains("use std::io::ErrorKind;") {
         collect(&parse(source), &mut found);
     }
@@ -42,7 +42,7 @@ fn parse(source: &str) -> Vec<TokenTree> {
         .unwrap_or_default()
 }
 
-/// Looks for tests: an attribute whose last word is `test`, and the next body.
+/// Finds tests: an attribute whose last word is `test`, and the next body.
 fn collect(tokens: &[TokenTree], found: &mut BTreeSet<String>) {
     let mut is_test = false;
     for token in tokens {
@@ -118,7 +118,7 @@ impl Body {
     }
 }
 
-/// Whether `io::` stands before.
+/// Whether `io::` comes before.
 fn is_of_io(before: &[TokenTree]) -> bool {
     matches!(before, [.., TokenTree::Ident(word), _, _] if word == "io")
 }

@@ -39,7 +39,7 @@ fn base32(base64: &str) -> Option<String> {
         .into_iter()
         .flat_map(|six| (0..6).rev().map(move |at| six >> at & 1))
         .collect();
-    // What does not fill a byte is padding.
+    // Bits that do not fill a byte are padding.
     let bits = &bits[..bits.len() / 8 * 8];
     let letters = bits.chunks(5).map(|five| {
         let value = (0..5).fold(0, |value, at| value << 1 | five.get(at).unwrap_or(&0));

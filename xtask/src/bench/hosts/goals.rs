@@ -1,4 +1,4 @@
-//! What the figures should be, and whether they are.
+//! Goals for the figures, and whether they are met.
 
 use std::time::Duration;
 
@@ -7,16 +7,16 @@ use super::tool::Tool;
 use super::{Figures, Row};
 use crate::bench::goals::Goal;
 
-/// The most serial round trips for one host.
+/// The maximum number of serial round trips for one host.
 const ROUND_TRIPS: f64 = 11.0;
-/// Our wall time in those of the script by `xargs ssh`, at most.
+/// Maximum ratio of our wall time to that of the script with `xargs ssh`.
 const XARGS: f64 = 1.1;
-/// How many times faster than these we are, at least.
+/// Minimum factors by which we are faster than these.
 const ANSIBLE: f64 = 30.0;
 const PYINFRA: f64 = 4.0;
-/// The controller's CPU time for each host, at most.
+/// The maximum CPU time of the controller per host.
 const CPU: Duration = Duration::from_millis(10);
-/// The controller's memory, at most, in KiB.
+/// The maximum memory of the controller, in KiB.
 const MEMORY_KIB: u64 = 30 * 1024;
 
 impl Row {
@@ -34,7 +34,7 @@ impl Row {
         figures[(figures.len() - 1) / 2]
     }
 
-    /// The key exchange that was agreed on. The wire may miss it in some of the runs.
+    /// The negotiated key exchange. The wire may miss it in some of the runs.
     pub(super) fn key_exchange(&self) -> &str {
         let mut seen = self.runs.iter().filter_map(|run| run.kex.as_deref());
         seen.next().unwrap_or("not seen")
@@ -42,7 +42,7 @@ impl Row {
 }
 
 impl Figures {
-    /// How many round trips stand behind each other, for one host: what more a long wire costs.
+    /// Serial round trips for one host, from the additional time that a longer wire costs.
     pub(super) fn round_trips(&self, tool: Tool) -> Option<f64> {
         let (short, long) = self.one_host.iter().find(|(one, ..)| *one == tool)?.1;
         let longer = long.as_secs_f64() - short.as_secs_f64();
@@ -54,7 +54,7 @@ impl Figures {
         rows.find(|row| row.tool == tool && row.round_trip == round_trip)
     }
 
-    /// How many times the wall time of Stagecraft another tool needs, over the same wire.
+    /// The wall time of another tool, in multiples of Stagecraft's, over the same wire.
     pub(super) fn ratio(&self, tool: Tool, round_trip: Duration) -> Option<f64> {
         let wall = |tool| Some(self.row(tool, round_trip)?.median().wall.as_secs_f64());
         Some(wall(tool)? / wall(Tool::Stagecraft)?)
@@ -69,7 +69,7 @@ impl Figures {
         format!("{} beside {}", of(Tool::Stagecraft), of(tool))
     }
 
-    /// All goals. What was not measured has none.
+    /// All goals. Unmeasured figures have none.
     pub(super) fn goals(&self) -> Vec<Goal> {
         let mut goals = Vec::new();
         if let Some(trips) = self.round_trips(Tool::Stagecraft) {

@@ -1,4 +1,4 @@
-//! Control groups: what many processes used together, also those that have ended.
+//! Control groups: what several processes used together, including ended ones.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -13,15 +13,15 @@ const MOUNT: &str = "/sys/fs/cgroup";
 #[derive(Debug, Clone)]
 pub(super) struct Group {
     account: PathBuf,
-    /// Where its weight is set.
+    /// The file of its weight.
     weight: PathBuf,
 }
 
 impl Group {
-    /// The group of this name below the root, made unless it is there.
+    /// The group of this name below the root, created if it is missing.
     ///
-    /// Each group of the benchmark weighs as much as it can: hosts have cores of their own in
-    /// life, and what else runs here should not decide.
+    /// Each group of the benchmark has the highest weight: real hosts have their own cores, and
+    /// other load on this machine should not matter.
     pub(super) fn make(name: &str) -> Result<Self> {
         let root = Path::new(MOUNT);
         let group = if root.join("cpuacct").is_dir() {
@@ -44,7 +44,7 @@ impl Group {
             fs::write(group.weight.join("cpu.shares"), "262144")
                 .context("cannot set the weight of a control group")?;
         } else {
-            // Only there if the controller is switched on for groups below the root.
+            // Exists only if the controller is enabled for groups below the root.
             fs::write(group.weight.join("cpu.weight"), "10000").ok();
         }
         Ok(group)
@@ -54,7 +54,7 @@ impl Group {
         self.weight != self.account
     }
 
-    /// The files to which a process writes its number to join.
+    /// The files to which a process writes its pid to join.
     pub(super) fn doors(&self) -> Vec<PathBuf> {
         let mut doors = vec![self.account.join("cgroup.procs")];
         if self.is_first_version() {
@@ -63,7 +63,7 @@ impl Group {
         doors
     }
 
-    /// The CPU time of all that ever ran in it.
+    /// The CPU time of all its processes, including ended ones.
     pub(super) fn used(&self) -> Result<Duration> {
         if self.is_first_version() {
             let text = fs::read_to_string(self.account.join("cpuacct.usage"))?;
@@ -77,7 +77,7 @@ impl Group {
         Ok(Duration::from_micros(value.trim().parse()?))
     }
 
-    /// Its processes at this moment.
+    /// Its current processes.
     pub(super) fn processes(&self) -> Vec<u32> {
         let text = fs::read_to_string(self.account.join("cgroup.procs")).unwrap_or_default();
         text.lines().filter_map(|line| line.parse().ok()).collect()

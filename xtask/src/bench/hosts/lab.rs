@@ -15,14 +15,14 @@ use super::group::Group;
 use crate::bench::sandbox::Sandbox;
 use crate::process::{output, target};
 
-/// The name of all that is made: network, image, label, and the start of the hosts' names.
+/// The name of everything that is created: network, image, label, and prefix of the hosts' names.
 pub(super) const NAME: &str = "bench-hosts";
-/// What fifty systemds need of one kernel.
+/// Kernel limits for fifty systemds.
 const INSTANCES: u32 = 2048;
 const INSTANCES_FILE: &str = "/proc/sys/fs/inotify/max_user_instances";
-/// How long a host may take to boot, on a machine that is busy.
+/// The deadline for a host's boot, on a busy machine.
 const BOOT: Duration = Duration::from_mins(2);
-/// Hosts that boot at the same time.
+/// How many hosts boot at the same time.
 const BATCH: u32 = 10;
 
 const FILES: [(&str, &str); 4] = [
@@ -46,12 +46,12 @@ impl Outside {
     }
 }
 
-/// A process that takes away all that was made, when this one ends, by whatever.
+/// A process that removes everything that was created, when this one ends for any reason.
 #[derive(Debug)]
 pub(super) struct Guard(Child);
 
 impl Guard {
-    /// Takes leftovers away at once, and what is made from now on at the end.
+    /// Removes leftovers at once, and everything created from now on at the end.
     pub(super) fn post(directory: &Path) -> Result<Self> {
         let instances = fs::read_to_string(INSTANCES_FILE).context("no inotify")?;
         let guard = || {
@@ -72,7 +72,7 @@ impl Guard {
         Ok(Self(guard().stdin(Stdio::piped()).spawn()?))
     }
 
-    /// Waits until all is gone.
+    /// Waits until everything is gone.
     pub(super) fn finish(mut self) -> Result<()> {
         drop(self.0.stdin.take());
         self.0.wait()?;
@@ -88,14 +88,14 @@ pub(super) struct Lab {
     pub(super) count: u32,
     /// The key that logs in.
     pub(super) public_key: String,
-    /// What the hosts use together.
+    /// What the hosts share.
     pub(super) group: Group,
     first_name: String,
     sandbox: Sandbox,
 }
 
 impl Lab {
-    /// Makes hosts from an image, and a cloud that has them as `infra up` would have left them.
+    /// Creates hosts from an image, and a cloud that has them as `infra up` would have left them.
     pub(super) fn up(directory: &Path, count: u32, base: &str) -> Result<Self> {
         fs::write(INSTANCES_FILE, INSTANCES.to_string())
             .context("cannot let fifty systemds watch files")?;
@@ -110,10 +110,10 @@ impl Lab {
                 .arg(format!("BASE={base}"))
                 .arg(&context),
         )?;
-        // The engine chooses the subnet: the addresses under which tools meet hosts exist in the
-        // hosts' and the controller's namespaces only, since this machine may reach something of
-        // its own there. The name is new each time: an engine may keep a network in use whose
-        // hosts are gone.
+        // The engine chooses the subnet. The addresses at which tools reach hosts exist only in the
+        // network namespaces of the hosts and the controller, since this machine may use them for
+        // something else. The name is new each time, since an engine may keep a network in use
+        // whose hosts are gone.
         output(
             docker(&["network", "create", "--label", NAME, "--opt"])
                 .arg(format!("com.docker.network.bridge.name={}", bridge()))
@@ -183,7 +183,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Lets the cloud have the hosts, each with the tag of its own key.
+    /// Adds the hosts to the cloud, each with the tag of its own key.
     fn list(&mut self) -> Result<()> {
         self.sandbox.set_knobs(&json!({
             "latency_ms": 0,
@@ -191,7 +191,7 @@ impl Lab {
             "address_delay_ms": 0,
             "list_lag_ms": 0,
             "droplet_limit": 2000,
-            // One run comes after the other here.
+            // Runs follow each other here.
             "burst_limit": null,
             "hourly_limit": null,
             "keys_limit": null,
@@ -221,7 +221,7 @@ impl Lab {
         Ok(())
     }
 
-    /// Stagecraft, as it meets this cloud.
+    /// Stagecraft, configured for this cloud.
     pub(super) fn command(&self) -> Command {
         let mut command = Command::new(&self.binary);
         command
@@ -231,7 +231,7 @@ impl Lab {
         command
     }
 
-    /// The variables under which commands meet the cloud.
+    /// The variables that point commands to the cloud.
     pub(super) fn variables(&self) -> &BTreeMap<String, String> {
         &self.sandbox.variables
     }
@@ -240,7 +240,7 @@ impl Lab {
         (1..=self.count).map(address).collect()
     }
 
-    /// How the cloud calls the host of the first address.
+    /// The cloud's name for the host of the first address.
     pub(super) fn first_name(&self) -> &str {
         &self.first_name
     }
@@ -269,7 +269,7 @@ fn make_key(path: &Path, comment: &str) -> Result<()> {
     .map(drop)
 }
 
-/// The public half of a host's own key.
+/// The public key of a host.
 fn host_key(directory: &Path, number: u32) -> Result<String> {
     let path = directory.join(format!("keys/{number}/ssh_host_ed25519_key.pub"));
     fs::read_to_string(&path).with_context(|| format!("no {}", path.display()))
@@ -280,13 +280,13 @@ pub(super) fn bridge() -> String {
     format!("bench-{}", std::process::id())
 }
 
-/// The address of a host, which are counted from 1: the very one that the sandbox gives to a
+/// The address of a host, counted from 1: the same one that the sandbox gives to a
 /// droplet without a host.
 pub(super) fn address(number: u32) -> String {
     format!("203.0.113.{number}")
 }
 
-/// Asks until the answer is yes.
+/// Repeats until the answer is yes.
 #[expect(clippy::disallowed_methods, reason = "this is no library")]
 pub(super) fn poll(
     what: &str,
@@ -301,7 +301,7 @@ pub(super) fn poll(
     Ok(())
 }
 
-/// The project: the work that the peers have too.
+/// The project, with the same work as for the peers.
 fn config(count: u32, directory: &Path, public_key: &str) -> String {
     let cloud = crate::bench::config(count, ", image: debian-13-x64");
     let key = public_key.trim();

@@ -1,4 +1,4 @@
-//! The wire between controller and hosts, which can be made longer.
+//! The wire between controller and hosts, with adjustable latency.
 
 use std::io::{Read as _, Write as _};
 use std::os::unix::net::UnixStream;
@@ -14,30 +14,30 @@ use super::lab::{NAME, Outside, bridge, poll};
 use crate::process::output;
 
 const PROGRAM: &str = include_str!("files/line.py");
-/// The ends of the wire: on the hosts' bridge, and where the controller is.
+/// The ends of the wire: at the hosts' bridge, and at the controller.
 const NEAR: &str = "bench-near";
 const FAR: &str = "bench-far";
-/// The controller's address, beside those of the hosts.
+/// The controller's address, outside those of the hosts.
 const CONTROLLER: &str = "203.0.113.251/24";
 
-/// A wire of adjustable length. Dropping it takes it away.
+/// A wire of adjustable latency. Dropping it removes it.
 #[derive(Debug)]
 pub(super) struct Line {
     process: Child,
     socket: PathBuf,
 }
 
-/// What went over the wire since its length was set.
+/// The traffic over the wire since its latency was set.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(super) struct Counts {
-    /// Connections that the controller began to any host's port 22.
+    /// Connections from the controller to port 22 of any host.
     pub(super) connections: u32,
     /// The key exchange of the first of them.
     pub(super) kex: Option<String>,
 }
 
 impl Line {
-    /// Lays it between the hosts' bridge and this network namespace.
+    /// Connects the hosts' bridge and this network namespace.
     pub(super) fn lay(python: &Path, directory: &Path, outside: Outside) -> Result<Self> {
         let program = directory.join("line.py");
         std::fs::write(&program, PROGRAM)?;
@@ -58,7 +58,7 @@ impl Line {
             let told = Command::new("ip").args(["link", "show", FAR]).output()?;
             Ok(line.socket.exists() && told.status.success())
         })?;
-        // Whoever starves the wire starves the tool and the hosts.
+        // A slow wire would slow down the tool and the hosts.
         for door in Group::make(&format!("{NAME}-line"))?.doors() {
             std::fs::write(door, line.process.id().to_string())?;
         }
@@ -67,14 +67,14 @@ impl Line {
         Ok(line)
     }
 
-    /// Makes a round trip so much longer, and forgets what was counted.
+    /// Sets the additional round-trip time, and resets the counters.
     pub(super) fn set_round_trip(&self, added: Duration) -> Result<()> {
         let one_way = added / 2;
         self.ask(&format!("delay {}", one_way.as_secs_f64()))
             .map(drop)
     }
 
-    /// What went over it since then.
+    /// The traffic since then.
     pub(super) fn counts(&self) -> Result<Counts> {
         self.ask("count")
     }
@@ -84,13 +84,13 @@ impl Line {
         stream.write_all(request.as_bytes())?;
         let mut answer = String::new();
         stream.read_to_string(&mut answer)?;
-        serde_json::from_str(&answer).with_context(|| format!("the wire told `{answer}`"))
+        serde_json::from_str(&answer).with_context(|| format!("the wire reported `{answer}`"))
     }
 }
 
 impl Drop for Line {
     fn drop(&mut self) {
-        // It may have ended by itself, and there is nobody to tell.
+        // It may have ended by itself; a destructor cannot report errors.
         self.process.kill().ok();
         self.process.wait().ok();
     }

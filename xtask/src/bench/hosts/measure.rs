@@ -12,27 +12,27 @@ use super::lab::{Lab, NAME};
 use super::line::Line;
 use super::tool::{Peers, Tool, check_nothing_changed};
 
-/// The pause between two looks at the memory, at least.
+/// The minimum pause between two memory readings.
 const GLANCE: Duration = Duration::from_millis(5);
-/// Looks may cost this part of the time.
+/// The share of the time that readings may take.
 const SHARE: u32 = 20;
-/// The longest run that is waited for.
+/// The deadline of a run.
 const DEADLINE: Duration = Duration::from_mins(15);
 
 /// What a run cost.
 #[derive(Debug, Clone)]
 pub(super) struct Measured {
-    /// From its start to its end.
+    /// From start to end.
     pub(super) wall: Duration,
-    /// The CPU time of the tool's processes, also of those that it left behind.
+    /// The CPU time of the tool's processes, including those that it left behind.
     pub(super) controller: Duration,
     /// The CPU time of all hosts.
     pub(super) hosts: Duration,
-    /// The CPU time of all else on the machine.
+    /// The CPU time of everything else on the machine.
     pub(super) other: Duration,
-    /// The most private memory of the tool's processes together, in KiB.
+    /// The peak of the private memory of all the tool's processes together, in KiB.
     pub(super) peak_kib: u64,
-    /// The most memory that any one of them ever had, shared parts included, in KiB.
+    /// The peak memory of any one of them, shared parts included, in KiB.
     pub(super) resident_kib: u64,
     pub(super) connections: u32,
     pub(super) kex: Option<String>,
@@ -47,7 +47,7 @@ pub(super) struct Bench<'a> {
 }
 
 impl Bench<'_> {
-    /// As [`run`](Self::run), once more if a peer fails. Stagecraft may not fail.
+    /// Like [`run`](Self::run), but runs a failing peer once more. Stagecraft may not fail.
     #[expect(
         clippy::print_stderr,
         reason = "a developers' tool talks to a terminal"
@@ -67,7 +67,7 @@ impl Bench<'_> {
         }
     }
 
-    /// Lets a tool look at all hosts, or only at the first.
+    /// Lets a tool check all hosts, or only the first.
     #[expect(
         clippy::print_stderr,
         clippy::disallowed_methods,
@@ -149,7 +149,7 @@ impl Bench<'_> {
         Ok(measured)
     }
 
-    /// Ends what a tool left behind: connections that are kept would be none the next time.
+    /// Stops what a tool left behind: kept connections would save connections next time.
     fn end(&self, group: &Group) -> Result<()> {
         super::lab::poll("the end of what is left", Duration::from_secs(20), || {
             let left = group.processes();
@@ -169,7 +169,7 @@ impl Bench<'_> {
     }
 }
 
-/// The private memory of a process at this moment, and the most that it ever had, in KiB.
+/// The present and the peak private memory of a process, in KiB.
 fn memory(process: u32) -> Option<(u64, u64)> {
     let text = fs::read_to_string(format!("/proc/{process}/status")).ok()?;
     parse_memory(&text)
@@ -183,7 +183,7 @@ fn parse_memory(status: &str) -> Option<(u64, u64)> {
     Some((value("RssAnon:")?, value("VmHWM:")?))
 }
 
-/// The time for which the machine's cores have worked, all together.
+/// The busy time of the machine's cores, all together.
 fn machine_busy() -> Result<Duration> {
     let text = fs::read_to_string(Path::new("/proc/stat"))?;
     parse_busy(&text).context("/proc/stat is not understood")
@@ -197,7 +197,7 @@ fn parse_busy(stat: &str) -> Option<Duration> {
         .collect::<Option<_>>()?;
     let (user, nice, system) = (ticks.first()?, ticks.get(1)?, ticks.get(2)?);
     let (interrupts, soft) = (ticks.get(5)?, ticks.get(6)?);
-    // A tick is 10 ms towards programs on all architectures that matter here.
+    // Linux reports ticks of 10 ms to programs on all architectures that matter here.
     Some(Duration::from_millis(
         (user + nice + system + interrupts + soft) * 10,
     ))

@@ -1,4 +1,4 @@
-//! What is compared: Stagecraft and its peers, each with the same work.
+//! The compared tools: Stagecraft and its peers, each with the same work.
 
 use std::ffi::OsString;
 use std::fs;
@@ -20,10 +20,10 @@ net/core/somaxconn=1024
 ";
 /// Packages of the peers.
 const PACKAGES: [&str; 3] = ["ansible-core", "mitogen", "pyinfra"];
-/// Interpreters to make their environment with, the newest first.
+/// Interpreters for their environment, the newest first.
 const PYTHONS: [&str; 4] = ["python3.14", "python3.13", "python3.12", "python3"];
 
-/// One program that makes hosts as wanted.
+/// A program that brings hosts to the wanted state.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Tool {
     Stagecraft,
@@ -63,7 +63,7 @@ impl Tool {
         }
     }
 
-    /// How often all hosts are looked at; those that take minutes are looked at less.
+    /// How often all hosts are checked; slow tools run less often.
     pub(super) fn rounds(self) -> usize {
         match self {
             Self::Stagecraft | Self::Xargs => 5,
@@ -72,7 +72,7 @@ impl Tool {
         }
     }
 
-    /// How often one host is looked at over each wire.
+    /// How often one host is checked over each wire.
     pub(super) fn one_host_rounds(self) -> usize {
         match self {
             Self::Stagecraft | Self::Xargs => 3,
@@ -186,7 +186,7 @@ impl Peers {
         })
     }
 
-    /// The command line that makes all hosts, or only the first, as wanted.
+    /// The command line that brings all hosts, or only the first, to the wanted state.
     pub(super) fn arguments(&self, tool: Tool, lab: &Lab, is_one: bool) -> Vec<OsString> {
         let name = if is_one { "one" } else { "all" };
         let file = |name: &str| self.directory.join(name).into_os_string();
@@ -221,7 +221,7 @@ impl Peers {
         line
     }
 
-    /// The variables that a tool needs beside the line.
+    /// The additional variables that a tool needs.
     pub(super) fn variables(&self, tool: Tool) -> Vec<(&'static str, OsString)> {
         let config = match tool {
             Tool::Mitogen => "mitogen.cfg",
@@ -236,7 +236,7 @@ impl Peers {
         ]
     }
 
-    /// Where its files are looked for.
+    /// The directory of its files.
     pub(super) fn directory(&self, tool: Tool, lab: &Lab) -> PathBuf {
         if tool == Tool::Stagecraft {
             lab.directory.clone()
@@ -246,7 +246,7 @@ impl Peers {
     }
 }
 
-/// Fails unless a tool's own words say that it left the hosts as they were.
+/// Fails unless a tool's output says that it left the hosts unchanged.
 pub(super) fn check_nothing_changed(tool: Tool, told: &str) -> Result<()> {
     let is_noop = match tool {
         Tool::Xargs => true,

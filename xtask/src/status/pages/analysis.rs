@@ -1,4 +1,4 @@
-//! The whole: how far it is, what is in work, what can be begun and what has to wait.
+//! The overview: progress, features in work, features that can be started, and those that wait.
 
 use std::cmp::Reverse;
 use std::collections::BTreeSet;
@@ -102,7 +102,7 @@ pub(super) fn page(catalogue: &Catalogue) -> String {
     page
 }
 
-/// Features with all that wait for them: the heaviest first, otherwise in the catalogue's order.
+/// Features with all that depend on them: most first, otherwise in the catalogue's order.
 pub(super) fn by_weight<'c>(
     catalogue: &'c Catalogue,
     features: Vec<&'c Feature>,

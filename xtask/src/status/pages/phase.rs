@@ -1,4 +1,4 @@
-//! One phase: what is there, what is not, and what comes next.
+//! One phase: what is done, what is open, and what comes next.
 
 use std::collections::BTreeSet;
 
@@ -98,7 +98,7 @@ fn tests(page: &mut String, feature: &Feature) {
     }
 }
 
-/// What the open features of the phase need from elsewhere, and whether it is there.
+/// Dependencies of the phase's open features on other phases, and whether they are done.
 fn dependencies(page: &mut String, catalogue: &Catalogue, features: &[&Feature]) {
     let own: BTreeSet<&str> = features.iter().map(|feature| feature.id.as_str()).collect();
     let outside: BTreeSet<&str> = features

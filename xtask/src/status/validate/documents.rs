@@ -8,7 +8,7 @@ use serde::Deserialize;
 use super::Problems;
 use crate::status::catalogue::{Catalogue, Feature, Status};
 
-/// What stands between the first two lines of three hyphens.
+/// The text between the first two lines of three hyphens.
 #[derive(Debug, Deserialize)]
 #[serde(deny_unknown_fields)]
 struct FrontMatter {
@@ -69,7 +69,7 @@ fn check_spec(feature: &Feature, spec: &str, root: &Path, problems: &mut Problem
     }
 }
 
-/// Every page in `spec/` speaks of features that are known and say that it is theirs.
+/// Every page in `spec/` names known features whose spec it is.
 pub(super) fn check_specs(catalogue: &Catalogue, root: &Path, problems: &mut Problems) {
     for path in pages(&root.join("spec")) {
         let shown = path
@@ -112,7 +112,7 @@ fn headings(text: &str) -> impl Iterator<Item = &str> {
         .map(|line| line.trim_start_matches('#').trim())
 }
 
-/// A heading's anchor, as forges make it.
+/// A heading's anchor, as GitHub generates it.
 fn slug(heading: &str) -> String {
     let lower = heading.to_lowercase();
     let kept = lower

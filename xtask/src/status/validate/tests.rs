@@ -70,7 +70,7 @@ impl Lab {
         }
     }
 
-    /// Changes the catalogue; what is to be changed must be in it.
+    /// Changes the catalogue, which must contain the text to change.
     fn with(mut self, from: &str, to: &str) -> Self {
         assert!(self.catalogue.contains(from), "{from}");
         self.catalogue = self.catalogue.replacen(from, to, 1);

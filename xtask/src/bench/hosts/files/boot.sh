@@ -1,5 +1,5 @@
 #!/bin/sh
-# The first process of a host: it gets its keys, then systemd a cgroup tree of its own where the
+# The first process of a host: it installs its keys, then gives systemd its own cgroup tree if the
 # engine has not given it one.
 set -e
 cp /bench/ssh_host_ed25519_key /bench/ssh_host_ed25519_key.pub /etc/ssh/

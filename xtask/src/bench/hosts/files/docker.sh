@@ -1,5 +1,5 @@
 #!/bin/sh
-# Answers as the client of a Docker that runs.
+# Answers as the client of a running Docker would.
 case "$*" in
   'version --format {{.Server.Version}}') echo 27.5.1 ;;
   --version) echo 'Docker version 27.5.1, build 9f9e405' ;;

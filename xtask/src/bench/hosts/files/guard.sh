@@ -1,5 +1,5 @@
-# Takes away all that the benchmark made, once the benchmark has ended: its end closes the
-# standard input, however it came about.
+# Removes everything that the benchmark created, once the benchmark has ended for any reason: its
+# end closes the standard input.
 # Usage: guard.sh DIRECTORY NAME INSTANCES
 trap '' INT TERM HUP
 cat >/dev/null
@@ -16,7 +16,7 @@ for process in /proc/[0-9]*; do
   [ "$(readlink "$process/cwd")" != "$directory" ] || kill -KILL "${process#/proc/}"
 done
 hosts=$(docker ps -aq --filter "label=$name")
-# One after the other: an engine that is asked for many at a time may leave some on the network.
+# One after the other: an engine that gets many requests at a time may leave some on the network.
 for host in $hosts; do docker rm -f "$host"; done
 for network in $(docker network ls -q --filter "label=$name"); do docker network rm "$network"; done
 docker image rm "$name"

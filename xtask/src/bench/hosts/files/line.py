@@ -54,7 +54,7 @@ class Stream:
             self.first = (sequence + 1) % 2**32
         elif data and self.first is not None:
             at = (sequence - self.first) % 2**32
-            # What was lost is sent again, perhaps in other portions.
+            # Lost data is sent again, perhaps in other segments.
             if at < KEPT and len(self.segments.get(at, b"")) < len(data):
                 self.segments[at] = data
 
@@ -70,7 +70,7 @@ class Stream:
 
 class Counts:
     def __init__(self):
-        # By their ends: what is lost is sent again.
+        # By their endpoints, since lost data is sent again.
         self.connections = {}
         self.frames = 0
 
@@ -127,7 +127,7 @@ def main():
                 try:
                     os.write(end, queue[0][1])
                 except OSError:
-                    # An end that is down loses what comes, as a wire does.
+                    # An end that is down loses incoming frames, as a wire does.
                     pass
                 queue.popleft()
             if queue:

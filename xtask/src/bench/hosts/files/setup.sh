@@ -1,4 +1,4 @@
-# Makes a host of the benchmark: Docker's packages by name, with an engine that only sleeps, since
+# Sets up a host of the benchmark: Docker's packages by name, with an engine that only sleeps, since
 # fifty engines are too many for one machine.
 set -e
 cd /tmp/bench
@@ -41,7 +41,7 @@ dpkg --install ./*.deb
 systemctl enable docker containerd
 getent group docker >/dev/null || groupadd --system docker
 touch /etc/cloud/cloud-init.disabled
-# Programs that would wake up while others are measured.
+# Programs that would wake up during measurements.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
   systemd-tmpfiles-clean.timer
 ln -sf /usr/share/zoneinfo/Etc/UTC /etc/localtime

@@ -49,7 +49,7 @@ pub(crate) fn cloud(sizes: &[&str]) -> Result<()> {
         .map(|text| {
             let size = text
                 .parse()
-                .with_context(|| format!("`{text}` is no number of hosts"))?;
+                .with_context(|| format!("`{text}` is not a number of hosts"))?;
             ensure!((1..=1000).contains(&size), "from 1 to 1000 hosts: {size}");
             Ok(size)
         })

@@ -44,7 +44,7 @@ pub(crate) fn write() -> Result<()> {
     let measured = measure()?;
     measured.save(&root())?;
     status::run(status::Mode::Write)?;
-    tell(&compare::below_goal(&measured))
+    report(&compare::below_goal(&measured))
 }
 
 /// Runs the suite and compares the figures with the recorded ones.
@@ -53,7 +53,7 @@ pub(crate) fn check() -> Result<()> {
     let written = Figures::load(&root())?;
     let mut problems = compare::below_goal(&measured);
     problems.extend(compare::drifted(&measured, &written));
-    tell(&problems)
+    report(&problems)
 }
 
 /// Makes a call of cargo compile with instrumentation, in a separate directory.
@@ -177,7 +177,7 @@ fn programs() -> Result<Vec<PathBuf>> {
     Ok(programs)
 }
 
-fn tell(problems: &[String]) -> Result<()> {
+fn report(problems: &[String]) -> Result<()> {
     if problems.is_empty() {
         return Ok(());
     }

@@ -66,5 +66,5 @@ fn path_with(binary: &Path) -> Result<OsString> {
     let directory = binary.parent().map(Path::to_path_buf);
     let old = std::env::var_os("PATH").unwrap_or_default();
     let paths = directory.into_iter().chain(std::env::split_paths(&old));
-    std::env::join_paths(paths.collect::<Vec<PathBuf>>()).context("the search path is broken")
+    std::env::join_paths(paths.collect::<Vec<PathBuf>>()).context("the search path is invalid")
 }

@@ -57,7 +57,7 @@ fn stale(root: &Path, files: &[(&str, String)]) -> Option<String> {
     }
     (!names.is_empty()).then(|| {
         format!(
-            "what programs read has changed, but not {}: run `{COMMAND}` and read the difference",
+            "the output for programs has changed, but not {}: run `{COMMAND}` and read the diff",
             names.join(" and ")
         )
     })

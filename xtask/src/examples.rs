@@ -86,7 +86,7 @@ pub(crate) fn run_all() -> Result<()> {
         check(example)?;
     }
     println!(
-        "examples: {} ran and printed what they promise",
+        "examples: {} ran and printed the expected output",
         EXAMPLES.len()
     );
     Ok(())

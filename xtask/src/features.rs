@@ -83,7 +83,7 @@ fn check_below(package: &str, feature: &str, never: &[&str]) -> Result<()> {
     let found = below(&tree, never);
     if !found.is_empty() {
         bail!(
-            "{package} with {} brings along {}",
+            "{package} with {} depends on {}",
             shown(feature),
             found.join(", ")
         );

@@ -57,6 +57,6 @@ pub(crate) fn fuzz(time: Duration) -> Result<()> {
 pub(crate) fn seconds(text: &str) -> Result<Duration> {
     let seconds = text
         .parse()
-        .with_context(|| format!("`{text}` is no number of seconds"))?;
+        .with_context(|| format!("`{text}` is not a number of seconds"))?;
     Ok(Duration::from_secs(seconds))
 }

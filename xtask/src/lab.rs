@@ -59,7 +59,7 @@ pub(crate) fn image() -> Result<()> {
 /// Builds what is missing, and serves the repository.
 pub(crate) fn up() -> Result<()> {
     let mirror = start()?;
-    tell(&format!(
+    show(&format!(
         "the lab is up; for tests run by hand:\nexport {MIRROR_VARIABLE}={mirror}"
     ));
     Ok(())
@@ -94,17 +94,17 @@ pub(crate) fn down() -> Result<()> {
 /// Shows what exists.
 pub(crate) fn status() -> Result<()> {
     if !answers() {
-        tell("engine: none answers");
+        show("engine: none answers");
         return Ok(());
     }
     let version = output(docker().args(["version", "--format", "{{.Server.Version}}"]))?;
-    tell(&format!("engine: {}", version.trim()));
+    show(&format!("engine: {}", version.trim()));
     for (tag, _) in RELEASES {
         let word = if has_image(tag) { "there" } else { "missing" };
-        tell(&format!("image {}: {word}", name(tag)));
+        show(&format!("image {}: {word}", name(tag)));
     }
     let mirror = address(MIRROR);
-    tell(&format!(
+    show(&format!(
         "packages: {}",
         mirror.as_deref().unwrap_or("not served")
     ));
@@ -113,9 +113,9 @@ pub(crate) fn status() -> Result<()> {
     } else {
         "not there"
     };
-    tell(&format!("control server: {word}"));
+    show(&format!("control server: {word}"));
     let hosts = output(docker().args(["ps", "--quiet", "--filter", HOSTS]))?;
-    tell(&format!("hosts: {}", hosts.split_whitespace().count()));
+    show(&format!("hosts: {}", hosts.split_whitespace().count()));
     Ok(())
 }
 
@@ -192,7 +192,7 @@ fn install(program: &str, package: &str) -> Result<()> {
     let may = output(Command::new("id").arg("-u"))?.trim() == "0"
         && Path::new("/usr/bin/apt-get").exists();
     if !may {
-        bail!("container hosts need {program}; type: sudo {line}");
+        bail!("container hosts need {program}; run: sudo {line}");
     }
     run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
     run(Command::new("apt-get")
@@ -277,7 +277,7 @@ fn make_ubuntu() {
         )
         .and_then(|()| run(docker().args(["commit", container, &name(tag)])));
     if let Err(error) = made {
-        tell(&format!("no image {}: {error}", name(tag)));
+        show(&format!("no image {}: {error}", name(tag)));
     }
     // It may not exist.
     let _removed = docker()
@@ -345,7 +345,7 @@ fn raise_limit() {
     let now = fs::read_to_string(path).ok();
     let now: Option<u32> = now.and_then(|text| text.trim().parse().ok());
     if now.is_some_and(|now| now < wanted) && fs::write(path, wanted.to_string()).is_err() {
-        tell(&format!("{path} stays below {wanted}: few hosts will boot"));
+        show(&format!("{path} stays below {wanted}: few hosts will boot"));
     }
 }
 
@@ -353,6 +353,6 @@ fn raise_limit() {
     clippy::print_stdout,
     reason = "a developers' tool talks to a terminal"
 )]
-fn tell(text: &str) {
+fn show(text: &str) {
     println!("{text}");
 }

@@ -157,7 +157,7 @@ pub(crate) fn install_programs() -> Result<()> {
     let may = output(Command::new("id").arg("-u"))?.trim() == "0"
         && Path::new("/usr/bin/apt-get").exists();
     if !may {
-        bail!("the suite needs programs that are not here; type: sudo {line}");
+        bail!("the suite needs missing programs; run: sudo {line}");
     }
     run(Command::new("apt-get").args(["update", "--quiet", "--quiet"]))?;
     run(Command::new("apt-get")

@@ -255,7 +255,7 @@ fn check_below() -> Result<Vec<String>> {
             .collect();
         for never in rule.never {
             if below.contains(never) {
-                problems.push(format!("{}: {never} is below it", rule.name));
+                problems.push(format!("{}: depends on {never}", rule.name));
             }
         }
     }

@@ -102,7 +102,7 @@ impl Options {
 pub(crate) fn measure_hosts(arguments: &[&str]) -> Result<()> {
     let options = Options::parse(arguments)?;
     if let Ok(outside) = env::var(INSIDE) {
-        let outside = outside.parse().context("no number of a process")?;
+        let outside = outside.parse().context("not a process id")?;
         return inside(&options, Outside(outside));
     }
     release::build()?;
@@ -132,7 +132,7 @@ fn inside(options: &Options, outside: Outside) -> Result<()> {
         let lab = Lab::up(&directory, options.hosts, &options.image)?;
         let line = Line::lay(&programs.join("python"), &directory, outside)?;
         let peers = Peers::prepare(programs, &lab)?;
-        eprintln!("bench: hosts are made as wanted");
+        eprintln!("bench: bringing hosts to the wanted state");
         crate::process::output(lab.command().args([
             "--output",
             "json",
@@ -148,7 +148,7 @@ fn inside(options: &Options, outside: Outside) -> Result<()> {
         let figures = measure(options, &bench)?;
         Ok::<_, anyhow::Error>((figures, peers.versions))
     })();
-    eprintln!("bench: all is taken away");
+    eprintln!("bench: removing everything");
     guard.finish()?;
     let (figures, versions) = measured?;
     let text = page::section(&figures, &versions)?;
@@ -198,7 +198,7 @@ fn measure(options: &Options, bench: &Bench<'_>) -> Result<Figures> {
             let walls: Vec<Duration> = runs
                 .map(|run| run.map(|run| run.wall))
                 .collect::<Result<_>>()?;
-            walls.into_iter().min().context("nothing was run")
+            walls.into_iter().min().context("no run was measured")
         };
         let walls = (fastest(Duration::ZERO)?, fastest(LONG)?);
         figures.one_host.push((*tool, walls));

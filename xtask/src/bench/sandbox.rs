@@ -91,13 +91,13 @@ impl Sandbox {
     /// The requests so far, the oldest first.
     pub(super) fn requests(&self) -> Result<Vec<Request>> {
         let body = self.call("GET", "/sandbox/requests", None)?;
-        serde_json::from_str(&body).context("the record of requests is not understood")
+        serde_json::from_str(&body).context("cannot parse the record of requests")
     }
 
     /// The droplets with their true state.
     pub(super) fn droplets(&self) -> Result<Vec<Droplet>> {
         let body = self.call("GET", "/sandbox/droplets", None)?;
-        serde_json::from_str(&body).context("the droplets are not understood")
+        serde_json::from_str(&body).context("cannot parse the droplets")
     }
 
     /// Replaces the tags of a droplet.

@@ -118,7 +118,7 @@ pub(super) fn measure(
     }
     let exit = child.wait()?;
     let wall = started.elapsed();
-    let told = reader.join().ok().context("the reader ended badly")??;
+    let told = reader.join().ok().context("the reader panicked")??;
     ensure!(
         exit.success(),
         "{:?} ended with {exit}: {told}",

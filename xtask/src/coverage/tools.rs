@@ -21,9 +21,9 @@ pub(crate) struct Tools {
 pub(crate) fn find() -> Result<Tools> {
     let package = package()?;
     let Some(package) = package else {
-        return located()?.context("the programs of LLVM went away");
+        return located()?.context("LLVM's programs are still missing");
     };
-    bail!("coverage needs programs that are not here; type: sudo apt-get install {package}")
+    bail!("coverage needs missing programs; run: sudo apt-get install {package}")
 }
 
 /// The package of Debian that has the programs, if they are missing.

@@ -20,7 +20,7 @@ pub(super) fn tag(directory: &Path, key: &str) -> Result<String> {
         .split_whitespace()
         .find_map(|word| word.strip_prefix("SHA256:"))
         .context("`ssh-keygen -l` shows no fingerprint")?;
-    let tail = base32(encoded).context("the fingerprint is no base64")?;
+    let tail = base32(encoded).context("the fingerprint is not base64")?;
     Ok(format!("{PREFIX}{tail}"))
 }
 

@@ -98,7 +98,7 @@ impl Lab {
     /// Creates hosts from an image, and a cloud that has them as `infra up` would have left them.
     pub(super) fn up(directory: &Path, count: u32, base: &str) -> Result<Self> {
         fs::write(INSTANCES_FILE, INSTANCES.to_string())
-            .context("cannot let fifty systemds watch files")?;
+            .context("cannot raise the inotify limit for fifty systemds")?;
         let group = Group::make(&format!("{NAME}-all"))?;
         let context = directory.join("image");
         fs::create_dir_all(&context)?;

@@ -186,7 +186,7 @@ fn parse_memory(status: &str) -> Option<(u64, u64)> {
 /// The busy time of the machine's cores, all together.
 fn machine_busy() -> Result<Duration> {
     let text = fs::read_to_string(Path::new("/proc/stat"))?;
-    parse_busy(&text).context("/proc/stat is not understood")
+    parse_busy(&text).context("cannot parse /proc/stat")
 }
 
 fn parse_busy(stat: &str) -> Option<Duration> {

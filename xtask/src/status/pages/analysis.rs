@@ -52,7 +52,7 @@ pub(super) fn page(catalogue: &Catalogue) -> String {
         );
     }
 
-    page.push_str("\n## Can be begun now\n\nWhat unblocks most first.\n\n");
+    page.push_str("\n## Can start now\n\nFeatures that unblock the most come first.\n\n");
     page.push_str("| feature | title | phase | unblocks |\n|---|---|---|---|\n");
     let ready = open()
         .filter(|feature| feature.is(Status::Todo) && catalogue.open_needs(feature).is_empty());
@@ -69,7 +69,7 @@ pub(super) fn page(catalogue: &Catalogue) -> String {
         );
     }
 
-    page.push_str("\n## Has to wait\n\n| feature | title | waits for |\n|---|---|---|\n");
+    page.push_str("\n## Waiting\n\n| feature | title | waits for |\n|---|---|---|\n");
     for feature in open().filter(|feature| feature.is(Status::Todo)) {
         let needs: Vec<String> = catalogue
             .open_needs(feature)

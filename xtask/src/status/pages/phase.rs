@@ -139,9 +139,9 @@ fn next(page: &mut String, catalogue: &Catalogue, features: &[&Feature]) {
         .partition(|feature| catalogue.open_needs(feature).is_empty());
     let ready = super::analysis::by_weight(catalogue, ready);
     if ready.is_empty() {
-        page.push_str("Nothing of this phase can be begun before other phases are further.\n");
+        page.push_str("No feature of this phase can start before features of other phases.\n");
     } else {
-        page.push_str("Can be worked on now, what unblocks most first:\n\n");
+        page.push_str("Can start now, those that unblock the most first:\n\n");
     }
     for (number, (feature, unblocked)) in ready.iter().enumerate() {
         let unblocked: Vec<String> = unblocked.iter().map(|id| code(id)).collect();
@@ -166,7 +166,7 @@ fn next(page: &mut String, catalogue: &Catalogue, features: &[&Feature]) {
         );
     }
     if !waiting.is_empty() {
-        page.push_str("\nHas to wait:\n\n");
+        page.push_str("\nWaiting:\n\n");
     }
     for feature in waiting {
         let needs: Vec<String> = catalogue

@@ -151,12 +151,23 @@ fn kind(own: &str) -> Result<Kind, String> {
     }
     let mut known = BEGINNINGS.iter();
     match known.find(|(beginning, _)| first.starts_with(beginning)) {
+        Some((beginning, _)) if is_longer_word(&first, beginning) => Err(format!(
+            "the first line of user data is a comment that cloud-init takes for `{beginning}`, by which it begins; put what the text is before it"
+        )),
         Some((_, name)) => Ok(Kind::Part(name)),
         None => Err(
             "user data must begin as cloud-init knows it: `#cloud-config`, `#!`, `#include`, `## template: jinja`, `#cloud-boothook`, `#cloud-config-archive`, `#part-handler`, or the headers of a MIME message"
                 .to_owned(),
         ),
     }
+}
+
+/// Whether a line goes on with the word that begins it: `#includes nothing` is a list of addresses
+/// to cloud-init. An address may follow `#include` without a space.
+fn is_longer_word(line: &str, beginning: &str) -> bool {
+    let rest = &line[beginning.len()..];
+    let is_word = rest.starts_with(|c: char| c.is_alphanumeric());
+    is_word && beginning != "#!" && !rest.starts_with("http")
 }
 
 /// A key of the top level that is Stagecraft's own, in user data that is YAML.

@@ -55,6 +55,7 @@ fn kind_is_told_by_the_beginning_as_cloud_init_does() {
         ("#!/bin/sh", "text/x-shellscript"),
         ("#include\nhttps://example.com/x", "text/x-include-url"),
         ("#include https://example.com/x", "text/x-include-url"),
+        ("#includehttps://example.com/x", "text/x-include-url"),
         (
             "#include-once\nhttps://example.com/x",
             "text/x-include-once-url",
@@ -77,6 +78,14 @@ fn kind_is_told_by_the_beginning_as_cloud_init_does() {
             error.starts_with("user data must begin as cloud-init knows it"),
             "{own}: {error}"
         );
+    }
+    for (own, beginning) in [
+        ("#Includes nothing secret\n#!/bin/sh", "`#include`"),
+        ("#cloud-configuration is elsewhere\na: 1", "`#cloud-config`"),
+    ] {
+        let error = refused(own);
+        assert!(error.contains("cloud-init takes for"), "{own}: {error}");
+        assert!(error.contains(beginning), "{own}: {error}");
     }
 }
 

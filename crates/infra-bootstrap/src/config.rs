@@ -25,7 +25,7 @@ impl BootstrapConfig {
     /// The keys of `infra.bootstrap` that this type reads. All others belong to steps.
     pub const KEYS: &'static [&'static str] = &["readiness", "ssh"];
 
-    /// The schemas of [`KEYS`](Self::KEYS), for the schema of the whole file.
+    /// Returns the schemas of [`KEYS`](Self::KEYS), for the schema of the whole file.
     pub fn schemas() -> [(&'static str, schemars::Schema); 2] {
         [
             ("readiness", schemars::schema_for!(ReadinessConfig)),
@@ -33,7 +33,7 @@ impl BootstrapConfig {
         ]
     }
 
-    /// [`KEYS`](Self::KEYS) as they take effect.
+    /// Returns [`KEYS`](Self::KEYS) in effect.
     pub fn effective(
         project: &Project,
     ) -> Vec<(&'static str, Result<EffectiveBlock, ConfigErrors>)> {
@@ -213,11 +213,11 @@ pub struct SshSettings {
 }
 
 impl SshSettings {
-    /// Where the passphrase of encrypted keys is found, if the settings say so.
+    /// Returns the source of the passphrase of encrypted keys, if one is set.
     ///
     /// # Errors
     ///
-    /// [`SecretKeyError`] if several keys say so, or one cannot be what it says.
+    /// [`SecretKeyError`] if several sources are set, or a value is not of its kind.
     pub fn passphrase(&self) -> Result<Option<SecretSource>, SecretKeyError> {
         optional(SecretKeys {
             name: "passphrase",
@@ -227,11 +227,11 @@ impl SshSettings {
         })
     }
 
-    /// Where the password for `sudo` is found, if the settings say so.
+    /// Returns the source of the password for `sudo`, if one is set.
     ///
     /// # Errors
     ///
-    /// As [`passphrase`](Self::passphrase).
+    /// Those of [`passphrase`](Self::passphrase).
     pub fn sudo_password(&self) -> Result<Option<SecretSource>, SecretKeyError> {
         optional(SecretKeys {
             name: "sudo_password",
@@ -242,8 +242,8 @@ impl SshSettings {
     }
 }
 
-/// Whether this may be where a private key lies. Nothing, and the text of a key, are not: the
-/// latter would be shown wherever the path is.
+/// Whether a path may be that of a private key. An empty one is not, nor is the text of a key,
+/// which would be shown wherever the path is.
 pub fn is_key_path(path: &Path) -> bool {
     let text = path.to_string_lossy();
     !text.is_empty() && !text.contains('\n') && !text.contains("PRIVATE KEY")

@@ -1,4 +1,4 @@
-//! The engine: one host, from its first connection to its last step.
+//! The bootstrap of one host, from its first connection to its last step.
 
 mod climb;
 mod host_key;
@@ -35,7 +35,7 @@ use operator::Operator;
 /// A host and a key that is pinned for it.
 type Pin = (HostId, Fingerprint);
 
-/// Makes hosts ready, one at a time or many side by side.
+/// Bootstraps hosts, one at a time or many concurrently.
 pub struct Bootstrap {
     connector: Arc<dyn Connector>,
     steps: Vec<Arc<dyn HostStep>>,
@@ -61,12 +61,12 @@ impl fmt::Debug for Bootstrap {
 }
 
 impl Bootstrap {
-    /// Takes the steps, in any order, and puts each after those that it needs.
+    /// Accepts the steps in any order, and sorts each after those that it requires.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`](stagecraft_core::ErrorKind::Config) if two steps share an id, if
-    /// one needs another that is not among them, or if they need each other in a circle.
+    /// [`ErrorKind::Config`](stagecraft_core::ErrorKind::Config) for a duplicate step id, a
+    /// required step that is missing, or steps that require each other in a circle.
     pub fn new(
         connector: Arc<dyn Connector>,
         steps: impl IntoIterator<Item = Arc<dyn HostStep>>,
@@ -86,32 +86,32 @@ impl Bootstrap {
         })
     }
 
-    /// Sets what commands need beside the environment so that they mean the same project, for
-    /// example `--config base.yml`: evidence names commands to be typed. Default: nothing.
+    /// Sets the options, besides the environment, that select the same project, for example
+    /// `--config base.yml`. They complete the commands in evidence. Default: none.
     #[must_use]
     pub fn with_command_options(mut self, options: impl Into<String>) -> Self {
         self.command_options = options.into();
         self
     }
 
-    /// Sets the network whose names reports tell. Whether hosts join it is up to the steps.
+    /// Sets the network for the names in reports. Whether hosts join it is up to the steps.
     #[must_use]
     pub fn with_network(mut self, network: Arc<dyn NetworkProvider>) -> Self {
         self.network = Some(network);
         self
     }
 
-    /// Gives hosts that have the host key of their user data one of their own, and pins it here.
+    /// Replaces the host key from a host's user data by the host's own, and pins it here.
     ///
-    /// Without it hosts keep the key that they were made with.
+    /// Without this, hosts keep the key that they were created with.
     #[must_use]
     pub fn with_pins(mut self, pins: Arc<dyn HostKeyPins>) -> Self {
         self.pins = Some(pins);
         self
     }
 
-    /// Sets what remembers host keys. It is asked for hosts without a pin, and told of every key
-    /// that was proven.
+    /// Sets the cache of host keys. It is read for hosts without a pin, and records every proven
+    /// key.
     #[must_use]
     pub fn with_cache(mut self, cache: Arc<dyn HostKeyCache>) -> Self {
         self.cache = Some(cache);
@@ -125,22 +125,22 @@ impl Bootstrap {
         self
     }
 
-    /// Looks whether hosts that join the network are reached there by their names at this TCP
-    /// port, that of their SSH servers. Only [`Fleet`](crate::Fleet) does, once all are done.
+    /// Verifies that hosts that join the network are reached there by their names at this TCP
+    /// port, that of their SSH servers. Only [`Fleet`](crate::Fleet) does so, once all are done.
     #[must_use]
     pub fn with_look_at_port(mut self, port: u16) -> Self {
         self.port = Some(port);
         self
     }
 
-    /// The port at which hosts that join the network are looked at there.
+    /// The port at which hosts that join the network are verified there.
     pub(crate) fn port(&self) -> Option<u16> {
         self.port
     }
 
-    /// Sets the cloud that puts the operator's key on hosts when it creates them. Hosts remember
-    /// the key's name; once the cloud's configuration names another, and that has logged in, the
-    /// former one is revoked.
+    /// Sets the cloud that installs the operator's key on new hosts. Hosts remember the key's
+    /// name. Once the cloud's configuration names another key, and a login with that succeeded,
+    /// the former one is revoked.
     #[must_use]
     pub fn with_operator_key(mut self, cloud: Arc<dyn CloudProvider>) -> Self {
         self.operator = Some(Operator::new(cloud));
@@ -151,15 +151,14 @@ impl Bootstrap {
         self.operator.as_ref().and_then(Operator::name)
     }
 
-    /// Makes sure that hosts of these names, each with its name in the cloud, can be logged in to
-    /// before they are made, as far as
-    /// that is known without them: keys are read, and encrypted ones opened once for all.
+    /// Prepares the logins to hosts of these names, each with its name in the cloud, before they
+    /// are created: reads the keys, and unlocks encrypted ones once for all hosts.
     ///
     /// Nothing is sent to any host. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// As [`Connector::prepare`].
+    /// Those of [`Connector::prepare`].
     pub async fn prepare_login<'a>(
         &self,
         run: &Run,
@@ -172,22 +171,21 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// The ids of the steps, in the order in which they run.
+    /// Returns the ids of the steps in running order.
     pub fn steps(&self) -> impl Iterator<Item = &'static str> {
         self.steps.iter().map(|step| step.id())
     }
 
-    /// Makes one host ready, or in a dry run tells what that would change.
+    /// Bootstraps one host, or in a dry run reports what that would change.
     ///
-    /// Connects, waits until the first boot has ended, and reads the state for all steps with
-    /// one command. A host that is as wanted costs no more than that. Otherwise the steps that
-    /// have something to do run one after the other, once the package locks are free. A failed
-    /// step takes those that need it along; the others still run.
+    /// It connects, waits until the first boot has ended, and reads the state for all steps with
+    /// one command. A host that is as wanted costs no more than that. Otherwise the steps with
+    /// changes run one after the other, once the package locks are free. If a step fails, those
+    /// that require it are skipped; the others still run.
     ///
-    /// Whatever happens is told by the report. Repeating the call is safe and finishes what
-    /// is missing. When the run is cancelled no further step begins, and the running one comes
-    /// to its end. When the call is dropped, a command that runs on the host still ends there in
-    /// its own time; a rerun waits for it.
+    /// The report contains every failure. Repeating the call is safe and completes the rest. On
+    /// cancellation no further step begins, and the running one ends. If the call is dropped, a
+    /// command that runs on the host still ends there in its own time; a rerun waits for it.
     pub async fn host(
         &self,
         run: &Run,
@@ -209,9 +207,9 @@ impl Bootstrap {
         report
     }
 
-    /// As [`host`](Self::host), but goes on from what was `begun`, gives the pins that are to be
-    /// dropped in place of doing it, and the connection to a member of the network to `peers` in
-    /// place of ending it.
+    /// Like [`host`](Self::host), but continues from `begun`. It returns the pins to be removed
+    /// instead of removing them, and hands the connection to a network member to `peers` instead
+    /// of closing it.
     pub(crate) async fn work(
         &self,
         run: &Run,
@@ -264,8 +262,8 @@ impl Bootstrap {
         (report, stale.collect())
     }
 
-    /// Drops pins of keys that hosts do not show any more, and keeps in mind those that they do.
-    /// What fails is left to the next run.
+    /// Removes pins of keys that hosts no longer present, and caches those that they do.
+    /// Failures are left to the next run.
     pub(crate) async fn settle_keys(&self, run: &Run, stale: &[Pin]) {
         if let Some(cache) = &self.cache {
             cache.save(run).await;

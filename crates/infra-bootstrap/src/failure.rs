@@ -1,4 +1,4 @@
-//! From errors to the failures that reports hold.
+//! Conversion of errors to the failures in reports.
 
 use stagecraft_core::{
     Advice, Error, ErrorKind, FailureCode, JUMP_HOST, Run, StepFailure, shorten,
@@ -8,13 +8,13 @@ use stagecraft_core::{
 const MESSAGE_LIMIT: usize = 1000;
 /// The longest line of evidence, in characters.
 const LINE_LIMIT: usize = 500;
-/// The lines of evidence that are kept of its beginning.
+/// The lines of evidence that are kept from its start.
 const FIRST_LINES: usize = 10;
-/// The lines of evidence that are kept of its end.
+/// The lines of evidence that are kept from its end.
 const LAST_LINES: usize = 20;
 
-/// The failure of an error: its message, as evidence its causes, context and hint, and the advice
-/// of its kind.
+/// Converts an error to a failure: its message, its causes, context and hint as evidence, and the
+/// advice of its kind.
 pub(crate) fn of_error(code: FailureCode, error: &Error) -> StepFailure {
     let causes = error.chain().into_iter().skip(1);
     let context = error
@@ -29,7 +29,7 @@ pub(crate) fn of_error(code: FailureCode, error: &Error) -> StepFailure {
         .with_evidence(causes.chain(context).chain(hint))
 }
 
-/// The code of an error that has the same meaning everywhere, if it is one of those.
+/// Returns the code of an error whose meaning is the same everywhere, if it has one.
 pub(crate) fn common_code(error: &Error) -> Option<FailureCode> {
     match error.kind() {
         ErrorKind::Cancelled => Some(FailureCode::Interrupted),
@@ -39,15 +39,15 @@ pub(crate) fn common_code(error: &Error) -> Option<FailureCode> {
     }
 }
 
-/// The failure of a run that was cancelled.
+/// Returns the failure of a cancelled run.
 pub(crate) fn interrupted() -> StepFailure {
     StepFailure::new(FailureCode::Interrupted, "interrupted")
 }
 
-/// The failure as it may be told: without any of the run's secrets, and not longer than what a
-/// person reads, whatever a host has printed.
+/// Prepares a failure for display: without the run's secrets, and short enough to read, whatever a
+/// host has printed.
 ///
-/// Secrets go first, since half of one would not be known any more.
+/// Secrets are redacted first, since a part of one would not be recognized.
 pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
     let short = |text: &str, limit| shorten(&without_credentials(&run.redact(text)), limit);
     let lines = &failure.evidence;
@@ -69,13 +69,13 @@ pub(crate) fn redacted(run: &Run, failure: &StepFailure) -> StepFailure {
     }
 }
 
-/// Whether an error about a jump host was made a failure.
+/// Whether a failure was converted from an error about a jump host.
 pub(crate) fn is_of_jump_host(failure: &StepFailure) -> bool {
     let mark = format!("{JUMP_HOST}: ");
     failure.evidence.iter().any(|line| line.starts_with(&mark))
 }
 
-/// The text without user and password of URLs: hosts print those of their package mirrors.
+/// Removes user and password from URLs: hosts print those of their package mirrors.
 fn without_credentials(text: &str) -> String {
     let mut kept = String::with_capacity(text.len());
     let mut rest = text;

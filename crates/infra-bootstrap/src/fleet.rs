@@ -1,4 +1,4 @@
-//! Many hosts, each from the moment in which it is there.
+//! Bootstrap of many hosts, each from the moment when it is ready in the cloud.
 
 use std::collections::{BTreeMap, BTreeSet, HashMap, VecDeque};
 use std::fmt;
@@ -17,7 +17,7 @@ use crate::mode::Mode;
 use crate::peers::Peers;
 use crate::report::HostReport;
 
-/// Makes hosts ready side by side. None waits for another, and none fails another.
+/// Bootstraps hosts concurrently. None waits for another, and none fails another.
 #[derive(Debug, Clone)]
 pub struct Fleet {
     bootstrap: Arc<Bootstrap>,
@@ -25,10 +25,10 @@ pub struct Fleet {
 }
 
 impl Fleet {
-    /// Works on up to 100 hosts at a time.
+    /// Creates a fleet that processes up to 100 hosts at a time.
     ///
     /// A host that is as wanted costs round trips and hardly anything here (4 ms of CPU, 0.1 MiB),
-    /// so fewer at a time only add waiting; each also costs a file descriptor, and macOS gives a
+    /// so a lower limit only adds waiting. Each also costs a file descriptor, and macOS allows a
     /// program 256.
     pub fn new(bootstrap: Arc<Bootstrap>) -> Self {
         Self {
@@ -37,18 +37,18 @@ impl Fleet {
         }
     }
 
-    /// Sets how many hosts are worked on at a time.
+    /// Sets how many hosts are processed at a time.
     #[must_use]
     pub fn with_parallel(mut self, parallel: NonZeroUsize) -> Self {
         self.parallel = parallel;
         self
     }
 
-    /// As [`Bootstrap::prepare_login`].
+    /// Like [`Bootstrap::prepare_login`].
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`Bootstrap::prepare_login`].
     pub async fn prepare_login<'a>(
         &self,
         run: &Run,
@@ -57,18 +57,18 @@ impl Fleet {
         self.bootstrap.prepare_login(run, hosts).await
     }
 
-    /// A sink to hand to a cloud provider, and the queue to hand to [`run`](Self::run).
+    /// Returns a sink for a cloud provider, and the queue for [`run`](Self::run).
     pub fn queue() -> (HostQueue, UnboundedReceiver<Host>) {
         let (sender, receiver) = mpsc::unbounded_channel();
         (HostQueue(sender), receiver)
     }
 
-    /// Reads hosts side by side before anything is done on them, with one connection and one
-    /// command each, and reports what each step would do.
+    /// Reads hosts concurrently before any change, with one connection and one command each, and
+    /// reports what each step would do.
     ///
-    /// Changes nothing: the connections run nothing but the steps' own probes. Those to hosts
-    /// with something to do stay open (up to as many as are worked on at a time), so that
-    /// [`run_looked`](Self::run_looked) goes on without another login. [`Look::close`] ends them.
+    /// Changes nothing: the connections run only the steps' own probes. Those to hosts with
+    /// changes stay open (up to as many as are processed at a time), so that
+    /// [`run_looked`](Self::run_looked) needs no other login. [`Look::close`] closes them.
     pub async fn look(
         &self,
         run: &Run,
@@ -102,13 +102,13 @@ impl Fleet {
         Look { hosts, peers }
     }
 
-    /// Takes hosts until all senders are gone and makes each ready at once.
+    /// Receives hosts until all senders are dropped, and bootstraps each at once.
     ///
-    /// A host that is handed over twice is worked on once. Once all are done, those that joined
-    /// the network in this run are looked up there by their names, from this machine or from
-    /// another of the hosts; for that up to two connections stay open until the end. The reports are sorted by name,
-    /// then by id. A panic while a host is worked on is that host's failure. When the call is
-    /// dropped, all work on hosts is dropped too.
+    /// A host that is handed over twice is processed once. Once all are done, those that joined
+    /// the network in this run are verified there by their names, from this machine or from
+    /// another of the hosts; for that up to two connections stay open until the end. The reports
+    /// are sorted by name, then by id. A panic while a host is processed is that host's failure.
+    /// If the call is dropped, all work on hosts is dropped too.
     pub async fn run(
         &self,
         run: &Run,
@@ -120,13 +120,13 @@ impl Fleet {
             .await
     }
 
-    /// As [`run`](Self::run), for hosts of which some were read before, and changes only what is
-    /// approved.
+    /// Like [`run`](Self::run), for hosts some of which were read before, with only approved
+    /// changes.
     ///
-    /// A host on which there was nothing to do when it was read is finished: it is not connected
-    /// to again. On the others work goes on over the connection that is open; what was read before
-    /// may be old, so the host is read again first. A connection that was lost meanwhile is opened
-    /// again, with the host key verified again. A host that could not be read stays as it is.
+    /// A host without changes when it was read is finished: it is not connected to again. Work
+    /// on the others continues over the open connection. The earlier state may be old, so the
+    /// host is read again first. A connection that was lost meanwhile is reopened, with the host
+    /// key verified again. A host that could not be read stays as it is.
     pub async fn run_looked(
         &self,
         run: &Run,
@@ -173,15 +173,15 @@ impl Fleet {
         }
         // Together: hosts of one create request share the pin of their first key.
         self.bootstrap.settle_keys(run, &stale).await;
-        // All tasks have ended and let go of it.
+        // All tasks have ended and dropped it.
         if let Some(peers) = peers.and_then(Arc::into_inner) {
             peers.look(run, reports.values_mut()).await;
         }
         reports.into_values().collect()
     }
 
-    /// Does a task for each host, side by side. A panic gives the report of a host that was given
-    /// up.
+    /// Runs a task for each host, concurrently. A panic becomes the report of a failed
+    /// host.
     async fn drive<T, Fut>(
         &self,
         run: &Run,
@@ -226,8 +226,8 @@ impl Fleet {
         all
     }
 
-    /// As [`run`](Self::run), for hosts that are all there already; or as [`look`](Self::look),
-    /// without anything that stays open.
+    /// Like [`run`](Self::run), for hosts that all exist; or like [`look`](Self::look), without
+    /// connections that stay open.
     pub async fn all(
         &self,
         run: &Run,
@@ -244,7 +244,7 @@ impl Fleet {
         }
     }
 
-    /// A queue of hosts that are all there already.
+    /// Returns a queue of hosts that all exist.
     pub fn handed_over(hosts: impl IntoIterator<Item = Host>) -> UnboundedReceiver<Host> {
         let (queue, receiver) = Self::queue();
         for host in hosts {
@@ -254,7 +254,7 @@ impl Fleet {
     }
 }
 
-/// Hosts that were read, with the connections to those that have something to do.
+/// Hosts that were read, with the connections to those with changes.
 #[derive(Default)]
 pub struct Look {
     hosts: BTreeMap<HostId, Looked>,
@@ -270,14 +270,14 @@ impl fmt::Debug for Look {
 }
 
 impl Look {
-    /// What would be done on each host, by name.
+    /// Returns what would be done on each host, by name.
     pub fn reports(&self) -> Vec<&HostReport> {
         let mut reports: Vec<_> = self.hosts.values().map(|own| &own.report).collect();
         reports.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
         reports
     }
 
-    /// Ends all connections. Gives the reports, by name.
+    /// Closes all connections. Returns the reports, by name.
     pub async fn close(self) -> Vec<HostReport> {
         let Self { hosts, peers } = self;
         let mut reports = Vec::with_capacity(hosts.len());
@@ -292,15 +292,15 @@ impl Look {
     }
 }
 
-/// Which changes a run may make on hosts.
+/// The changes that a run may make on hosts.
 ///
-/// Hosts that are not listed may be changed as is needed: those that the run creates itself, for
-/// example. By default none is listed.
+/// Hosts that are not listed may be changed as needed: for example those that the run itself
+/// creates. By default none is listed.
 #[derive(Debug, Clone, Default)]
 pub struct Approval(BTreeMap<HostId, HostChanges>);
 
 impl Approval {
-    /// Only these changes on these hosts.
+    /// Approves only these changes on these hosts.
     pub fn only(changes: impl IntoIterator<Item = HostChanges>) -> Self {
         let changes = changes.into_iter();
         Self(changes.map(|own| (own.id.clone(), own)).collect())
@@ -311,7 +311,7 @@ impl Approval {
     }
 }
 
-/// Hands hosts from a cloud provider to a [`Fleet`]. The fleet ends when all clones are gone.
+/// Hands hosts from a cloud provider to a [`Fleet`]. The fleet ends once all clones are dropped.
 #[derive(Debug, Clone)]
 pub struct HostQueue(UnboundedSender<Host>);
 

@@ -1,4 +1,4 @@
-//! The lock on a host: a run meets what an earlier one left running there.
+//! The lock on a host: it serializes a run with commands that an earlier one left running.
 
 use std::sync::Arc;
 use std::time::Duration;
@@ -9,38 +9,38 @@ use stagecraft_core::{
     RemoteOutput, Result, Run, Upload, seconds, shell_quote,
 };
 
-/// The lock's file on a host. In `/run`, where only root can make or replace it. Nobody else may
-/// read it either: who has a file open may lock it, and would hold up every run.
+/// The lock's file on a host. In `/run`, where only root can create or replace it. Others may not
+/// read it either: any process with the file open could lock it, and would hold up every run.
 pub const LOCK_PATH: &str = "/run/stagecraft.lock";
 
-/// What the wrapper prints when it gives up, before the holder.
+/// The wrapper's output before the holder, when its wait for the lock ended.
 const HELD: &str = "stagecraft-lock-held: ";
-/// What the wrapper prints when there is no lock to be had, before the reason, which may be empty.
+/// The wrapper's output before the reason, which may be empty, when no lock is available.
 const LOCKLESS: &str = "stagecraft-lock-missing: ";
 const HELD_CODE: u32 = 75;
-/// What the wrapper prints when it has ended the command.
+/// The wrapper's output when it has terminated the command.
 const LATE: &str = "stagecraft-lock-late: ";
-/// How `timeout -k` ends that was late: after SIGTERM, of GNU and of uutils before 0.8 (Ubuntu 25.10,
-/// <https://github.com/uutils/coreutils/pull/11392>), and after SIGKILL.
+/// The exit codes of `timeout -k` at its limit: after SIGTERM, of GNU and of uutils before 0.8
+/// (Ubuntu 25.10, <https://github.com/uutils/coreutils/pull/11392>), and after SIGKILL.
 const LATE_CODES: [u32; 3] = [124, 125, 137];
-/// Finds out whether a file system is full.
+/// Checks whether a file system is full.
 const FULL: &str = include_str!("steps/full.sh");
 /// Removes what killed commands have left on the host.
 const SWEEP: &str = include_str!("lock/sweep.sh");
-/// The lines of output that tell how far it came.
+/// The lines of output that show its progress.
 const LATE_LINES: usize = 5;
 
-/// A connection whose commands run one at a time on the host, whoever sends them.
+/// A connection whose commands run one at a time on the host, whichever run sends them.
 ///
-/// A command that outlives the program which sent it (a laptop that was closed, a second
-/// Ctrl-C) keeps the lock until it ends, so a rerun never works beside its own predecessor.
-/// The lock is `flock(2)`'s: it cannot be left behind. What a command starts in the background
-/// does not inherit it. Uploads are not locked, since they are atomic.
+/// A command that outlives its sender (a laptop that was closed, a second Ctrl-C) keeps the
+/// lock until it ends, so a rerun never runs concurrently with its predecessor. The lock is
+/// `flock(2)`'s: it cannot be left behind. Background processes of a command do not inherit
+/// it. Uploads are not locked, since they are atomic.
 ///
-/// Before each command, the lock held, what killed ones have left on the host is removed.
+/// Before each command, with the lock held, leftovers of killed ones are removed from the host.
 ///
-/// The host itself ends a command shortly before its deadline, with all that belongs to its
-/// process group, so that a hanging one does not keep the lock after nobody waits for it.
+/// The host itself terminates a command shortly before its deadline, with its whole process
+/// group, so that a hanging one does not keep the lock when nothing waits for it any more.
 #[derive(Debug)]
 pub struct LockedRemote {
     inner: Arc<dyn Remote>,
@@ -49,8 +49,8 @@ pub struct LockedRemote {
 }
 
 impl LockedRemote {
-    /// Wraps a connection. `label` tells others who holds the lock; `wait` is the longest time
-    /// that a command waits for it, on top of the command's own deadline.
+    /// Wraps a connection. `label` names the holder of the lock to others; `wait` is the longest
+    /// wait of a command for the lock, in addition to its own deadline.
     pub fn new(inner: Arc<dyn Remote>, label: impl Into<String>, wait: Duration) -> Self {
         Self {
             inner,
@@ -101,7 +101,7 @@ impl LockedRemote {
     }
 }
 
-/// The holder, which could not leave its name if `/run` was full.
+/// Returns the holder, which could not leave its name if `/run` was full.
 fn held_by(holder: &str) -> String {
     match holder {
         "" => "an unknown process".to_owned(),
@@ -109,8 +109,8 @@ fn held_by(holder: &str) -> String {
     }
 }
 
-/// The error of a host on which the lock's file cannot be made. Only a full file system is known
-/// to stay so.
+/// Returns the error of a host where the lock's file cannot be created. Only a full file system is
+/// known to stay so.
 fn no_lock(run: &Run, output: &RemoteOutput, reason: &str) -> Error {
     let what = format!("cannot create the lock {LOCK_PATH} on the host");
     if !reason.is_empty() {
@@ -128,17 +128,17 @@ fn no_lock(run: &Run, output: &RemoteOutput, reason: &str) -> Error {
         })
 }
 
-/// Seconds from the request to end a command to its certain end.
+/// The longest time, in seconds, from SIGTERM to SIGKILL.
 const KILL_AFTER: u64 = 5;
 
-/// The whole seconds after which the host ends a command: a tenth before the deadline, at most
-/// 10 s, so that its answer still arrives.
+/// Returns the whole seconds after which the host terminates a command: a tenth before the
+/// deadline, at most 10 s, so that its answer still arrives.
 fn limit(deadline: Duration) -> u64 {
     let margin = (deadline / 10).min(Duration::from_secs(10));
     deadline.saturating_sub(margin).as_secs().max(1)
 }
 
-/// A word that is no line of the text.
+/// Returns a word that is not a line of the text.
 fn end_word(text: &str) -> String {
     let mut word = "STAGECRAFT_END".to_owned();
     while text.lines().any(|line| line == word) {
@@ -165,12 +165,12 @@ impl Remote for LockedRemote {
         self.inner.login()
     }
 
-    /// As the wrapped connection's, under the lock.
+    /// Runs the command like the wrapped connection, under the lock.
     ///
     /// # Errors
     ///
-    /// Also [`ErrorKind::Timeout`], with the holder, if the lock was not free in time: the
-    /// command was not run; or with the last output, if the host has ended the command.
+    /// Also [`ErrorKind::Timeout`], with the holder, if the lock was not free in time and the
+    /// command did not run; or with the last output, if the host has terminated the command.
     /// [`ErrorKind::Rejected`] if `/run` is full and the lock's file does not exist yet.
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
         let wrapped = RemoteCommand::script(self.wrap(command), command.deadline + self.wait);

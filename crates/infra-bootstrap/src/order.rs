@@ -1,16 +1,16 @@
-//! The order of steps: each after those that it needs, otherwise by id.
+//! The order of steps: each after those that it requires, otherwise by id.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 
 use stagecraft_core::{Error, ErrorKind, HostStep, Result};
 
-/// Sorts steps so that each comes after those that it needs or follows; ties are broken by id.
+/// Sorts steps so that each follows those that it requires or runs after; ties are broken by id.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if an id is taken twice or reserved, if a step needs one that is not
-/// there, or if steps need each other.
+/// [`ErrorKind::Config`] for a duplicate or reserved id, a required step that is missing, or steps
+/// that require each other.
 pub(crate) fn sort(
     steps: impl IntoIterator<Item = Arc<dyn HostStep>>,
     reserved: &[&str],

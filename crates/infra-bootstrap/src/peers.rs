@@ -1,4 +1,4 @@
-//! Whether hosts that joined the network are reached there, once all hosts are done.
+//! Verification that hosts that joined the network are reached there, once all hosts are done.
 
 use std::fmt;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -12,15 +12,15 @@ use crate::report::HostReport;
 use crate::steps::NETWORK_ID;
 use crate::verify::reached_by_name;
 
-/// The id in reports and events. No step of a host may have it.
+/// The id in reports and events. No step of a host may use it.
 pub(crate) const ID: &str = "reachable";
-/// How many connections stay open: one host cannot tell whether it is itself reached by others.
+/// The connections that stay open. Two, since a host cannot verify that others reach it.
 const KEPT: usize = 2;
-/// How many hosts are looked at side by side. A server takes up to ten commands at a time.
+/// How many hosts are verified concurrently. A server accepts up to ten commands at a time.
 const AT_ONCE: usize = 8;
 
 /// Members of the network whose connections stay open until all hosts are done, so that they can
-/// be asked about others without another login.
+/// verify others without another login.
 pub(crate) struct Peers {
     port: u16,
     /// Sorted by the names of the hosts, then by their ids.
@@ -36,7 +36,7 @@ impl fmt::Debug for Peers {
 }
 
 impl Peers {
-    /// Hosts are going to be looked at at this TCP port.
+    /// Prepares to verify hosts at this TCP port.
     pub(crate) fn new(port: u16) -> Self {
         Self {
             port,
@@ -44,11 +44,11 @@ impl Peers {
         }
     }
 
-    /// Hands over the connection to a member. Gives back one that is not needed, if there is one:
-    /// this or an earlier one.
+    /// Hands over the connection to a member. Returns one that is not needed, if any: this or an
+    /// earlier one.
     ///
-    /// Those of the first names stay, whoever is done first: who is asked about a host, which
-    /// the outcome tells, is the same in every run.
+    /// Keeps the alphabetically first hosts, so that the peer of a host, which the outcome names,
+    /// is the same in every run.
     pub(crate) fn offer(&self, id: &HostId, remote: Arc<dyn Remote>) -> Option<Arc<dyn Remote>> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         kept.push((id.clone(), remote));
@@ -57,7 +57,7 @@ impl Peers {
         unused.map(|(_, remote)| remote)
     }
 
-    /// Ends all kept connections.
+    /// Closes all kept connections.
     pub(crate) async fn close(self) {
         let kept = self.kept.into_inner();
         for (_, remote) in kept.unwrap_or_else(PoisonError::into_inner) {
@@ -65,11 +65,11 @@ impl Peers {
         }
     }
 
-    /// Looks whether the hosts that joined the network in this run are reached by their names,
-    /// and tells it as the last line of their reports. Ends all kept connections.
+    /// Verifies that the hosts that joined the network in this run are reached by their names,
+    /// and adds the result as the last line of their reports. Closes all kept connections.
     ///
-    /// A host whose membership did not change was looked at when it did. Nothing more is looked
-    /// at once the run is cancelled.
+    /// A host whose membership did not change was verified when it did. After cancellation no
+    /// further host is verified.
     pub(crate) async fn look(self, run: &Run, reports: impl IntoIterator<Item = &mut HostReport>) {
         let kept = self.kept.into_inner();
         let kept = kept.unwrap_or_else(PoisonError::into_inner);
@@ -105,7 +105,7 @@ fn has_joined(report: &HostReport) -> bool {
     has_changed && report.fqdn.is_some() && report.is_ok()
 }
 
-/// Nothing if the run was cancelled meanwhile.
+/// Verifies one host. `None` if the run was cancelled meanwhile.
 async fn look_at(
     run: &Run,
     name: &str,

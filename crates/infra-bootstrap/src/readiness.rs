@@ -1,4 +1,4 @@
-//! The readiness ladder: what must be true before a host is touched.
+//! The readiness ladder: the conditions for bootstrapping a host.
 
 mod cloud_init;
 mod connect;
@@ -13,26 +13,26 @@ use crate::config::{CloudInit, ReadinessConfig};
 pub(crate) use connect::{connect, cure_of_key, spaced};
 pub(crate) use state::{Boot, HostState, PROBE};
 
-/// How long each rung of the ladder may take.
+/// The time limits of the rungs of the ladder.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ReadinessPolicy {
     /// An SSH session.
     pub connect: PollPolicy,
-    /// The time from the first refused login during which further ones are tried: the first
-    /// boot starts the SSH server before it has written the authorized keys.
+    /// The time from the first refused login during which logins are retried: the first boot
+    /// starts the SSH server before it has written the authorized keys.
     pub login: Duration,
     /// The end of the first boot.
     pub boot: PollPolicy,
-    /// Free package locks, and the end of what an earlier run left running.
+    /// Free package locks, and the end of commands that an earlier run left running.
     pub lock: PollPolicy,
-    /// One look at the host.
+    /// One read of the host.
     pub look: Duration,
-    /// Whether cloud-init must have run to its end.
+    /// Whether cloud-init must have completed.
     pub cloud_init: CloudInit,
 }
 
 impl ReadinessPolicy {
-    /// The same pause and deadline for every rung.
+    /// Uses the same pause and deadline for every rung.
     pub fn every(policy: PollPolicy) -> Self {
         Self {
             connect: policy,

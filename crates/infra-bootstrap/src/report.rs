@@ -1,4 +1,4 @@
-//! What became of a host.
+//! Reports of hosts.
 
 use std::net::IpAddr;
 use std::time::Duration;
@@ -6,32 +6,32 @@ use std::time::Duration;
 use serde::Serialize;
 use stagecraft_core::{Event, FailureCode, Host, HostId, HostName, Run, StepFailure, StepOutcome};
 
-/// What became of one host.
+/// The report of one host.
 ///
-/// Serialized, it holds no times: the same course gives the same bytes.
+/// It is serialized without times, so equal runs yield equal bytes.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct HostReport {
-    /// The host's name within its environment. For a host whose name in the cloud breaks the
-    /// naming rule, a stand-in made of its id.
+    /// The host's name within its environment. If its name in the cloud breaks the naming rule, a
+    /// stand-in derived from its id.
     pub host: HostName,
     /// Its id in the cloud.
     pub id: HostId,
-    /// The address that was connected to.
+    /// The address of the connection.
     pub address: Option<IpAddr>,
     /// Its full name in the private network, once it is known to be a member.
     pub fqdn: Option<String>,
-    /// The operating system's own name for itself, once the host was looked at.
+    /// The name that the operating system reports, once the host was read.
     pub system: Option<String>,
-    /// What stopped nothing but should be looked at: what failed or was degraded in the host's
-    /// first boot, in the first run and in runs that fail; what steps report beside their outcome.
+    /// Warnings, which stopped nothing: failures and degradations of the host's first boot, in
+    /// the first run and in runs that fail, and what steps report besides their outcome.
     pub warnings: Vec<String>,
-    /// How each step ended, in the order in which they ran. Empty if the host never became
-    /// ready for steps.
+    /// The outcome of each step, in running order. Empty if the host never became ready for
+    /// steps.
     pub steps: Vec<StepReport>,
-    /// Why the host was given up as a whole: it was not ready, or the run was interrupted.
+    /// Why the host failed as a whole: it was not ready, or the run was interrupted.
     /// The failure of a single step is in [`steps`](Self::steps).
     pub failure: Option<StepFailure>,
-    /// What had to be tried again or waited for, at most ten causes. A matter of luck, so not
+    /// Retries and waits, at most ten causes. They vary between runs, so they are not
     /// serialized.
     #[serde(skip)]
     pub retries: Vec<Retried>,
@@ -40,26 +40,26 @@ pub struct HostReport {
     pub duration: Duration,
 }
 
-/// Something that had to be tried again, or looked at again.
+/// An operation that was retried or polled.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Retried {
-    /// What: `connect`, `the package lock`.
+    /// The operation: `connect`, `the package lock`.
     pub what: String,
-    /// How often it was tried again, or looked at without success.
+    /// The number of retries or unsuccessful polls.
     pub times: u32,
-    /// Why, the last time. Never empty.
+    /// The last reason. Never empty.
     pub reason: String,
 }
 
-/// How one step ended.
+/// The outcome of one step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepReport {
     /// The step's id.
     pub step: &'static str,
-    /// How it ended.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: StepOutcome,
-    /// The time that it took. Not serialized.
+    /// Its duration. Not serialized.
     #[serde(skip)]
     pub duration: Duration,
 }
@@ -80,7 +80,7 @@ impl HostReport {
         }
     }
 
-    /// Gives the host up, and tells it at once. That the run was interrupted is told for all.
+    /// Fails the host, with an event at once. Interruption is reported for the whole run.
     pub(crate) fn fail(&mut self, run: &Run, failure: StepFailure) {
         if failure.code != FailureCode::Interrupted {
             run.emit(Event::HostFailed {
@@ -91,7 +91,7 @@ impl HostReport {
         self.failure = Some(failure);
     }
 
-    /// Reports how a step ended, also as an event.
+    /// Records the outcome of a step, and emits it as an event.
     pub(crate) fn finish_step(
         &mut self,
         run: &Run,
@@ -109,7 +109,7 @@ impl HostReport {
             outcome,
             duration,
         };
-        // After a lost connection a step may end once more.
+        // After a lost connection a step may end again.
         match self.steps.iter_mut().find(|own| own.step == step) {
             Some(own) => *own = finished,
             None => self.steps.push(finished),
@@ -128,14 +128,14 @@ impl HostReport {
             .any(|step| matches!(step.outcome, StepOutcome::Changed { .. }))
     }
 
-    /// Whether a dry run found something that would be changed.
+    /// Whether a dry run found changes.
     pub fn would_change(&self) -> bool {
         self.steps
             .iter()
             .any(|step| matches!(step.outcome, StepOutcome::WouldChange { .. }))
     }
 
-    /// Why the host is not ready: the host's own failure, or that of the first failed step.
+    /// Returns why the host is not ready: its own failure, or that of the first failed step.
     pub fn first_failure(&self) -> Option<&StepFailure> {
         self.failure.as_ref().or_else(|| {
             self.steps.iter().find_map(|step| match &step.outcome {
@@ -145,7 +145,7 @@ impl HostReport {
         })
     }
 
-    /// How a step ended, if it was come to.
+    /// Returns the outcome of a step, if it was reached.
     pub fn step(&self, id: &str) -> Option<&StepOutcome> {
         self.steps
             .iter()
@@ -154,7 +154,7 @@ impl HostReport {
     }
 }
 
-/// How a step ended that had made these changes before a lost connection.
+/// Returns the outcome of a step that had made these changes before a lost connection.
 pub(crate) fn together(before: &[String], outcome: StepOutcome) -> StepOutcome {
     match outcome {
         StepOutcome::Unchanged if !before.is_empty() => StepOutcome::Changed {
@@ -167,16 +167,16 @@ pub(crate) fn together(before: &[String], outcome: StepOutcome) -> StepOutcome {
     }
 }
 
-/// The changes of both, each once.
+/// Returns the changes of both, each once.
 pub(crate) fn joined(before: &[String], changes: Vec<String>) -> Vec<String> {
     let mut all = before.to_vec();
     all.extend(changes.into_iter().filter(|own| !before.contains(own)));
     all
 }
 
-/// What a dry run can tell of a step that decides anew after an earlier one.
+/// Returns the dry-run outcome of a step that decides again after an earlier one.
 ///
-/// What the file rules out stays a failure: no step before it changes the file.
+/// A failure by the configuration stays a failure: no earlier step changes the file.
 pub(crate) fn depending(outcome: StepOutcome, after: &str) -> StepOutcome {
     let changes = match outcome {
         StepOutcome::WouldChange { changes } => changes,
@@ -191,9 +191,9 @@ pub(crate) fn depending(outcome: StepOutcome, after: &str) -> StepOutcome {
     }
 }
 
-/// What a dry run can tell of a step that follows an earlier one but does not need it.
+/// Returns the dry-run outcome of a step that runs after an earlier one without requiring it.
 ///
-/// What is missing now is missing then. What is as wanted may not be any more.
+/// A change that is needed now is needed then. A wanted state may no longer hold.
 pub(crate) fn following(outcome: StepOutcome, after: &str) -> StepOutcome {
     match outcome {
         StepOutcome::Unchanged => StepOutcome::MayChange {
@@ -204,7 +204,7 @@ pub(crate) fn following(outcome: StepOutcome, after: &str) -> StepOutcome {
     }
 }
 
-/// A valid name for a host that has none.
+/// Returns a valid name for a host that has none.
 fn stand_in(id: &HostId) -> HostName {
     let label: String = id
         .as_str()

@@ -1,4 +1,4 @@
-//! Whether a host is reached by its name in the private network, once all hosts are done.
+//! Verification that a host is reached by its name in the private network, once all are done.
 
 use std::io;
 use std::net::SocketAddr;
@@ -12,26 +12,26 @@ use tokio::time::{Instant, timeout};
 
 use crate::failure;
 
-/// The longest time for a name to be looked up.
+/// The longest time for looking up a name.
 const PATIENCE: Duration = Duration::from_secs(10);
-/// The longest time until a host answers: members learn one after the other who has joined, and
-/// until then each drops what a new one sends.
+/// The longest time until a host answers: members learn of a new one in turn, and until then each
+/// drops its packets.
 const SETTLING: Duration = Duration::from_secs(30);
 /// The longest time for one attempt to connect.
 const ATTEMPT: Duration = Duration::from_secs(5);
 /// The pause between two attempts.
 const PAUSE: Duration = Duration::from_secs(1);
-/// The code with which the script on a peer ends when it does not know the name.
+/// The exit code of the script on a peer if the name is unknown.
 const UNKNOWN: u32 = 81;
-/// The code with which it ends when nothing answers.
+/// Its exit code if nothing answers.
 const SILENT: u32 = 82;
 
-/// Looks whether a TCP port of a host is reached by the host's name in the private network.
+/// Verifies that a TCP port of a host is reached by the host's name in the private network.
 ///
-/// First from this machine. If this machine does not know the name it is not in the network, and
-/// `peer`, another host that is, is asked. Without one, or if that cannot be asked or does not
-/// know the name either, the outcome is `skipped` with the reason. Nothing is changed, and nothing is
-/// sent through the connection that is opened.
+/// It tries from this machine first. If this machine does not know the name, it is not in the
+/// network, and `peer`, another host that is, tries. Without a peer, or if it cannot be used or
+/// does not know the name either, the outcome is `skipped` with the reason. Changes nothing, and
+/// sends nothing through the connection that it opens.
 pub async fn reached_by_name(
     run: &Run,
     name: &str,
@@ -59,8 +59,8 @@ pub async fn reached_by_name(
     }
 }
 
-/// Connects, again until [`SETTLING`] is over unless it is refused. The error is the last
-/// attempt's.
+/// Connects, with retries until [`SETTLING`] is over unless the connection is refused. Returns the
+/// error of the last attempt.
 async fn connects(run: &Run, addresses: &[SocketAddr]) -> Result<(), String> {
     let until = Instant::now() + SETTLING;
     loop {
@@ -91,7 +91,7 @@ async fn from_peer(run: &Run, name: &str, port: u16, peer: &dyn Remote) -> StepO
     let command = RemoteCommand::script(script, (PATIENCE + SETTLING) * 2);
     let output = match peer.exec(run, &command).await {
         Ok(output) => output,
-        // That is no failure of the host that is asked about.
+        // That is not a failure of the verified host.
         Err(error) => {
             let cause = run.redact(&error.chain().join(": "));
             let reason = format!("host `{}` could not be asked: {cause}", peer.host());

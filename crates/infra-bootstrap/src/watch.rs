@@ -1,4 +1,4 @@
-//! What had to be tried again, or waited for, on one host.
+//! Retries and waits on one host.
 
 use std::sync::{Mutex, PoisonError};
 
@@ -11,12 +11,12 @@ const LIMIT: usize = 10;
 /// The longest reason, in characters.
 const REASON_LIMIT: usize = 300;
 
-/// Counts the events of one host's work.
+/// Counts retries and waits in the events of one host.
 #[derive(Debug, Default)]
 pub(crate) struct Watch(Mutex<Vec<Retried>>);
 
 impl Watch {
-    /// What was counted, in the order in which it began.
+    /// Returns the counted retries, in the order in which they began.
     pub(crate) fn retries(&self) -> Vec<Retried> {
         self.0
             .lock()

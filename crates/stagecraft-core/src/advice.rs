@@ -1,22 +1,22 @@
-//! What helps after a failure: one table for errors, one for failures of hosts.
+//! Advice after a failure: one table for errors, one for failures of hosts.
 
 use serde::Serialize;
 
 use crate::error::ErrorKind;
 use crate::failure_code::FailureCode;
 
-/// What helps after a failure.
+/// Advice after a failure.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Advice {
-    /// To run the same command again: it goes on where it stopped.
+    /// Run the same command again: it continues where it stopped.
     RunAgain,
-    /// To change something first, which the failure names. Until then every run fails alike.
+    /// First change what the failure names. Until then every run fails in the same way.
     ChangeFirst,
 }
 
 impl Advice {
-    /// After an error of this kind.
+    /// Returns the advice for an error of this kind.
     pub fn of_kind(kind: ErrorKind) -> Self {
         match kind {
             ErrorKind::RateLimited
@@ -40,7 +40,7 @@ impl Advice {
         }
     }
 
-    /// After a failure with this code, if nothing more is known of its cause.
+    /// Returns the advice for a failure with this code whose cause is otherwise unknown.
     pub fn of_code(code: FailureCode) -> Self {
         match code {
             FailureCode::SshFailed
@@ -68,7 +68,7 @@ mod tests {
 
     #[test]
     fn every_code_and_kind_has_its_advice() {
-        // The matches above are exhaustive; here stands what a person reads for each.
+        // The matches above are exhaustive; this lists the advice that users read for each code.
         let again = [
             FailureCode::SshFailed,
             FailureCode::HostKeyRotationFailed,

@@ -1,4 +1,4 @@
-//! Leave to carry out a plan, as a type: nothing is applied without it.
+//! Type-level approval of a plan: nothing is applied without it.
 
 use std::collections::BTreeSet;
 
@@ -7,20 +7,20 @@ use crate::name::{EnvironmentName, HostName};
 use crate::plan::{Account, HostRef, InfraPlan, PlanMode, Protection};
 use crate::tags;
 
-/// A plan that may be carried out. Dry runs never have one.
+/// A plan that may be applied. Dry runs never have one.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ApprovedPlan {
     plan: InfraPlan,
 }
 
-/// Somebody named the environment whose hosts are to be deleted.
+/// Proof that the user named the environment whose hosts are to be deleted.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Confirmation {
     environment: EnvironmentName,
 }
 
 impl Confirmation {
-    /// Compares what was typed with the environment's name.
+    /// Compares the typed text with the environment's name.
     ///
     /// # Errors
     ///
@@ -72,7 +72,7 @@ impl InfraPlan {
         Err(Error::new(ErrorKind::Guard, message).with_hint(hint))
     }
 
-    /// How to lift the protection of hosts, from each of its sources.
+    /// Returns how to lift the protection of hosts, for each source of it.
     fn protection_hint(&self, hosts: &[&HostRef]) -> String {
         let named = |is_meant: fn(Protection) -> bool| {
             let own = hosts.iter().filter(|host| is_meant(host.protection));
@@ -100,7 +100,7 @@ impl InfraPlan {
     }
 }
 
-/// A protected host with what protects it.
+/// Formats a protected host with what protects it.
 fn protected_text(host: &HostRef) -> String {
     let source = match host.protection {
         Protection {
@@ -108,14 +108,14 @@ fn protected_text(host: &HostRef) -> String {
             by_tag: true,
         } => " (by the file and its tag)",
         Protection { by_file: true, .. } => " (by the file)",
-        // One whose protection has no known source is not deleted either.
+        // A host whose source of protection is unknown is not deleted either.
         _ => " (by its tag)",
     };
     format!("{}{source}", host.name)
 }
 
 impl ApprovedPlan {
-    /// Approves a plan that creates, for the account and endpoint that it was made for.
+    /// Approves a plan that creates, for the account and endpoint that it was computed for.
     ///
     /// # Errors
     ///
@@ -136,7 +136,7 @@ impl ApprovedPlan {
     /// # Errors
     ///
     /// [`ErrorKind::Guard`] if another environment was confirmed, hosts are protected, the plan
-    /// does anything else than deleting, names a host as none of ours can be named, or is for
+    /// does anything other than delete, names a host unlike any that Stagecraft names, or is for
     /// another account or endpoint.
     pub fn destroy(
         plan: InfraPlan,
@@ -169,12 +169,12 @@ impl ApprovedPlan {
         Self::for_account(plan, account, endpoint)
     }
 
-    /// Approves a plan that changes whose hosts are, or takes their protection away.
+    /// Approves a plan that changes the owner of hosts or removes their protection.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan does anything else
-    /// than giving other tags, or is for another account or endpoint.
+    /// [`ErrorKind::Guard`] if another environment was confirmed, the plan does anything other
+    /// than change tags, or is for another account or endpoint.
     pub fn retag(
         plan: InfraPlan,
         account: &Account,
@@ -217,8 +217,8 @@ impl ApprovedPlan {
     }
 }
 
-/// Refuses a plan that takes away other tags than those that tell something false: by them hosts
-/// are known, and protected.
+/// Refuses a plan that removes any tags but those that are false. The others identify and
+/// protect hosts.
 fn check_removals(plan: &InfraPlan) -> Result<()> {
     let may_go = |tag: &&String| match plan.mode {
         PlanMode::Unprotect => tag.eq_ignore_ascii_case(tags::PROTECT_TAG),

@@ -1,4 +1,4 @@
-//! What a cloud provider does.
+//! The interface of a cloud provider.
 
 use std::collections::BTreeSet;
 use std::sync::Arc;
@@ -18,19 +18,19 @@ use crate::plan::{Account, CloudFacts, HostRef, InfraPlan, Makes, PlanMode, Plan
 use crate::remote::Login;
 use crate::run::Run;
 
-/// Makes and removes hosts in one cloud.
+/// Creates and deletes hosts in one cloud.
 ///
-/// Its configuration is bound when it is built; secrets are read at first use. Reading is
-/// apart from deciding: [`plan`](Self::plan) is a pure function of what was read.
+/// Its configuration is bound when it is built; secrets are read at first use. Reading and
+/// deciding are separate: [`plan`](Self::plan) is a pure function of what was read.
 #[async_trait]
 pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     /// The provider's id.
     fn id(&self) -> &'static str;
 
-    /// The environments that the configuration declares, sorted.
+    /// Returns the environments that the configuration declares, sorted.
     fn environments(&self) -> Vec<EnvironmentName>;
 
-    /// The hosts that the configuration declares for an environment, sorted by name.
+    /// Returns the hosts that the configuration declares for an environment, sorted by name.
     ///
     /// # Errors
     ///
@@ -39,8 +39,8 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
 
     /// Checks the files that an environment's declaration names. Sends nothing.
     ///
-    /// What can be checked without reading files is refused when the provider is built. Default:
-    /// there are none.
+    /// Anything that can be checked without reading files is refused when the provider is built.
+    /// The default implementation finds nothing.
     ///
     /// # Errors
     ///
@@ -53,14 +53,14 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
         Ok(Vec::new())
     }
 
-    /// Reads what a plan of this request rests on. Changes nothing.
+    /// Reads the facts that a plan of this request is based on. Changes nothing.
     ///
     /// # Errors
     ///
-    /// The provider's own, by kind; nothing is lost by calling again.
+    /// The provider's own, by kind. Calling again is safe.
     async fn observe(&self, run: &Run, request: &PlanRequest) -> Result<CloudFacts>;
 
-    /// Decides. Pure: the same input gives the same bytes.
+    /// Computes the plan. Pure: the same input returns the same bytes.
     ///
     /// # Errors
     ///
@@ -68,11 +68,11 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
     /// modes that need its declaration.
     fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan>;
 
-    /// Lists everything that can be known to be wrong before the first write.
+    /// Lists every problem that can be detected before the first write.
     ///
     /// # Errors
     ///
-    /// Only if it could not look.
+    /// Only if it could not read.
     async fn preflight(
         &self,
         run: &Run,
@@ -80,25 +80,25 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
         plan: &InfraPlan,
     ) -> Result<Vec<Finding>>;
 
-    /// Carries out a plan, and hands each host over as soon as it is ready.
+    /// Applies a plan, and hands over each host as soon as it is ready.
     ///
-    /// Hosts that exist already are handed over too, so that a run which was killed while they
-    /// booted is taken up again: every host of a reconcile plan that becomes ready, once.
+    /// Each host of a reconcile plan that becomes ready is handed over once. That includes hosts
+    /// that exist already, so that a run that was killed while they booted can be continued.
     ///
-    /// Safe to repeat with a fresh plan, whatever happened before. When the run is cancelled no
-    /// new write is sent; those in flight are awaited, and the report says what was not tried.
+    /// Safe to repeat with a fresh plan, whatever happened before. On cancellation it sends
+    /// no new write, awaits those in flight, and reports what was not tried.
     async fn apply(&self, run: &Run, plan: &ApprovedPlan, ready: &dyn HostSink) -> ApplyReport;
 
-    /// Lists the hosts of an environment that are ours, sorted by name.
+    /// Lists our hosts of an environment, sorted by name.
     ///
     /// # Errors
     ///
     /// The provider's own, by kind.
     async fn hosts(&self, run: &Run, environment: &EnvironmentName) -> Result<Vec<Host>>;
 
-    /// Reads which account it works in. Changes nothing.
+    /// Reads which account the provider works in. Changes nothing.
     ///
-    /// By default it observes the environment, which takes more calls than it must.
+    /// The default implementation observes the environment, which takes more calls than needed.
     ///
     /// # Errors
     ///
@@ -109,13 +109,13 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
         Ok(self.observe(run, &request).await?.account)
     }
 
-    /// The name of the operator's key that new hosts let in, by the configuration. Default: none.
+    /// The name of the operator's key that the configuration gives to new hosts. Default: none.
     fn operator_key_name(&self) -> Option<&str> {
         None
     }
 
-    /// Whether the key of a login is the one of [`operator_key_name`](Self::operator_key_name).
-    /// Default: not known to be.
+    /// Whether a login's key is the one of [`operator_key_name`](Self::operator_key_name).
+    /// Default: false, since it is unknown.
     ///
     /// # Errors
     ///
@@ -124,27 +124,27 @@ pub trait CloudProvider: Send + Sync + std::fmt::Debug {
         Ok(false)
     }
 
-    /// The ability to keep two runs apart, if the cloud has one.
+    /// The provider's leases, which keep runs apart, if the cloud supports them.
     ///
-    /// A provider that has it calls [`Run::before_write`] before each write of
+    /// A provider with leases calls [`Run::before_write`] before each write of
     /// [`apply`](Self::apply).
     fn lease(&self) -> Option<&dyn LeaseProvider> {
         None
     }
 
-    /// The ability to hold the fingerprints of host keys, if the cloud has one.
+    /// The provider's store of host key fingerprints, if the cloud has one.
     ///
-    /// Without it hosts keep the key that they were made with.
+    /// Without it hosts keep the key that they were created with.
     fn pins(&self) -> Option<&dyn HostKeyPins> {
         None
     }
 }
 
-/// The pins of a cloud provider, to be shared.
+/// The pins of a cloud provider, shareable.
 #[derive(Debug)]
 struct PinsOf(Arc<dyn CloudProvider>);
 
-/// The ability of a provider to hold pins, if it has one, in a form that can be shared.
+/// Returns the pins of a provider in a shareable form, if it has any.
 pub fn pins_of(cloud: &Arc<dyn CloudProvider>) -> Option<Arc<dyn HostKeyPins>> {
     cloud.pins()?;
     Some(Arc::new(PinsOf(Arc::clone(cloud))))
@@ -170,45 +170,45 @@ impl HostKeyPins for PinsOf {
     }
 }
 
-/// Takes hosts that are ready. Must neither block nor fail.
+/// Receives hosts that are ready. Must neither block nor fail.
 pub trait HostSink: Send + Sync + std::fmt::Debug {
-    /// Takes one host, active and with its own public address.
+    /// Receives one host, active and with its own public address.
     fn ready(&self, host: Host);
 }
 
-/// Something that is known to be wrong before anything is written.
+/// A problem found before anything is written.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Finding {
-    /// The host it is about, if it is about one.
+    /// The host concerned, if any.
     pub host: Option<HostName>,
     /// What is wrong.
     pub message: String,
     /// What to do about it.
     pub hint: Option<String>,
-    /// Whether it is a guard of the user's own, such as a limit, that says no.
+    /// Whether the refusal comes from a guard that the user set, such as a limit.
     pub is_guard: bool,
 }
 
-/// What [`CloudProvider::apply`] did. It is a report, since it may have ended half-way.
+/// Result of [`CloudProvider::apply`]. A report, since it may have ended half-way.
 #[derive(Debug, Default)]
 pub struct ApplyReport {
-    /// Hosts that were made and are ready.
+    /// Hosts that were created and are ready.
     pub created: Vec<Host>,
-    /// Hosts that are proven gone.
+    /// Hosts that are proven to be deleted.
     pub deleted: Vec<HostRef>,
-    /// Hosts that could not be made or removed.
+    /// Hosts that could not be created or deleted.
     pub failed: Vec<HostFailure>,
     /// Hosts for which nothing was sent.
     pub not_tried: Vec<HostName>,
-    /// Hosts that were resized and run again.
+    /// Hosts that were resized and are running again.
     pub resized: Vec<HostRef>,
-    /// Hosts that have other tags now, or are in another of the provider's projects.
+    /// Hosts that got other tags or another of the provider's projects.
     pub retagged: Vec<HostRef>,
     /// Hosts that were powered on.
     pub powered_on: Vec<HostRef>,
-    /// What deleted hosts have left behind in the cloud, as far as it costs money.
+    /// Resources that deleted hosts left behind in the cloud and that cost money.
     pub leftovers: Vec<Leftover>,
-    /// What exists now, if the run was interrupted. Providers leave it out; the engine reads it.
+    /// What exists now, if the run was interrupted. Set by the engine, not by providers.
     pub exists: Option<ExistsNow>,
 }
 
@@ -217,14 +217,14 @@ pub struct ApplyReport {
 pub struct ExistsNow {
     /// The hosts, sorted.
     pub hosts: Vec<HostRef>,
-    /// Those that this run created, ready or not.
+    /// The hosts that this run created, ready or not.
     pub created: BTreeSet<HostId>,
-    /// Whether the cloud was read once more. If not, there may be more hosts than the run knows.
+    /// Whether the cloud was read again. If not, there may be more hosts than the run knows of.
     pub is_whole: bool,
 }
 
 impl ExistsNow {
-    /// What the hosts cost in a month and in an hour, as far as the cloud gives prices.
+    /// The monthly and hourly cost of the hosts, as far as the cloud reports prices.
     pub fn cost(&self) -> (MicroUsd, MicroUsd) {
         let sum = |price: fn(&HostRef) -> Option<MicroUsd>| {
             let prices = self.hosts.iter().filter_map(price);
@@ -234,23 +234,23 @@ impl ExistsNow {
     }
 }
 
-/// Something that outlives a deleted host and costs money.
+/// A resource that outlives a deleted host and costs money.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Leftover {
     /// The host that it belonged to.
     pub host: HostName,
-    /// What it is, in the cloud's own word: `volume`, `volume_snapshot`,
+    /// What it is, in the cloud's own term: `volume`, `volume_snapshot`,
     /// `snapshot`, `reserved_ip`.
     pub kind: &'static str,
     /// Its id.
     pub id: String,
     /// Its name, if it has one.
     pub name: Option<String>,
-    /// Its price of a month, if the cloud tells.
+    /// Its monthly price, if the cloud reports it.
     pub monthly: Option<MicroUsd>,
 }
 
-/// A host that could not be made or removed.
+/// A host that could not be created or deleted.
 #[derive(Debug)]
 pub struct HostFailure {
     /// The host.
@@ -262,7 +262,7 @@ pub struct HostFailure {
 }
 
 impl ApplyReport {
-    /// Whether everything in the plan was done.
+    /// Whether all of the plan was done.
     pub fn is_complete(&self) -> bool {
         self.failed.is_empty() && self.not_tried.is_empty()
     }

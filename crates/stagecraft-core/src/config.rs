@@ -1,4 +1,4 @@
-//! `stagecraft.yml`: the file, its envelope, and blocks that only their owner understands.
+//! `stagecraft.yml`: the file, its envelope, and blocks that only their owners understand.
 //!
 //! Core reads the envelope. A provider's block is decoded by the provider, from its place in
 //! the file, so that every error keeps file, line and column.

@@ -1,4 +1,4 @@
-//! The one error type of every trait boundary.
+//! The one error type of all trait boundaries.
 
 use std::error::Error as StdError;
 use std::fmt;
@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use serde::Serialize;
 
-/// What went wrong, as far as a caller can act on it. The set is closed: programs match on it.
+/// What went wrong, in categories that a caller can act on. A closed set: programs match on it.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ErrorKind {
@@ -16,11 +16,11 @@ pub enum ErrorKind {
     SecretMissing,
     /// The service or host refused the credentials.
     Unauthorized,
-    /// The credentials are good but not for this.
+    /// The credentials are valid but lack this permission.
     Forbidden,
-    /// What was asked for does not exist.
+    /// The requested object does not exist.
     NotFound,
-    /// What was to be made exists already.
+    /// The object to be created exists already.
     AlreadyExists,
     /// The service understood the request and refused its content.
     Rejected,
@@ -28,13 +28,13 @@ pub enum ErrorKind {
     RateLimited,
     /// The service or host could not be reached, or failed on its side.
     Unavailable,
-    /// The answer could not be understood.
+    /// The answer could not be parsed.
     Protocol,
     /// Something did not happen before its deadline.
     Timeout,
     /// The run was cancelled.
     Cancelled,
-    /// The host's key is not one that is known for it.
+    /// The host's key is not among its known ones.
     HostKey,
     /// A command on a host failed.
     CommandFailed,
@@ -42,30 +42,30 @@ pub enum ErrorKind {
     Guard,
     /// Another run works on the same environment.
     Locked,
-    /// A saved plan does not hold any more. Nothing was done.
+    /// A saved plan no longer holds. Nothing was done.
     Stale,
     /// This provider or version cannot do that.
     Unsupported,
 }
 
-/// Whether the very same call may be sent again.
+/// Whether the same call may be sent again.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Retry {
     /// Sending it again is unsafe or useless.
     Never,
-    /// It may be sent again, after this long if the service said so.
+    /// It may be sent again, after this pause if the service named one.
     After(Option<Duration>),
-    /// It was sent again until the limit of attempts or time.
+    /// It was already retried up to the limit of attempts or time.
     Exhausted,
 }
 
 /// The result of every fallible call of the framework.
 pub type Result<T, E = Error> = std::result::Result<T, E>;
 
-/// An error with its kind, its origin and what may be done about it.
+/// An error with its kind, its origin and a hint.
 ///
-/// `Display` gives this level only; the causes are in [`source`](StdError::source).
+/// `Display` shows this level only; the causes are in [`source`](StdError::source).
 #[derive(Debug)]
 pub struct Error(Box<Inner>);
 
@@ -82,7 +82,7 @@ struct Inner {
 }
 
 impl Error {
-    /// Makes an error that must not be retried.
+    /// Creates an error that must not be retried.
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
         Self(Box::new(Inner {
             kind,
@@ -96,7 +96,7 @@ impl Error {
         }))
     }
 
-    /// The error of a cancelled run.
+    /// Returns the error of a cancelled run.
     pub fn cancelled() -> Self {
         Self::new(ErrorKind::Cancelled, "interrupted")
     }
@@ -122,7 +122,7 @@ impl Error {
         self
     }
 
-    /// Adds what the user can do next.
+    /// Adds a hint: what the user can do next.
     #[must_use]
     pub fn with_hint(mut self, hint: impl Into<String>) -> Self {
         self.0.hint = Some(hint.into());
@@ -173,7 +173,7 @@ impl Error {
         self.0.hint.as_deref()
     }
 
-    /// The same error once more, for each host that it struck. The causes are kept as texts.
+    /// Copies the error, for each host that it affects. The causes are kept as texts.
     #[must_use]
     pub fn duplicate(&self) -> Self {
         let mut causes = self.chain();
@@ -200,9 +200,9 @@ impl Error {
         }))
     }
 
-    /// The messages of this error and all its causes, outermost first.
+    /// Returns the messages of this error and all its causes, outermost first.
     ///
-    /// A cause that only repeats its parent is left out.
+    /// Leaves out a cause that only repeats its parent.
     pub fn chain(&self) -> Vec<String> {
         let mut messages = vec![self.to_string()];
         let mut cause = self.source();

@@ -1,4 +1,4 @@
-//! What a run tells while it works.
+//! Events that a run emits while it works.
 
 use std::time::Duration;
 
@@ -10,34 +10,34 @@ use crate::outcome::StepOutcome;
 /// One stream feeds progress bars, plain lines and JSON lines alike.
 /// No event holds a secret.
 ///
-/// The set is closed on purpose: who passes events on must not compile before it has decided
-/// what becomes of a new one. Programs read the CLI's own types, never these.
+/// Deliberately exhaustive: a new variant must break every forwarder until it handles it.
+/// Programs read the CLI's own types, never these.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Event {
-    /// From now on this run is the only one that works on the environment.
+    /// The lease was acquired. From now on only this run changes the environment.
     LeaseTaken {
         /// The environment.
         environment: EnvironmentName,
         /// The random id of this run.
         run: String,
     },
-    /// The lease of a run that is gone is being removed, to take it.
+    /// The lease of a run that is gone is being removed, so that this run can acquire it.
     LeaseTakenOver {
         /// The environment.
         environment: EnvironmentName,
-        /// Who held it, and since when.
+        /// The previous holder, and since when it held the lease.
         holder: String,
-        /// How it is known that it is gone.
+        /// How it is known that the holder is gone.
         reason: String,
     },
-    /// Another run has the lease now. This one writes nothing any more.
+    /// Another run has the lease now. This one writes nothing more.
     LeaseLost {
         /// The environment.
         environment: EnvironmentName,
-        /// Who has it now, if that could be read.
+        /// The present holder, if it could be read.
         holder: Option<String>,
     },
-    /// The lease could not be given back. It expires by itself.
+    /// The lease could not be released. It expires by itself.
     LeaseLeft {
         /// The environment.
         environment: EnvironmentName,
@@ -55,7 +55,7 @@ pub enum Event {
         host: HostName,
         /// Its id in the cloud.
         id: String,
-        /// Whether it was found after a lost answer instead of in the answer.
+        /// Whether it was found by a search after a lost answer.
         adopted: bool,
     },
     /// A host is active and has its own public address.
@@ -67,32 +67,32 @@ pub enum Event {
         /// Its public address.
         address: String,
     },
-    /// A host could not be made, worked on or removed. A step that failed is told by itself.
+    /// A host could not be created, bootstrapped or deleted. A failed step has its own event.
     HostFailed {
         /// The host.
         host: HostName,
         /// What happened.
         message: String,
     },
-    /// The cloud accepted the removal of a host.
+    /// The cloud accepted the deletion of a host.
     HostDeleteAccepted {
         /// The host.
         host: HostName,
         /// Its id in the cloud.
         id: String,
     },
-    /// A host is gone.
+    /// A host no longer exists.
     HostGone {
         /// The host.
         host: HostName,
         /// Its id in the cloud.
         id: String,
     },
-    /// A host's login was proven with a known host key.
+    /// A login to a host succeeded, with a known host key.
     HostConnected {
         /// The host.
         host: HostName,
-        /// The fingerprint of the host key that it showed.
+        /// The fingerprint of the host key that it presented.
         host_key: String,
     },
     /// A step began on a host.
@@ -111,7 +111,7 @@ pub enum Event {
         /// How it ended.
         outcome: StepOutcome,
     },
-    /// The run waits for something that has a deadline.
+    /// The run waits for something with a deadline.
     Waiting {
         /// The host, when the wait belongs to one.
         host: Option<HostName>,
@@ -119,25 +119,25 @@ pub enum Event {
         what: String,
         /// The time spent so far.
         elapsed: Duration,
-        /// The time after which the wait is given up.
+        /// The time after which the wait ends.
         deadline: Duration,
     },
-    /// A call is to be sent again.
+    /// A call will be retried.
     Retrying {
-        /// The host, when the call belongs to one.
+        /// The host, if the call belongs to one.
         host: Option<HostName>,
         /// The call.
         what: String,
         /// Why.
         reason: String,
-        /// The pause before it.
+        /// The pause before the retry.
         delay: Duration,
     },
 }
 
-/// Takes events. Must neither block nor fail.
+/// Receives events. Must neither block nor fail.
 pub trait EventSink: Send + Sync + std::fmt::Debug {
-    /// Takes one event.
+    /// Receives one event.
     fn emit(&self, event: Event);
 }
 

@@ -6,11 +6,11 @@ use serde::Serialize;
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum FailureCode {
-    /// No SSH session could be had, or it was lost.
+    /// No SSH session could be opened, or it was lost.
     SshFailed,
-    /// The host showed a key that is not known for it, or none is known.
+    /// The host presented a key that is not among its known ones, or none is known.
     HostKeyMismatch,
-    /// The host could not be given a host key of its own.
+    /// The host could not be given its own host key.
     HostKeyRotationFailed,
     /// The host did not finish its first boot in time.
     HostNotReady,
@@ -28,18 +28,18 @@ pub enum FailureCode {
     NetworkVerifyFailed,
     /// A setting of the host's system could not be changed.
     SystemChangeFailed,
-    /// The host's system is not fit for use: its disk or its clock.
+    /// The host's system is unfit for use: its disk or its clock.
     SystemVerifyFailed,
-    /// The configuration does not allow the step on this host, or no login at it.
+    /// The configuration forbids the step on this host, or any login to it.
     ConfigInvalid,
-    /// The host would be changed in a way that was not confirmed, so it was left as it is.
+    /// The host was left unchanged, since its changes were not confirmed.
     NotApproved,
     /// The run was interrupted before the host was ready.
     Interrupted,
 }
 
 impl FailureCode {
-    /// The code as it is printed, for example `ssh_failed`.
+    /// Returns the code as printed, for example `ssh_failed`.
     pub fn as_str(self) -> &'static str {
         match self {
             Self::SshFailed => "ssh_failed",

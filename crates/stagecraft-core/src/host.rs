@@ -20,14 +20,14 @@ pub struct HostSpec {
     pub region: String,
     /// The provider's name of its image.
     pub image: String,
-    /// What else it is made with.
+    /// Its further options.
     #[serde(flatten)]
     pub options: HostOptions,
 }
 
-/// What a host can be made with beside role, size, region and image.
+/// The options of a host besides role, size, region and image.
 ///
-/// A provider that cannot do one of them refuses it when its configuration is bound.
+/// A provider that does not support one of them refuses it when its configuration is bound.
 #[derive(Debug, Clone, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default)]
 #[expect(
@@ -35,33 +35,33 @@ pub struct HostSpec {
     reason = "each is a switch of its own in the configuration"
 )]
 pub struct HostOptions {
-    /// Tags beside those of the fleet, sorted.
+    /// Tags besides those of the fleet, sorted.
     pub own_tags: Vec<String>,
-    /// Whether deleting it is refused until the protection is taken away.
+    /// Whether deletion is refused until the protection is removed.
     pub protect: bool,
-    /// The time when it may be reaped, in seconds after its creation, or after it got the tag that
-    /// tells the time if it existed before that was declared.
+    /// The time after which it may be reaped, in seconds after its creation. If this was declared
+    /// later, it counts from when the host's tag was set.
     pub ttl_seconds: Option<u64>,
-    /// The private network it is in, as declared; the provider's default if `None`.
+    /// Its private network, as declared; the provider's default if `None`.
     pub vpc: Option<String>,
-    /// Whether the provider's agent for metrics is installed.
+    /// Whether the provider's metrics agent is installed.
     pub monitoring: bool,
-    /// Whether the provider makes backups of it.
+    /// Whether the provider backs it up.
     pub backups: bool,
     /// Whether it has a public IPv6 address.
     pub ipv6: bool,
     /// The SHA-256 of the user's own user data, as 64 hexadecimal digits. The user data itself
     /// may hold secrets and stays out of plans.
     pub user_data_sha256: Option<String>,
-    /// The provider's project that it is put into, as declared.
+    /// The provider's project of the host, as declared.
     pub cloud_project: Option<String>,
 }
 
-/// What a host is doing, as its cloud says.
+/// The state of a host, as reported by its cloud.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum HostStatus {
-    /// It is being made.
+    /// It is being created.
     New,
     /// It runs.
     Active,
@@ -71,16 +71,16 @@ pub enum HostStatus {
     Archived,
 }
 
-/// A host as its cloud shows it.
+/// A host as reported by its cloud.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Host {
     /// Its id in the cloud.
     pub id: HostId,
-    /// Its name in the cloud, which a person may have changed to anything.
+    /// Its name in the cloud, which a user may have changed to anything.
     pub node: String,
     /// Its name within the environment, if `node` follows the naming rule.
     pub name: Option<HostName>,
-    /// Its role, if a tag tells it.
+    /// Its role, if a tag names it.
     pub role: Option<RoleName>,
     /// The provider's name of its size.
     pub size: String,
@@ -90,55 +90,55 @@ pub struct Host {
     pub public_ipv4: Option<Ipv4Addr>,
     /// Its private address, if it has one.
     pub private_ipv4: Option<Ipv4Addr>,
-    /// What it is doing.
+    /// Its state.
     pub status: HostStatus,
-    /// The size of its disk in GB, if the cloud tells.
+    /// The size of its disk in GB, if the cloud reports it.
     pub disk_gb: Option<u64>,
-    /// The private network it is in, spelled as the declaration spells it, if the cloud tells.
+    /// Its private network, spelled as in the declaration, if the cloud reports it.
     pub vpc: Option<String>,
-    /// The provider's project that it is in, spelled as the declaration spells it; empty if it
-    /// is in none that is declared for it. `None` if that was not read.
+    /// The provider's project of the host, spelled as in the declaration; empty if it is in none
+    /// that is declared for it. `None` if that was not read.
     #[serde(default)]
     pub cloud_project: Option<String>,
-    /// The provider's name of the image that it was made from, if the cloud still has one for it.
+    /// The provider's name of its image, if the cloud still has one for it.
     #[serde(default)]
     pub image: Option<String>,
-    /// What it was made with, of those options that the cloud tells; `None` if it tells none.
+    /// Its options, of those that the cloud reports; `None` if it reports none.
     pub features: Option<HostFeatures>,
     /// Its tags as the cloud spells them, sorted.
     pub tags: Vec<String>,
 }
 
-/// The options of a host that its cloud shows.
+/// The options of a host that its cloud reports.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct HostFeatures {
-    /// Whether the provider's agent for metrics was asked for.
+    /// Whether the provider's metrics agent was requested.
     pub monitoring: bool,
-    /// Whether the provider makes backups of it.
+    /// Whether the provider backs it up.
     pub backups: bool,
     /// Whether it has a public IPv6 address.
     pub ipv6: bool,
 }
 
 impl Host {
-    /// Whether it bears the tag. Case does not matter: clouds keep the first spelling.
+    /// Whether the host has the tag. Case does not matter: clouds keep the first spelling.
     pub fn has_tag(&self, tag: &str) -> bool {
         self.tags.iter().any(|own| own.eq_ignore_ascii_case(tag))
     }
 
-    /// Its name within the environment, or its whole name if that does not follow the rule.
+    /// Returns its name within the environment, or its whole name if that breaks the rule.
     pub fn shown_name(&self) -> String {
         self.name
             .as_ref()
             .map_or_else(|| self.node.clone(), ToString::to_string)
     }
 
-    /// Whether the provider is known to make backups of it.
+    /// Whether the provider is known to back it up.
     pub fn has_backups(&self) -> bool {
         self.features.is_some_and(|own| own.backups)
     }
 
-    /// The fingerprints that its tags pin, sorted.
+    /// Returns the fingerprints that its tags pin, sorted.
     pub fn host_keys(&self) -> Vec<Fingerprint> {
         let mut keys: Vec<_> = self
             .tags
@@ -149,7 +149,7 @@ impl Host {
         keys
     }
 
-    /// Whether it runs and can be reached.
+    /// Whether it runs and has a public address.
     pub fn is_ready(&self) -> bool {
         self.status == HostStatus::Active && self.public_ipv4.is_some()
     }

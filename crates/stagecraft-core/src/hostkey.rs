@@ -1,8 +1,8 @@
 //! Host keys that are known before the first connection.
 //!
 //! A create request carries a fresh host key in its user data and the key's fingerprint in a
-//! tag. Whoever can read the tags can verify the host before the first packet, from any
-//! machine, with nothing saved anywhere.
+//! tag. Anyone who can read the tags can verify the host before the first packet, from any
+//! machine, without saved state.
 
 use std::fmt;
 use std::str::FromStr;
@@ -16,10 +16,10 @@ use ssh_key::{LineEnding, PrivateKey};
 
 use crate::error::{Error, ErrorKind, Result};
 
-/// The start of the tag that holds a host key's fingerprint.
+/// The prefix of the tag with a host key's fingerprint.
 pub const HOST_KEY_TAG_PREFIX: &str = "stagecraft-hostkey-";
 
-/// The comment of the public key that a host is made with. A key of the host's own bears another.
+/// The comment of the public key that a host is created with. The host's own keys have another.
 pub const FIRST_HOST_KEY_COMMENT: &str = "stagecraft-first";
 
 /// The SHA-256 fingerprint of a public host key.
@@ -27,12 +27,12 @@ pub const FIRST_HOST_KEY_COMMENT: &str = "stagecraft-first";
 pub struct Fingerprint([u8; 32]);
 
 impl Fingerprint {
-    /// The fingerprint of a public key in SSH's wire form.
+    /// Computes the fingerprint of a public key in SSH's wire form.
     pub fn of_wire(public_key: &[u8]) -> Self {
         Self(Sha256::digest(public_key).into())
     }
 
-    /// The fingerprint of a public key in OpenSSH's one-line form, as in a `.pub` file.
+    /// Computes the fingerprint of a public key in OpenSSH's one-line form, as in a `.pub` file.
     pub fn of_line(line: &str) -> Option<Self> {
         let key = ssh_key::PublicKey::from_openssh(line.trim()).ok()?;
         Some(Self::of_wire(&key.to_bytes().ok()?))
@@ -50,7 +50,7 @@ impl Fingerprint {
         Some(Self(bytes.try_into().ok()?))
     }
 
-    /// The tag that pins this key: base32 in lower case, since clouds ignore case in tags.
+    /// Returns the tag that pins this key: base32 in lower case, since clouds ignore case in tags.
     pub fn tag(&self) -> String {
         let encoded = BASE32_NOPAD.encode(&self.0).to_ascii_lowercase();
         format!("{HOST_KEY_TAG_PREFIX}{encoded}")
@@ -58,7 +58,7 @@ impl Fingerprint {
 }
 
 impl fmt::Display for Fingerprint {
-    /// Writes it as OpenSSH does: `SHA256:` and base64 without padding.
+    /// Formats it as OpenSSH does: `SHA256:` and base64 without padding.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         write!(f, "SHA256:{}", BASE64_NOPAD.encode(&self.0))
     }
@@ -67,7 +67,7 @@ impl fmt::Display for Fingerprint {
 impl FromStr for Fingerprint {
     type Err = Error;
 
-    /// Reads what `ssh-keygen -l` prints: `SHA256:` and base64 without padding.
+    /// Parses the output of `ssh-keygen -l`: `SHA256:` and base64 without padding.
     ///
     /// # Errors
     ///
@@ -92,7 +92,7 @@ impl Serialize for Fingerprint {
     }
 }
 
-/// A fresh ed25519 host key. The private half is kept nowhere but in the user data.
+/// A fresh ed25519 host key. The private half is kept only in the user data.
 #[derive(Debug)]
 pub struct HostKey {
     private: SecretString,
@@ -101,11 +101,11 @@ pub struct HostKey {
 }
 
 impl HostKey {
-    /// Makes a key from the system's randomness.
+    /// Generates a key from the system's randomness.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the system gives no randomness.
+    /// [`ErrorKind::Unavailable`] if the system has no randomness.
     pub fn generate() -> Result<Self> {
         let mut seed = [0; 32];
         getrandom::fill(&mut seed).map_err(|error| {

@@ -1,17 +1,17 @@
-//! JSON that other programs write, in which `null` means the same as an absent field.
+//! JSON from other programs, in which `null` means the same as an absent field.
 
 use serde::de::DeserializeOwned;
 use serde_json::Value;
 
-/// Decodes JSON. A field that is `null` counts as absent, in maps and lists at every depth.
+/// Decodes JSON. A `null` field counts as absent, in maps and lists at every depth.
 ///
-/// Nulls are removed only if the text cannot be decoded as it stands, so that the usual answer
-/// costs nothing more. A type that is decoded with this needs no attribute for nullable fields:
-/// `#[serde(default)]` for absent ones is enough.
+/// Nulls are removed only if the text cannot be decoded with them, so the usual answer costs
+/// nothing more. Nullable fields need no attribute of their own: `#[serde(default)]` for absent
+/// ones is enough.
 ///
 /// # Errors
 ///
-/// That of the text without its nulls: a required field that is `null` is reported as missing.
+/// Those of the text without its nulls: a required field that is `null` is reported as missing.
 pub fn decode<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     match serde_json::from_slice(text) {
         Err(error) if error.is_data() => from_value(serde_json::from_slice(text)?),
@@ -19,11 +19,11 @@ pub fn decode<T: DeserializeOwned>(text: &[u8]) -> serde_json::Result<T> {
     }
 }
 
-/// As [`decode`], from a tree.
+/// Like [`decode`], from a tree.
 ///
 /// # Errors
 ///
-/// As [`decode`].
+/// Those of [`decode`].
 pub fn from_value<T: DeserializeOwned>(mut value: Value) -> serde_json::Result<T> {
     remove_nulls(&mut value);
     T::deserialize(value)

@@ -1,4 +1,4 @@
-//! One run for each environment: a marker in the cloud that only one run can make.
+//! Leases: one run per environment, by a marker in the cloud that only one run can create.
 
 use std::time::Duration;
 
@@ -9,36 +9,37 @@ use crate::error::Result;
 use crate::name::EnvironmentName;
 use crate::run::Run;
 
-/// What clocks that tell whole seconds may be wrong by.
+/// Error of clocks with one-second resolution.
 const GRAIN: Duration = Duration::from_secs(1);
-/// The longest name of a machine that is kept, in characters.
+/// The longest machine name that is kept, in characters.
 const MACHINE_LIMIT: usize = 64;
 
-/// The ability of a cloud to let one run work on an environment at a time.
+/// A cloud's leases, which let one run at a time work on an environment.
 ///
-/// Each call is safe to repeat. What was in flight when a call was dropped may still be carried
-/// out: a marker that is left so is found, and judged, by whoever comes next.
+/// Each call is safe to repeat. A request in flight when its call is dropped may still take
+/// effect: the next run finds the marker that it left, and judges it.
 #[async_trait]
 pub trait LeaseProvider: Send + Sync + std::fmt::Debug {
-    /// How often the holder shows that it lives, and when it counts as gone.
+    /// Returns how often the holder renews, and when it counts as gone.
     fn timing(&self) -> LeaseTiming;
 
-    /// Makes the marker, if there is none. A lost answer is resolved by looking.
+    /// Creates the marker, if there is none. Resolves a lost answer by reading.
     ///
     /// # Errors
     ///
-    /// The provider's own, by kind. Another holder is no error: see [`Take::Held`].
+    /// The provider's own, by kind. Another holder is not an error: see [`Take::Held`].
     async fn take(&self, run: &Run, environment: &EnvironmentName, holder: &Holder)
     -> Result<Take>;
 
-    /// Shows that the holder lives.
+    /// Renews the lease: shows that the holder is alive.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if this very marker is gone; the provider's own, by kind.
+    /// [`ErrorKind::Locked`](crate::ErrorKind::Locked) if this marker is gone; the provider's
+    /// own, by kind.
     async fn beat(&self, run: &Run, environment: &EnvironmentName, marker: &Marker) -> Result<()>;
 
-    /// Removes exactly this marker, never a later one. What is gone already counts as removed.
+    /// Removes exactly this marker, never a later one. Removing a missing marker succeeds.
     ///
     /// # Errors
     ///
@@ -53,41 +54,41 @@ pub trait LeaseProvider: Send + Sync + std::fmt::Debug {
     async fn read(&self, run: &Run, environment: &EnvironmentName) -> Result<Option<Marker>>;
 }
 
-/// How often the holder of a lease shows that it lives, and when it counts as gone.
+/// How often the holder of a lease renews it, and when it counts as gone.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct LeaseTiming {
-    /// The time between two beats.
+    /// The time between two renewals.
     pub interval: Duration,
-    /// The time without a beat after which another run may take over.
+    /// The time without renewal after which another run may take over.
     pub expiry: Duration,
-    /// How long what was written may be missing in lists.
+    /// How long a write may be missing from lists.
     pub list_lag: Duration,
 }
 
-/// Who holds a lease. Nothing in it is secret: whoever may read the account may read it.
+/// The holder of a lease. Contains no secret: anyone who can read the account can read it.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Holder {
     /// A random id of the run.
     pub run: String,
     /// The name of the machine.
     pub machine: String,
-    /// The id of the machine's boot, where the system has one.
+    /// The boot id of the machine, if the system has one.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub boot: Option<String>,
-    /// The space in which process ids count, where the system has several.
+    /// The namespace of process ids, if the system has several.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub space: Option<u64>,
-    /// The id of the process.
+    /// The process id.
     pub pid: u32,
-    /// When the process began, in a unit of the system's own since its boot.
+    /// The start time of the process since boot, in the system's own unit.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub started: Option<u64>,
-    /// What it does: `up`, `down`.
+    /// The operation: `up`, `down`.
     pub operation: String,
 }
 
 impl Holder {
-    /// The run of this process on this machine.
+    /// Describes a run of this process on this machine.
     pub fn new(run: &str, machine: &str, pid: u32, operation: &str) -> Self {
         Self {
             run: run.to_owned(),
@@ -101,31 +102,31 @@ impl Holder {
     }
 }
 
-/// A marker as it was seen.
+/// A marker as observed.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct Marker {
     /// Its id in the cloud, which no other marker ever has.
     pub id: String,
-    /// Who holds it; `None` if that cannot be read.
+    /// The holder; `None` if it cannot be read.
     pub holder: Option<Holder>,
-    /// When it was made, by the cloud's clock.
+    /// When it was created, by the cloud's clock.
     pub since: String,
-    /// How long it shows no beat, by the cloud's clock; `None` if that is not known.
+    /// The time since its last renewal, by the cloud's clock; `None` if unknown.
     pub idle: Option<Duration>,
-    /// The time without a beat after which it counts as left behind.
+    /// The time without renewal after which it counts as abandoned.
     pub expiry: Duration,
 }
 
 impl Marker {
-    /// Whether its holder has shown no sign of life for so long that it counts as gone.
+    /// Whether its holder has not renewed it for so long that it counts as gone.
     ///
-    /// A marker whose holder cannot be read never does: it may be of a later version.
+    /// A marker with an unreadable holder never expires: it may be of a later version.
     pub fn is_expired(&self) -> bool {
         self.holder.is_some() && self.idle.is_some_and(|idle| idle >= self.expiry + GRAIN)
     }
 }
 
-/// Who holds it and since when, on one line.
+/// Formats the holder and the start of the lease, on one line.
 impl std::fmt::Display for Marker {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match &self.holder {
@@ -139,12 +140,12 @@ impl std::fmt::Display for Marker {
     }
 }
 
-/// What came of [`LeaseProvider::take`].
+/// Result of [`LeaseProvider::take`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Take {
     /// The marker is ours.
     Taken(Marker),
-    /// There is one already.
+    /// Another marker exists.
     Held(Marker),
 }
 

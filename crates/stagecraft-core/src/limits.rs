@@ -1,4 +1,4 @@
-//! What an environment may have at most, by the user's own word. Pure.
+//! Limits that the user sets for an environment. Pure.
 
 use std::collections::BTreeSet;
 
@@ -7,22 +7,22 @@ use crate::host::Host;
 use crate::money::MicroUsd;
 use crate::plan::{CloudFacts, CreateEntry, HostRef, InfraPlan};
 
-/// What one environment may have at most.
+/// The limits of one environment.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 pub struct Limits {
     /// The most hosts.
     pub max_hosts: Option<u64>,
-    /// The most that it may cost a month.
+    /// The highest monthly cost.
     pub max_monthly: Option<MicroUsd>,
 }
 
 impl Limits {
-    /// What a plan would exceed.
+    /// Returns what a plan would exceed.
     ///
     /// `whole` is the plan for the same facts and the whole environment: a plan for some of the
-    /// hosts does not tell how many others there are. Only what the plan makes more counts, so
-    /// an environment that is over a limit can still shrink. `facts` are those of both plans:
-    /// where they do not tell what backups cost, a price with them is not known.
+    /// hosts does not include the others. Only increases count, so an environment that is over a
+    /// limit can still shrink. `facts` are those of both plans: if they lack the cost of backups,
+    /// a price with backups is unknown.
     pub fn check(&self, facts: &CloudFacts, whole: &InfraPlan, plan: &InfraPlan) -> Vec<Finding> {
         let hosts = self.check_hosts(whole, plan);
         let price = self.check_price(facts, whole, plan);
@@ -114,12 +114,12 @@ impl Limits {
 }
 
 impl InfraPlan {
-    /// How many hosts of ours there are before the plan is carried out.
+    /// Returns the number of our hosts before the plan is applied.
     pub fn hosts_now(&self) -> usize {
         self.existing().count()
     }
 
-    /// The hosts of ours that exist, each once.
+    /// Returns our hosts that exist, each once.
     pub fn existing(&self) -> impl Iterator<Item = &HostRef> {
         let lists = [
             &self.delete,
@@ -137,8 +137,8 @@ impl InfraPlan {
 }
 
 impl InfraPlan {
-    /// Whether the plan's costs leave something out: what the backups of a host cost, of those
-    /// that it creates or that exist.
+    /// Whether the plan's costs are incomplete: they lack the backups of a host that it creates
+    /// or that exists.
     pub fn leaves_backups_out(&self, facts: &CloudFacts) -> bool {
         if facts.backup_percent.is_some() {
             return false;
@@ -156,8 +156,8 @@ fn has_backups(facts: &CloudFacts, host: &HostRef) -> bool {
     own.is_some_and(Host::has_backups)
 }
 
-/// Hosts to be created with backups, but for those that replace one of the same size that has
-/// them too: these cost what they did.
+/// Returns the hosts to be created with backups. Those that replace one of the same size with
+/// backups are left out: their cost stays the same.
 fn created_with_backups<'p>(facts: &CloudFacts, plan: &'p InfraPlan) -> BTreeSet<&'p str> {
     let is_replaced = |entry: &CreateEntry| {
         plan.delete.iter().any(|old| {
@@ -171,7 +171,7 @@ fn created_with_backups<'p>(facts: &CloudFacts, plan: &'p InfraPlan) -> BTreeSet
     created.map(|entry| entry.spec.name.as_str()).collect()
 }
 
-/// The sizes without a price.
+/// Returns the sizes without a price.
 fn unknown<'a>(sizes: impl Iterator<Item = (&'a str, Option<MicroUsd>)>) -> BTreeSet<String> {
     sizes
         .filter(|(_, price)| price.is_none())
@@ -205,7 +205,7 @@ mod tests {
         max_monthly: Some(MicroUsd(10)),
     };
 
-    /// A plan for hosts of these prices that exist, and these to be created.
+    /// Builds a plan with existing hosts of these prices, and others to be created.
     fn plan(existing: &[Option<i64>], created: &[Option<i64>]) -> InfraPlan {
         let mut plan = fixtures::plan("staging", PlanMode::Reconcile);
         let environment = plan.environment.clone();
@@ -276,7 +276,7 @@ mod tests {
         });
         smaller.cost.monthly_after = MicroUsd(11);
         assert_eq!(told(limits, &smaller, &smaller), [""; 0]);
-        // One goes and one comes, for the same price: as a replacement does.
+        // A replacement: one host goes and one comes, for the same price.
         let mut replaced = plan(&[Some(5); 3], &[Some(5)]);
         replaced.delete.push(replaced.unchanged.remove(0));
         replaced.cost.monthly_after = MicroUsd(15);

@@ -4,7 +4,7 @@ use std::fmt;
 
 use serde::{Deserialize, Serialize};
 
-/// An amount in millionths of a US dollar. Sums and differences stop at the largest amount.
+/// An amount in millionths of a US dollar. Sums and differences saturate.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 #[serde(transparent)]
 pub struct MicroUsd(pub i64);
@@ -26,14 +26,14 @@ impl MicroUsd {
 }
 
 impl MicroUsd {
-    /// So many hundredths of it, rounded down.
+    /// Returns this percentage of the amount, rounded down.
     #[must_use]
     pub fn percent(self, percent: u32) -> Self {
         let part = i128::from(self.0) * i128::from(percent) / 100;
         Self(i64::try_from(part).unwrap_or(i64::MAX))
     }
 
-    /// Writes dollars with five digits behind the point, for prices of an hour: `$0.03571`.
+    /// Formats dollars with five decimals, for hourly prices: `$0.03571`.
     pub fn with_fractions(self) -> String {
         let sign = if self.0 < 0 { "-" } else { "" };
         let units = (self.0.unsigned_abs() + 5) / 10;
@@ -56,7 +56,7 @@ impl std::ops::Sub for MicroUsd {
 }
 
 impl fmt::Display for MicroUsd {
-    /// Writes dollars and cents: `$24.00`, `-$6.00`.
+    /// Formats dollars and cents: `$24.00`, `-$6.00`.
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let sign = if self.0 < 0 { "-" } else { "" };
         let cents = (self.0.unsigned_abs() + 5_000) / 10_000;

@@ -1,4 +1,4 @@
-//! Names, each checked against the rules of clouds and DNS when it is made.
+//! Names, each checked on construction against the rules of clouds and DNS.
 
 use std::fmt;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Deserializer, Serialize};
 
 use crate::config::parse_text;
 
-/// A name breaks a rule.
+/// The error of a name that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what} {value:?}: {rule}")]
 pub struct NameError {
@@ -116,7 +116,7 @@ label_name!(
     "role"
 );
 label_name!(
-    /// The name of a host in its cloud and its network, as [`Naming`](crate::Naming) makes it.
+    /// The name of a host in its cloud and its network, built by [`Naming`](crate::Naming).
     NodeName,
     "node name"
 );

@@ -1,4 +1,4 @@
-//! How hosts are named in cloud and network.
+//! Names of hosts in cloud and network.
 
 mod pattern;
 
@@ -10,18 +10,18 @@ use crate::tags;
 
 /// The name pattern of one project, with the project's name.
 ///
-/// A host is found by its tags; its name only says which host of the environment it is.
+/// A host is found by its tags; its name only shows which host of the environment it is.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct Naming {
     project: Option<ProjectName>,
     pattern: NamePattern,
 }
 
-/// A host cannot be named by the pattern.
+/// Why a host cannot be named by the pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum NamingError {
-    /// The whole name breaks a rule, for example since it is too long.
+    /// The whole name breaks a rule, for example because it is too long.
     #[error(transparent)]
     Name(#[from] NameError),
     /// The pattern has `{project}`, and the file names no project.
@@ -34,7 +34,7 @@ pub enum NamingError {
     Ambiguous {
         /// The placeholder: `project`, `env` or `host`.
         what: &'static str,
-        /// What stands in its place.
+        /// The value of the placeholder.
         value: String,
         /// What follows the placeholder.
         separator: String,
@@ -59,7 +59,7 @@ pub enum NamingError {
 }
 
 impl NamingError {
-    /// Whether the project is at fault, whatever the environment and the host.
+    /// Whether the project causes the error, whatever the environment and the host.
     pub fn is_of_project(&self) -> bool {
         match self {
             Self::Name(_) | Self::ReadsAsDefault { .. } => false,
@@ -68,7 +68,7 @@ impl NamingError {
         }
     }
 
-    /// Whether the environment is at fault, whatever the host.
+    /// Whether the environment causes the error, whatever the host.
     pub fn is_of_environment(&self) -> bool {
         match self {
             Self::Name(_) | Self::NoProject(_) => false,
@@ -79,14 +79,14 @@ impl NamingError {
 }
 
 impl From<Option<ProjectName>> for Naming {
-    /// The default pattern.
+    /// Uses the default pattern.
     fn from(project: Option<ProjectName>) -> Self {
         Self::new(project, NamePattern::default())
     }
 }
 
 impl Naming {
-    /// Puts both together. Whether they fit is checked by [`check_project`](Self::check_project).
+    /// Combines both. Whether they fit is checked by [`check_project`](Self::check_project).
     pub fn new(project: Option<ProjectName>, pattern: NamePattern) -> Self {
         Self { project, pattern }
     }
@@ -101,7 +101,7 @@ impl Naming {
         &self.pattern
     }
 
-    /// Checks what depends on the project alone.
+    /// Checks what depends only on the project.
     ///
     /// # Errors
     ///
@@ -115,15 +115,15 @@ impl Naming {
         self.check_value(Place::Project, project.as_str())
     }
 
-    /// The name of a host in cloud and network.
+    /// Returns the name of a host in cloud and network.
     ///
-    /// No two hosts of any projects and environments get one name by one pattern, and no name is
-    /// also one by the default pattern. The default pattern alone does not promise that: it is
-    /// older than the rule, and two environments of one file are compared with each other instead.
+    /// By one pattern, no two hosts of any projects and environments share a name, and no name is
+    /// also one by the default pattern. The default pattern alone cannot guarantee that: it is
+    /// older than the rule. Instead, the environments of one file are compared with each other.
     ///
     /// # Errors
     ///
-    /// [`NamingError`] if the name would be too long, or could be that of another host.
+    /// [`NamingError`] if the name would be too long, or could be another host's.
     pub fn node(
         &self,
         environment: &EnvironmentName,
@@ -144,11 +144,11 @@ impl Naming {
         Ok(NodeName::new(name)?)
     }
 
-    /// The host of the environment that a name in the cloud stands for, in any case of letters.
+    /// Returns the host of the environment that a name in the cloud denotes. Case does not matter.
     ///
-    /// The name is read by the patterns that the host's tags name (without any: the default one)
-    /// and by the project's own, since a person may have renamed the host to what the file says.
-    /// `None` if no pattern fits, or if they tell different hosts: then nobody knows.
+    /// The name is read by the patterns in the host's tags (without any: the default one) and by
+    /// the project's own, since a user may have renamed the host to match the file.
+    /// `None` if no pattern matches, or if they disagree.
     pub fn host_of(
         &self,
         environment: &EnvironmentName,
@@ -156,7 +156,7 @@ impl Naming {
         tags: &[String],
     ) -> Option<HostName> {
         let node = node.to_ascii_lowercase();
-        // What is longer is no name in the network.
+        // A longer name is not valid in the network.
         NodeName::new(node.as_str()).ok()?;
         let mut patterns: Vec<NamePattern> = tags::name_patterns(tags).collect();
         if patterns.is_empty() {
@@ -171,7 +171,7 @@ impl Naming {
         hosts.all(|other| other == host).then_some(host)
     }
 
-    /// The names that a host may have been made by: that of this pattern, and that of the default.
+    /// Returns the possible names of a host: by this pattern, and by the default one.
     pub fn possible_nodes(
         &self,
         environment: &EnvironmentName,
@@ -183,12 +183,12 @@ impl Naming {
             .flatten()
     }
 
-    /// The tag that says by which pattern a host is named; the default one needs none.
+    /// Returns the tag of the pattern of a host's name; the default pattern needs none.
     pub fn tag(&self) -> Option<String> {
         (!self.pattern.is_default()).then(|| tags::name_pattern_tag(&self.pattern))
     }
 
-    /// A pattern that starts with the environment is refused when it is read.
+    /// A pattern that starts with the environment is already refused by the parser.
     fn check_beginning(&self, environment: &EnvironmentName) -> Result<(), NamingError> {
         let Some(project) = &self.project else {
             return Ok(());
@@ -212,7 +212,7 @@ impl Naming {
         let Some(separator) = self.pattern.separator_after(place) else {
             return Ok(());
         };
-        // Names are read from the left: each value ends where its separator is first met.
+        // Names are read from the left: each value ends at the first match of its separator.
         if format!("{value}{separator}").find(separator) == Some(value.len()) {
             return Ok(());
         }

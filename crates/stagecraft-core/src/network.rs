@@ -1,4 +1,4 @@
-//! What a network provider does: it makes hosts members of one private network.
+//! The interface of a network provider, which joins hosts to one private network.
 
 use std::net::IpAddr;
 
@@ -19,36 +19,36 @@ pub trait NetworkProvider: Send + Sync + std::fmt::Debug {
     /// The provider's id.
     fn id(&self) -> &'static str;
 
-    /// The secrets without which no new host can join.
+    /// Returns the secrets that a new host needs to join.
     fn join_secrets(&self) -> Vec<SecretSource> {
         Vec::new()
     }
 
-    /// The script that reads a host's state. Constant and read only: it shares one round trip
-    /// with the scripts of all steps.
+    /// Returns the script that reads a host's state. Constant and read-only: it shares one round
+    /// trip with the scripts of all steps.
     fn probe(&self) -> ProbeScript;
 
-    /// Decides what is to be changed on a host. Pure. Empty: nothing.
+    /// Decides what to change on a host. Pure. An empty list means no change.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind`](crate::ErrorKind) `Protocol` if the facts cannot be understood, `Rejected`
-    /// if the host is in a state that must not be changed (another network, a version that is
-    /// too old), `Config` if the configuration gives the node no valid name or tags.
+    /// [`ErrorKind`](crate::ErrorKind) `Protocol` if the facts cannot be parsed, `Rejected` if the
+    /// host's state must not be changed (another network, a version that is too old), `Config` if
+    /// the configuration leads to no valid name or tags for the node.
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>>;
 
-    /// What the network's client reports about a member that can be reached, one line each. Pure.
+    /// Returns the warnings of the network's client on a reachable member, one line each. Pure.
     ///
-    /// Default: nothing.
+    /// Default: none.
     fn warnings(&self, _facts: &ProbeFacts) -> Vec<String> {
         Vec::new()
     }
 
-    /// Makes the changes and proves that the node is connected as wanted. Safe to repeat.
+    /// Applies the changes and verifies that the node is connected as wanted. Safe to repeat.
     ///
     /// # Errors
     ///
-    /// [`Error::operation`](crate::Error::operation) tells the part that failed: `install`,
+    /// [`Error::operation`](crate::Error::operation) names the part that failed: `install`,
     /// `join` or `verify`.
     async fn change(
         &self,
@@ -58,41 +58,41 @@ pub trait NetworkProvider: Send + Sync + std::fmt::Debug {
         changes: &[Change],
     ) -> Result<Joined>;
 
-    /// The full name that a node is expected to have. Pure.
+    /// Returns the expected full name of a node. Pure.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Config`](crate::ErrorKind::Config) if the configuration names no domain.
     fn node_fqdn(&self, node: &NodeName) -> Result<String>;
 
-    /// Removes a node that will not come back from the network's own list.
+    /// Removes a node that will not return from the network's own list.
     ///
     /// # Errors
     ///
-    /// The provider's own. A node that is already gone is fine.
+    /// The provider's own. Removing a missing node succeeds.
     async fn forget(&self, run: &Run, node: &NodeName) -> Result<StepOutcome>;
 }
 
-/// A host as its network is to see it.
+/// A host as its network should see it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NodeSpec {
     /// Its name: `{environment}-{host}`.
     pub name: NodeName,
-    /// Its role, from which its tags follow.
+    /// Its role, which determines its tags.
     pub role: RoleName,
 }
 
-/// One thing that is to be changed on a host.
+/// One change to be made on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Change {
-    /// What kind of change; each provider and step knows its own.
+    /// The kind of change, defined by each provider and step.
     pub id: &'static str,
-    /// What a person is told, for example `install tailscale`.
+    /// A summary for users, for example `install tailscale`.
     pub summary: String,
 }
 
 impl Change {
-    /// Makes a change.
+    /// Creates a change.
     pub fn new(id: &'static str, summary: impl Into<String>) -> Self {
         Self {
             id,
@@ -101,12 +101,12 @@ impl Change {
     }
 }
 
-/// A node that is connected.
+/// A connected node.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct Joined {
-    /// The network's own id of the node.
+    /// The network's id of the node.
     pub node_id: String,
-    /// The name by which others reach it, as the network gave it.
+    /// Its name for other nodes, as assigned by the network.
     pub fqdn: String,
     /// Its addresses in the network.
     pub addresses: Vec<IpAddr>,

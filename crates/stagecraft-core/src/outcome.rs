@@ -1,15 +1,15 @@
-//! How a step or a change ended.
+//! Outcomes of steps and changes.
 
 use serde::Serialize;
 
 use crate::advice::Advice;
 use crate::failure_code::FailureCode;
 
-/// How one step ended. A step that did nothing never reports success.
+/// Outcome of one step. A step that did nothing never reports success.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(tag = "status", rename_all = "snake_case")]
 pub enum StepOutcome {
-    /// Everything was as wanted; nothing was touched.
+    /// The host was as wanted; nothing was changed.
     Unchanged,
     /// These changes were made and verified.
     Changed {
@@ -21,15 +21,15 @@ pub enum StepOutcome {
         /// What would be changed, one short phrase each.
         changes: Vec<String>,
     },
-    /// What this step has to do shows only once an earlier one has changed the host (dry runs
+    /// What this step has to do is known only once an earlier one has changed the host (dry runs
     /// only).
     MayChange {
-        /// What would be changed as the host is now, one short phrase each.
+        /// What would be changed in the host's present state, one short phrase each.
         changes: Vec<String>,
         /// The earlier step, which would or may change the host.
         after: String,
     },
-    /// The step was not carried out, on purpose.
+    /// The step was left out on purpose.
     Skipped {
         /// Why.
         reason: String,
@@ -41,19 +41,19 @@ pub enum StepOutcome {
 /// Why a step failed on a host.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct StepFailure {
-    /// A code from the closed set.
+    /// The code, from a closed set.
     pub code: FailureCode,
     /// What happened, in one line.
     pub message: String,
     /// The last lines of output, or what was awaited and for how long.
     pub evidence: Vec<String>,
-    /// What helps. Not serialized: it follows from the cause.
+    /// What to do next. Not serialized: it follows from the cause.
     #[serde(skip)]
     pub advice: Advice,
 }
 
 impl StepFailure {
-    /// Makes a failure without evidence, with the [advice](Advice::of_code) of its code.
+    /// Creates a failure without evidence, with the [advice](Advice::of_code) of its code.
     pub fn new(code: FailureCode, message: impl Into<String>) -> Self {
         Self {
             code,
@@ -63,7 +63,7 @@ impl StepFailure {
         }
     }
 
-    /// Says what helps, where more is known of the cause than its code.
+    /// Sets the advice, if more is known of the cause than its code.
     #[must_use]
     pub fn with_advice(mut self, advice: Advice) -> Self {
         self.advice = advice;

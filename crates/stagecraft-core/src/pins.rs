@@ -1,4 +1,4 @@
-//! Pinning host keys in the cloud, where every machine can read them.
+//! Pins: host key fingerprints in the cloud, readable from every machine.
 
 use async_trait::async_trait;
 
@@ -8,47 +8,47 @@ use crate::name::HostId;
 use crate::plan::Account;
 use crate::run::Run;
 
-/// The ability of a cloud to hold the fingerprints of host keys, as tags.
+/// A cloud's store of host key fingerprints, as tags.
 ///
 /// Each call is safe to repeat, and calls [`Run::before_write`] before each write.
 #[async_trait]
 pub trait HostKeyPins: Send + Sync + std::fmt::Debug {
-    /// Gives a host one more key that it may show. A key that is pinned already stays so.
+    /// Adds a key that a host may present. Adding a pinned key again succeeds.
     ///
     /// # Errors
     ///
-    /// The provider's own, by kind. A call that failed may have been carried out.
+    /// The provider's own, by kind. A call that failed may have taken effect.
     async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()>;
 
-    /// Takes exactly these keys from these hosts, and drops what nobody bears any more.
+    /// Removes exactly these keys from these hosts, and deletes tags without hosts.
     ///
-    /// A host that is gone, and a key that is not pinned, count as done.
+    /// Missing hosts and keys that are not pinned count as done.
     ///
     /// # Errors
     ///
-    /// The provider's own, by kind. Some pins may be gone then and others not.
+    /// The provider's own, by kind. Some pins may then be removed and others not.
     async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()>;
 }
 
-/// What one machine remembers of host keys. Never needed: the pins in the cloud say it all, and
-/// win over it.
+/// A local cache of host keys. Never required: the pins in the cloud are complete and take
+/// precedence.
 ///
-/// Nothing here fails: what cannot be remembered is not.
+/// Its methods never fail: a key that cannot be stored is dropped.
 #[async_trait]
 pub trait HostKeyCache: Send + Sync + std::fmt::Debug {
-    /// Tells which cloud the hosts are in. Ids mean nothing without it; until it is known,
-    /// nothing is remembered.
+    /// Sets the cloud of the hosts. Ids mean nothing without it, so nothing is cached until it is
+    /// set.
     fn begin(&self, account: &Account, endpoint: &str);
 
-    /// The keys that a host is remembered by.
+    /// Returns the cached keys of a host.
     fn known(&self, host: &HostId) -> Vec<Fingerprint>;
 
-    /// A host was logged in to, and has proven to have this key.
+    /// Records a key that a host proved at a login.
     fn proven(&self, host: &HostId, key: Fingerprint);
 
-    /// Keeps what was [proven](Self::proven) since, for later runs.
+    /// Saves what was [proven](Self::proven) since, for later runs.
     async fn save(&self, run: &Run);
 
-    /// Forgets hosts that are gone.
+    /// Removes hosts that no longer exist.
     async fn forget(&self, run: &Run, hosts: &[HostId]);
 }

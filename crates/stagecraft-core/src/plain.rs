@@ -1,13 +1,12 @@
-//! Text from hosts and services, made fit to be shown.
+//! Safe display of text from hosts and services.
 
-/// What stands for the part of a text that was cut.
+/// The marker for the part of a text that was cut.
 const CUT: &str = " [...]";
 
-/// Whether a character can be shown as it is.
+/// Whether a character can be shown unchanged.
 ///
-/// No control characters, with which a host could rule the terminal, and none of the invisible
-/// ones that change the order or the look of what stands around them.
-/// A newline is a control character.
+/// Excludes control characters, newlines among them, with which a host could control the
+/// terminal, and invisible ones that change the order or the look of the surrounding text.
 pub fn is_plain(character: char) -> bool {
     !(character.is_control()
         || matches!(
@@ -24,7 +23,7 @@ pub fn is_plain(character: char) -> bool {
         ))
 }
 
-/// The text, cut after `limit` characters at most. What was cut shows as `[...]`.
+/// Cuts the text after at most `limit` characters and marks the cut with `[...]`.
 pub fn shorten(text: &str, limit: usize) -> String {
     if text.char_indices().nth(limit).is_none() {
         return text.to_owned();

@@ -1,4 +1,4 @@
-//! Plans: what is declared against what was observed. Pure, and the same bytes every time.
+//! Plans: declared hosts compared with observed ones. Pure, and deterministic to the byte.
 
 mod change;
 mod compare;

@@ -1,4 +1,4 @@
-//! Reading a host: the scripts of all steps in one round trip.
+//! Probes: the scripts of all steps read a host in one round trip.
 
 use std::collections::BTreeMap;
 use std::fmt::Write as _;
@@ -6,7 +6,7 @@ use std::fmt::Write as _;
 use crate::error::{Error, ErrorKind, Result};
 use crate::shell::shell_quote;
 
-/// A constant, read-only script for `sh`. Each runs in a subshell of its own.
+/// A constant, read-only script for `sh`. Each runs in its own subshell.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct ProbeScript(pub &'static str);
 
@@ -17,7 +17,7 @@ impl AsRef<str> for ProbeScript {
 }
 
 impl ProbeScript {
-    /// The script's text with these words as its `$1`, `$2` and so on.
+    /// Returns the script's text with these words as its `$1`, `$2` and so on.
     pub fn with_args(self, args: &[String]) -> String {
         if args.is_empty() {
             return self.0.to_owned();
@@ -27,7 +27,7 @@ impl ProbeScript {
     }
 }
 
-/// What a probe script found.
+/// The output of a probe script.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub struct ProbeFacts {
     /// Its standard output.
@@ -37,14 +37,14 @@ pub struct ProbeFacts {
 }
 
 impl ProbeFacts {
-    /// The value of the first line `key=value`, if there is one.
+    /// Returns the value of the first line `key=value`, if any.
     pub fn value(&self, key: &str) -> Option<&str> {
         self.output
             .lines()
             .find_map(|line| line.strip_prefix(key)?.strip_prefix('='))
     }
 
-    /// All that follows the line `key:`, up to the end of the output.
+    /// Returns everything after the line `key:`, up to the end of the output.
     pub fn rest_after(&self, key: &str) -> Option<&str> {
         let mut rest = self.output.as_str();
         loop {
@@ -57,7 +57,7 @@ impl ProbeFacts {
     }
 }
 
-/// Joins scripts to one. `boundary` must be a word that no script prints.
+/// Joins scripts into one. `boundary` must be a word that no script prints.
 pub fn join_probes(probes: &BTreeMap<&'static str, impl AsRef<str>>, boundary: &str) -> String {
     let mut script = String::from("export LC_ALL=C\n");
     for (id, probe) in probes {
@@ -71,11 +71,11 @@ pub fn join_probes(probes: &BTreeMap<&'static str, impl AsRef<str>>, boundary: &
     script
 }
 
-/// Splits the output of [`join_probes`] again.
+/// Splits the output of [`join_probes`].
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Protocol`] if a probe is missing or not whole.
+/// [`ErrorKind::Protocol`] if a probe is missing or incomplete.
 pub fn split_probes(
     output: &str,
     boundary: &str,

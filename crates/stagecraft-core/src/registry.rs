@@ -1,4 +1,4 @@
-//! Which providers and steps there are, and how each is built.
+//! The available providers and steps, and their constructors.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -35,19 +35,19 @@ impl std::fmt::Display for Kind {
     }
 }
 
-/// What is known when a provider or step is built. Building does no I/O.
+/// The inputs for building a provider or step. Building does no I/O.
 #[derive(Debug, Clone, Default)]
 pub struct BuildContext {
     /// The project's name, if it has one.
     pub project: Option<ProjectName>,
-    /// How hosts are named.
+    /// The pattern of host names.
     pub name_pattern: NamePattern,
     /// The network provider that hosts join, for steps.
     pub network: Option<Arc<dyn NetworkProvider>>,
 }
 
 impl BuildContext {
-    /// How the project's hosts are named.
+    /// Returns the naming of the project's hosts.
     pub fn naming(&self) -> Naming {
         Naming::new(self.project.clone(), self.name_pattern.clone())
     }
@@ -56,7 +56,7 @@ impl BuildContext {
 /// Builds one thing from its block of the configuration.
 pub type BuildFn<T> = fn(&ConfigBlock, &BuildContext) -> Result<Arc<T>>;
 
-/// How a thing is built.
+/// The constructor of a provider or step.
 #[derive(Debug, Clone, Copy)]
 pub enum Build {
     /// Builds a cloud provider.
@@ -70,37 +70,37 @@ pub enum Build {
 /// Describes a provider or step. Each crate exports its own as a `static`.
 #[derive(Debug)]
 pub struct Descriptor {
-    /// The id, by which configurations choose it.
+    /// The id, used in configurations.
     pub id: &'static str,
-    /// One line about it.
+    /// A summary in one line.
     pub summary: &'static str,
-    /// The crate that it comes from.
+    /// Its crate.
     pub origin: &'static str,
     /// That crate's version.
     pub version: &'static str,
     /// Whether its behaviour may still change between minor versions.
     pub is_experimental: bool,
-    /// Whether a step runs when the file does not name it. Of no meaning for providers.
+    /// Whether a step runs when the file does not name it. Irrelevant for providers.
     pub is_default_step: bool,
-    /// What it can do beyond its trait's duties.
+    /// What it supports beyond the duties of its trait.
     pub capabilities: &'static [&'static str],
     /// The schema of its block of the configuration.
     pub schema: fn() -> schemars::Schema,
-    /// Its block as it takes effect, with all defaults:
+    /// Returns its block in effect, with all defaults:
     /// [`ConfigBlock::effective`](crate::config::ConfigBlock::effective) for most.
     pub effective: fn(&ConfigBlock) -> Result<EffectiveBlock, ConfigErrors>,
-    /// How it is built.
+    /// Its constructor.
     pub build: Build,
 }
 
-/// Hears of what a registry does. Must neither block nor fail.
+/// Observes a registry. Must neither block nor fail.
 pub trait RegistryHooks: Send + Sync + std::fmt::Debug {
-    /// A descriptor was registered. Told in the order of kinds and ids.
+    /// Called for each registered descriptor, in the order of kinds and ids.
     fn registered(&self, descriptor: &'static Descriptor) {
         let _ = descriptor;
     }
 
-    /// An id was looked up; `found` is `None` if nobody registered it.
+    /// Called for each look-up of an id; `found` is `None` if it is not registered.
     fn looked_up(&self, kind: Kind, id: &str, found: Option<&'static Descriptor>) {
         let _ = (kind, id, found);
     }
@@ -117,7 +117,7 @@ impl Descriptor {
     }
 }
 
-/// An entry that the linker collects. Made by [`register!`](crate::register).
+/// An entry that the linker collects. Created by [`register!`](crate::register).
 #[cfg(feature = "inventory")]
 #[derive(Debug)]
 pub struct Registration(pub &'static Descriptor);
@@ -127,8 +127,8 @@ inventory::collect!(Registration);
 
 /// Registers an exported [`Descriptor`], so that [`Registry::discover`] finds it.
 ///
-/// A crate that is only listed in `Cargo.toml` is dropped by the compiler without a word: the
-/// binary must name it in its source.
+/// The compiler silently drops a crate that is only listed in `Cargo.toml`: the binary must
+/// name it in its source.
 #[cfg(feature = "inventory")]
 #[macro_export]
 macro_rules! register {
@@ -139,7 +139,7 @@ macro_rules! register {
     };
 }
 
-/// Why a registry could not be made.
+/// Why a registry could not be built.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum RegistryError {
@@ -151,7 +151,7 @@ pub enum RegistryError {
         /// The crate.
         origin: &'static str,
     },
-    /// Two crates register one id.
+    /// Two crates register the same id.
     #[error("{kind} id `{id}` is registered by both {} and {}", origins[0], origins[1])]
     DuplicateId {
         /// The kind.
@@ -171,11 +171,11 @@ pub struct Registry {
 }
 
 impl Registry {
-    /// Takes the descriptors that it is given.
+    /// Builds a registry from descriptors.
     ///
     /// # Errors
     ///
-    /// [`RegistryError`] for an empty id, or one that two descriptors of a kind share.
+    /// [`RegistryError`] for an empty id, or a duplicate within a kind.
     pub fn new(
         descriptors: impl IntoIterator<Item = &'static Descriptor>,
     ) -> Result<Self, RegistryError> {
@@ -200,17 +200,17 @@ impl Registry {
         })
     }
 
-    /// Collects every descriptor that was registered in a crate which this program names.
+    /// Collects every descriptor registered in a crate that this program names.
     ///
     /// # Errors
     ///
-    /// As [`new`](Self::new).
+    /// Those of [`new`](Self::new).
     #[cfg(feature = "inventory")]
     pub fn discover() -> Result<Self, RegistryError> {
         Self::new(inventory::iter::<Registration>().map(|registration| registration.0))
     }
 
-    /// Tells `hooks` of every descriptor, and from now on of every look-up.
+    /// Reports every descriptor, and from now on every look-up, to `hooks`.
     #[must_use]
     pub fn with_hooks(mut self, hooks: Arc<dyn RegistryHooks>) -> Self {
         for descriptor in self.entries.values() {
@@ -220,12 +220,12 @@ impl Registry {
         self
     }
 
-    /// All descriptors: by kind, then by id.
+    /// Returns all descriptors: by kind, then by id.
     pub fn descriptors(&self) -> impl Iterator<Item = &'static Descriptor> {
         self.entries.values().copied()
     }
 
-    /// The ids of a kind, sorted.
+    /// Returns the ids of a kind, sorted.
     pub fn ids(&self, kind: Kind) -> Vec<&'static str> {
         self.entries
             .keys()
@@ -234,7 +234,7 @@ impl Registry {
             .collect()
     }
 
-    /// The descriptor of an id.
+    /// Returns the descriptor of an id.
     ///
     /// # Errors
     ///
@@ -254,7 +254,7 @@ impl Registry {
         Err(unknown(&kind.to_string(), id, self.ids(kind)))
     }
 
-    /// The descriptors of an id, of all kinds: at least one.
+    /// Returns the descriptors of an id, of all kinds: at least one.
     ///
     /// # Errors
     ///
@@ -275,7 +275,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As [`get`](Self::get), and what its configuration is refused for.
+    /// Those of [`get`](Self::get), and mistakes in its configuration.
     pub fn cloud(
         &self,
         id: &str,
@@ -292,7 +292,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As [`cloud`](Self::cloud).
+    /// Those of [`cloud`](Self::cloud).
     pub fn network(
         &self,
         id: &str,
@@ -309,7 +309,7 @@ impl Registry {
     ///
     /// # Errors
     ///
-    /// As [`cloud`](Self::cloud).
+    /// Those of [`cloud`](Self::cloud).
     pub fn step(
         &self,
         id: &str,

@@ -13,30 +13,29 @@ use crate::hostkey::Fingerprint;
 use crate::name::HostName;
 use crate::run::Run;
 
-/// The most bytes of one output stream that are kept.
+/// The most bytes of an output stream that are kept.
 pub const OUTPUT_LIMIT: usize = 1024 * 1024;
 
-/// What is to be run.
+/// What to run.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum CommandLine {
     /// A program and its arguments. The transport quotes them, once.
     Argv(Vec<String>),
-    /// A script for `sh`, sent on standard input, so that nothing of it is seen in a
-    /// process list.
+    /// A script for `sh`, sent on standard input, so that it does not appear in process lists.
     Script(String),
 }
 
 /// One command on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteCommand {
-    /// What is to be run.
+    /// What to run.
     pub line: CommandLine,
-    /// The time after which the command is given up.
+    /// The time after which the call ends without the command.
     pub deadline: Duration,
 }
 
 impl RemoteCommand {
-    /// A program with its arguments.
+    /// Builds a command from a program and its arguments.
     pub fn argv<T: Into<String>>(argv: impl IntoIterator<Item = T>, deadline: Duration) -> Self {
         Self {
             line: CommandLine::Argv(argv.into_iter().map(Into::into).collect()),
@@ -44,7 +43,7 @@ impl RemoteCommand {
         }
     }
 
-    /// A script for `sh`.
+    /// Builds a command from a script for `sh`.
     pub fn script(script: impl Into<String>, deadline: Duration) -> Self {
         Self {
             line: CommandLine::Script(script.into()),
@@ -53,16 +52,16 @@ impl RemoteCommand {
     }
 }
 
-/// How a command ended. A connection that was lost is an error, never an exit.
+/// How a command ended. A lost connection is an error, never an exit.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Exit {
     /// It returned this code.
     Code(u32),
-    /// It was ended by this signal.
+    /// It was terminated by this signal.
     Signal(String),
 }
 
-/// What a command gave.
+/// The result of a command.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteOutput {
     /// How it ended.
@@ -79,7 +78,7 @@ impl RemoteOutput {
         self.exit == Exit::Code(0)
     }
 
-    /// The last lines of both streams, standard error last: what a person wants to see.
+    /// Returns the last lines of both streams for people, standard error last.
     pub fn tail(&self, lines: usize) -> Vec<String> {
         let all: Vec<&str> = self
             .stdout
@@ -94,7 +93,7 @@ impl RemoteOutput {
             .collect()
     }
 
-    /// The output, if the command returned 0.
+    /// Returns the output, if the command returned 0.
     ///
     /// # Errors
     ///
@@ -115,8 +114,8 @@ impl RemoteOutput {
     }
 }
 
-/// What a terminal would have shown of a line one after the other, without the steps of a
-/// progress display, which are written over by their like.
+/// Returns what a terminal would have shown of a line over time, without the intermediate states
+/// of a progress display, which overwrite each other.
 fn shown(line: &str) -> Vec<&str> {
     let first_word = |text: &&str| text.split_whitespace().next().map(ToOwned::to_owned);
     let all: Vec<&str> = line.split('\r').collect();
@@ -131,16 +130,16 @@ fn shown(line: &str) -> Vec<&str> {
     kept
 }
 
-/// A file to be written on a host.
+/// A file to write on a host.
 #[derive(Debug)]
 pub struct Upload {
     /// The absolute path.
     pub path: String,
-    /// The content; may be secret. It travels on standard input.
+    /// The content; may be secret. It is sent on standard input.
     pub content: secrecy::SecretString,
     /// The permission bits, for example `0o600`.
     pub mode: u32,
-    /// The owner as `user` or `user:group`; the login's own if absent.
+    /// The owner as `user` or `user:group`; the login's user if absent.
     pub owner: Option<String>,
 }
 
@@ -154,7 +153,7 @@ pub struct Login {
 }
 
 impl Login {
-    /// A login by the public key of this wire form.
+    /// Creates a login by the public key in this wire form.
     pub fn new(user: impl Into<String>, wire: &[u8]) -> Self {
         Self {
             user: user.into(),
@@ -162,7 +161,7 @@ impl Login {
         }
     }
 
-    /// The wire form of the public key.
+    /// Returns the wire form of the public key.
     pub fn wire(&self) -> Vec<u8> {
         BASE64.decode(self.key.as_bytes()).unwrap_or_default()
     }
@@ -174,25 +173,25 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// The host's name.
     fn host(&self) -> &HostName;
 
-    /// The host key that was verified when the connection was made.
+    /// The host key that was verified during connection.
     fn host_key(&self) -> Fingerprint;
 
-    /// What the user should know about how the host was reached: settings that were ignored, each
-    /// with its place. None by default.
+    /// Returns warnings about how the host was reached: ignored settings, each with its place.
+    /// Default: none.
     fn warnings(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// The account and key that logged in, as far as the connection knows them. Wrappers must
-    /// forward it: what is not known is never taken away from anybody. Default: not known.
+    /// Returns the account and key that logged in, as far as known. Wrappers must forward it: an
+    /// unknown login is never removed from a host. Default: unknown.
     fn login(&self) -> Option<Login> {
         None
     }
 
-    /// Runs a command to its end. A code other than 0 is not an error.
+    /// Runs a command and waits until it ends. A code other than 0 is not an error.
     ///
-    /// Cancelling the run does not kill the command on the host: what has begun ends in its
-    /// own way there. The call returns.
+    /// Cancelling the run does not kill the command on the host: it continues there. The call
+    /// returns.
     ///
     /// # Errors
     ///
@@ -200,18 +199,18 @@ pub trait Remote: Send + Sync + std::fmt::Debug {
     /// was lost before the exit was known, [`ErrorKind::Cancelled`].
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput>;
 
-    /// Writes a file: beside its place first, then renamed, so that it is never half there.
+    /// Writes a file: to a temporary name first, then renamed, so that it is never incomplete.
     ///
     /// # Errors
     ///
-    /// As [`exec`](Self::exec); [`ErrorKind::CommandFailed`] if the host refused.
+    /// Those of [`exec`](Self::exec); [`ErrorKind::CommandFailed`] if the host refused.
     async fn upload(&self, run: &Run, upload: &Upload) -> Result<()>;
 
-    /// Ends the connection. Further calls fail.
+    /// Closes the connection. Further calls fail.
     async fn close(&self);
 }
 
-/// Where a host is, and which keys it may show.
+/// The address of a host, and the keys that it may present.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct RemoteTarget {
     /// The host's name, for messages.
@@ -220,22 +219,22 @@ pub struct RemoteTarget {
     pub aliases: Vec<String>,
     /// Its address.
     pub address: IpAddr,
-    /// The fingerprints of which it must show one. None known: no connection is made.
+    /// The accepted fingerprints. If there are none, no connection is made.
     pub host_keys: Vec<Fingerprint>,
 }
 
-/// What an attempt to connect is busy with, told to whoever waits for it. Clones tell the same.
+/// What a connection attempt is doing, for those who wait for it. Clones share it.
 #[derive(Debug, Clone, Default)]
 pub struct ConnectPhase(Arc<Mutex<Option<(String, Instant)>>>);
 
 impl ConnectPhase {
-    /// Begins a phase, which ends the one before. In words such as `dialling 192.0.2.7:22`.
+    /// Begins a phase, which ends the one before, for example `dialling 192.0.2.7:22`.
     pub fn begin(&self, what: impl Into<String>) {
         let mut phase = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         *phase = Some((what.into(), Instant::now()));
     }
 
-    /// The phase that began last, and for how long it has gone on. `None` if none was told.
+    /// Returns the current phase and its duration. `None` if none has begun.
     pub fn now(&self) -> Option<(String, Duration)> {
         let phase = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let (what, since) = phase.as_ref()?;
@@ -246,10 +245,10 @@ impl ConnectPhase {
 /// The name of the context of an error that is about a jump host, not about the host behind it.
 pub const JUMP_HOST: &str = "jump host";
 
-/// Makes connections.
+/// Opens connections.
 #[async_trait]
 pub trait Connector: Send + Sync + std::fmt::Debug {
-    /// Connects once, verifies the host's key before anything is sent, and logs in.
+    /// Connects once, verifies the host's key before sending anything, and logs in.
     ///
     /// # Errors
     ///
@@ -261,12 +260,12 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
     /// [`ErrorKind::Cancelled`].
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>>;
 
-    /// As [`connect`](Self::connect), and tells all the while what it is busy with: who gives up
-    /// waiting knows then for what. By default nothing is told.
+    /// Like [`connect`](Self::connect), and reports its phase, so that a timeout can say what it
+    /// waited for. The default implementation reports nothing.
     ///
     /// # Errors
     ///
-    /// As there.
+    /// Those of [`connect`](Self::connect).
     async fn connect_telling(
         &self,
         run: &Run,
@@ -276,12 +275,12 @@ pub trait Connector: Send + Sync + std::fmt::Debug {
         self.connect(run, target).await
     }
 
-    /// Makes sure that what logs in to a host is at hand before the host is made: keys are read,
-    /// and encrypted ones opened, which may ask a person. Nothing is sent to any host.
+    /// Prepares the keys for a host before the host is created: reads them, and unlocks encrypted
+    /// ones, which may prompt. Nothing is sent to any host.
     ///
-    /// The names are those of the later [`RemoteTarget`]. What only its address decides is left
-    /// to the connection. Safe to repeat: what was opened stays open, and nobody is asked twice.
-    /// By default there is nothing to be made sure of.
+    /// The names are those of the later [`RemoteTarget`]. Anything that depends on its address is
+    /// left to the connection. Safe to repeat: unlocked keys stay unlocked, and no prompt appears
+    /// twice. The default implementation does nothing.
     ///
     /// # Errors
     ///

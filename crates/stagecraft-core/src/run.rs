@@ -1,4 +1,4 @@
-//! What every operation carries: events, cancellation, secrets and waiting.
+//! The context of every operation: events, cancellation, secrets and waiting.
 
 use std::collections::BTreeMap;
 use std::future::Future;
@@ -15,17 +15,17 @@ use crate::name::HostName;
 use crate::secret::SecretSource;
 use crate::write_guard::WriteGuard;
 
-/// Where variables and secrets are looked up. Only the CLI reads the environment.
+/// Look-up of variables and secrets. Only the CLI reads the environment.
 #[async_trait]
 pub trait Lookup: Send + Sync + std::fmt::Debug {
-    /// The value of a variable, or `None` if it is not set.
+    /// Returns the value of a variable, or `None` if it is not set.
     fn get(&self, name: &str) -> Option<String>;
 
-    /// Reads a file, or what a command prints. Never called for a variable.
+    /// Reads a file, or the output of a command. Never called for a variable.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SecretMissing`] if it cannot be read. Here: [`ErrorKind::Unsupported`].
+    /// [`ErrorKind::SecretMissing`] if it cannot be read. Default: [`ErrorKind::Unsupported`].
     async fn read(&self, source: &SecretSource) -> Result<String> {
         Err(Error::new(
             ErrorKind::Unsupported,
@@ -33,8 +33,8 @@ pub trait Lookup: Send + Sync + std::fmt::Debug {
         ))
     }
 
-    /// All keys that the operator will log in with, or `None` if that is not known for certain:
-    /// nobody logs in, or a key cannot be read. Here: `None`.
+    /// Returns all keys that the operator will log in with, or `None` if uncertain: there is no
+    /// login, or a key cannot be read. Default: `None`.
     async fn login_keys(&self) -> Option<Vec<LoginKey>> {
         None
     }
@@ -47,25 +47,25 @@ impl Lookup for BTreeMap<String, String> {
     }
 }
 
-/// The public half of a key that the operator logs in with.
+/// The public half of a key for the operator's login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LoginKey {
     /// The key in SSH's wire form (RFC 4253, section 6.6).
     pub wire: Vec<u8>,
-    /// Where it comes from, for people: a file or an agent.
+    /// Its origin, for people: a file or an agent.
     pub place: String,
 }
 
-/// How often something is looked at, and for how long.
+/// The interval and deadline of a wait.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct PollPolicy {
-    /// The pause between two looks.
+    /// The pause between two polls.
     pub interval: Duration,
-    /// The time after which the wait is given up.
+    /// The time after which the wait ends.
     pub deadline: Duration,
 }
 
-/// The shortest text, in bytes, that [`Run::conceal`] conceals.
+/// The shortest text, in bytes, that [`Run::conceal`] redacts.
 const SHORTEST_CONCEALED: usize = 16;
 
 /// The context of one run of an operation. Clones share it.
@@ -82,9 +82,9 @@ struct Shared {
     id: OnceLock<String>,
     events: Arc<dyn EventSink>,
     lookup: Arc<dyn Lookup>,
-    /// The secrets in use, to be blotted out.
+    /// The secrets in use, to be redacted.
     secrets: Mutex<BTreeMap<SecretSource, SecretString>>,
-    /// What files and commands gave. Held while one is read.
+    /// The output of files and commands. Locked while one is read.
     read: tokio::sync::Mutex<BTreeMap<SecretSource, SecretString>>,
 }
 
@@ -95,7 +95,7 @@ impl Default for Run {
 }
 
 impl Run {
-    /// Makes a run that tells its events to `events` and reads variables from `lookup`.
+    /// Creates a run that emits its events to `events` and reads variables from `lookup`.
     pub fn new(events: Arc<dyn EventSink>, lookup: Arc<dyn Lookup>) -> Self {
         Self {
             shared: Arc::new(Shared {
@@ -111,12 +111,12 @@ impl Run {
         }
     }
 
-    /// The run's random id, 16 hexadecimal digits: that of its lease, if it has one, otherwise
-    /// one that all clones share.
+    /// Returns the run's random id, 16 hexadecimal digits: that of its lease, if it has one,
+    /// otherwise one that all clones share.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
+    /// [`ErrorKind::Unavailable`] if the system has no randomness.
     pub fn id(&self) -> Result<&str> {
         if let Some(guard) = &self.guard {
             return Ok(guard.run_id());
@@ -128,11 +128,11 @@ impl Run {
         Ok(self.shared.id.get_or_init(|| id))
     }
 
-    /// Makes a random id, 16 hexadecimal digits.
+    /// Generates a random id, 16 hexadecimal digits.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Unavailable`] if the system gives no random bytes.
+    /// [`ErrorKind::Unavailable`] if the system has no randomness.
     pub fn new_id() -> Result<String> {
         let mut bytes = [0_u8; 8];
         getrandom::fill(&mut bytes).map_err(|error| {
@@ -142,7 +142,7 @@ impl Run {
         Ok(data_encoding::HEXLOWER.encode(&bytes))
     }
 
-    /// Tells an event.
+    /// Emits an event.
     pub fn emit(&self, event: Event) {
         if let Some(observer) = &self.observer {
             observer.emit(event.clone());
@@ -150,12 +150,12 @@ impl Run {
         self.shared.events.emit(event);
     }
 
-    /// The token that cancels the run. After it: no new writes.
+    /// Returns the token that cancels the run. Once cancelled, it sends no new writes.
     pub fn cancellation(&self) -> &CancellationToken {
         &self.cancel
     }
 
-    /// Fails if the run was cancelled, or has lost its lease. Never asks anybody.
+    /// Fails if the run was cancelled, or has lost its lease. Sends no request.
     ///
     /// # Errors
     ///
@@ -168,13 +168,13 @@ impl Run {
         }
     }
 
-    /// Fails if the next write must not be sent. Called before every batch of writes; asks the
-    /// cloud only if the lease might be gone, for example after the machine was suspended. Ends
-    /// at once when the run is cancelled.
+    /// Fails if the next write must not be sent. Called before every batch of writes. It queries
+    /// the cloud only if the lease might be lost, for example after the machine was suspended.
+    /// Ends at once on cancellation.
     ///
     /// # Errors
     ///
-    /// As [`check`](Self::check), and what the guard of the run fails with.
+    /// Those of [`check`](Self::check), and those of the run's guard.
     pub async fn before_write(&self) -> Result<()> {
         self.check()?;
         let Some(guard) = &self.guard else {
@@ -186,27 +186,27 @@ impl Run {
         }
     }
 
-    /// Whether the next write may be sent without asking anybody: what was awaited after
+    /// Whether the next write may be sent without a query. A wait after
     /// [`before_write`](Self::before_write) may have taken too long.
     pub fn may_write(&self) -> bool {
         let is_fresh = self.guard.as_ref().is_none_or(|guard| guard.is_fresh());
         is_fresh && self.check().is_ok()
     }
 
-    /// Why the run may write no more, if another one has taken its lease.
+    /// Returns why the run may no longer write, if another one has taken over its lease.
     pub fn lost(&self) -> Option<Error> {
         self.guard.as_ref().and_then(|guard| guard.lost())
     }
 
-    /// Whether everything that earlier runs wrote shows in lists by now.
+    /// Whether all writes of earlier runs are visible in lists by now.
     ///
-    /// With a lease it does: it is given back, and taken over, only once that is so. If nothing
-    /// keeps runs apart, what a list lacks may come into view yet.
+    /// With a lease they are: it is released, and taken over, only once they are. Without one,
+    /// missing entries may still appear.
     pub fn follows_cleanly(&self) -> bool {
         self.guard.is_some()
     }
 
-    /// The same run, which is cancelled with this one; cancelling it leaves this one alone.
+    /// Returns the same run with its own cancellation: cancelling this one cancels both.
     #[must_use]
     pub fn child(&self) -> Self {
         Self {
@@ -215,7 +215,7 @@ impl Run {
         }
     }
 
-    /// The same run, cancelled together with this one, with a guard before its writes.
+    /// Returns the same run, cancelled together with this one, with a guard before its writes.
     #[must_use]
     pub fn guarded(&self, guard: Arc<dyn WriteGuard>) -> Self {
         Self {
@@ -224,8 +224,8 @@ impl Run {
         }
     }
 
-    /// The same run, whose events `observer` is told first. Those that are emitted through this
-    /// one, its clones and those made of it; another observer takes the place of the first.
+    /// Returns the same run with an observer, which receives its events first. That covers events
+    /// of this run, its clones and runs derived from it. A new observer replaces the first.
     #[must_use]
     pub fn observed(&self, observer: Arc<dyn EventSink>) -> Self {
         Self {
@@ -234,9 +234,9 @@ impl Run {
         }
     }
 
-    /// The same run, sharing events and secrets, which is not cancelled with this one.
+    /// Returns the same run, sharing events and secrets, that is not cancelled with this one.
     ///
-    /// For what is better ended than broken off: a step that has begun on a host.
+    /// For work that should end rather than be interrupted: a step that has begun on a host.
     #[must_use]
     pub fn shielded(&self) -> Self {
         Self {
@@ -247,7 +247,7 @@ impl Run {
         }
     }
 
-    /// The value of a variable, or `None` if it is not set or empty.
+    /// Returns the value of a variable, or `None` if it is not set or empty.
     pub fn variable(&self, name: &str) -> Option<String> {
         self.shared
             .lookup
@@ -255,8 +255,8 @@ impl Run {
             .filter(|value| !value.is_empty())
     }
 
-    /// All keys that the operator will log in with, or `None` if they are not known for certain.
-    /// A provider can tell by them whether a host would let the operator in.
+    /// Returns all keys that the operator will log in with, or `None` if uncertain. A provider
+    /// can check with them whether a host would accept the operator.
     pub async fn login_keys(&self) -> Option<Vec<LoginKey>> {
         tokio::select! {
             keys = self.shared.lookup.login_keys() => keys.filter(|keys| !keys.is_empty()),
@@ -264,21 +264,21 @@ impl Run {
         }
     }
 
-    /// The secret of a source, or `None` if it is a variable that is not set, or is empty.
+    /// Returns the secret of a source, or `None` for a variable that is not set or empty.
     ///
-    /// From now on the run blots it out of texts. A file or command is read once in a run.
-    /// White space around a secret is cut: it comes from files that end in a newline.
+    /// From now on the run redacts it from texts. A file or command is read once in a run.
+    /// White space around a secret is trimmed: files often end in a newline.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::SecretMissing`] if the file or command gives none, [`ErrorKind::Cancelled`]
+    /// [`ErrorKind::SecretMissing`] if the file or command yields none, [`ErrorKind::Cancelled`]
     /// if the run is cancelled while it is read.
     pub async fn secret(&self, source: &SecretSource) -> Result<Option<SecretString>> {
         let value = match source {
             // A variable is looked up each time: that costs nothing.
             SecretSource::Variable(name) => self.variable(name).unwrap_or_default(),
             SecretSource::File(_) | SecretSource::Command(_) => {
-                // Hosts are worked on side by side: whoever comes second waits for the first.
+                // Hosts are processed concurrently: the second reader waits for the first.
                 let mut read = tokio::select! {
                     read = self.shared.read.lock() => read,
                     () = self.cancel.cancelled() => return Err(Error::cancelled()),
@@ -304,8 +304,8 @@ impl Run {
         Ok(Some(secret))
     }
 
-    /// From now on the run blots this text out too. One that is too short to hold a secret, and
-    /// may well stand in other texts, is left alone. `what` names it; the same name replaces it.
+    /// Redacts this text too from now on. A text that is too short for a secret, and may well
+    /// occur in other texts, is ignored. `what` names it; the same name replaces it.
     pub fn conceal(&self, what: &str, text: &str) {
         let text = text.trim();
         if text.len() >= SHORTEST_CONCEALED {
@@ -315,7 +315,7 @@ impl Run {
         }
     }
 
-    /// The text with every secret of this run replaced by `***`.
+    /// Replaces every secret of this run in a text by `***`.
     pub fn redact(&self, text: &str) -> String {
         let secrets = self.secrets();
         let mut secrets: Vec<&str> = secrets.values().map(ExposeSecret::expose_secret).collect();
@@ -323,7 +323,7 @@ impl Run {
         secrets.sort_by_key(|secret| std::cmp::Reverse(secret.len()));
         secrets.iter().fold(text.to_owned(), |text, secret| {
             let text = text.replace(secret, "***");
-            // As it stands in JSON.
+            // Its form within JSON.
             match serde_json::to_string(secret) {
                 Ok(quoted) if quoted.len() > secret.len() + 2 => {
                     text.replace(&quoted[1..quoted.len() - 1], "***")
@@ -340,7 +340,7 @@ impl Run {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Sleeps, or fails at once when the run is cancelled.
+    /// Sleeps, or fails at once on cancellation.
     ///
     /// # Errors
     ///
@@ -356,14 +356,14 @@ impl Run {
         }
     }
 
-    /// Looks until `look` gives a value, and tells that it waits.
+    /// Polls until `look` returns a value, and emits events while it waits.
     ///
-    /// The first look is at once. Every [`Event::Waiting`] bears `what`.
+    /// The first poll is immediate. Every [`Event::Waiting`] carries `what`.
     ///
     /// # Errors
     ///
-    /// What `look` fails with; [`ErrorKind::Timeout`], which names `what` and the time, when
-    /// the deadline has passed; [`ErrorKind::Cancelled`].
+    /// Those of `look`; [`ErrorKind::Timeout`], which names `what` and the time, at the deadline;
+    /// [`ErrorKind::Cancelled`].
     pub async fn poll<T, F, Fut>(
         &self,
         policy: PollPolicy,
@@ -400,7 +400,7 @@ impl Run {
     }
 }
 
-/// A duration as people read it: `350ms`, `12s`, `3m 5s`.
+/// Formats a duration for people: `350ms`, `12s`, `3m 5s`.
 pub fn seconds(duration: Duration) -> String {
     let total = duration.as_secs();
     if total == 0 {

@@ -1,18 +1,18 @@
-//! Where secrets come from.
+//! Sources of secrets.
 
 use std::fmt;
 use std::path::PathBuf;
 
 use crate::config::is_variable_name;
 
-/// Where a secret is found. A configuration names it and never holds it.
+/// The source of a secret. A configuration names it and never contains the secret.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub enum SecretSource {
     /// An environment variable, by its name.
     Variable(String),
-    /// A file that holds nothing else.
+    /// A file that contains nothing else.
     File(PathBuf),
-    /// A program and its arguments; what it prints is the secret. No shell is involved.
+    /// A program and its arguments, whose output is the secret. No shell is involved.
     Command(Vec<String>),
 }
 
@@ -21,7 +21,7 @@ impl fmt::Display for SecretSource {
         match self {
             Self::Variable(name) => write!(f, "environment variable {name}"),
             Self::File(path) => write!(f, "file {}", path.display()),
-            // Its arguments may be long, and are nobody's business.
+            // Its arguments may be long and confidential.
             Self::Command(words) => {
                 write!(f, "command `{}`", words.first().map_or("", String::as_str))
             }
@@ -29,10 +29,10 @@ impl fmt::Display for SecretSource {
     }
 }
 
-/// The keys `NAME_env`, `NAME_file` and `NAME_cmd` of a configuration, of which one must be given.
+/// The keys `NAME_env`, `NAME_file` and `NAME_cmd` of a configuration, of which one is required.
 #[derive(Debug, Clone, Copy)]
 pub struct SecretKeys<'a> {
-    /// What the keys begin with, for example `token`.
+    /// The prefix of the keys, for example `token`.
     pub name: &'a str,
     /// The name of a variable.
     pub env: Option<&'a str>,
@@ -42,10 +42,10 @@ pub struct SecretKeys<'a> {
     pub cmd: Option<&'a [String]>,
 }
 
-/// What is wrong with the keys of a secret.
+/// A mistake in the keys of a secret.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SecretKeyError {
-    /// The key; `None` if it is about them all.
+    /// The key; `None` if the mistake concerns all of them.
     pub key: Option<String>,
     /// What is wrong.
     pub message: String,
@@ -54,11 +54,11 @@ pub struct SecretKeyError {
 }
 
 impl SecretKeys<'_> {
-    /// The one source that is given.
+    /// Returns the one source that is set.
     ///
     /// # Errors
     ///
-    /// [`SecretKeyError`] if none or several are given, or one cannot be what it says.
+    /// [`SecretKeyError`] if none or several are set, or a value is not of its kind.
     pub fn source(&self) -> Result<SecretSource, SecretKeyError> {
         let name = self.name;
         let key = |end: &str| format!("{name}_{end}");
@@ -108,7 +108,7 @@ impl SecretKeys<'_> {
     }
 }
 
-/// Whether a variable may hold a secret, by its name.
+/// Whether the name of a variable suggests a secret.
 #[cfg(feature = "yaml")]
 pub(crate) fn is_secret_name(name: &str) -> bool {
     let name = name.to_ascii_uppercase();

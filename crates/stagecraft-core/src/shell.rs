@@ -1,9 +1,9 @@
 //! Values in scripts for `sh`.
 
-/// Quotes a value as one word for `sh`, which takes it as it is, whatever it holds.
+/// Quotes any value as one literal word for `sh`.
 ///
-/// Also where it looks needless, since an unquoted word can be a keyword, an assignment or a
-/// pattern. A shell can be given no NUL byte at all: a caller that may meet one must refuse it.
+/// It always quotes, since an unquoted word can be a keyword, an assignment or a pattern.
+/// A shell accepts no NUL byte at all: a caller that may meet one must refuse it.
 ///
 /// ```
 /// assert_eq!(stagecraft_core::shell_quote("it's"), r"'it'\''s'");

@@ -1,4 +1,4 @@
-//! What a host step does: one thing that bootstrap ensures on every host.
+//! The interface of a host step: one thing that bootstrap ensures on every host.
 
 use async_trait::async_trait;
 
@@ -9,58 +9,58 @@ use crate::probe::{ProbeFacts, ProbeScript};
 use crate::remote::{Login, Remote};
 use crate::run::Run;
 
-/// Ensures one thing on a host: inspect, decide, change, verify.
+/// Ensures one thing on a host: probe, decide, change, verify.
 #[async_trait]
 pub trait HostStep: Send + Sync + std::fmt::Debug {
     /// The step's id, which is also its key under `infra.bootstrap`.
     fn id(&self) -> &'static str;
 
-    /// The steps that must have succeeded before this one.
+    /// Returns the steps that this one requires: they must have succeeded.
     fn after(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// The steps that come before this one if they are configured. Unlike those of
+    /// Returns the steps that this one runs after if they are configured. Unlike those of
     /// [`after`](Self::after) they may be missing, and may have failed.
     fn follows(&self) -> &'static [&'static str] {
         &[]
     }
 
-    /// Whether the step only looks, and never changes anything.
+    /// Whether the step is a check, which never changes anything.
     fn is_check(&self) -> bool {
         false
     }
 
-    /// Whether the file does not name the step, so that it only takes back what it gave earlier.
+    /// Whether the file does not name the step, so that it only removes what it gave earlier.
     /// Reports leave it out while it has nothing to do.
     fn is_undeclared(&self) -> bool {
         false
     }
 
-    /// The script that reads the host's state. Constant and read only.
+    /// Returns the script that reads the host's state. Constant and read-only.
     fn inspect(&self) -> ProbeScript;
 
-    /// What the script of [`inspect`](Self::inspect) gets as `$1`, `$2` and so on: what it is to
-    /// look for, the same on every host. Default: nothing.
+    /// Returns `$1`, `$2` and so on of the script of [`inspect`](Self::inspect): what to look for,
+    /// the same on every host. Default: none.
     fn inspect_args(&self) -> Vec<String> {
         Vec::new()
     }
 
-    /// Decides what is to be done. Pure.
+    /// Decides what to do. Pure.
     ///
     /// # Errors
     ///
-    /// [`StepFailure`] if the state cannot be understood or must not be changed.
+    /// [`StepFailure`] if the state cannot be parsed or must not be changed.
     fn decide(&self, facts: &ProbeFacts, host: &HostContext) -> Result<Decision, StepFailure>;
 
-    /// What the host should be looked at for although the step did not fail, one line each. Pure.
+    /// Returns warnings about the host although the step did not fail, one line each. Pure.
     ///
-    /// The facts are those of the last look of the run. Default: nothing.
+    /// The facts are those of the last probe of the run. Default: none.
     fn warnings(&self, _facts: &ProbeFacts, _host: &HostContext) -> Vec<String> {
         Vec::new()
     }
 
-    /// Makes the changes and verifies them. Safe to repeat.
+    /// Applies the changes and verifies them. Safe to repeat.
     ///
     /// # Errors
     ///
@@ -73,13 +73,13 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
         changes: &[Change],
     ) -> Result<(), StepFailure>;
 
-    /// Makes the changes as [`change`](Self::change) does, and returns what else was changed on the
-    /// host, one short phrase each: what [`decide`](Self::decide) could not name before. This is
-    /// what the engine calls. Default: `change`, and nothing else.
+    /// Applies the changes like [`change`](Self::change), and returns further changes on the host,
+    /// one short phrase each: those that [`decide`](Self::decide) could not foresee. The engine
+    /// calls this method. Default: calls `change` and returns none.
     ///
     /// # Errors
     ///
-    /// As [`change`](Self::change).
+    /// Those of [`change`](Self::change).
     async fn change_and_report(
         &self,
         run: &Run,
@@ -92,10 +92,10 @@ pub trait HostStep: Send + Sync + std::fmt::Debug {
     }
 }
 
-/// What a step is to do on a host.
+/// A step's decision for a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Decision {
-    /// Nothing: all is as wanted.
+    /// Nothing: the host is as wanted.
     Nothing,
     /// Nothing, on purpose, for this reason.
     Skip(String),
@@ -104,7 +104,7 @@ pub enum Decision {
 }
 
 impl From<Vec<Change>> for Decision {
-    /// These changes, or nothing if there are none.
+    /// Returns these changes, or [`Decision::Nothing`] if there are none.
     fn from(changes: Vec<Change>) -> Self {
         if changes.is_empty() {
             Self::Nothing
@@ -125,10 +125,10 @@ pub struct HostContext {
     pub role: RoleName,
     /// The host's name in cloud and network.
     pub node: NodeName,
-    /// The login of this run, which no step may take away. `None` if it is not known.
+    /// The login of this run, which no step may remove. `None` if unknown.
     pub login: Option<Login>,
-    /// The name of the key that the cloud puts on hosts when it creates them, by the file.
+    /// The name of the key that the cloud installs on new hosts, according to the file.
     pub operator_key: Option<String>,
-    /// Whether the login is proven to be by that key.
+    /// Whether the login is proven to use that key.
     pub is_operator_login: bool,
 }

@@ -1,4 +1,4 @@
-//! The tags that make a host ours.
+//! The tags that identify our hosts.
 
 use jiff::Timestamp;
 use serde::{Deserialize, Serialize};
@@ -8,39 +8,39 @@ use crate::hostkey::HOST_KEY_TAG_PREFIX;
 use crate::name::{EnvironmentName, ProjectName, RoleName};
 use crate::naming::NamePattern;
 
-/// Every host of ours bears it.
+/// The tag of all our hosts.
 pub const STAGECRAFT_TAG: &str = "stagecraft";
 const ENVIRONMENT_PREFIX: &str = "stagecraft-env-";
 const PROJECT_PREFIX: &str = "stagecraft-project-";
 const ROLE_PREFIX: &str = "stagecraft-role-";
 
-/// A host that bears it is not deleted: it outlives the line in the file.
+/// Protects a host from deletion, also once the file no longer does.
 pub const PROTECT_TAG: &str = "stagecraft-protect";
-/// A host bears it from before it is powered off for a resize until it runs again.
+/// Marks a host from before it is powered off for a resize until it runs again.
 pub const RESIZING_TAG: &str = "stagecraft-resizing";
 const RUN_PREFIX: &str = "stagecraft-run-";
 const PATTERN_PREFIX: &str = "stagecraft-pattern-";
 const EXPIRES_PREFIX: &str = "stagecraft-expires-";
-/// Stands between the end and the duration that gave it. No time has it.
+/// Separates the end and its duration. No time contains it.
 const TTL_MARK: char = '_';
 
-/// The tag of the hosts that one run made.
+/// Returns the tag of the hosts that one run created.
 pub fn run_tag(run: &str) -> String {
     format!("{RUN_PREFIX}{run}")
 }
 
-/// The end of a host's time, as one of its tags tells it.
+/// The end of a host's time, as recorded in one of its tags.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct Expiry {
-    /// From when on the host may be reaped, in seconds since 1970.
+    /// When the host may be reaped, in seconds since 1970.
     pub at: i64,
-    /// The declared duration that gave this end, in seconds. `None` if the tag does not record
-    /// it, as one that was set by hand.
+    /// The declared duration that led to this end, in seconds. `None` if the tag does not record
+    /// it, for example because it was set by hand.
     pub ttl_seconds: Option<u64>,
 }
 
 impl Expiry {
-    /// The end of a host whose declared duration begins now.
+    /// Computes the end of a host whose declared duration begins now.
     pub fn starting_at(now: i64, ttl_seconds: u64) -> Self {
         Self {
             at: now.saturating_add_unsigned(ttl_seconds),
@@ -48,8 +48,8 @@ impl Expiry {
         }
     }
 
-    /// The end under another declared duration. It counts from the same moment as the recorded
-    /// one, so repeating it prolongs nothing. Without a record the end stays.
+    /// Computes the end under another declared duration. It counts from the same start as the
+    /// recorded one, so repetition prolongs nothing. Without a record the end stays.
     #[must_use]
     pub fn with_ttl(self, ttl_seconds: u64) -> Self {
         match self.ttl_seconds {
@@ -61,11 +61,11 @@ impl Expiry {
         }
     }
 
-    /// The tag that tells it: a time in UTC, then the declared duration in seconds, such as
+    /// Returns its tag: a time in UTC, then the declared duration in seconds, such as
     /// `stagecraft-expires-2026-11-21t17:30:00z_28800`.
     ///
-    /// One tag holds both, so that a killed run leaves no end without the duration that gave it.
-    /// A time that no calendar has is taken as the last one that has one.
+    /// One tag holds both, so that a killed run leaves no end without its duration.
+    /// A time beyond the calendar becomes its last one.
     pub fn tag(self) -> String {
         let at = Timestamp::from_second(self.at).unwrap_or(Timestamp::MAX);
         let text = at.strftime("%Y-%m-%dt%H:%M:%Sz");
@@ -76,7 +76,7 @@ impl Expiry {
         format!("{EXPIRES_PREFIX}{text}{ttl}")
     }
 
-    /// Whether a tag tells the end of a host's time.
+    /// Whether a tag records the end of a host's time.
     pub fn is_tag(tag: &str) -> bool {
         strip_prefix(tag, EXPIRES_PREFIX).is_some()
     }
@@ -94,29 +94,29 @@ impl Expiry {
         })
     }
 
-    /// The end that a host's tags tell; the earliest if it bears several.
+    /// Returns the end in a host's tags; the earliest if there are several.
     pub fn of(tags: &[String]) -> Option<Self> {
         tags.iter().filter_map(|tag| Self::of_tag(tag)).min()
     }
 }
 
-/// The tag of hosts that may be reaped from a time on, in seconds since 1970, without a record of
-/// the duration that gave it.
+/// Returns the tag of hosts that may be reaped after a time, in seconds since 1970, without a
+/// record of the duration.
 pub fn expires_tag(at: i64) -> String {
     let ttl_seconds = None;
     Expiry { at, ttl_seconds }.tag()
 }
 
-/// The tag of hosts that are named by a pattern other than the default one.
+/// Returns the tag of hosts that are named by a pattern other than the default one.
 ///
-/// Tags have no braces: `stagecraft-pattern-:project:-:env:-:host:`. All hosts of a create bear
-/// the same one, so it costs no request.
+/// Tags have no braces: `stagecraft-pattern-:project:-:env:-:host:`. All hosts of a create request
+/// have the same one, so it costs no further request.
 pub fn name_pattern_tag(pattern: &NamePattern) -> String {
     let text = pattern.to_string().replace(['{', '}'], ":");
     format!("{PATTERN_PREFIX}{text}")
 }
 
-/// The name patterns that tags tell.
+/// Returns the name patterns in tags.
 pub fn name_patterns(tags: &[String]) -> impl Iterator<Item = NamePattern> {
     tags.iter().filter_map(|tag| {
         let text = strip_prefix(tag, PATTERN_PREFIX)?.to_ascii_lowercase();
@@ -129,17 +129,17 @@ pub fn name_patterns(tags: &[String]) -> impl Iterator<Item = NamePattern> {
     })
 }
 
-/// Whether a tag tells a name pattern.
+/// Whether a tag records a name pattern.
 pub(crate) fn is_name_pattern(tag: &str) -> bool {
     strip_prefix(tag, PATTERN_PREFIX).is_some()
 }
 
-/// Whose a host is by its tags.
+/// The owner of a host by its tags.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HostOwner {
-    /// The project; `None` if it was made by a file that names no project.
+    /// The project; `None` if the host was created from a file without a project name.
     pub project: Option<ProjectName>,
-    /// The environment; `None` if no tag tells it.
+    /// The environment; `None` if no tag names it.
     pub environment: Option<EnvironmentName>,
 }
 
@@ -156,7 +156,7 @@ impl std::fmt::Display for HostOwner {
     }
 }
 
-/// Whose a host is by its tags; `None` if no tag of ours says so.
+/// Returns the owner of a host by its tags; `None` if it has none of our tags.
 pub fn owner_of(host: &Host) -> Option<HostOwner> {
     let tell = |prefix| {
         let mut tags = host.tags.iter();
@@ -170,12 +170,12 @@ pub fn owner_of(host: &Host) -> Option<HostOwner> {
     is_told.then_some(owner)
 }
 
-/// From when on a host may be reaped, in seconds since 1970; the earliest if it bears several.
+/// Returns when a host may be reaped, in seconds since 1970; the earliest if there are several.
 pub fn expires_at(tags: &[String]) -> Option<i64> {
     Expiry::of(tags).map(|expiry| expiry.at)
 }
 
-/// Whether a tag belongs to single hosts or to one run, and so is of no use once no host bears it.
+/// Whether a tag belongs to single hosts or to one run, so that it is useless without hosts.
 pub fn is_passing(tag: &str) -> bool {
     let prefixes = [RUN_PREFIX, EXPIRES_PREFIX, HOST_KEY_TAG_PREFIX];
     prefixes
@@ -183,7 +183,7 @@ pub fn is_passing(tag: &str) -> bool {
         .any(|prefix| strip_prefix(tag, prefix).is_some())
 }
 
-/// Whether a host bears the tag of another environment, or of another project.
+/// Whether a host has the tag of another environment or another project.
 pub fn is_foreign(
     host: &Host,
     project: Option<&ProjectName>,
@@ -201,17 +201,17 @@ pub fn is_foreign(
     })
 }
 
-/// Whether a tag tells a role.
+/// Whether a tag names a role.
 pub(crate) fn is_role(tag: &str) -> bool {
     strip_prefix(tag, ROLE_PREFIX).is_some()
 }
 
-/// The tag of an environment: what a provider lists by.
+/// Returns the tag of an environment, by which providers list.
 pub fn environment_tag(environment: &EnvironmentName) -> String {
     format!("{ENVIRONMENT_PREFIX}{environment}")
 }
 
-/// The tags that a host of this fleet bears, sorted.
+/// Returns the tags of a host of this fleet, sorted.
 pub fn fleet_tags(
     project: Option<&ProjectName>,
     environment: &EnvironmentName,
@@ -227,9 +227,9 @@ pub fn fleet_tags(
     tags
 }
 
-/// Whether the host belongs to this fleet. A matching name means nothing.
+/// Whether the host belongs to this fleet. Its name does not matter.
 ///
-/// Without a project only hosts without any project's tag belong to it.
+/// Without a project, only hosts without any project's tag belong to it.
 pub fn is_owned(host: &Host, project: Option<&ProjectName>, environment: &EnvironmentName) -> bool {
     let of_project = match project {
         Some(project) => host.has_tag(&format!("{PROJECT_PREFIX}{project}")),
@@ -241,7 +241,7 @@ pub fn is_owned(host: &Host, project: Option<&ProjectName>, environment: &Enviro
     of_project && host.has_tag(STAGECRAFT_TAG) && host.has_tag(&environment_tag(environment))
 }
 
-/// The role that a host's tags tell.
+/// Returns the role in a host's tags.
 pub fn role_of(tags: &[String]) -> Option<RoleName> {
     tags.iter()
         .find_map(|tag| RoleName::new(strip_prefix(tag, ROLE_PREFIX)?.to_ascii_lowercase()).ok())
@@ -252,11 +252,11 @@ fn strip_prefix<'a>(tag: &'a str, prefix: &str) -> Option<&'a str> {
     start.eq_ignore_ascii_case(prefix).then_some(rest)
 }
 
-/// The place of a tag among those that a host gets one after the other, lowest first.
+/// Returns the rank of a tag among those that are set one by one on a host, lowest first.
 ///
-/// A host that gets only some of them, since the run is killed, must be nobody's yet: neither
-/// without the protection that it is declared to have, nor that of a run without a project. So
-/// what makes it owned comes last.
+/// A host with only some of them, since the run was killed, must not be owned yet: neither
+/// without its declared protection, nor by a run without a project. So the tags that make it
+/// owned come last.
 pub fn order(tag: &str) -> u8 {
     let tag = tag.to_ascii_lowercase();
     match tag.as_str() {

@@ -1,11 +1,11 @@
-//! Why hosts cannot be made ours, or unprotected. Pure.
+//! Reasons why hosts cannot be adopted or unprotected. Pure.
 
 use stagecraft_core::{
     CloudFacts, Finding, Host, HostName, HostSpec, InfraPlan, PlanMode, PlanRequest, tags,
 };
 
-/// Why those of the named hosts cannot be adopted that the plan leaves out and that are not ours
-/// already.
+/// Returns why named hosts cannot be adopted, for those that the plan leaves out and that are not
+/// ours yet.
 pub(crate) fn findings(
     declared: &[HostSpec],
     facts: &CloudFacts,
@@ -39,7 +39,7 @@ pub(crate) fn findings(
     .collect()
 }
 
-/// Named hosts whose protection cannot be taken away, since there is none of ours.
+/// Returns named hosts that cannot be unprotected, since none of ours has the name.
 fn missing(plan: &InfraPlan, request: &PlanRequest) -> Vec<Finding> {
     let exists = |name: &HostName| plan.existing().any(|host| host.name == name.as_str());
     let missing = request.hosts.iter().filter(|name| !exists(name));
@@ -88,7 +88,7 @@ fn reason(
             "the file does not declare it".to_owned(),
             Some("declare it first: its role becomes a tag".to_owned()),
         ),
-        // It bears all tags that it should, so nothing is to be done, but it is not ours.
+        // It has all tags that it should, so there is nothing to do, but it is not ours.
         [host] => (
             format!("`{}` (id {}) cannot be adopted", host.node, host.id),
             None,

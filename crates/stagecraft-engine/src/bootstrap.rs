@@ -1,4 +1,4 @@
-//! Work on the hosts that are there, without touching the cloud.
+//! Bootstrap of existing hosts, without changes in the cloud.
 
 use std::collections::BTreeSet;
 
@@ -14,23 +14,23 @@ use crate::outcome::Outcome;
 use crate::planned::{Planned, kept, refuse_doubles};
 use crate::selection;
 
-/// The hosts of an environment that exist, and those that do not.
+/// The existing hosts of an environment, and the missing ones.
 #[derive(Debug, Clone)]
 pub struct Existing {
-    /// What is, with a plan whose changes to the cloud are not carried out.
+    /// The observed state, with a plan whose changes to the cloud are not applied.
     pub planned: Planned,
 }
 
-/// What `bootstrap` did.
+/// Result of `bootstrap`.
 #[derive(Debug)]
 pub struct BootstrapReport {
     /// The environment.
     pub environment: EnvironmentName,
-    /// What became of each host, by name. One that is not ready in the cloud has its reason.
+    /// The report of each host, by name. A host that is not ready in the cloud has its reason.
     pub hosts: Vec<HostReport>,
-    /// Declared hosts that are not there.
+    /// Declared hosts that do not exist.
     pub not_there: Vec<HostName>,
-    /// Hosts of ours that the file does not declare. They were left alone.
+    /// Our hosts that the file does not declare. They were left alone.
     pub undeclared: Vec<HostRef>,
     interrupted: bool,
     locked: bool,
@@ -43,7 +43,7 @@ impl Engine {
     /// # Errors
     ///
     /// The provider's, by kind; [`ErrorKind::Config`] if the environment or a selected host or
-    /// role is not known, or if a host that is selected by its name is not there or not
+    /// role is unknown, or if a host that is selected by its name does not exist or is not
     /// declared; [`ErrorKind::Guard`] in another account than the expected one, or if two hosts
     /// have the same name.
     pub async fn existing(&self, run: &Run, request: &PlanRequest) -> Result<Existing> {
@@ -63,35 +63,35 @@ impl Engine {
             request,
             plan,
             facts,
-            // Nothing is made, so nothing can be in its way.
+            // Nothing is created, so nothing can prevent it.
             findings: Vec::new(),
         };
         Ok(Existing { planned })
     }
 
-    /// Makes the hosts ready that exist and are declared. Nothing is created, deleted, resized
-    /// or tagged in the cloud.
+    /// Bootstraps the hosts that exist and are declared. Creates, deletes, resizes and tags nothing
+    /// in the cloud.
     ///
-    /// They are changed as needed, without a look at them before: for runs in which that was
-    /// confirmed in advance. Safe to repeat and to kill at any point: the next run finishes what
-    /// is missing.
+    /// It changes hosts as needed without reading them first: for runs in which that was
+    /// confirmed in advance. Safe to repeat and to kill at any point: the next run completes
+    /// the rest.
     ///
     /// # Errors
     ///
     /// Those of [`check_existing`](Self::check_existing), [`ErrorKind::Locked`] if the lease is
-    /// gone. Nothing was done then. What fails on a host is in the report.
+    /// gone. Nothing was done then. Failures on a host are in the report.
     pub async fn bootstrap(&self, run: &Run, existing: Existing) -> Result<BootstrapReport> {
         let Existing { planned } = existing;
         self.work_on(run, planned, Look::default(), Approval::default())
             .await
     }
 
-    /// As [`bootstrap`](Self::bootstrap), on hosts that were read before, with these changes
+    /// Like [`bootstrap`](Self::bootstrap), on hosts that were read before, with these changes
     /// approved: see [`up_looked`](Self::up_looked).
     ///
     /// # Errors
     ///
-    /// As [`bootstrap`](Self::bootstrap).
+    /// Those of [`bootstrap`](Self::bootstrap).
     pub async fn bootstrap_looked(
         &self,
         run: &Run,
@@ -103,7 +103,7 @@ impl Engine {
             .await
     }
 
-    /// Tells what [`bootstrap`](Self::bootstrap) would change on each host. Changes nothing.
+    /// Reports what [`bootstrap`](Self::bootstrap) would change on each host. Changes nothing.
     pub async fn bootstrap_dry_run(&self, run: &Run, existing: Existing) -> BootstrapReport {
         let Existing { planned } = existing;
         let look = self.look(run, &planned).await;
@@ -111,7 +111,7 @@ impl Engine {
         report(run, planned, hosts, has_ready)
     }
 
-    /// Makes sure that there is what work on the hosts that exist takes. Changes nothing.
+    /// Checks the prerequisites for bootstrapping existing hosts. Changes nothing.
     ///
     /// # Errors
     ///
@@ -154,7 +154,7 @@ impl Engine {
     }
 }
 
-/// What became of the hosts, with those that are not ready in the cloud.
+/// Builds the report, with hosts that are not ready in the cloud.
 fn report(
     run: &Run,
     planned: Planned,
@@ -180,21 +180,21 @@ fn report(
 }
 
 impl BootstrapReport {
-    /// How it ended as a whole. A declared host that is not there is no failure.
+    /// Returns the outcome of the whole operation. A missing declared host is not a failure.
     pub fn outcome(&self) -> Outcome {
         let outcome = Outcome::of_hosts(&self.hosts, self.interrupted);
         match outcome {
             Outcome::Done => Outcome::Done,
             _ if self.locked => Outcome::Locked,
             Outcome::Interrupted | Outcome::Partial => outcome,
-            // The cloud gave no host that could be worked on.
+            // The cloud returned no host that could be bootstrapped.
             _ if !self.has_ready => Outcome::CloudFailed,
             failed => failed,
         }
     }
 }
 
-/// Refuses hosts that are selected by their names and cannot be worked on.
+/// Refuses hosts that are selected by name and cannot be bootstrapped.
 fn refuse_absent(plan: &InfraPlan, facts: &CloudFacts, request: &PlanRequest) -> Result<()> {
     let environment = &plan.environment;
     let missing = plan.create.iter().map(|entry| &entry.spec.name);

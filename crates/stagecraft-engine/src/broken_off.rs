@@ -1,4 +1,4 @@
-//! Hosts that a broken-off resize has left: they come back, whatever else is refused.
+//! Recovery from an interrupted resize, which happens even if the rest of the plan is refused.
 
 use infra_bootstrap::Fleet;
 use stagecraft_core::{
@@ -9,10 +9,10 @@ use crate::engine::Engine;
 use crate::planned::Planned;
 
 impl Planned {
-    /// The part of a plan that only ends what a broken-off resize has begun: hosts that it left
-    /// off run again, and those that run lose its mark. `None` if there are none. Pure.
+    /// Returns the part of a plan that only ends an interrupted resize: hosts that it left off are
+    /// powered on, and running ones lose its mark. `None` if there are none. Pure.
     ///
-    /// [`Engine::up`] carries it out even if it refuses the plan.
+    /// [`Engine::up`] applies it even if it refuses the plan.
     #[must_use]
     pub fn broken_off(&self) -> Option<InfraPlan> {
         let plan = &self.plan;
@@ -46,7 +46,7 @@ impl Planned {
     }
 }
 
-/// The host without the mark, as it spells it.
+/// Removes the mark, in the host's spelling.
 fn unmarked(own: &HostRef, host: &Host) -> RetagEntry {
     let is_mark = |tag: &&String| tag.eq_ignore_ascii_case(tags::RESIZING_TAG);
     RetagEntry {
@@ -60,8 +60,8 @@ fn unmarked(own: &HostRef, host: &Host) -> RetagEntry {
 }
 
 impl Engine {
-    /// Carries out [`Planned::broken_off`], as [`up`](Self::up) does before it refuses a plan.
-    /// What fails is told as an event, and left to the next run. Safe to repeat and to kill.
+    /// Applies [`Planned::broken_off`], as [`up`](Self::up) does before it refuses a plan.
+    /// Failures are emitted as events, and left to the next run. Safe to repeat and to kill.
     ///
     /// # Errors
     ///
@@ -74,7 +74,7 @@ impl Engine {
         run.before_write().await?;
         let facts = &planned.facts;
         let approved = ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint)?;
-        // Nothing is done on the hosts: the rest of the plan is refused.
+        // The hosts are not bootstrapped: the rest of the plan is refused.
         let (queue, _nobody) = Fleet::queue();
         self.cloud.apply(run, &approved, &queue).await;
         Ok(())

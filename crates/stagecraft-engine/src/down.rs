@@ -1,4 +1,4 @@
-//! Back to nothing.
+//! Deletion of hosts.
 
 use serde::Serialize;
 use stagecraft_core::{
@@ -10,30 +10,30 @@ use crate::engine::Engine;
 use crate::outcome::{Outcome, is_refused};
 use crate::planned::Planned;
 
-/// What `down` did.
+/// Result of `down`.
 #[derive(Debug)]
 pub struct DownReport {
-    /// The plan that was carried out.
+    /// The applied plan.
     pub plan: InfraPlan,
-    /// What became of it in the cloud.
+    /// Its result in the cloud.
     pub apply: ApplyReport,
-    /// What became of the network's own entries, by host.
+    /// The outcomes for the network's own entries, by host.
     pub forgotten: Vec<Forgotten>,
     interrupted: bool,
     locked: bool,
 }
 
-/// What became of one node in the network's own list.
+/// The removal of one node from the network's own list.
 #[derive(Debug, Serialize)]
 pub struct Forgotten {
     /// The host.
     pub host: HostName,
-    /// How it ended.
+    /// The outcome.
     #[serde(flatten)]
     pub outcome: StepOutcome,
 }
 
-/// Neither deleting nor giving tags hands over hosts.
+/// A sink for plans that hand over no hosts: those that delete or retag.
 #[derive(Debug)]
 pub(crate) struct NoHosts;
 
@@ -41,10 +41,10 @@ impl HostSink for NoHosts {
     fn ready(&self, _: Host) {}
 }
 
-/// What `prune` may do.
+/// Options of `prune`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct PruneOptions {
-    /// Go on although more than half of the environment's hosts would be deleted.
+    /// Continue although more than half of the environment's hosts would be deleted.
     pub more_than_half: bool,
 }
 
@@ -67,11 +67,11 @@ impl Engine {
         self.prune(run, planned, confirmation, options).await
     }
 
-    /// As [`down`](Self::down), with options.
+    /// Like [`down`](Self::down), with options.
     ///
     /// # Errors
     ///
-    /// As [`down`](Self::down).
+    /// Those of [`down`](Self::down).
     pub async fn prune(
         &self,
         run: &Run,
@@ -154,13 +154,13 @@ impl Engine {
 }
 
 impl DownReport {
-    /// Whether guards alone kept hosts from being deleted, so that to run again does not help:
-    /// they were protected since the plan, or are no longer ours.
+    /// Whether only guards prevented deletion, so that a retry does not help: the hosts were
+    /// protected since the plan, or are no longer ours.
     pub fn is_refused(&self) -> bool {
         is_refused(&self.apply)
     }
 
-    /// How it ended as a whole.
+    /// Returns the outcome of the whole operation.
     pub fn outcome(&self) -> Outcome {
         if self.apply.is_complete() {
             Outcome::Done

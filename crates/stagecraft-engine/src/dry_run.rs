@@ -1,4 +1,4 @@
-//! What `up` or `bootstrap` would change on hosts that exist: read before anybody is asked.
+//! Changes that `up` or `bootstrap` would make on existing hosts, read before the prompt.
 
 use std::collections::BTreeSet;
 use std::net::IpAddr;
@@ -11,40 +11,40 @@ use crate::engine::Engine;
 use crate::outcome::Outcome;
 use crate::planned::{Planned, kept};
 
-/// The hosts that exist, as they were read before anything is done on them.
+/// The existing hosts, as read before any change.
 ///
 /// Connections to those that would change stay open: [`Engine::up_looked`] and
-/// [`Engine::bootstrap_looked`] go on over them, [`close`](Self::close) ends them.
+/// [`Engine::bootstrap_looked`] use them, [`close`](Self::close) ends them.
 #[derive(Debug)]
 pub struct HostLook {
     pub(crate) look: Look,
-    /// Those that cannot be read and that no run of `up` works on, with the reason.
+    /// Those that cannot be read and that no run of `up` would bootstrap, with the reason.
     pub(crate) not_ready: Vec<HostReport>,
-    /// Those that cannot be read yet, but that `up` works on once they run.
+    /// Those that cannot be read yet, but that `up` will bootstrap once they run.
     unread: Vec<HostChanges>,
     pub(crate) has_ready: bool,
 }
 
-/// What a dry run of `up` found.
+/// Result of a dry run of `up`.
 #[derive(Debug)]
 pub struct DryRunReport {
-    /// What each step would change on the hosts that were looked at, by name. Empty if there is
-    /// no bootstrap.
+    /// The changes that each step would make on the hosts that were read, by name. Empty if there
+    /// is no bootstrap.
     pub looked_at: Vec<HostReport>,
-    /// The hosts that are not ready and cannot be looked at, with the reason as their failure.
+    /// The hosts that are not ready and cannot be read, with the reason as their failure.
     pub not_ready: Vec<HostReport>,
     has_ready: bool,
     interrupted: bool,
 }
 
 impl Engine {
-    /// Reads the hosts that exist and are declared, side by side, with one connection and one
+    /// Reads the hosts that exist and are declared, concurrently, with one connection and one
     /// command each. Changes nothing on them.
     ///
     /// Without a bootstrap no host is read.
     pub async fn look(&self, run: &Run, planned: &Planned) -> HostLook {
         let plan = &planned.plan;
-        // What `up` works on: neither hosts that were not selected nor undeclared ones.
+        // The hosts that `up` bootstraps: selected and declared ones only.
         let own: BTreeSet<_> = kept(plan).map(|host| &host.id).collect();
         let hosts = planned.facts.hosts.iter();
         let hosts = hosts.filter(|host| own.contains(&host.id));
@@ -82,7 +82,7 @@ impl Engine {
         }
     }
 
-    /// Tells what `up` would change on the hosts that exist. Changes nothing on them.
+    /// Reports what `up` would change on existing hosts. Changes nothing on them.
     ///
     /// A host that is not ready is a failure, unless `up` would power it on.
     pub async fn dry_run(&self, run: &Run, planned: &Planned) -> DryRunReport {
@@ -97,36 +97,36 @@ impl Engine {
 }
 
 impl HostLook {
-    /// What would be done on each host that was read, by name. One that could not be read has
-    /// its failure, and is left alone.
+    /// Returns what would be done on each host that was read, by name. One that could not be read
+    /// has its failure, and is left alone.
     pub fn reports(&self) -> Vec<&HostReport> {
         self.look.reports()
     }
 
-    /// The hosts that would or may change, with the changes.
+    /// Returns the hosts that would or may change, with the changes.
     pub fn changes(&self) -> Vec<HostChanges> {
         changes_of(self.look.reports())
     }
 
-    /// The hosts that cannot be read yet: they are being created or will be powered on. Whether
-    /// they would change is not known.
+    /// Returns the hosts that cannot be read yet: they are being created or will be powered on.
+    /// Whether they would change is unknown.
     pub fn unread(&self) -> impl Iterator<Item = &str> {
         self.unread.iter().map(|own| own.host.as_str())
     }
 
-    /// Whether a host would or may change, or that is not known.
+    /// Whether a host would or may change, or that is unknown.
     pub fn needs_approval(&self) -> bool {
         !self.unread.is_empty() || !self.changes().is_empty()
     }
 
-    /// Approves what was found: these changes on the hosts that were read, and whatever is needed
-    /// on those that cannot be read yet.
+    /// Approves the found changes on the hosts that were read, and any changes on those that
+    /// cannot be read yet.
     pub fn approve_shown(&self) -> Approval {
         let reports = self.look.reports();
         Approval::only(reports.into_iter().map(HostReport::changes))
     }
 
-    /// Approves these changes only, on all hosts that exist.
+    /// Approves only these changes, on all existing hosts.
     pub fn approve_only(&self, changes: &[HostChanges]) -> Approval {
         let reports = self.look.reports();
         let read = reports.into_iter().map(|own| {
@@ -137,13 +137,13 @@ impl HostLook {
         Approval::only(read.chain(self.unread.iter().cloned()))
     }
 
-    /// Ends all connections.
+    /// Closes all connections.
     pub async fn close(self) {
         self.look.close().await;
     }
 }
 
-/// The changes that reports of a look hold, for hosts that have any.
+/// Returns the changes in reports of a look, for hosts that have any.
 pub(crate) fn changes_of<'a>(
     reports: impl IntoIterator<Item = &'a HostReport>,
 ) -> Vec<HostChanges> {
@@ -153,19 +153,19 @@ pub(crate) fn changes_of<'a>(
 }
 
 impl DryRunReport {
-    /// The hosts that would or may change, with the changes.
+    /// Returns the hosts that would or may change, with the changes.
     pub fn changes(&self) -> Vec<HostChanges> {
         changes_of(&self.looked_at)
     }
 
-    /// All hosts, by name.
+    /// Returns all hosts, by name.
     pub fn hosts(&self) -> Vec<&HostReport> {
         let mut hosts: Vec<_> = self.looked_at.iter().chain(&self.not_ready).collect();
         hosts.sort_by(|a, b| (&a.host, &a.id).cmp(&(&b.host, &b.id)));
         hosts
     }
 
-    /// How it ended as a whole: as a real run would, as far as can be seen.
+    /// Returns the outcome of the whole operation: that of a real run, as far as can be seen.
     pub fn outcome(&self) -> Outcome {
         let outcome = Outcome::of_hosts(&self.looked_at, self.interrupted);
         if self.not_ready.is_empty() {
@@ -180,7 +180,7 @@ impl DryRunReport {
     }
 }
 
-/// A host that cannot be looked at, as its cloud shows it.
+/// Reports why a host cannot be read, by its state in the cloud.
 pub(crate) fn not_ready_report(host: &Host) -> Option<HostReport> {
     let why = match host.status {
         HostStatus::New => "it is still being made",
@@ -189,7 +189,7 @@ pub(crate) fn not_ready_report(host: &Host) -> Option<HostReport> {
         HostStatus::Archived => "it is archived and cannot run",
     };
     Some(HostReport {
-        // Hosts of a plan's declared lists have one.
+        // Hosts of a plan's declared lists have a name.
         host: host.name.clone()?,
         id: host.id.clone(),
         address: host.public_ipv4.map(IpAddr::V4),

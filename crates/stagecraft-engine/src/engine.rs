@@ -1,4 +1,4 @@
-//! The parts of a fleet, and planning with them.
+//! The engine: the providers of a project, and planning with them.
 
 use std::sync::Arc;
 
@@ -23,7 +23,7 @@ pub struct Engine {
 }
 
 impl Engine {
-    /// An engine that makes and removes hosts, and does nothing on them.
+    /// Creates an engine that creates and deletes hosts, without bootstrap.
     pub fn new(cloud: Arc<dyn CloudProvider>) -> Self {
         Self {
             cloud,
@@ -35,21 +35,21 @@ impl Engine {
         }
     }
 
-    /// Bootstraps hosts as well.
+    /// Also bootstraps hosts.
     #[must_use]
     pub fn with_bootstrap(mut self, fleet: Arc<Fleet>) -> Self {
         self.fleet = Some(fleet);
         self
     }
 
-    /// Tells what remembers host keys which cloud this is, and which hosts go.
+    /// Sets the cache of host keys, which learns the cloud and the deleted hosts.
     #[must_use]
     pub fn with_host_keys(mut self, cache: Arc<dyn HostKeyCache>) -> Self {
         self.host_keys = Some(cache);
         self
     }
 
-    /// Tells the network when hosts go.
+    /// Sets the network, from which deleted hosts are removed.
     #[must_use]
     pub fn with_network(mut self, network: Arc<dyn NetworkProvider>) -> Self {
         self.network = Some(network);
@@ -63,7 +63,7 @@ impl Engine {
         self
     }
 
-    /// Works in this account only: its id, its e-mail address or its team's name.
+    /// Restricts the engine to this account: its id, its e-mail address or its team's name.
     #[must_use]
     pub fn with_expected_account(mut self, account: impl Into<String>) -> Self {
         self.expected_account = Some(account.into());
@@ -75,7 +75,7 @@ impl Engine {
     /// # Errors
     ///
     /// The provider's, by kind; [`ErrorKind::Config`] if the environment or a selected host or
-    /// role is not known, or the project has no name where the mode needs one;
+    /// role is unknown, or the project has no name although the mode needs one;
     /// [`ErrorKind::Guard`] in another account than the expected one.
     pub async fn plan(&self, run: &Run, request: &PlanRequest) -> Result<Planned> {
         let may_have_left = matches!(
@@ -91,7 +91,7 @@ impl Engine {
             cache.begin(&facts.account, &facts.endpoint);
         }
         if facts.hosts.is_empty() {
-            // It may have left the file, but then it has hosts; else it was mistyped.
+            // It may no longer be in the file, but then it has hosts; otherwise it was mistyped.
             self.cloud.declared(&request.environment)?;
         }
         let declared = self
@@ -120,7 +120,7 @@ impl Engine {
         })
     }
 
-    /// Which limits a plan exceeds. Pure.
+    /// Returns the limits that a plan exceeds. Pure.
     pub(crate) fn exceeded(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<Vec<Finding>> {
         let adopts = plan.adopted().next().is_some();
         let grows = !plan.create.is_empty() || !plan.resize.is_empty() || adopts;
@@ -130,13 +130,13 @@ impl Engine {
         Ok(self.limits.check(facts, &self.whole(facts, plan)?, plan))
     }
 
-    /// The same plan for all hosts of the environment. Pure.
+    /// Computes the same plan for all hosts of the environment. Pure.
     pub(crate) fn whole(&self, facts: &CloudFacts, plan: &InfraPlan) -> Result<InfraPlan> {
         let request = PlanRequest::new(plan.environment.clone(), plan.mode);
         self.cloud.plan(facts, &request)
     }
 
-    /// Refuses to work in another account than the expected one. Reads it from the cloud.
+    /// Refuses to work in another account than the expected one, which it reads from the cloud.
     pub(crate) async fn check_account(
         &self,
         run: &Run,
@@ -168,8 +168,8 @@ impl Engine {
         .with_hint("take the token of the other account, or correct cloud.expect_account"))
     }
 
-    /// Refuses to begin with what cannot end well, before any write: hosts that could not join the
-    /// network or not be logged in to. A person may be asked for the passphrase of a key.
+    /// Refuses, before any write, a plan that cannot succeed: hosts could not join the network, or
+    /// no login to them would work. May prompt for the passphrase of a key.
     ///
     /// # Errors
     ///
@@ -193,16 +193,16 @@ impl Engine {
         prepared.map_err(|error| with_more_hint(error, "no host was created"))
     }
 
-    /// Makes sure that the hosts that exist and are declared can be logged in to, as far as that
-    /// depends on this machine alone: keys, passphrases, files of settings. Sends nothing. A
-    /// person may be asked for the passphrase of a key.
+    /// Checks that existing declared hosts can be logged in to, as far as that depends on this
+    /// machine alone: keys, passphrases, configuration files. Sends nothing. May prompt for the
+    /// passphrase of a key.
     ///
-    /// What is wrong for some hosts only is their own failure, once they are worked on. Without
-    /// a bootstrap or a host there is nothing to be made sure of.
+    /// A problem of only some hosts becomes their own failure in the bootstrap. Without a
+    /// bootstrap or a host there is nothing to check.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] or [`ErrorKind::SecretMissing`] if it is wrong for each of the
+    /// [`ErrorKind::Config`] or [`ErrorKind::SecretMissing`] if the problem affects each of the
     /// hosts, [`ErrorKind::Cancelled`].
     pub async fn check_login(&self, run: &Run, planned: &Planned) -> Result<()> {
         let Some(fleet) = &self.fleet else {
@@ -228,7 +228,7 @@ impl Engine {
         }
     }
 
-    /// Fails if a host could not join the network. `hint` tells what was not done for it.
+    /// Fails if a host could not join the network. `hint` says what was left undone.
     pub(crate) async fn check_join_secrets(&self, run: &Run, hint: &str) -> Result<()> {
         let Some(network) = self.network.as_ref().filter(|_| self.fleet.is_some()) else {
             return Ok(());
@@ -264,7 +264,7 @@ impl Engine {
     }
 }
 
-/// The error with something said after its hint.
+/// Appends to the hint of an error.
 fn with_more_hint(error: Error, more: &str) -> Error {
     if error.kind() == ErrorKind::Cancelled {
         return error;

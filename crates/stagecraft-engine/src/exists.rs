@@ -1,4 +1,4 @@
-//! What exists once a run was interrupted: that is what the next decision rests on.
+//! Hosts that exist after an interrupted run, on which the next decision is based.
 
 use std::time::Duration;
 
@@ -7,14 +7,14 @@ use tokio::time::timeout;
 
 use crate::engine::Engine;
 
-/// The longest time for the last look at the cloud. The person has asked for the end.
+/// The longest time for the last read of the cloud. The user has asked to stop.
 const PATIENCE: Duration = Duration::from_secs(10);
 
 impl Engine {
-    /// Reads which hosts of the environment exist after a run was interrupted. The cloud is read
-    /// once more, since answers may have been lost; if that fails, only what the run knows is
-    /// reported. `None` if the run was not interrupted, or has lost its lease: then the hosts
-    /// are another run's.
+    /// Reads which hosts of the environment exist after an interrupted run. It reads the cloud
+    /// again, since answers may have been lost; if that fails, it reports only what the run knows.
+    /// `None` if the run was not interrupted, or has lost its lease: then the hosts belong to
+    /// another run.
     pub(crate) async fn exists_now(
         &self,
         run: &Run,
@@ -50,7 +50,7 @@ impl Engine {
     }
 }
 
-/// What the run itself knows: the hosts that were there, those it created, less those it deleted.
+/// Returns what the run itself knows: earlier hosts and created ones, without deleted ones.
 fn known(plan: &InfraPlan, facts: &CloudFacts, apply: &ApplyReport) -> ExistsNow {
     let is_gone = |id: &HostId| apply.deleted.iter().any(|own| own.id == *id);
     let before = facts.hosts.iter().filter(|host| !is_gone(&host.id));

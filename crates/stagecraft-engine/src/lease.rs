@@ -1,4 +1,4 @@
-//! One run for each environment.
+//! One run per environment, by leases.
 
 mod keeper;
 mod process;
@@ -14,39 +14,39 @@ use stagecraft_core::{
 use crate::engine::Engine;
 use keeper::Keeper;
 
-/// How often the lease is tried for, over holders that are gone.
+/// The most attempts to acquire the lease from holders that are gone.
 const ROUNDS: u32 = 3;
-/// How long giving the lease back may take. It expires by itself.
+/// The longest time for releasing the lease. It expires by itself.
 const RELEASE: Duration = Duration::from_secs(15);
 
-/// Who has the lease of an environment.
+/// The holder of the lease of an environment.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct LeaseState {
     /// The environment.
     pub environment: EnvironmentName,
     /// The marker.
     pub marker: Marker,
-    /// How it is known that its holder is gone; `None` if it may well be alive.
+    /// How it is known that its holder is gone; `None` if it may be alive.
     pub gone: Option<String>,
 }
 
 impl Engine {
-    /// Does `work` while no other run works on the environment.
+    /// Runs `work` while no other run works on the environment.
     ///
-    /// The lease is taken before `work` begins, so what `work` observes holds as long as it
-    /// lasts, and given back when it ends, however it ends. Meanwhile a beat shows others that
-    /// this run lives; it is a part of the returned future, so whoever drops that lets the lease
-    /// expire. The run that `work` is given fails before its writes with
-    /// [`ErrorKind::Locked`], and is cancelled, once another run has taken the lease.
+    /// The lease is acquired before `work` begins, so its observations stay valid meanwhile, and
+    /// released when it ends, however it ends. It is renewed within the returned future, so a
+    /// caller that drops the future lets the lease expire. Once another run has taken over the
+    /// lease, the run passed to `work` is cancelled, and fails before its writes with
+    /// [`ErrorKind::Locked`].
     ///
-    /// A holder on this machine that has ended without giving the lease back is taken over at
-    /// once, one elsewhere after its beat has stopped for its expiry. With a provider that has
-    /// no leases `work` is done just so.
+    /// A holder on this machine that has ended without releasing the lease is taken over at
+    /// once, one elsewhere if it has not renewed the lease within its expiry. With a provider
+    /// without leases `work` simply runs.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Locked`] if another run holds the lease, [`ErrorKind::Guard`] in another
-    /// account than the expected one: nothing was done. What `work` fails with.
+    /// account than the expected one: nothing was done. Those of `work`.
     pub async fn with_lease<T, E: From<Error>>(
         &self,
         run: &Run,
@@ -72,14 +72,14 @@ impl Engine {
             }
         };
         give_back(provider, run, environment, &keeper).await;
-        // What the loss cut short is told as the loss, not as the interruption that it became.
+        // Errors after the loss are reported as the loss, not as the interruption that it caused.
         match (result, keeper.lost()) {
             (Err(_), Some(lost)) => Err(lost.into()),
             (result, _) => result,
         }
     }
 
-    /// Who has the lease of an environment. Changes nothing.
+    /// Reads the holder of the lease of an environment. Changes nothing.
     ///
     /// # Errors
     ///
@@ -99,14 +99,14 @@ impl Engine {
         }))
     }
 
-    /// Breaks exactly this lease. Its holder, if it lives, writes nothing any more: it looks
-    /// before its next write. Ends once all that it wrote shows in lists; until then nobody
-    /// else gets the lease.
+    /// Breaks exactly this lease. Its holder, if alive, writes nothing more: it checks before its
+    /// next write. Returns once all its writes show in lists; until then no other run gets the
+    /// lease.
     ///
     /// # Errors
     ///
     /// [`ErrorKind::Guard`] if the holder may be alive and `force` is not set;
-    /// [`ErrorKind::Locked`] if yet another run took the lease at that moment; the provider's
+    /// [`ErrorKind::Locked`] if yet another run acquired the lease at that moment; the provider's
     /// own, by kind; [`ErrorKind::Unsupported`] if it has no leases.
     pub async fn break_lease(&self, run: &Run, state: &LeaseState, force: bool) -> Result<()> {
         if state.gone.is_none() && !force {
@@ -122,8 +122,8 @@ impl Engine {
             let_show(run, lag).await?;
             return provider.remove(run, &state.marker).await;
         }
-        // The holder lives: only without its marker it stops. It may write until its next beat
-        // is due, so nobody else begins before that.
+        // A living holder stops only without its marker. It may write until its next renewal is
+        // due, so no other run begins before that.
         provider.remove(run, &state.marker).await?;
         let environment = &state.environment;
         let own = take(provider, run, environment, "unlock").await?;
@@ -141,7 +141,7 @@ impl Engine {
     }
 }
 
-/// A lease that was taken.
+/// An acquired lease.
 #[derive(Debug)]
 struct Taken {
     marker: Marker,
@@ -178,8 +178,8 @@ async fn take(
             holder: held.to_string(),
             reason,
         });
-        // While its marker is there nobody else begins: who takes the lease after it may take
-        // what lists show for the truth.
+        // While its marker exists no other run begins: the next holder trusts what lists
+        // show.
         let_show(run, provider.timing().list_lag).await?;
         provider.remove(run, &held).await?;
     }
@@ -197,7 +197,7 @@ async fn let_show(run: &Run, time: Duration) -> Result<()> {
     run.sleep(time).await
 }
 
-/// How it is known that a marker's holder is gone.
+/// Returns how it is known that a marker's holder is gone.
 fn gone(marker: &Marker) -> Option<String> {
     if marker.holder.as_ref().is_some_and(process::has_ended) {
         return Some("its process on this machine has ended".to_owned());
@@ -238,7 +238,7 @@ async fn give_back(
     if keeper.is_lost() {
         return keeper.tell_loss(provider).await;
     }
-    // An interrupted run gives it back too.
+    // An interrupted run releases it too.
     let run = run.shielded();
     let removal = provider.remove(&run, keeper.marker());
     let reason = match tokio::time::timeout(RELEASE, removal).await {

@@ -1,33 +1,33 @@
-//! How an operation ended as a whole.
+//! Outcomes of whole operations.
 
 use infra_bootstrap::HostReport;
 use serde::Serialize;
 use stagecraft_core::{ApplyReport, ErrorKind, FailureCode, StepFailure};
 
-/// How an operation ended as a whole. The CLI has an exit code for each.
+/// Outcome of a whole operation. The CLI has an exit code for each.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Outcome {
     /// Everything was done, or there was nothing to do.
     Done,
-    /// Some hosts are fine, some are not.
+    /// Some hosts succeeded, some failed.
     Partial,
-    /// The cloud provider gave no usable host.
+    /// The cloud provider returned no usable host.
     CloudFailed,
     /// Every host failed its bootstrap.
     BootstrapFailed,
-    /// Every host failed, and each of them at the network.
+    /// Every host failed, each of them in the network.
     NetworkFailed,
     /// The run was interrupted before it was done.
     Interrupted,
     /// Another run took over the environment before it was done.
     Locked,
-    /// A guard refused what was to be done, host by host, and nothing else was.
+    /// Guards refused every action, host by host, and nothing else failed.
     Refused,
 }
 
 impl Outcome {
-    /// How a look at hosts, or work on them, ended.
+    /// Returns the outcome of reading or bootstrapping hosts.
     pub fn of_hosts(hosts: &[HostReport], interrupted: bool) -> Self {
         let failures: Vec<_> = hosts.iter().filter_map(HostReport::first_failure).collect();
         if failures.is_empty() {
@@ -42,7 +42,7 @@ impl Outcome {
     }
 }
 
-/// How it ended if every host failed.
+/// Returns the outcome if every host failed.
 pub(crate) fn of_failures(failures: &[&StepFailure]) -> Outcome {
     let all = |is: &dyn Fn(&StepFailure) -> bool| failures.iter().all(|failure| is(failure));
     if all(&is_network) {
@@ -54,7 +54,7 @@ pub(crate) fn of_failures(failures: &[&StepFailure]) -> Outcome {
     }
 }
 
-/// Whether guards alone kept a plan from being done: running it again does not help.
+/// Whether only guards prevented a plan from being applied: a retry does not help.
 pub(crate) fn is_refused(apply: &ApplyReport) -> bool {
     let mut failed = apply.failed.iter();
     !apply.is_complete()

@@ -1,13 +1,13 @@
-//! A plan with what is known of it, and the refusal of one that cannot end well.
+//! A plan with its facts and findings, and the refusal of plans that cannot succeed.
 
 use stagecraft_core::{
     CloudFacts, Error, ErrorKind, Finding, HostRef, InfraPlan, PlanRequest, Result,
 };
 
-/// A plan, with the facts that it rests on and what is known to be wrong with it.
+/// A plan, with the facts that it is based on and the problems found in it.
 #[derive(Debug, Clone)]
 pub struct Planned {
-    /// What was asked for.
+    /// The request.
     pub request: PlanRequest,
     /// The plan.
     pub plan: InfraPlan,
@@ -18,7 +18,7 @@ pub struct Planned {
 }
 
 impl Planned {
-    /// The host that may be reaped next, of those that the plan leaves.
+    /// Returns the next host that may be reaped, of those that the plan keeps.
     pub fn next_end(&self) -> Option<&HostRef> {
         let left = self.plan.existing().filter(|host| {
             let goes = self.plan.delete.iter().any(|own| own.id == host.id);
@@ -29,17 +29,17 @@ impl Planned {
     }
 }
 
-/// The hosts of a plan that exist and are declared.
+/// Returns the hosts of a plan that exist and are declared.
 pub(crate) fn kept(plan: &InfraPlan) -> impl Iterator<Item = &HostRef> {
     let differing = plan.differ.iter().map(|entry| &entry.host);
     let resized = plan.resize.iter().map(|entry| &entry.host);
     plan.unchanged.iter().chain(differing).chain(resized)
 }
 
-/// Refuses a plan that cannot end well, with everything that is known to be wrong.
+/// Refuses a plan that cannot succeed, with all findings.
 pub(crate) fn refuse_findings(planned: &Planned) -> Result<()> {
     let provider = &planned.plan.provider;
-    // What the user's own guards say is nothing that the provider says.
+    // Findings of the user's own guards do not come from the provider.
     let is_guard = planned.findings.iter().all(|finding| finding.is_guard);
     let (kind, prefix) = if is_guard {
         (ErrorKind::Guard, String::new())
@@ -64,7 +64,7 @@ pub(crate) fn refuse_findings(planned: &Planned) -> Result<()> {
     }
 }
 
-/// A finding on one line.
+/// Formats a finding on one line.
 pub(crate) fn finding_text(finding: &Finding) -> String {
     let host = finding.host.as_ref();
     let host = host.map(|host| format!("{host}: ")).unwrap_or_default();
@@ -73,7 +73,7 @@ pub(crate) fn finding_text(finding: &Finding) -> String {
     format!("{host}{}{hint}", finding.message)
 }
 
-/// Refuses to choose among hosts of one name.
+/// Refuses to choose among hosts with the same name.
 pub(crate) fn refuse_doubles(plan: &InfraPlan) -> Result<()> {
     if plan.duplicates.is_empty() {
         return Ok(());

@@ -1,4 +1,4 @@
-//! One host anew: the old one is deleted only if another can be made.
+//! Replacement of one host: the old one is deleted only if a new one can be created.
 
 use std::time::Duration;
 
@@ -15,39 +15,39 @@ use crate::selection;
 use crate::unnamed;
 use crate::up::{UpOptions, UpReport};
 
-/// How long a list may show a host that is proven gone.
+/// How long a list may show a host that is proven to be deleted.
 const LIST_LAG: Duration = Duration::from_mins(1);
 const INTERVAL: Duration = Duration::from_secs(1);
 
-/// What it takes to replace a host.
+/// The plans to replace a host.
 #[derive(Debug, Clone)]
 pub struct Replacement {
-    /// Both halves as one plan, to be shown, with all that is known to be wrong.
+    /// Both halves as one plan, for display, with all findings.
     pub shown: Planned,
     delete: Planned,
     create: Planned,
 }
 
-/// What `replace` did.
+/// Result of `replace`.
 #[derive(Debug)]
 pub struct ReplaceReport {
     /// Both halves as one plan.
     pub plan: InfraPlan,
-    /// What became of the old host; `None` if there was none.
+    /// The result for the old host; `None` if there was none.
     pub down: Option<DownReport>,
-    /// What became of the new one; `None` if it was not begun.
+    /// The result for the new one; `None` if it was not started.
     pub up: Option<UpReport>,
-    /// Why the new one was not begun although the old one is gone.
+    /// Why the new one was not started although the old one is deleted.
     pub error: Option<Error>,
 }
 
 impl Replacement {
-    /// Refuses what cannot end well. Pure.
+    /// Refuses a replacement that cannot succeed. Pure.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if the host is protected, has a double or exceeds a limit;
-    /// [`ErrorKind::Rejected`] if the new host could not be made.
+    /// [`ErrorKind::Guard`] if the host is protected, has a duplicate or exceeds a limit;
+    /// [`ErrorKind::Rejected`] if the new host could not be created.
     pub fn check(&self) -> Result<()> {
         self.delete.plan.check_protection()?;
         refuse_doubles(&self.shown.plan)?;
@@ -56,12 +56,12 @@ impl Replacement {
 }
 
 impl Engine {
-    /// Plans to replace one declared host. The create is checked as if the old host were gone.
+    /// Plans to replace one declared host. The create is checked as if the old host were deleted.
     /// Changes nothing.
     ///
     /// # Errors
     ///
-    /// As [`plan`](Self::plan); [`ErrorKind::Config`] if the host is not declared.
+    /// Those of [`plan`](Self::plan); [`ErrorKind::Config`] if the host is not declared.
     pub async fn plan_replace(
         &self,
         run: &Run,
@@ -90,7 +90,7 @@ impl Engine {
         shown.delete.clone_from(&old.delete);
         shown.protected.clone_from(&old.protected);
         if !old.protected.is_empty() {
-            // It stays, and is told once.
+            // It stays, and is shown once.
             shown.unchanged.clear();
             shown.differ.clear();
             shown.retag.clear();
@@ -117,16 +117,16 @@ impl Engine {
         })
     }
 
-    /// Deletes a host by its id, waits until it is gone, and makes and bootstraps the one that
-    /// is declared in its place.
+    /// Deletes a host by its id, waits until it is gone, and creates and bootstraps its declared
+    /// successor.
     ///
-    /// Safe to repeat and to kill: once the old host is gone, the next `replace` or `up` makes
+    /// Safe to repeat and to kill: once the old host is deleted, the next `replace` or `up` creates
     /// the new one.
     ///
     /// # Errors
     ///
-    /// As [`Replacement::check`]; [`ErrorKind::Guard`] if another environment was confirmed,
-    /// [`ErrorKind::SecretMissing`], [`ErrorKind::Locked`] if the lease is gone. In all of them
+    /// Those of [`Replacement::check`]; [`ErrorKind::Guard`] if another environment was confirmed,
+    /// [`ErrorKind::SecretMissing`], [`ErrorKind::Locked`] if the lease is gone. In all these cases
     /// nothing was written.
     pub async fn replace(
         &self,
@@ -172,7 +172,7 @@ impl Engine {
         Ok(report)
     }
 
-    /// Looks anew: the old host must be out of the list, or it would count as the new one.
+    /// Reads again: the old host must be out of the list, or it would count as the new one.
     async fn after_delete(
         &self,
         run: &Run,
@@ -200,7 +200,7 @@ impl Engine {
     }
 }
 
-/// Waits until a list, that of the environment's hosts alone, has none of these hosts.
+/// Waits until a list of the environment's hosts contains none of these hosts.
 async fn until_unlisted<Fut>(
     run: &Run,
     policy: PollPolicy,
@@ -232,8 +232,8 @@ fn still_listed(message: impl Into<String>) -> Error {
 }
 
 impl ReplaceReport {
-    /// The network's entry of the old host bears the name that the new host has now, if it joined:
-    /// removing that name would remove the new host.
+    /// Keeps the network's entry of the old host if the new host joined under its name: removing
+    /// that name would remove the new host.
     fn name_is_taken_over(&mut self, up: &UpReport) {
         let forgotten = self.down.iter_mut().flat_map(|down| &mut down.forgotten);
         for entry in forgotten {
@@ -247,7 +247,7 @@ impl ReplaceReport {
         }
     }
 
-    /// How it ended as a whole.
+    /// Returns the outcome of the whole operation.
     pub fn outcome(&self) -> Outcome {
         if let Some(error) = &self.error {
             return match error.kind() {
@@ -285,8 +285,8 @@ mod tests {
         }
     }
 
-    /// Waits for a host that the first lists still have: how it ends, what is told, and how
-    /// many lists are read.
+    /// Waits for a host that the first lists still have. Returns the result, the emitted events,
+    /// and the number of lists read.
     async fn wait(listed: usize, deadline: Duration) -> (Result<()>, Vec<String>, usize) {
         let told = Arc::new(Told::default());
         let lookup = Arc::new(BTreeMap::<String, String>::new());

@@ -1,4 +1,4 @@
-//! Whose hosts are, and whether they are protected: only tags change.
+//! Changes of the owner or protection of hosts, which change only tags.
 
 use stagecraft_core::{
     ApplyReport, ApprovedPlan, Confirmation, Error, ErrorKind, Finding, HostRef, InfraPlan,
@@ -10,22 +10,22 @@ use crate::engine::Engine;
 use crate::outcome::Outcome;
 use crate::planned::{Planned, finding_text};
 
-/// What `adopt` or `unprotect` did.
+/// Result of `adopt` or `unprotect`.
 #[derive(Debug)]
 pub struct RetagReport {
-    /// The plan that was carried out.
+    /// The applied plan.
     pub plan: InfraPlan,
-    /// What became of it in the cloud.
+    /// Its result in the cloud.
     pub apply: ApplyReport,
-    /// Hosts that were named and cannot be adopted or unprotected, with the reasons.
+    /// Named hosts that cannot be adopted or unprotected, with the reasons.
     pub refused: Vec<Finding>,
     interrupted: bool,
     locked: bool,
 }
 
 impl Planned {
-    /// Refuses a plan to adopt hosts that exceeds a limit, or one to adopt or unprotect of which
-    /// no host can be.
+    /// Refuses a plan to adopt hosts that exceeds a limit, and one to adopt or unprotect that
+    /// applies to no host.
     ///
     /// # Errors
     ///
@@ -49,8 +49,8 @@ impl Planned {
         Err(Error::new(ErrorKind::Guard, message))
     }
 
-    /// Named hosts of ours for which a plan that gives tags has nothing to do: they are ours
-    /// already, or not protected.
+    /// Returns named hosts of ours that need no new tags: they are already ours, or not
+    /// protected.
     pub fn as_wanted(&self) -> Vec<&HostRef> {
         let is_retagged = |host: &HostRef| {
             let mut entries = self.plan.retag.iter();
@@ -64,8 +64,8 @@ impl Planned {
 }
 
 impl Engine {
-    /// Carries out a plan that makes hosts ours, or takes their protection away. Only their tags
-    /// change. Safe to repeat.
+    /// Applies a plan that adopts or unprotects hosts. Changes only their tags. Safe to
+    /// repeat.
     ///
     /// # Errors
     ///
@@ -99,7 +99,7 @@ impl Engine {
 }
 
 impl RetagReport {
-    /// How it ended as a whole.
+    /// Returns the outcome of the whole operation.
     pub fn outcome(&self) -> Outcome {
         if self.apply.is_complete() {
             if self.refused.is_empty() {

@@ -1,4 +1,4 @@
-//! Which hosts a plan is for. A name that selects nothing is a mistake, not an empty plan.
+//! Selection of hosts for a plan. A name that selects nothing is a mistake, not an empty plan.
 
 use std::collections::BTreeSet;
 
@@ -8,7 +8,7 @@ use stagecraft_core::{
     PlanRequest, Result, RoleName, tags,
 };
 
-/// Refuses names of hosts and roles that are neither declared nor those of a host that exists.
+/// Refuses names of hosts and roles that are neither declared nor those of an existing host.
 ///
 /// # Errors
 ///
@@ -42,8 +42,8 @@ pub(crate) fn check(
     .with_hint("give --host or --role, or names of hosts of that role"))
 }
 
-/// The request with each name that no host has, but an entry of several numbered hosts, in place
-/// of which those of them come that are declared: `web` for `web-1`, `web-2` and so on. Pure.
+/// Expands names that match no host but an entry of several numbered hosts to the declared ones
+/// of them: `web` to `web-1`, `web-2` and so on. Pure.
 pub(crate) fn with_groups(
     declared: &[HostSpec],
     facts: &CloudFacts,
@@ -77,7 +77,7 @@ pub(crate) fn with_groups(
     }
 }
 
-/// Whether a name is that of a group with a number behind it.
+/// Whether a name is that of a group followed by a number.
 fn is_numbered(name: &str, group: &str) -> bool {
     let number = name
         .strip_prefix(group)
@@ -85,7 +85,7 @@ fn is_numbered(name: &str, group: &str) -> bool {
     number.is_some_and(|number| !number.is_empty() && number.bytes().all(|b| b.is_ascii_digit()))
 }
 
-/// Every host that may be selected, with its role; one that is declared and exists may be there
+/// Returns every selectable host with its role. A host that is declared and exists may appear
 /// twice.
 fn candidates<'a>(
     declared: &'a [HostSpec],
@@ -94,7 +94,7 @@ fn candidates<'a>(
     request: &PlanRequest,
 ) -> Vec<(&'a HostName, Option<&'a RoleName>)> {
     let existing = facts.hosts.iter().filter(|host| {
-        // To be adopted are those of others.
+        // Hosts to be adopted belong to others.
         request.mode == PlanMode::Adopt
             || tags::is_owned(host, plan.project.as_ref(), &plan.environment)
     });

@@ -1,4 +1,4 @@
-//! Pinning a host key on purpose: that of an adopted host, or of one that was reinstalled.
+//! Explicit pinning of a host key: that of an adopted or a reinstalled host.
 
 use stagecraft_core::{
     EnvironmentName, Error, ErrorKind, Fingerprint, Host, HostName, Result, Run,
@@ -6,25 +6,25 @@ use stagecraft_core::{
 
 use crate::engine::Engine;
 
-/// What became of the pins of a host.
+/// Result of pinning a host's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct TrustReport {
     /// The host.
     pub host: HostName,
-    /// The key that is pinned now.
+    /// The key that is now pinned.
     pub key: Fingerprint,
-    /// Whether it was pinned only now.
+    /// Whether this run pinned it.
     pub is_new: bool,
-    /// The keys that were pinned before and are not any more, sorted.
+    /// The keys that were pinned before and no longer are, sorted.
     pub replaced: Vec<Fingerprint>,
 }
 
 impl Engine {
-    /// Finds the one host of ours that has a name. Changes nothing.
+    /// Returns our one host with a name. Changes nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if there is none or the cloud holds no pins, [`ErrorKind::Guard`]
+    /// [`ErrorKind::Config`] if there is none or the cloud stores no pins, [`ErrorKind::Guard`]
     /// if several have the name; the provider's own, by kind.
     pub async fn host_of_ours(
         &self,
@@ -59,7 +59,7 @@ impl Engine {
         }
     }
 
-    /// Tells what [`trust`](Self::trust) would do. Pure.
+    /// Returns what [`trust`](Self::trust) would do. Pure.
     ///
     /// # Errors
     ///
@@ -87,10 +87,10 @@ impl Engine {
         })
     }
 
-    /// Pins a host key of a host of ours; with `replace` it is the only one from then on.
+    /// Pins a host key of one of our hosts. With `replace` it is then the only one.
     ///
-    /// Safe to repeat: a key that is pinned already stays so. The new pin comes before the
-    /// others go.
+    /// Safe to repeat: pinning a pinned key succeeds. The new pin is set before the others are
+    /// removed.
     ///
     /// # Errors
     ///

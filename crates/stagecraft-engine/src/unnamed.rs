@@ -1,12 +1,12 @@
-//! Hosts of ours whose names nobody can read. Pure.
+//! Our hosts whose names no pattern matches. Pure.
 
 use stagecraft_core::{Finding, HostRef, InfraPlan};
 
-/// How many hosts are named.
+/// The most hosts listed by name.
 const NAMED: usize = 5;
 
-/// Why nothing is created while a host bears the tags of this project and environment, and a name
-/// that no pattern reads: it may be one of those that seem to be missing.
+/// Explains why nothing is created while a host has the tags of this project and environment and a
+/// name that no pattern matches: it may be one of the seemingly missing ones.
 pub(crate) fn finding(plan: &InfraPlan) -> Option<Finding> {
     let unnamed: Vec<&HostRef> = plan.unnamed().collect();
     let entry = plan.create.first()?;

@@ -12,60 +12,59 @@ use crate::engine::Engine;
 use crate::outcome::{Outcome, of_failures};
 use crate::planned::{Planned, kept, refuse_doubles, refuse_findings};
 
-/// What `up` may do.
+/// Options of `up`.
 #[derive(Debug, Clone, Copy, Default)]
 pub struct UpOptions {
-    /// Go on although hosts differ from their declaration; they stay as they are.
+    /// Continue although hosts differ from their declaration; they stay as they are.
     pub allow_differ: bool,
 }
 
-/// What `up` did.
+/// Result of `up`.
 #[derive(Debug)]
 pub struct UpReport {
-    /// The run's id. A destroy plan for the hosts that it made undoes it.
+    /// The run's id. A destroy plan for the hosts that it created undoes it.
     pub run: String,
-    /// The plan that was carried out.
+    /// The applied plan.
     pub plan: InfraPlan,
-    /// What became of it in the cloud.
+    /// Its result in the cloud.
     pub apply: ApplyReport,
-    /// What became of each host, by name. Empty if there is no bootstrap.
+    /// The report of each host, by name. Empty if there is no bootstrap.
     pub hosts: Vec<HostReport>,
     interrupted: bool,
     locked: bool,
 }
 
 impl Engine {
-    /// Carries out a plan: creates what is missing, resizes and tags what it says, never
-    /// deletes, and bootstraps each of its hosts as soon as it is ready.
+    /// Applies a plan: creates missing hosts, resizes and tags as planned, never deletes, and
+    /// bootstraps each of its hosts as soon as it is ready.
     ///
-    /// Hosts that exist are changed as needed, without a look at them before: for runs in which
-    /// that was confirmed in advance. [`look`](Self::look) and [`up_looked`](Self::up_looked) show
-    /// it first.
+    /// It changes existing hosts as needed without reading them first: for runs in which that was
+    /// confirmed in advance. To show the changes first, use [`look`](Self::look) and
+    /// [`up_looked`](Self::up_looked).
     ///
-    /// Safe to repeat and to kill at any point: the next run with a fresh plan goes on.
+    /// Safe to repeat and to kill at any point: the next run with a fresh plan continues.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
+    /// [`ErrorKind::Guard`] if hosts differ or have duplicates, or a limit is exceeded;
     /// [`ErrorKind::Rejected`] with all findings; [`ErrorKind::SecretMissing`] or
-    /// [`ErrorKind::Config`] if new hosts, or all that exist, could not be logged in to;
-    /// [`ErrorKind::Locked`] if the lease is gone. In all of them nothing was written, but for
-    /// hosts of a broken-off resize: these run again all the same ([`Planned::broken_off`]).
+    /// [`ErrorKind::Config`] if no login to new hosts, or to any existing one, could work;
+    /// [`ErrorKind::Locked`] if the lease is gone. In all these cases nothing was written, except
+    /// that hosts of an interrupted resize are brought back ([`Planned::broken_off`]).
     pub async fn up(&self, run: &Run, planned: Planned, options: UpOptions) -> Result<UpReport> {
         self.carry_out(run, planned, options, Look::default(), Approval::default())
             .await
     }
 
-    /// As [`up`](Self::up), on hosts that were read before, with these changes approved.
+    /// Like [`up`](Self::up), on hosts that were read before, with these changes approved.
     ///
-    /// A host on which there was nothing to do is not connected to again. The others are read
-    /// again over the same connection, since a person may have been asked meanwhile; one that
-    /// needs other changes than the approved ones stays as it is and fails with
-    /// `not_approved`.
+    /// It does not connect again to a host without changes. It reads the others again over the same
+    /// connection, since time may have passed at a prompt. A host that needs changes other than the
+    /// approved ones stays as it is and fails with `not_approved`.
     ///
     /// # Errors
     ///
-    /// As [`up`](Self::up).
+    /// Those of [`up`](Self::up).
     pub async fn up_looked(
         &self,
         run: &Run,
@@ -91,7 +90,7 @@ impl Engine {
             refused => refused,
         };
         if let Err(refusal) = checked {
-            // Nobody else would: the host is off since a run of ours switched it off.
+            // No other run would: the host is off since one of our runs powered it off.
             self.bring_back(run, &planned).await?;
             return Err(refusal);
         }
@@ -101,7 +100,7 @@ impl Engine {
         let approved = ApprovedPlan::reconcile(plan, &facts.account, &facts.endpoint)?;
         let (queue, hosts) = Fleet::queue();
         let apply = async {
-            // Moved in here: the bootstrap ends when the apply has let go of the queue.
+            // Moved in here: the bootstrap ends when the apply has dropped the queue.
             let queue = queue;
             self.cloud.apply(run, &approved, &queue).await
         };
@@ -134,7 +133,7 @@ impl Planned {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if hosts differ or have doubles, or a limit is exceeded;
+    /// [`ErrorKind::Guard`] if hosts differ or have duplicates, or a limit is exceeded;
     /// [`ErrorKind::Rejected`] with all findings.
     pub fn check(&self, options: UpOptions) -> Result<()> {
         guard(self, options)
@@ -142,7 +141,7 @@ impl Planned {
 }
 
 impl UpReport {
-    /// How it ended as a whole.
+    /// Returns the outcome of the whole operation.
     pub fn outcome(&self) -> Outcome {
         let failures: Vec<_> = self
             .hosts
@@ -188,7 +187,7 @@ fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     let plan = &planned.plan;
     refuse_findings(planned)?;
     refuse_doubles(plan)?;
-    // An old name is no reason to stop: nothing that a run does depends on it.
+    // An old name is no reason to stop: no action of a run depends on it.
     let differ = plan.differ.iter().filter(|entry| !entry.is_name_only());
     let list: Vec<&str> = differ.map(|entry| entry.host.name.as_str()).collect();
     if !list.is_empty() && !options.allow_differ {
@@ -201,7 +200,7 @@ fn guard(planned: &Planned, options: UpOptions) -> Result<()> {
     Ok(())
 }
 
-/// What to do about hosts that differ, by what it takes.
+/// Returns what to do about hosts that differ, by remedy.
 fn differ_hint(planned: &Planned) -> String {
     let environment = &planned.plan.environment;
     let mut hints = vec!["correct the file".to_owned()];

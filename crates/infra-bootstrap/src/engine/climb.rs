@@ -1,4 +1,4 @@
-//! One host's way from its first connection to its last step.
+//! The bootstrap of one host, from its first connection to its last step.
 
 use std::sync::Arc;
 
@@ -17,7 +17,7 @@ use crate::readiness;
 use crate::report::HostReport;
 use crate::steps::users;
 
-/// One host's way to its last step.
+/// One host on its way to its last step.
 pub(super) struct Climb<'a> {
     pub(super) host: &'a Host,
     pub(super) mode: Mode,
@@ -26,13 +26,13 @@ pub(super) struct Climb<'a> {
     /// The changes that may be made; `None` for any.
     pub(super) approved: Option<&'a HostChanges>,
     pub(super) report: &'a mut HostReport,
-    /// Pins that are to be dropped.
+    /// Pins to be removed.
     pub(super) stale: Vec<Fingerprint>,
 }
 
 impl Bootstrap {
-    /// Connects, waits for the end of the first boot and runs or reads the steps. Gives the
-    /// connection if the host was not given up.
+    /// Connects, waits for the end of the first boot and runs or reads the steps. Returns the
+    /// connection unless the host failed as a whole.
     pub(super) async fn climb(
         &self,
         run: &Run,
@@ -84,8 +84,8 @@ impl Bootstrap {
         }
     }
 
-    /// A connection to a host whose first boot has ended, and which was just read: the one that
-    /// was opened before, if it still is to this host.
+    /// Returns a connection to a host whose first boot has ended, and whose state was just read. It
+    /// reuses the earlier connection if that is still to this host.
     async fn reach(
         &self,
         run: &Run,
@@ -121,7 +121,7 @@ impl Bootstrap {
         Ok(session)
     }
 
-    /// Notes who is logged in. Whether it is by the operator's key is asked only where the host was
+    /// Records the login. Whether it uses the operator's key is queried only if the host was
     /// created with another one.
     async fn recognise(&self, run: &Run, session: &Session, context: &mut HostContext) {
         context.login = session.remote().login();
@@ -188,7 +188,7 @@ impl Bootstrap {
     }
 }
 
-/// Gives the connection to a member of the network to the peers, or ends it.
+/// Hands the connection to a network member to the peers, or closes it.
 pub(super) async fn offer(peers: Option<&Peers>, report: &HostReport, remote: Arc<dyn Remote>) {
     let is_member = report.fqdn.is_some() && report.is_ok();
     let unused = match peers.filter(|_| is_member) {

@@ -1,4 +1,4 @@
-//! What is to be done about the key of a host: its own stays, that of its user data goes.
+//! Decisions about a host's key: its own stays, the one from its user data is replaced.
 
 use stagecraft_core::{
     FIRST_HOST_KEY_COMMENT, FailureCode, Fingerprint, ProbeFacts, ProbeScript, StepFailure,
@@ -7,28 +7,28 @@ use stagecraft_core::{
 
 use crate::mode::Mode;
 
-/// The id by which reports tell of it.
+/// The id in reports.
 pub(super) const ID: &str = "host_key";
-/// Reads which key lies in its place. Travels with the steps' own scripts.
+/// Reads which key is installed. Sent with the steps' own scripts.
 pub(super) const PROBE: ProbeScript = ProbeScript(include_str!("rotation/probe.sh"));
 
-/// The comment of a key that the host has made itself.
+/// The comment of a key that the host has generated.
 const OWN_COMMENT: &str = "stagecraft-own";
 
-/// What is to be done about a host's key.
+/// The work on a host's key.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Work {
-    /// Nothing: it is the host's own, or was never ours to change.
+    /// None: it is the host's own, or was never ours to change.
     Nothing,
-    /// The host needs a key of its own, or an earlier run has begun to give it one.
+    /// The host needs its own key, or an earlier run has begun to replace it.
     Rotate,
-    /// It has one, and pins are left of keys that it does not show any more.
+    /// It has its own key, and pins are left of keys that it no longer presents.
     DropPins(Vec<Fingerprint>),
 }
 
-/// Decides. Pure.
+/// Decides what to do. Pure.
 ///
-/// A key that Stagecraft has neither made nor had made stays: an adopted host keeps its own.
+/// Only keys from Stagecraft are replaced: an adopted host keeps its own.
 pub(super) fn decide(facts: &ProbeFacts, shown: Fingerprint, pinned: &[Fingerprint]) -> Work {
     let line = facts.value("key").unwrap_or_default().trim();
     let comment = line.splitn(3, ' ').nth(2).unwrap_or_default();
@@ -54,7 +54,7 @@ pub(super) fn others(pinned: &[Fingerprint], shown: Fingerprint) -> Vec<Fingerpr
     all.filter(|key| *key != shown).collect()
 }
 
-/// What is told of it, before or after.
+/// Returns the outcome to report, before or after the change.
 pub(super) fn outcome(work: &Work, mode: Mode) -> Option<StepOutcome> {
     let change = match work {
         Work::Nothing => return None,
@@ -68,7 +68,7 @@ pub(super) fn outcome(work: &Work, mode: Mode) -> Option<StepOutcome> {
     })
 }
 
-/// What is told if this machine remembers a host by none of the keys that are pinned for it.
+/// Returns a warning if none of the pinned keys of a host is in the local cache.
 pub(super) fn contradiction(
     pinned: &[Fingerprint],
     remembered: &[Fingerprint],
@@ -82,7 +82,7 @@ pub(super) fn contradiction(
     })
 }
 
-/// A failure of the rotation itself.
+/// Returns a failure of the rotation itself.
 pub(super) fn failed(message: impl Into<String>) -> StepFailure {
     StepFailure::new(FailureCode::HostKeyRotationFailed, message)
 }

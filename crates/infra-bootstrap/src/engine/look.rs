@@ -1,4 +1,4 @@
-//! Hosts that exist are read before anybody is asked about them.
+//! Reading existing hosts before the prompt.
 
 use std::sync::Arc;
 
@@ -17,17 +17,17 @@ use crate::peers::Peers;
 use crate::report::HostReport;
 use crate::watch::Watch;
 
-/// A host that was read, and nothing else.
+/// A host that was only read.
 pub(crate) struct Looked {
-    /// What would be done on it, as a dry run reports it.
+    /// What would be done on it, as in a dry run.
     pub(crate) report: HostReport,
     /// The key that it has proven.
     host_key: Option<Fingerprint>,
-    /// Its connection, if there is something to do on it.
+    /// Its connection, if it has changes.
     pub(crate) session: Option<Box<Session>>,
 }
 
-/// From where work on a host goes on.
+/// The state from which work on a host continues.
 #[derive(Default)]
 pub(crate) struct Begun {
     /// The host as it was read before.
@@ -37,7 +37,7 @@ pub(crate) struct Begun {
 }
 
 impl Looked {
-    /// A host whose reading ended in a panic.
+    /// Returns a host whose reading ended in a panic.
     pub(crate) fn given_up(report: HostReport) -> Self {
         Self {
             report,
@@ -46,7 +46,7 @@ impl Looked {
         }
     }
 
-    /// Ends its connection, and gives what was read.
+    /// Closes its connection, and returns what was read.
     pub(crate) async fn close(self) -> HostReport {
         if let Some(session) = self.session {
             session.close().await;
@@ -54,7 +54,7 @@ impl Looked {
         self.report
     }
 
-    /// Whether something would or may be changed. A host that could not be read is left alone.
+    /// Whether the host would or may change. A host that could not be read is left alone.
     pub(crate) fn has_work(&self) -> bool {
         self.report.failure.is_none() && !self.report.changes().steps.is_empty()
     }
@@ -64,8 +64,8 @@ impl Bootstrap {
     /// Reads a host through a connection that can do nothing else, and reports what each step
     /// would do.
     ///
-    /// The connection stays open if there is something to do. Otherwise the host is finished, and
-    /// its connection goes to `peers` if it is a member of the network.
+    /// The connection stays open if there are changes. Otherwise the host is finished, and its
+    /// connection goes to `peers` if it is a member of the network.
     pub(crate) async fn look(
         &self,
         run: &Run,
@@ -110,7 +110,7 @@ impl Bootstrap {
         looked
     }
 
-    /// The report of a host on which there was nothing to do when it was read.
+    /// Returns the report of a host that had no changes when it was read.
     pub(super) fn finished(&self, looked: Looked) -> HostReport {
         if let (Some(cache), Some(key)) = (&self.cache, looked.host_key) {
             cache.proven(&looked.report.id, key);
@@ -118,7 +118,7 @@ impl Bootstrap {
         looked.report
     }
 
-    /// Refuses to change a host in other ways than approved, as it was last read.
+    /// Refuses changes that were not approved, by the last state that was read.
     ///
     /// # Errors
     ///
@@ -142,7 +142,7 @@ impl Bootstrap {
         self.check_found(run, session, context, found, approved)
     }
 
-    /// As [`check_approved`](Self::check_approved), of a host whose key is settled.
+    /// Like [`check_approved`](Self::check_approved), for a host whose key is settled.
     pub(super) fn check_steps_approved(
         &self,
         run: &Run,
@@ -153,7 +153,7 @@ impl Bootstrap {
         self.check_found(run, session, context, Vec::new(), approved)
     }
 
-    /// Refuses what was found, and what the steps would do, unless it was approved.
+    /// Refuses the found changes, and those of the steps, unless they were approved.
     fn check_found(
         &self,
         run: &Run,
@@ -185,7 +185,7 @@ impl Bootstrap {
     }
 }
 
-/// The changes of a step that was only read.
+/// Returns the changes of a step that was only read.
 fn changes_of(step: &str, outcome: &StepOutcome) -> Option<StepChanges> {
     let (changes, after) = match outcome {
         StepOutcome::WouldChange { changes } => (changes, None),
@@ -200,7 +200,7 @@ fn changes_of(step: &str, outcome: &StepOutcome) -> Option<StepChanges> {
 }
 
 impl HostReport {
-    /// The changes that a dry run found: those that would be made, and those that may be.
+    /// Returns the changes that a dry run found: those that would be made, and possible ones.
     pub fn changes(&self) -> HostChanges {
         let steps = self.steps.iter();
         let steps = steps.filter_map(|own| changes_of(own.step, &own.outcome));

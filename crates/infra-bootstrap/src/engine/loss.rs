@@ -1,4 +1,4 @@
-//! Whether a connection was lost, whoever used it.
+//! Detection of a lost connection, independent of its user.
 
 use std::sync::{Arc, Mutex, PoisonError};
 
@@ -8,12 +8,12 @@ use stagecraft_core::{
     Run, Upload,
 };
 
-/// How the connection was lost, if it was.
+/// The cause of a lost connection, if it was lost.
 #[derive(Debug, Clone, Default)]
 pub(super) struct Loss(Arc<Mutex<Option<String>>>);
 
 impl Loss {
-    /// The first cause.
+    /// Returns the first cause.
     pub(super) fn cause(&self) -> Option<String> {
         let cause = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         cause.clone()
@@ -27,10 +27,10 @@ impl Loss {
     }
 }
 
-/// A connection that notes its own loss.
+/// A connection that records its own loss.
 ///
-/// Steps make failures of their own of what they meet, so that the engine could not tell a lost
-/// connection from a command that failed.
+/// Steps convert errors to their own failures, so the engine could not distinguish a lost
+/// connection from a failed command.
 #[derive(Debug)]
 pub(super) struct Noted {
     inner: Arc<dyn Remote>,

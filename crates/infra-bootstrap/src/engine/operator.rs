@@ -1,4 +1,4 @@
-//! The key that the cloud puts on new hosts, and whether the login is by it.
+//! The key that the cloud installs on new hosts, and whether the login uses it.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -7,7 +7,7 @@ use std::sync::Arc;
 use stagecraft_core::{CloudProvider, Login, Run};
 use tokio::sync::Mutex;
 
-/// Asks the cloud about the operator's key, once for each key of a login.
+/// Queries the cloud about the operator's key, once for each key of a login.
 pub(super) struct Operator {
     cloud: Arc<dyn CloudProvider>,
     asked: Mutex<BTreeMap<String, bool>>,
@@ -21,12 +21,12 @@ impl Operator {
         }
     }
 
-    /// The name of the key that the configuration gives new hosts.
+    /// The name of the key that the configuration gives to new hosts.
     pub(super) fn name(&self) -> Option<&str> {
         self.cloud.operator_key_name()
     }
 
-    /// Whether a login is proven to be by that key. What cannot be asked is not proven.
+    /// Whether a login is proven to use that key. A failed query proves nothing.
     pub(super) async fn is_login(&self, run: &Run, login: &Login) -> bool {
         let mut asked = self.asked.lock().await;
         if let Some(answer) = asked.get(&login.key) {

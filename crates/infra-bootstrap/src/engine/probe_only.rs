@@ -1,4 +1,4 @@
-//! The connection with which a host is only read: it runs the probes, and nothing else.
+//! A connection for reading a host, which runs only the probes.
 
 use std::sync::Arc;
 
@@ -10,7 +10,7 @@ use stagecraft_core::{
 
 /// A connection that runs exactly one script: the steps' own probes, joined.
 ///
-/// Whoever gets hold of it in a dry run cannot change the host, whatever the steps do.
+/// In a dry run it prevents all changes to the host, whatever the steps do.
 #[derive(Debug)]
 pub(super) struct ProbeOnly {
     inner: Arc<dyn Remote>,
@@ -18,7 +18,7 @@ pub(super) struct ProbeOnly {
 }
 
 impl ProbeOnly {
-    /// Lets only this script through.
+    /// Allows only this script.
     pub(super) fn new(inner: Arc<dyn Remote>, script: String) -> Self {
         Self { inner, script }
     }
@@ -52,7 +52,7 @@ impl Remote for ProbeOnly {
 
     /// # Errors
     ///
-    /// Also [`ErrorKind::Guard`] for any other command; it is not sent.
+    /// Also [`ErrorKind::Guard`] for any other command, which is not sent.
     async fn exec(&self, run: &Run, command: &RemoteCommand) -> Result<RemoteOutput> {
         match &command.line {
             CommandLine::Script(script) if *script == self.script => {
@@ -89,7 +89,7 @@ mod tests {
     use crate::mode::Mode;
     use crate::readiness::ReadinessPolicy;
 
-    /// A host that answers every probe with nothing, and keeps what was sent.
+    /// A host that answers every probe with empty output, and records what was sent.
     #[derive(Debug, Default, Clone)]
     struct Recorder(Arc<Mutex<Vec<String>>>, Option<HostName>);
 
@@ -143,7 +143,7 @@ mod tests {
         async fn close(&self) {}
     }
 
-    /// A step that has nothing to change, but touches the host all the same.
+    /// A step that has no changes, but tries to change the host nevertheless.
     #[derive(Debug)]
     struct Sly;
 

@@ -1,9 +1,9 @@
 //! Rotation of the host key, right after the first login and before any secret is sent.
 //!
-//! A host is made with a key that the cloud keeps in its user data, and that hosts of one create
-//! request share. It gets a key of its own, which never leaves it. At every moment one of the
-//! pinned keys is the one that the host shows, so that a kill between any two steps locks nobody
-//! out, and the next run goes on where this one ended.
+//! A host is created with a key that the cloud keeps in its user data, and that hosts of one create
+//! request share. It gets its own key, which never leaves it. At every moment one of the pinned
+//! keys is the one that the host presents. So a kill between any two steps locks no one out, and
+//! the next run continues where this one ended.
 
 use std::time::Duration;
 
@@ -25,17 +25,17 @@ use crate::steps::PRELUDE;
 
 const MAKE: &str = include_str!("rotation/make.sh");
 const PLACE: &str = include_str!("rotation/place.sh");
-/// Keeps which keys the cloud put on the host, in the same command: it is done once, by the first
+/// Records which keys the cloud installed on the host, in the same command: once, by the first
 /// run that logs in.
 const REMEMBER: &str = include_str!("rotation/remember.sh");
-/// How long one of the scripts may take.
+/// The longest time for one of the scripts.
 const DEADLINE: Duration = Duration::from_mins(1);
-/// The lines of output that are told of a failure.
+/// The lines of output that a failure shows.
 const LINES: usize = 5;
 
 impl Bootstrap {
-    /// Sees to it that the host has a key of its own. Gives the pins that are to be dropped, or
-    /// nothing if that failed: then no step may send anything.
+    /// Ensures that the host has its own key. Returns the pins to be removed, or nothing on
+    /// failure: then no step may send anything.
     pub(super) async fn identify(
         &self,
         run: &Run,
@@ -77,8 +77,8 @@ impl Bootstrap {
         stale
     }
 
-    /// Gives the host its own key, over as many connections as that takes: after a lost one it goes
-    /// on from the key that the host then has.
+    /// Installs the host's own key, over as many connections as needed: after a lost one it
+    /// continues from the key that the host then has.
     async fn rotate(
         &self,
         run: &Run,
@@ -106,9 +106,9 @@ impl Bootstrap {
         }
     }
 
-    /// Whether no earlier run has worked on the host: it still has the key of its user data. What
-    /// its first boot left to look at is reported by this run, and by none after it. An image has
-    /// warnings of its own, which nobody can act on.
+    /// Whether no earlier run has bootstrapped the host: it still has the key of its user data.
+    /// Only this run reports the warnings of its first boot. An image has its own warnings, which
+    /// users cannot act on.
     ///
     /// Without pins hosts keep that key, and every run counts as the first.
     pub(super) fn is_first_run(&self, host: &Host, session: &Session) -> bool {
@@ -118,10 +118,10 @@ impl Bootstrap {
     }
 }
 
-/// Gives the host its own key, and goes on over a connection that was proven with it.
+/// Installs the host's own key, and continues over a connection that was proven with it.
 ///
-/// Gives the pins that are to be dropped now. Until they are, the former keys would be taken
-/// for the host's by other runs.
+/// Returns the pins to be removed now. Until they are, other runs would accept the former keys
+/// as the host's.
 ///
 /// # Errors
 ///
@@ -145,14 +145,14 @@ async fn rotate(
     let write = run.before_write().await;
     write.map_err(|error| of_error(&error))?;
     let locked = LockedRemote::new(session.remote(), ID, policy.lock.deadline.min(DEADLINE));
-    // What has begun on a host comes to its end.
+    // A change that has begun on a host is completed.
     let shielded = run.shielded();
     let made = execute(&shielded, &locked, MAKE).await?;
     let line = made.lines().last().unwrap_or_default();
     let own = Fingerprint::of_line(line).ok_or_else(|| {
         failed("the host's answer is no public key").with_evidence([line.to_owned()])
     })?;
-    // Always sent, though the list may have shown it: it may have been taken away since.
+    // Always sent, even if the list showed it: it may have been removed since.
     let result = pins.pin(run, id, own).await;
     result.map_err(|error| of_error(&error))?;
     session.expect(own);

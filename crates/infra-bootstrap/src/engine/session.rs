@@ -1,4 +1,4 @@
-//! One host's connection, and what was last seen through it.
+//! One host's connection, and the last state that was read through it.
 
 mod wait;
 
@@ -24,10 +24,10 @@ use crate::failure;
 use crate::mode::Mode;
 use crate::readiness::{self, Boot, HostState, ReadinessPolicy};
 
-/// How long a reloaded server may show its former key.
+/// How long a reloaded server may present its former key.
 const PROOF: Duration = Duration::from_secs(10);
 const PROOF_INTERVAL: Duration = Duration::from_millis(200);
-/// The ladder's own id among the probes.
+/// The readiness ladder's id among the probes.
 pub(super) const READINESS: &str = "readiness";
 
 /// A connection to one host.
@@ -37,7 +37,7 @@ pub(crate) struct Session {
     policy: ReadinessPolicy,
     /// The connection itself.
     open: Arc<dyn Remote>,
-    /// The connection as the mode allows it to be used.
+    /// The connection, restricted by the mode.
     remote: Arc<dyn Remote>,
     loss: Loss,
     probes: BTreeMap<&'static str, String>,
@@ -48,7 +48,7 @@ pub(crate) struct Session {
 }
 
 impl Session {
-    /// Connects and looks at the host once.
+    /// Connects and reads the host once.
     pub(super) async fn open(
         run: &Run,
         connector: Arc<dyn Connector>,
@@ -91,12 +91,12 @@ impl Session {
         })
     }
 
-    /// The connection, as the mode allows it to be used.
+    /// The connection, restricted by the mode.
     pub(super) fn remote(&self) -> Arc<dyn Remote> {
         Arc::clone(&self.remote)
     }
 
-    /// The connection itself, whatever the mode.
+    /// Returns the connection itself, whatever the mode.
     pub(crate) fn into_open(self) -> Arc<dyn Remote> {
         self.open
     }
@@ -114,12 +114,12 @@ impl Session {
 
     /// Reads the host again, over the same connection, and allows changes from now on.
     ///
-    /// What was read before may be old: a person may have been asked meanwhile. A lost connection
-    /// is opened again, with the host key verified again.
+    /// The earlier state may be old: time may have passed at a prompt. A lost connection is
+    /// reopened, with the host key verified again.
     ///
     /// # Errors
     ///
-    /// As [`first_boot`](Self::first_boot).
+    /// Those of [`first_boot`](Self::first_boot).
     pub(super) async fn resume(&mut self, run: &Run) -> Result<(), StepFailure> {
         self.mode = Mode::Apply;
         self.use_connection(Arc::clone(&self.open));
@@ -132,37 +132,37 @@ impl Session {
         self.state.is_root
     }
 
-    /// The operating system's own name for itself.
+    /// The name that the operating system reports.
     pub(super) fn system(&self) -> Option<String> {
         self.state.system.clone()
     }
 
-    /// Settings of the login that were ignored.
+    /// Returns ignored settings of the login.
     pub(super) fn login_warnings(&self) -> Vec<String> {
         self.remote.warnings()
     }
 
-    /// What failed or was degraded in the first boot, if it is looked at.
+    /// Returns failures and degradations of the first boot, unless cloud-init is ignored.
     pub(super) fn boot_warnings(&self, run: &Run) -> Vec<String> {
         let is_ignored = self.policy.cloud_init == CloudInit::Ignore;
         let warnings = self.state.boot_warnings.iter().filter(|_| !is_ignored);
         warnings.map(|warning| run.redact(warning)).collect()
     }
 
-    /// What a probe printed at the last look.
+    /// Returns the last output of a probe.
     pub(super) fn facts(&self, id: &str) -> ProbeFacts {
         self.facts.get(id).cloned().unwrap_or_default()
     }
 
-    /// Goes on over a connection on which the host has shown this very key.
+    /// Continues over a connection on which the host has presented this key.
     ///
-    /// A server that is being reloaded may show its former key a moment longer: that is no
-    /// proof, and is looked at again.
+    /// A server that is being reloaded may present its former key a moment longer: that proves
+    /// nothing, and is retried.
     ///
     /// # Errors
     ///
-    /// `host_key_rotation_failed` if it shows another of its keys at the deadline; as
-    /// [`connect`](readiness::connect) otherwise.
+    /// `host_key_rotation_failed` if it presents another of its keys at the deadline; otherwise
+    /// those of [`connect`](readiness::connect).
     pub(super) async fn prove(&mut self, run: &Run, key: Fingerprint) -> Result<(), StepFailure> {
         let mut target = self.target.clone();
         if !target.host_keys.contains(&key) {
@@ -193,15 +193,15 @@ impl Session {
         Ok(())
     }
 
-    /// Takes a further key for the host's: it was pinned, and the host is about to show it.
+    /// Accepts a further key as the host's: it was pinned, and the host is about to present it.
     pub(super) fn expect(&mut self, key: Fingerprint) {
         if !self.target.host_keys.contains(&key) {
             self.target.host_keys.push(key);
         }
     }
 
-    /// Takes the key that the host has shown on this connection for its only one. Gives the others
-    /// of those that are pinned.
+    /// Accepts only the key that the host has presented on this connection. Returns the other
+    /// pinned keys.
     pub(super) fn settle(&mut self, pinned: &[Fingerprint]) -> Vec<Fingerprint> {
         let shown = self.host_key();
         self.target.host_keys = vec![shown];
@@ -209,19 +209,19 @@ impl Session {
         pinned.filter(|key| *key != shown).collect()
     }
 
-    /// Why the connection was lost, if it was since it was opened.
+    /// Returns why the connection was lost since it was opened, if it was.
     pub(super) fn loss(&self) -> Option<String> {
         self.loss.cause()
     }
 
-    /// Goes on after a lost connection: opens another one, with the host key verified again, waits
-    /// for the end of a first boot, and for what the lost connection has left running on the host,
-    /// and reads the host anew. All that takes at most `limit` from `since` on.
+    /// Recovers from a lost connection. It opens another one, with the host key verified again,
+    /// waits for the end of a first boot and of commands that still run on the host, and reads the
+    /// host again. All that takes at most `limit` from `since` on.
     ///
     /// # Errors
     ///
-    /// `ssh_failed` at the deadline, with the cause of the loss; `interrupted`; as
-    /// [`first_boot`](Self::first_boot) and [`unlocked`](Self::unlocked) otherwise.
+    /// `ssh_failed` at the deadline, with the cause of the loss; `interrupted`; otherwise those of
+    /// [`first_boot`](Self::first_boot) and [`unlocked`](Self::unlocked).
     pub(super) async fn recover(
         &mut self,
         run: &Run,
@@ -238,7 +238,7 @@ impl Session {
                 let failure = StepFailure::new(FailureCode::SshFailed, message);
                 return Err(lost(failure));
             }
-            // A host that cuts every connection is not to be called without a pause.
+            // A pause is needed, since a host may close every connection.
             let delay = self.policy.connect.interval.min(left);
             run.emit(Event::Retrying {
                 host: Some(self.target.host.clone()),
@@ -260,7 +260,7 @@ impl Session {
         Ok(())
     }
 
-    /// From now on commands go over this connection, as the mode allows it.
+    /// Uses this connection for all further commands, restricted by the mode.
     fn use_connection(&mut self, open: Arc<dyn Remote>) {
         self.open = open;
         self.loss = Loss::default();
@@ -268,12 +268,12 @@ impl Session {
         self.remote = guarded(&self.open, &self.loss, self.mode, probes);
     }
 
-    /// Ends the connection.
+    /// Closes the connection.
     pub(crate) async fn close(&self) {
         self.open.close().await;
     }
 
-    /// What a step makes of the last look.
+    /// Returns a step's decision by the last state that was read.
     pub(super) fn decide(
         &self,
         step: &dyn HostStep,
@@ -283,7 +283,7 @@ impl Session {
         step.decide(self.facts.get(step.id()).unwrap_or(&empty), context)
     }
 
-    /// Opens another connection, within `left` and no longer than the policy has it.
+    /// Opens another connection, within `left` and the deadline of the policy.
     async fn reconnect(&mut self, run: &Run, left: Duration) -> Result<(), StepFailure> {
         self.open.close().await;
         let mut policy = self.policy;
@@ -293,11 +293,11 @@ impl Session {
         Ok(())
     }
 
-    /// Reads the state for all steps anew, with one command.
+    /// Reads the state for all steps again, with one command.
     ///
     /// # Errors
     ///
-    /// `ssh_failed` if the connection was lost or the answer is not whole; `interrupted`.
+    /// `ssh_failed` if the connection was lost or the answer is incomplete; `interrupted`.
     pub(super) async fn look(&mut self, run: &Run) -> Result<(), StepFailure> {
         self.try_look(run).await.map_err(LookError::into_failure)
     }
@@ -336,7 +336,7 @@ impl Session {
 
 enum LookError {
     Lost(Error),
-    /// The host ran another command, which gave these lines.
+    /// The host ran another command, which printed these lines.
     Unheard(Vec<String>),
     Failed(StepFailure),
 }
@@ -354,7 +354,7 @@ impl LookError {
     }
 }
 
-/// The connection as the mode allows it to be used, with its loss noted.
+/// Restricts the connection by the mode, and records its loss.
 fn guarded(
     open: &Arc<dyn Remote>,
     loss: &Loss,
@@ -373,7 +373,7 @@ fn of_look(error: &Error) -> StepFailure {
     failure::of_error(code, error)
 }
 
-/// A word that no script prints: it cannot be guessed, and is new for each connection.
+/// Returns a word that no script prints: it cannot be guessed, and is new for each connection.
 fn boundary(id: &HostId) -> String {
     static COUNT: AtomicU64 = AtomicU64::new(0);
     let mut hasher = RandomState::new().build_hasher();

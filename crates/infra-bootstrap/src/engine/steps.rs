@@ -1,4 +1,4 @@
-//! The steps of one host, in their order: decided, carried out and told.
+//! The steps of one host, in order: decided, run and reported.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -18,7 +18,7 @@ use crate::report::{self, HostReport};
 use crate::steps::SYSTEM_STEPS;
 
 impl Bootstrap {
-    /// Tells of every step that it was not come to.
+    /// Reports every step as not reached.
     pub(super) fn skip_steps(
         &self,
         run: &Run,
@@ -37,7 +37,7 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// What each step would do on the host as it was last read. Changes nothing.
+    /// Returns what each step would do in the last state that was read. Changes nothing.
     pub(super) fn preview(
         &self,
         run: &Run,
@@ -110,8 +110,8 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Runs the steps. After a lost connection it goes on over another one: all steps decide anew
-    /// from what the host then says, also those that had ended before.
+    /// Runs the steps. After a lost connection it continues over another one: all steps decide
+    /// again from the host's new state, also those that had ended before.
     pub(super) async fn run_steps(
         &self,
         run: &Run,
@@ -130,7 +130,7 @@ impl Bootstrap {
             };
             let recovered = session.recover(run, lost.since, self.step_deadline).await;
             if let Err(failure) = recovered {
-                // What became of the step on the host is not known.
+                // The result of the step on the host is unknown.
                 if let Some(step) = lost.step {
                     let failed = failure::redacted(run, &step.failure);
                     let took = lost.since.elapsed();
@@ -145,8 +145,8 @@ impl Bootstrap {
         Ok(())
     }
 
-    /// Goes through all steps once, from the host as it was just read. `cut` is how the pass before
-    /// ended, if there was one: then only what is new is told.
+    /// Runs all steps once, from the state that was just read. `cut` is how the previous pass
+    /// ended, if any: then only new outcomes are reported.
     async fn pass(
         &self,
         run: &Run,
@@ -163,7 +163,7 @@ impl Bootstrap {
             let limit = self.policy.lock.deadline;
             let waited = session.unlocked(run, limit).await;
             if waited.map_err(|failure| Stop::of(session, failure))? {
-                // Whoever held the lock may have done the work meanwhile.
+                // The holder of the lock may have done the work meanwhile.
                 self.check_steps_approved(run, session, context, approved)?;
                 decisions = self.decide(session, context);
             }
@@ -353,7 +353,7 @@ impl Bootstrap {
         })
     }
 
-    /// The name in the network, if the report proves that the host is a member.
+    /// Returns the name in the network, if the report proves that the host is a member.
     fn fqdn(&self, context: &HostContext, report: &HostReport) -> Option<String> {
         let joined = matches!(
             report.step(crate::steps::NETWORK_ID)?,
@@ -364,9 +364,9 @@ impl Bootstrap {
     }
 }
 
-/// Why a pass through the steps did not come to its end.
+/// Why a pass through the steps ended early.
 enum Stop {
-    /// The connection was lost, which is no end of the host's run yet.
+    /// The connection was lost, which does not end the host's run yet.
     Lost(Lost),
     Failed(StepFailure),
 }
@@ -381,13 +381,13 @@ struct Lost {
 /// A step that was cut off.
 struct CutStep {
     id: &'static str,
-    /// The changes that it had begun to make.
+    /// The changes that it had begun.
     changes: Vec<String>,
     failure: StepFailure,
 }
 
 impl Stop {
-    /// What a failure between two steps means.
+    /// Classifies a failure between two steps.
     fn of(session: &Session, failure: StepFailure) -> Self {
         match session.loss() {
             Some(_) => Self::Lost(Lost {
@@ -406,17 +406,17 @@ impl From<StepFailure> for Stop {
 }
 
 impl Lost {
-    /// When this step began, and what is known of it, if it was cut off.
+    /// Returns when this step began, and what is known of it, if it was cut off.
     fn of_step(&self, id: &str) -> Option<(Instant, &CutStep)> {
         let step = self.step.as_ref().filter(|step| step.id == id)?;
         Some((self.since, step))
     }
 }
 
-/// The changes of a decision, or how the step ends without any.
+/// Returns the changes of a decision, or the step's outcome if there are none.
 fn work(run: &Run, decision: Result<Decision, StepFailure>) -> Result<Vec<Change>, StepOutcome> {
     match decision {
-        // Nothing was done yet: the host as it is makes every run fail alike.
+        // Nothing was done yet: in its present state the host makes every run fail in the same way.
         Err(failure) => {
             let failure = failure.with_advice(Advice::ChangeFirst);
             Err(StepOutcome::Failed(failure::redacted(run, &failure)))
@@ -432,7 +432,7 @@ fn summaries(run: &Run, changes: &[Change]) -> Vec<String> {
     summaries.collect()
 }
 
-/// Adds what a step that did not fail reports beside its outcome.
+/// Adds the warnings of a step that did not fail.
 fn warn(
     run: &Run,
     session: &Session,
@@ -444,7 +444,7 @@ fn warn(
     if !matches!(outcome, StepOutcome::Failed(_)) {
         let warnings = step.warnings(&session.facts(step.id()), context);
         for warning in warnings.iter().map(|warning| run.redact(warning)) {
-            // A step that decides anew after a lost connection says it again.
+            // A step that decides again after a lost connection repeats it.
             if !report.warnings.contains(&warning) {
                 report.warnings.push(warning);
             }
@@ -453,7 +453,7 @@ fn warn(
 }
 
 /// Whether the outcome of a step is left out of reports: the file does not name it, and it has
-/// nothing to take back.
+/// nothing to remove.
 fn is_left_out(step: &dyn HostStep, outcome: &StepOutcome) -> bool {
     let is_idle = match outcome {
         StepOutcome::Unchanged | StepOutcome::Skipped { .. } => true,
@@ -463,7 +463,7 @@ fn is_left_out(step: &dyn HostStep, outcome: &StepOutcome) -> bool {
     is_idle && step.is_undeclared()
 }
 
-/// Reports how a step ended, unless it [is left out](is_left_out).
+/// Reports the outcome of a step, unless it [is left out](is_left_out).
 fn tell_step(
     run: &Run,
     report: &mut HostReport,
@@ -476,7 +476,7 @@ fn tell_step(
     }
 }
 
-/// The code of a step that did not end: what it most likely was busy with.
+/// Returns the code of a step that did not end, by its most likely activity.
 fn late_code(step: &str) -> FailureCode {
     match step {
         "docker" => FailureCode::DockerInstallFailed,

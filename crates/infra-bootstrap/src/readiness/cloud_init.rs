@@ -1,4 +1,4 @@
-//! What cloud-init's own files say of a first boot, in any of its versions.
+//! The state of a first boot according to cloud-init's own files, in any of its versions.
 //!
 //! `status.json` and `result.json` as `cloudinit/cmd/main.py` writes them: version 22.4 of Debian
 //! 12 has no `recoverable_errors`, and a stage that has not run is `null` throughout.
@@ -26,18 +26,18 @@ struct WireResult {
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireEnd {
-    /// Texts. Of any kind, since they only make a report richer.
+    /// Texts. Decoded as any value, since they only enrich a report.
     errors: Value,
 }
 
-/// `status.json`: its stages, and other fields beside them.
+/// `status.json`: its stages, and other fields.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 struct WireStatus {
     v1: BTreeMap<String, Value>,
 }
 
-/// The files in which cloud-init keeps what went wrong, and how far it came.
+/// The files in which cloud-init records errors and progress.
 const RESULT: &str = "result.json";
 const STATUS: &str = "status.json";
 
@@ -50,7 +50,7 @@ struct WireStage {
     recoverable_errors: Value,
 }
 
-/// A first boot as cloud-init's files describe it. What is not there says nothing.
+/// A first boot as described by cloud-init's files. A missing file means nothing.
 #[derive(Debug, Default)]
 pub(super) struct Files {
     errors: Vec<String>,
@@ -60,7 +60,7 @@ pub(super) struct Files {
 }
 
 impl Files {
-    /// Reads what the probe printed of the files.
+    /// Parses what the probe printed of the files.
     pub(super) fn read(facts: &ProbeFacts) -> Self {
         let text = |file: &str| -> String {
             let lines = facts.output.lines();
@@ -82,7 +82,7 @@ impl Files {
         }
     }
 
-    /// What should be looked at although the first boot has ended.
+    /// Returns warnings about a first boot that has ended.
     pub(super) fn warnings(&self) -> Vec<String> {
         let failed = self.errors.iter().map(|error| {
             format!(
@@ -115,7 +115,7 @@ impl Files {
             .collect()
     }
 
-    /// Which stages ran, for a first boot that does not go on.
+    /// Returns which stages ran, for a first boot that makes no progress.
     pub(super) fn evidence(&self) -> Vec<String> {
         let ended = self.stages_where(|stage| !stage.finished.is_null());
         let begun = self.stages_where(|stage| !stage.start.is_null() && stage.finished.is_null());
@@ -137,7 +137,7 @@ impl Files {
     }
 }
 
-/// The texts of a list, each on one line and bounded.
+/// Returns the texts of a list, each on one line and bounded.
 fn texts(list: &Value) -> Vec<String> {
     let texts = list.as_array().into_iter().flatten();
     let texts = texts.filter_map(Value::as_str).map(|text| {

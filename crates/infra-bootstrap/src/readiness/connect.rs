@@ -15,41 +15,41 @@ use tokio::time::{Instant, timeout};
 use super::ReadinessPolicy;
 use crate::failure;
 
-/// The refused logins that are followed by a short pause, and that pause: the keys may be written in
-/// a moment.
+/// How many refused logins are followed by a short pause, and that pause: the keys may be written
+/// soon.
 const QUICK_LOGINS: u32 = 1;
 const QUICK_PAUSE: Duration = Duration::from_secs(2);
-/// The pause after further ones. OpenSSH 9.8 and later counts 5 s against an address for each, and
-/// turns it away from 15 s on (`PerSourcePenalties` of `sshd_config(5)`). This is longer, so that a run
-/// right after a failed one stays below that, too.
+/// The pause after further ones. OpenSSH 9.8 and later penalizes an address by 5 s for each, and
+/// rejects it from 15 s on (`PerSourcePenalties` of `sshd_config(5)`). This is longer, so that a
+/// run right after a failed one stays below that, too.
 const LOGIN_PAUSE: Duration = Duration::from_secs(7);
-/// The longest pause between logins that a host refuses for as long as it boots.
+/// The longest pause between logins that a host refuses while it boots.
 const BOOT_PAUSE: Duration = Duration::from_secs(15);
 
-/// The refused connections that follow each other without a longer pause: most hosts have started
+/// How many refused connections follow each other without a longer pause: most hosts have started
 /// their SSH server by then.
 const QUICK_REFUSALS: u32 = 8;
-/// The pause after further ones, in pauses of the policy, and at most.
+/// The pause after further ones, in pauses of the policy, and its maximum.
 ///
 /// `ufw limit`, which DigitalOcean's images with Docker and others set up for SSH, refuses an
-/// address from its sixth connection within 30 s on, and counts those that it refused too:
+/// address from its sixth connection within 30 s on, and counts refused ones too:
 /// <https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/014-ufw-docker.sh>.
-/// Whoever calls more often shuts himself out for good.
+/// More frequent attempts extend the ban indefinitely.
 const REFUSAL_PAUSES: u32 = 4;
 const REFUSAL_PAUSE: Duration = Duration::from_secs(7);
 
-/// The setting of the deadline, where a file sets it.
+/// The key that sets the deadline in a file.
 const DEADLINE_KEY: &str = "infra.bootstrap.readiness.deadline";
 
-/// Connects, again and again while the host may still be booting. What logs in is made sure of
-/// first, which may ask a person: that takes nothing of the deadline.
+/// Connects, with retries while the host may still be booting. It prepares the login first, which
+/// may prompt: that time does not count towards the deadline.
 ///
 /// # Errors
 ///
-/// `host_key_mismatch` at once if no key is known or another one was shown; `config_invalid` at
-/// once if the login's own settings are wrong; `ssh_failed` at the deadline with the last cause,
-/// and with what an attempt was busy with that was cut short, or at once for what time does not
-/// heal; `interrupted`.
+/// `host_key_mismatch` at once if no key is known or the host presented another; `config_invalid`
+/// at once if the login's own settings are wrong; `ssh_failed` at the deadline with the last cause
+/// and the phase of an attempt that was cut short, or at once for errors that do not pass by
+/// themselves; `interrupted`.
 pub(crate) async fn connect(
     run: &Run,
     connector: &dyn Connector,
@@ -65,7 +65,7 @@ pub(crate) async fn connect(
             ),
         ));
     }
-    // Before the clock starts: a person may be asked for a passphrase.
+    // Before the clock starts: it may prompt for a passphrase.
     let prepared = connector.prepare(run, &target.host, &target.aliases).await;
     prepared.map_err(|error| of_login(&error))?;
     let started = Instant::now();
@@ -96,7 +96,7 @@ pub(crate) async fn connect(
             }
             Ok(Err(error)) => error,
             Err(_) => {
-                // What whole attempts found tells more, so it comes first.
+                // Completed attempts are more informative, so they come first.
                 let whole = last
                     .as_ref()
                     .map(|last| evidence(refused.as_ref(), attempts - 1, last));
@@ -158,8 +158,8 @@ pub(crate) async fn connect(
     }
 }
 
-/// How the key of a host is accepted on purpose, as evidence of why it was not. The options name
-/// the environment and the project again.
+/// Returns how to accept the key of a host explicitly, as evidence of why it was refused. The
+/// options repeat the environment and the project.
 pub(crate) fn cure_of_key(target: &RemoteTarget, options: &str) -> String {
     let host = &target.host;
     let command = format!("stagecraft infra hosts trust {host}");
@@ -177,15 +177,15 @@ pub(crate) fn cure_of_key(target: &RemoteTarget, options: &str) -> String {
 /// The logins that a host has refused.
 struct Refused {
     since: Instant,
-    /// The first one, with the number of its attempt: it has the reason. Later ones may only have
-    /// what the server does with those who were refused too often.
+    /// The first one, with the number of its attempt: it has the reason. Later ones may only show
+    /// how the server treats addresses with too many refusals.
     first: (u32, Error),
     times: u32,
 }
 
 impl Refused {
-    /// The pause before the next login; `None` if there is to be none. Those that the host itself
-    /// asks to be repeated later go on, less and less often.
+    /// Returns the pause before the next login; `None` for no further login. If the host itself
+    /// asks for a later retry, retries continue at growing intervals.
     fn pause(&self, error: &Error, window: Duration) -> Option<Duration> {
         if let Retry::After(Some(wanted)) = error.retry() {
             let further = self.times.saturating_sub(QUICK_LOGINS);
@@ -210,7 +210,7 @@ impl Refused {
     }
 }
 
-/// What the attempts found: the first refusal of a login, then the last one if that differs.
+/// Returns what the attempts found: the first refused login, then the last one if it differs.
 fn evidence(refused: Option<&Refused>, number: u32, last: &Error) -> Vec<String> {
     let Some(refused) = refused else {
         return attempt(number, last);
@@ -222,7 +222,7 @@ fn evidence(refused: Option<&Refused>, number: u32, last: &Error) -> Vec<String>
     lines
 }
 
-/// The failure of an error that time does not heal.
+/// Returns the failure of an error that does not pass by itself.
 fn of_login(error: &Error) -> StepFailure {
     let code = failure::common_code(error).unwrap_or(FailureCode::SshFailed);
     match code {
@@ -231,7 +231,7 @@ fn of_login(error: &Error) -> StepFailure {
     }
 }
 
-/// The pause between connections that a firewall may count.
+/// Returns the pause between connections that a firewall may count.
 pub(crate) fn spaced(interval: Duration) -> Duration {
     (interval * REFUSAL_PAUSES).min(REFUSAL_PAUSE).max(interval)
 }
@@ -242,8 +242,8 @@ fn is_refused(error: &Error) -> bool {
     cause.is_some_and(|cause: &io::Error| cause.kind() == io::ErrorKind::ConnectionRefused)
 }
 
-/// Up to a quarter of a pause more: hosts that came up together do not go on in step, at a jump
-/// host for example. The same host waits the same in every run.
+/// Adds up to a quarter of a pause, so that hosts that booted together do not stay in step, at a
+/// jump host for example. The same host has the same jitter in every run.
 fn jitter(pause: Duration, target: &RemoteTarget, attempt: u32) -> Duration {
     const PARTS: u32 = 1000;
     let mut hasher = DefaultHasher::new();
@@ -263,7 +263,7 @@ fn late(target: &RemoteTarget, elapsed: Duration) -> StepFailure {
     )
 }
 
-/// What an attempt found.
+/// Formats the result of an attempt.
 fn attempt(number: u32, error: &Error) -> Vec<String> {
     let cause = failure::of_error(FailureCode::SshFailed, error);
     let mut lines = vec![format!("attempt {number}: {}", cause.message)];
@@ -271,7 +271,7 @@ fn attempt(number: u32, error: &Error) -> Vec<String> {
     lines
 }
 
-/// What became of an attempt that the deadline ended.
+/// Describes an attempt that the deadline ended.
 fn cut_short(deadline: Duration, phase: &ConnectPhase, elapsed: Duration) -> String {
     let doing = match phase.now() {
         Some((what, since)) => format!("while {what}, for {}", seconds(since)),

@@ -1,45 +1,45 @@
-//! What one look tells of a host's readiness.
+//! The state of a host's readiness, from one read.
 
 use stagecraft_core::{FailureCode, ProbeFacts, ProbeScript, StepFailure, shorten};
 
 use super::cloud_init::Files;
 use crate::lock::LOCK_PATH;
 
-/// Reads first boot, package locks and login. Travels with the steps' own scripts.
+/// Reads first boot, package locks and login. Sent with the steps' own scripts.
 pub(crate) const PROBE: ProbeScript = ProbeScript(include_str!("probe.sh"));
 
 /// The longest name of an operating system, in characters.
 const SYSTEM_LIMIT: usize = 100;
 
-/// What one look found.
+/// The readiness of a host, from one read.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostState {
     /// Whether the first boot has ended.
     pub(crate) boot: Boot,
-    /// What failed or was degraded in the first boot, once it has ended: scripts of the user data,
+    /// Failures and degradations of the first boot, once it has ended: scripts of the user data,
     /// for example.
     pub(crate) boot_warnings: Vec<String>,
     /// Whether the login is root.
     pub(crate) is_root: bool,
-    /// The operating system's own name for itself.
+    /// The name that the operating system reports.
     pub(crate) system: Option<String>,
-    /// What holds a lock that a change needs.
+    /// The holders of locks that a change needs.
     pub(crate) holders: Vec<Holder>,
 }
 
-/// How far the first boot is. cloud-init's own files tell, see
+/// The progress of the first boot, by cloud-init's own files, see
 /// <https://cloudinit.readthedocs.io/en/latest/explanation/boot.html>.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Boot {
     /// It has ended, or nothing runs at first boot.
     Finished,
-    /// It goes on. The lines are cloud-init's status and the end of its log.
+    /// It is running. The lines are cloud-init's status and the end of its log.
     Running(Vec<String>),
     /// It never ends: cloud-init is disabled, or systemd has dropped it.
     Never {
         /// What is wrong.
         what: &'static str,
-        /// What is known of why.
+        /// What is known of the cause.
         evidence: Vec<String>,
     },
 }
@@ -53,7 +53,7 @@ pub(crate) struct Holder {
 }
 
 impl Holder {
-    /// What its end is awaited for.
+    /// Describes the wait for its end.
     pub(crate) fn what(&self) -> &'static str {
         if self.lock.ends_with(LOCK_PATH) {
             "an earlier run on this host to end"
@@ -71,11 +71,11 @@ impl std::fmt::Display for Holder {
 }
 
 impl HostState {
-    /// Reads what [`PROBE`] printed.
+    /// Parses the output of [`PROBE`].
     ///
     /// # Errors
     ///
-    /// `host_not_ready` if it cannot be understood.
+    /// `host_not_ready` if it cannot be parsed.
     pub(crate) fn parse(facts: &ProbeFacts) -> Result<Self, StepFailure> {
         let files = Files::read(facts);
         let evidence = || {

@@ -1,4 +1,4 @@
-//! How a registry builds the steps from their blocks of the file.
+//! The descriptors of the steps, by which a registry builds them.
 
 use std::sync::Arc;
 
@@ -48,7 +48,7 @@ fn build_network(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn 
     }
 }
 
-/// Makes the descriptor of a step that is built from its block alone.
+/// Defines the descriptor of a step that is built from its block alone.
 macro_rules! plain_step {
     ($(#[$doc:meta])* $name:ident, $id:expr, $summary:literal, $is_default:literal, $config:ty, $build:expr) => {
         $(#[$doc])*

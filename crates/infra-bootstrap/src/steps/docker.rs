@@ -33,15 +33,15 @@ const START: &str = "start";
 const HOLD: &str = "hold";
 const RELEASE: &str = "release";
 
-/// Makes Docker Engine and the Compose plugin run on a host.
+/// Ensures that Docker Engine and the Compose plugin run on a host.
 ///
 /// The engine is the one behind the host's own socket, whatever contexts and variables say.
 ///
-/// An engine that runs is left alone, however it came to be there, as long as its version is
-/// the wanted one: another version is a failure, never a silent up- or downgrade. So is one that
-/// runs without the Compose plugin and is not Docker's own package: to replace it would end its
-/// containers. One that does not run is replaced by Docker's own package if the plugin is missing;
-/// the change names the packages that go, and they go only once Docker's own are downloaded.
+/// A running engine of the wanted version is left alone, whatever its origin. Another version is
+/// a failure, never a silent up- or downgrade. So is a running engine without the Compose plugin
+/// that is not Docker's own package: replacing it would stop its containers. An engine that does
+/// not run is replaced by Docker's own package if the plugin is missing. The change names the
+/// packages to be removed, and they are removed only once Docker's own are downloaded.
 /// Podman that answers as `docker` counts as no Docker.
 #[derive(Debug, Clone)]
 pub struct DockerStep {
@@ -49,7 +49,7 @@ pub struct DockerStep {
 }
 
 impl DockerStep {
-    /// Uses this configuration.
+    /// Creates the step with this configuration.
     pub fn new(config: DockerConfig) -> Self {
         Self { config }
     }
@@ -75,7 +75,7 @@ impl DockerStep {
         self.by_repository(facts, INSTALL, what)
     }
 
-    /// A change that may take packages from the repository, named with all that makes way.
+    /// Returns a change that may install from the repository, with all packages that it replaces.
     fn by_repository(
         &self,
         facts: &DockerFacts,
@@ -107,7 +107,7 @@ impl DockerStep {
         Ok(changes(id, what))
     }
 
-    /// Finishes an installation that was cut off, at the versions that were begun.
+    /// Completes an interrupted installation, at the versions that it began with.
     fn finish(&self, facts: &DockerFacts, unfinished: &[String]) -> Result<Decision, StepFailure> {
         let packages = &self.config.packages;
         if let Some(present) = facts.engine_version(packages) {
@@ -129,7 +129,7 @@ impl DockerStep {
         Ok(changes.into())
     }
 
-    /// Refuses an engine of another version than the wanted one.
+    /// Refuses an engine of a version other than the wanted one.
     fn check_version(&self, present: &str) -> Result<(), StepFailure> {
         match &self.config.version {
             DockerVersion::Pinned(wanted) if !self.config.version.accepts(present) => {
@@ -145,7 +145,7 @@ impl DockerStep {
         }
     }
 
-    /// The change of holds, if one is needed once these packages are installed too.
+    /// Returns the change of holds, if one is needed once these packages are installed too.
     fn holds(&self, facts: &DockerFacts, coming: &[&str]) -> Option<Change> {
         let packages = &self.config.packages;
         let names = [packages.engine.as_str(), packages.cli.as_str()];
@@ -170,7 +170,7 @@ impl DockerStep {
         ))
     }
 
-    /// What an engine of the wanted version with its plugin still lacks.
+    /// Returns what is missing from an engine of the wanted version with its plugin.
     fn settle(&self, facts: &DockerFacts) -> Decision {
         let mut changes = Vec::new();
         if facts.server.is_none() {
@@ -210,7 +210,7 @@ impl HostStep for DockerStep {
             let packages = &self.config.packages;
             let stays =
                 DockerFacts::parse(facts).is_ok_and(|facts| facts.is_wanted_package(packages));
-            // Containers and their data stay, and what stays needs its updates.
+            // Containers and their data stay, and an engine that stays needs its updates.
             let how = if stays {
                 "; the installed engine and its package source stay"
             } else {
@@ -273,7 +273,7 @@ impl HostStep for DockerStep {
     }
 }
 
-/// The failure of a host on which another program has Docker's name or its socket.
+/// Returns the failure of a host where another program has Docker's name or its socket.
 fn refused(impostor: &Impostor) -> StepFailure {
     let Impostor { name, place } = impostor;
     StepFailure::new(
@@ -285,7 +285,7 @@ fn refused(impostor: &Impostor) -> StepFailure {
     )])
 }
 
-/// The failure of a host whose engine is not Docker's own package, lacks the plugin and runs.
+/// Returns the failure of a host whose engine is not Docker's package, lacks the plugin and runs.
 fn foreign(version: Option<&str>) -> StepFailure {
     let version = version.map(|version| format!(" {version}"));
     StepFailure::new(

@@ -1,4 +1,4 @@
-//! The step `network`: makes a host a member of the private network.
+//! The step `network`: joins a host to the private network.
 
 use std::sync::Arc;
 
@@ -24,14 +24,14 @@ pub struct NetworkConfig {
     pub provider: String,
 }
 
-/// Makes a host a member of the private network, through the network's provider.
+/// Joins a host to the private network, through the network's provider.
 #[derive(Debug, Clone)]
 pub struct NetworkStep {
     provider: Arc<dyn NetworkProvider>,
 }
 
 impl NetworkStep {
-    /// Uses this provider.
+    /// Creates the step with this provider.
     pub fn new(provider: Arc<dyn NetworkProvider>) -> Self {
         Self { provider }
     }

@@ -1,4 +1,4 @@
-//! What all scripts that change a host have in common.
+//! The common parts of all scripts that change a host.
 
 use std::time::Duration;
 
@@ -8,13 +8,13 @@ use stagecraft_core::{
 
 use crate::failure;
 
-/// What stands before the reason in the last words of a script.
+/// The text before the reason in the last line of a script.
 const REASON: &str = "failed: ";
-/// The line after which a script prints what it failed of; all before is only what led there.
+/// The line before the cause of a failure; earlier lines only lead up to it.
 const CAUSE: &str = "the cause:";
 /// The lines of a failed script's output that are kept.
 const EVIDENCE_LINES: usize = 24;
-/// How the lines begin with which apt and dpkg tell that all goes well.
+/// Beginnings of lines in which apt and dpkg report normal progress.
 const NOISE: &[&str] = &[
     "(Reading database",
     "Building dependency tree",
@@ -31,8 +31,8 @@ const NOISE: &[&str] = &[
     "Unpacking ",
 ];
 
-/// Parts of reasons that scripts tell, which do not pass by themselves: every run fails alike until
-/// something is changed on the host or in the configuration.
+/// Parts of reasons that do not pass by themselves: every run fails in the same way until something
+/// is changed on the host or in the configuration.
 const LASTING: &[&str] = &[
     " is an account of the system",
     " can hold no more files (",
@@ -52,7 +52,7 @@ const LASTING: &[&str] = &[
     "there is no version ",
 ];
 
-/// What helps after a script has failed for a reason.
+/// Returns the advice after a script has failed for a reason.
 pub(super) fn advice(reason: Option<&str>) -> Advice {
     let is_lasting = |reason: &str| LASTING.iter().any(|part| reason.contains(part));
     if reason.is_some_and(is_lasting) {
@@ -62,11 +62,11 @@ pub(super) fn advice(reason: Option<&str>) -> Advice {
     }
 }
 
-/// The evidence of a failed script, and the reason that it told at last, if it did.
+/// Returns the evidence of a failed script, and its reason, if it printed one.
 ///
-/// The evidence begins with the cause, if the script told it; then come the last lines of what
-/// led there, without noise. A script that was cut off told no cause: its last lines are all that
-/// there is, noise or not.
+/// The evidence begins with the cause, if the script printed it, followed by the last lines that
+/// led to it, without noise. A script that was cut off printed no cause: then the last lines are
+/// all evidence, noise or not.
 pub(super) fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
     let mut lines = output.tail(usize::MAX);
     let at = lines.iter().rposition(|line| line.starts_with(REASON));
@@ -83,7 +83,7 @@ pub(super) fn told(output: &RemoteOutput) -> (Vec<String>, Option<String>) {
     (evidence, reason)
 }
 
-/// The failure of a script that could not be sent or did not end in time.
+/// Returns the failure of a script that could not be sent or did not end in time.
 pub(super) fn not_run(error: &Error, otherwise: FailureCode) -> StepFailure {
     let code = failure::common_code(error).unwrap_or(match error.kind() {
         ErrorKind::Unavailable => FailureCode::SshFailed,
@@ -92,7 +92,7 @@ pub(super) fn not_run(error: &Error, otherwise: FailureCode) -> StepFailure {
     failure::of_error(code, error)
 }
 
-/// Runs a script that changes a setting of the host. `what` tells what then could not be done.
+/// Runs a script that changes a setting of the host. `what` names what could not be done then.
 ///
 /// # Errors
 ///
@@ -139,7 +139,7 @@ mod tests {
         .0
     }
 
-    /// A reason in other words would be taken for one that passes.
+    /// A reason in other words would be treated as one that passes.
     #[test]
     fn every_lasting_reason_stands_in_a_script_and_asks_for_a_change() {
         let scripts = [

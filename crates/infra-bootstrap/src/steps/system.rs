@@ -40,8 +40,8 @@ pub(crate) const STEPS: [&str; 6] = [
     id::USERS,
 ];
 
-/// The step that takes back what earlier runs gave hosts by the key `id` of the file, for a file
-/// that has the key no more. `None` for keys that nothing is taken back of.
+/// Returns the step that removes what earlier runs gave hosts by the key `id`, for a file that no
+/// longer has the key. `None` for keys of which nothing is removed.
 pub fn undeclared(id: &str) -> Option<Arc<dyn HostStep>> {
     Some(match id {
         id::SWAP => Arc::new(SwapStep::undeclared()),
@@ -53,19 +53,19 @@ pub fn undeclared(id: &str) -> Option<Arc<dyn HostStep>> {
     })
 }
 
-/// What the scripts of these steps begin with: how they fail, write files, and keep the record.
+/// The prelude of these steps' scripts: how they fail, write files, and keep the record.
 pub(crate) const PRELUDE: &str =
     concat!(include_str!("full.sh"), include_str!("system/prelude.sh"));
 
-/// The id of the change that makes it as the configuration says.
+/// The id of the change that applies the configuration.
 const SET: &str = "set";
 
-/// The one change that this step has to make.
+/// Returns the one change of a step.
 fn set(summary: String) -> Decision {
     vec![Change::new(SET, summary)].into()
 }
 
-/// The failure of a probe that did not come to its end.
+/// Returns the failure of an incomplete probe.
 fn check_whole(facts: &ProbeFacts, what: &str) -> Result<(), StepFailure> {
     if facts.code == 0 && facts.output.lines().any(|line| line == "probe=done") {
         return Ok(());

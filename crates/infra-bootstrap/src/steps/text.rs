@@ -1,6 +1,6 @@
-//! Texts of the configuration that end up in scripts: each is checked when it is read.
+//! Texts of the configuration that are used in scripts: each is checked when it is read.
 
-/// Makes a newtype of a text that is read, checked and written as a string.
+/// Defines a newtype of a text that is checked when read, and serialized as a string.
 macro_rules! checked_text {
     ($(#[$doc:meta])* $name:ident, $check:path, $pattern:literal) => {
         $(#[$doc])*

@@ -12,7 +12,7 @@ use super::document::Document;
 use super::error::{ConfigError, ConfigErrors, Location};
 use crate::secret::SecretKeyError;
 
-/// A part of the file, opaque to everyone but its owner.
+/// A part of the file that only its owner can decode.
 #[derive(Debug, Clone)]
 pub struct ConfigBlock {
     document: Arc<Document>,
@@ -31,12 +31,12 @@ impl ConfigBlock {
         }
     }
 
-    /// Decodes the block. A block that is absent or empty is decoded as an empty mapping, so
+    /// Decodes the block. An absent or empty block is decoded as an empty mapping, so
     /// that the error names the first required key.
     ///
     /// # Errors
     ///
-    /// [`ConfigErrors`] with their places in the file, all in one pass.
+    /// [`ConfigErrors`] with their places in the file, found in one pass.
     pub fn parse<T: DeserializeOwned + JsonSchema>(&self) -> Result<T, ConfigErrors> {
         let path = self.keys();
         match self.document.parse(&path)? {
@@ -45,31 +45,31 @@ impl ConfigBlock {
         }
     }
 
-    /// An error about a key below the block.
+    /// Returns an error about a key below the block.
     pub fn error(&self, below: &[&str], message: impl Into<String>) -> ConfigError {
         let mut path = self.keys();
         path.extend(below);
         self.document.error(&path, message)
     }
 
-    /// An error about a place in a text below the block, for example a file within the file.
+    /// Returns an error about a place in a text below the block, for example an embedded file.
     ///
-    /// Its place is that of the line in the file, if the text is a block scalar (`key: |`); else
-    /// that of the key, and the message tells the line of the text.
+    /// In a block scalar (`key: |`) its place is that of the line in the file. Otherwise it is that
+    /// of the key, and the message names the line of the text.
     pub fn error_in_text(&self, below: &[&str], inside: Location, message: &str) -> ConfigError {
         let mut path = self.keys();
         path.extend(below);
         self.document.error_in_text(&path, inside, message)
     }
 
-    /// An error about a key below the block itself, not about its value.
+    /// Returns an error about a key below the block itself, not about its value.
     pub fn key_error(&self, below: &[&str], message: impl Into<String>) -> ConfigError {
         let mut path = self.keys();
         path.extend(below);
         self.document.key_error(&path, message.into(), None)
     }
 
-    /// An error about the keys that name a secret. What may be the secret is not shown.
+    /// Returns an error about the keys that name a secret. A possible secret is not shown.
     pub fn secret_error(&self, error: SecretKeyError) -> ConfigError {
         let below: Vec<&str> = error.key.iter().map(String::as_str).collect();
         let mut shown = self.error(&below, error.message);
@@ -79,11 +79,11 @@ impl ConfigBlock {
         shown
     }
 
-    /// The block with the defaults of its type.
+    /// Returns the block with the defaults of its type.
     ///
     /// # Errors
     ///
-    /// As [`parse`](Self::parse).
+    /// Those of [`parse`](Self::parse).
     pub fn effective<T: DeserializeOwned + JsonSchema + Serialize>(
         &self,
     ) -> Result<EffectiveBlock, ConfigErrors> {
@@ -100,11 +100,11 @@ impl ConfigBlock {
     }
 }
 
-/// A block as it takes effect, with all defaults.
+/// A block in effect, with all defaults.
 #[derive(Debug, Clone, PartialEq)]
 pub struct EffectiveBlock {
-    /// The keys with their values. `null`: not set, and without a default.
+    /// The keys with their values. `null` means not set and without a default.
     pub value: Value,
-    /// Keys below the block whose value is that of another key of it.
+    /// Keys below the block that take the value of another key of it.
     pub taken_from: BTreeMap<Vec<String>, Vec<String>>,
 }

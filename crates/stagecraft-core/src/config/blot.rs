@@ -1,13 +1,13 @@
-//! Keeping secrets out of what is shown of a file.
+//! Redaction of secrets in what is shown of a file.
 
 use std::ops::Range;
 
-/// How private keys begin.
+/// The first characters of private keys.
 const KEY_BEGINNING: &str = "-----BEGIN ";
-/// How tokens of the services begin that people put into files by mistake.
+/// Prefixes of service tokens that users put into files by mistake.
 const TOKEN_BEGINNINGS: [&str; 6] = ["dop_v1_", "doo_v1_", "dor_v1_", "tskey-", "ghp_", "sk-"];
 
-/// The line with what may be a secret replaced by as many `*`, so that columns stay right.
+/// Replaces possible secrets in a line by as many `*`, so that columns stay right.
 pub(super) fn blot_line(line: &str) -> String {
     let mut blotted = line.to_owned();
     for beginning in TOKEN_BEGINNINGS {
@@ -40,7 +40,7 @@ fn spaces(text: &str) -> usize {
     text.len() - text.trim_start_matches([' ', '"', '\'']).len()
 }
 
-/// Whether a key's value is a secret itself: `token: ...`, or a `token_env` that names no
+/// Whether a key's value is itself a secret: `token: ...`, or a `token_env` that names no
 /// variable.
 fn holds_secret(key: &str, value: &str) -> bool {
     let key = key.to_ascii_lowercase();
@@ -80,12 +80,12 @@ fn end_of_word(line: &str, start: usize) -> usize {
         .map_or(line.len(), |at| start + at)
 }
 
-/// Where a value ends: a passphrase may be several words.
+/// Returns the end of a value. A passphrase may be several words.
 fn end_of_value(line: &str, start: usize) -> usize {
     let (before, value) = line.split_at(start);
     let quote = before.chars().next_back();
     let end = if let Some(quote @ ('"' | '\'')) = quote {
-        // The last one: a quote within the value is no end of it.
+        // The last quote: one within the value does not end it.
         value.rfind(quote)
     } else {
         let comment = value.find(" #");
@@ -97,7 +97,7 @@ fn end_of_value(line: &str, start: usize) -> usize {
     end.map_or(line.len(), |at| start + at)
 }
 
-/// The text without a value, also as it is written between quotes.
+/// Removes a value from a text, also in its quoted form.
 pub(super) fn blot_value(text: &str, value: &str) -> String {
     if value.is_empty() {
         return text.to_owned();

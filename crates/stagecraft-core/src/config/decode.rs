@@ -1,7 +1,7 @@
-//! Decoding that puts variables in, and goes on after an error to find the others.
+//! Decoding that inserts variables and continues after an error to find more.
 //!
-//! A decoder stops at its first error. So the text is decoded again with the entry that was
-//! wrong passed over, until nothing new is found.
+//! A decoder stops at its first error. So the text is decoded again without the faulty entry,
+//! until no new error is found.
 
 mod key;
 mod traced;
@@ -13,16 +13,16 @@ pub(super) use self::traced::Traced;
 use super::variables::{interpolate, names};
 use crate::run::Lookup;
 
-/// How deep mappings and lists may lie in one another.
+/// The deepest nesting of mappings and lists.
 const DEPTH_LIMIT: usize = 32;
-/// How many values a file may have, counted each time that an alias stands for them.
+/// The most values in a file. Each use of an alias counts.
 const VALUE_LIMIT: usize = 100_000;
-/// How many bytes its texts may have in all, counted likewise.
+/// The most bytes of text in a file, counted in the same way.
 const TEXT_LIMIT: usize = 8 * 1024 * 1024;
 
-/// One decoding: what it puts in and passes over, and where it failed.
+/// One decoding: what it inserts and skips, and where it failed.
 pub(super) struct Trace<'a> {
-    /// `None`: they are left as they stand.
+    /// `None` leaves variables as written.
     variables: Option<&'a dyn Lookup>,
     skipped: &'a BTreeSet<Place>,
     path: RefCell<Vec<Step>>,
@@ -31,12 +31,12 @@ pub(super) struct Trace<'a> {
     bytes: Cell<usize>,
     is_over_limit: Cell<bool>,
     interpolated: RefCell<Vec<String>>,
-    /// Whether something is read that is decoded once more where it is merged into.
+    /// Whether the value being read is decoded once more where it is merged.
     is_merging: Cell<bool>,
 }
 
-/// The number of the entry in each mapping and list, from the root. Names would not tell the
-/// second of two equal keys from the first.
+/// The index of the entry in each mapping and list, from the root. Names would not distinguish
+/// two equal keys.
 pub(super) type Place = Vec<usize>;
 
 #[derive(Debug, Clone)]
@@ -51,11 +51,11 @@ pub(super) struct Failed {
     pub(super) place: Place,
     /// The keys that lead there.
     pub(super) names: Vec<String>,
-    /// Whether the key itself was refused, not what stands under it.
+    /// Whether the key itself was refused, not its value.
     pub(super) is_at_key: bool,
     /// The variables whose values were part of the refused value.
     pub(super) variables: Vec<String>,
-    /// Whether the file is too large or too deep, and must not be decoded again.
+    /// Whether the file is too large or too deep to be decoded again.
     pub(super) is_over_limit: bool,
 }
 
@@ -74,7 +74,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// Wraps a decoder, so that everything it decodes passes through here.
+    /// Wraps a decoder, so that everything it decodes passes through this trace.
     pub(super) fn wrap<D>(&self, inner: D) -> Traced<'_, D> {
         Traced {
             inner,
@@ -83,7 +83,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// Where it failed; the root if nothing below it is known to have.
+    /// Returns where it failed; the root if no place below it is known.
     pub(super) fn into_failed(self) -> Failed {
         let failed = self.failed.into_inner().unwrap_or_default();
         Failed {
@@ -92,7 +92,7 @@ impl<'a> Trace<'a> {
         }
     }
 
-    /// Whether what is decoded now lies directly under the root.
+    /// Whether the current value is directly under the root.
     fn is_root(&self) -> bool {
         self.path.borrow().is_empty()
     }
@@ -106,7 +106,7 @@ impl<'a> Trace<'a> {
         self.skipped.contains(&place)
     }
 
-    /// Notes the innermost failure; those around it are its consequence.
+    /// Records the innermost failure; the outer ones are its consequences.
     fn fail(&self, step: Step, is_at_key: bool) {
         let mut failed = self.failed.borrow_mut();
         if failed.is_none() {
@@ -137,8 +137,8 @@ impl<'a> Trace<'a> {
         result
     }
 
-    /// As [`within`](Self::within), for what stands under `<<`: its variables stay as they are
-    /// until it is decoded where it is merged into.
+    /// Like [`within`](Self::within), for the value of `<<`. Its variables stay as written until
+    /// it is decoded where it is merged.
     fn within_merge<T, E>(
         &self,
         step: Step,

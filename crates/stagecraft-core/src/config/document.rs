@@ -23,39 +23,39 @@ use crate::secret::is_secret_name;
 
 /// The largest file that is read, in bytes.
 const SIZE_LIMIT: usize = 1024 * 1024;
-/// How many brackets and braces may be open at a time. The YAML scanner looks at each of them
-/// again for each token, so that it would take minutes for a large file of nothing else.
+/// The most brackets and braces open at a time. The YAML scanner visits each of them for every
+/// token, so a large file of nothing else would take minutes.
 const BRACKET_LIMIT: usize = 1000;
-/// How many mistakes are told at once.
+/// The most mistakes reported at once.
 const ERROR_LIMIT: usize = 100;
-/// How many bytes may be decoded to find further mistakes: the whole text each time.
+/// The most bytes decoded to find further mistakes. Each pass decodes the whole text.
 const WORK_LIMIT: usize = 20 * SIZE_LIMIT;
 
-/// A configuration file's text. It is decoded in parts, each from its place in the file.
+/// The text of a configuration file. It is decoded in parts, each from its place in the file.
 ///
-/// Bounds against hostile files: 1 MiB, 32 levels, 100000 values, each counted as often as an
-/// alias stands for it, and 64 KiB for a value with its variables put in.
+/// Bounds against hostile files: 1 MiB, 32 levels, 100000 values, where each use of an alias
+/// counts, and 64 KiB for a value with its variables inserted.
 #[derive(Debug, Clone)]
 pub struct Document {
     file: String,
     text: String,
     variables: Arc<dyn Lookup>,
-    /// The whole file, decoded once, when it is first asked for.
+    /// The whole file, decoded once on first use.
     raw: OnceLock<Value>,
 }
 
 impl Document {
-    /// Wraps a file's text. `file` is how errors name it.
+    /// Wraps a file's text. Errors name the file as `file`.
     ///
     /// # Errors
     ///
-    /// [`ConfigError`] if the text is larger than 1 MiB, or more than 1000 brackets are open in
-    /// it at a time.
+    /// [`ConfigError`] if the text is larger than 1 MiB, or has more than 1000 brackets open at
+    /// a time.
     pub fn new(file: impl Into<String>, text: impl Into<String>) -> Result<Self, ConfigError> {
         let text = text.into();
         let document = Self {
             file: file.into(),
-            // The mark with which some editors begin a UTF-8 file.
+            // The byte order mark with which some editors begin a UTF-8 file.
             text: text
                 .strip_prefix('\u{feff}')
                 .map(str::to_owned)
@@ -80,19 +80,19 @@ impl Document {
         self
     }
 
-    /// How errors name the file.
+    /// The name of the file in errors.
     pub fn file(&self) -> &str {
         &self.file
     }
 
-    /// Decodes what stands under `path`, or tells everything that is wrong with it. `None` if
-    /// a key of the path is absent.
+    /// Decodes the value under `path`, or returns every mistake in it. `None` if a key of the
+    /// path is absent.
     ///
-    /// Variables are put into values, not into keys.
+    /// Variables are inserted into values, not into keys.
     ///
     /// # Errors
     ///
-    /// [`ConfigErrors`] in the order of the file: everything that is wrong, at most 100 times.
+    /// [`ConfigErrors`] with all mistakes in the order of the file, at most 100.
     pub fn parse<T: DeserializeOwned + JsonSchema>(
         &self,
         path: &[&str],
@@ -127,12 +127,12 @@ impl Document {
         Err(ConfigErrors::new(errors).expect("decoding failed"))
     }
 
-    /// How many mistakes are told at once: fewer in a large file.
+    /// The most mistakes reported at once: fewer in a large file.
     pub(super) fn error_limit(&self) -> usize {
         (WORK_LIMIT / self.text.len().max(1)).clamp(5, ERROR_LIMIT)
     }
 
-    /// What makes the text no YAML at all. Anything else that is told then would mislead.
+    /// Returns why the text is not YAML at all. Any other error would mislead then.
     fn syntax_error(&self) -> Option<ConfigError> {
         let error =
             IgnoredAny::deserialize(serde_yaml::Deserializer::from_str(&self.text)).err()?;
@@ -153,7 +153,7 @@ impl Document {
         Some(error)
     }
 
-    /// What a block that does not stand in the file lacks.
+    /// Returns what is missing from a block that is not in the file.
     pub(super) fn absent<T: DeserializeOwned + JsonSchema>(
         &self,
         path: &[&str],
@@ -172,7 +172,7 @@ impl Document {
         })
     }
 
-    /// The keys that the user chose under `path`, in the order of the file.
+    /// Returns the keys that the user chose under `path`, in the order of the file.
     fn keys_under(&self, path: &[String]) -> Vec<String> {
         let path: Vec<&str> = path.iter().map(String::as_str).collect();
         let seed = At::<KeyNames> {
@@ -187,7 +187,7 @@ impl Document {
             .map_or(Vec::new(), |keys| keys.0)
     }
 
-    /// The variables that stand in the value under `path`, or in one below it.
+    /// Returns the variables in the value under `path`, or in one below it.
     pub fn variables_in(&self, path: &[&str]) -> Vec<String> {
         let mut found = Vec::new();
         if let Some(value) = self.raw(path) {
@@ -196,12 +196,12 @@ impl Document {
         found
     }
 
-    /// Whether something stands under `path`, other than `null`.
+    /// Whether there is a value under `path` other than `null`.
     pub(super) fn has(&self, path: &[&str]) -> bool {
         self.raw(path).is_some_and(|value| !value.is_null())
     }
 
-    /// What stands under `path`, with its variables as they are written.
+    /// Returns the value under `path`, with its variables as written.
     fn raw(&self, path: &[&str]) -> Option<&Value> {
         let root = self.raw.get_or_init(|| {
             let skipped = BTreeSet::new();
@@ -219,7 +219,7 @@ impl Document {
         })
     }
 
-    /// The text without the values of variables that may hold secrets by their names.
+    /// Removes the values of variables whose names suggest secrets.
     fn without_secrets(&self, text: String) -> String {
         let named = variables::names(&self.text).into_iter();
         named
@@ -228,24 +228,24 @@ impl Document {
             .fold(text, |text, value| blot_value(&text, &value))
     }
 
-    /// The value of a variable where this document looks for them.
+    /// Returns the value of a variable from this document's lookup.
     pub(super) fn variable(&self, name: &str) -> Option<String> {
         self.variables.get(name).filter(|value| !value.is_empty())
     }
 
-    /// Where the value under `path` stands, if it does.
+    /// Returns the place of the value under `path`, if it exists.
     pub fn place(&self, path: &[&str]) -> Option<Location> {
         locate_exactly(&self.text, path)
     }
 
-    /// An error about what stands under `path`, with its place in the file if it is there.
+    /// Returns an error about the value under `path`, with its place in the file.
     ///
     /// If a key is absent, the place is that of the nearest one above it.
     pub fn error(&self, path: &[&str], message: impl Into<String>) -> ConfigError {
         self.error_with_suggestion(path, message, None)
     }
 
-    /// As [`error`](Self::error), with the nearest known spelling.
+    /// Like [`error`](Self::error), with the nearest known spelling.
     pub fn error_with_suggestion(
         &self,
         path: &[&str],
@@ -267,7 +267,7 @@ impl Document {
         )
     }
 
-    /// An error about a place in the text that stands under `path`. The line is not shown: such
+    /// Returns an error about a place in the text under `path`. It does not show the line: such
     /// a text may hold secrets.
     pub(super) fn error_in_text(
         &self,
@@ -291,7 +291,7 @@ impl Document {
         }
     }
 
-    /// An error about a key itself, not about what stands under it.
+    /// Returns an error about a key itself, not about its value.
     pub(super) fn key_error(
         &self,
         path: &[&str],
@@ -302,7 +302,7 @@ impl Document {
         self.error_at(at, &path.join("."), message, suggestion)
     }
 
-    /// The mistakes that one failure of the decoder stands for: a mapping that lacks a key may
+    /// Returns the mistakes behind one failure of the decoder: a mapping that lacks a key may
     /// lack others.
     fn explain(
         &self,
@@ -320,7 +320,7 @@ impl Document {
         };
         let path = above.join(".");
         if let Some(field) = missing_field(&message) {
-            // Where the file has the key, its value was refused and passed over before.
+            // If the file has the key, its value was refused and skipped before.
             let present = self.keys_under(&failed.names);
             let required = keys(schema, inside).map_or(vec![field], |keys| keys.required);
             return required
@@ -390,7 +390,7 @@ fn collect_variables(value: &Value, found: &mut Vec<String>) {
     }
 }
 
-/// Leaves out a missing key that an unknown one beside it was meant to be: it is one mistake.
+/// Drops a missing key that an unknown neighbour was meant to be: it is one mistake.
 fn without_consequences(errors: Vec<ConfigError>) -> Vec<ConfigError> {
     let meant: BTreeSet<(String, String)> = errors
         .iter()

@@ -1,4 +1,4 @@
-//! The configuration as it takes effect: every key, its value, and where that comes from.
+//! The configuration in effect: every key, its value, and where it comes from.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -12,15 +12,15 @@ use super::project::Project;
 use crate::registry::{Descriptor, Kind, Registry};
 use crate::secret::is_secret_name;
 
-/// The shortest secret that is blotted out where it is a part of another text.
+/// The shortest secret that is redacted within another text.
 const SHORTEST_PART: usize = 6;
 
-/// One key with the value that takes effect.
+/// One key with the value in effect.
 #[derive(Debug, Clone, PartialEq)]
 pub struct Setting {
     /// The keys that lead to it.
     pub path: Vec<String>,
-    /// The value; `***` in place of what may be a secret. `null`: not set.
+    /// The value; `***` replaces a possible secret. `null` means not set.
     pub value: Value,
     /// Where it comes from.
     pub origin: Origin,
@@ -29,20 +29,20 @@ pub struct Setting {
 /// Where a value comes from.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Origin {
-    /// It stands in the file.
+    /// The file.
     File {
         /// Where.
         location: Location,
-        /// The variables that were put into it.
+        /// The variables that were inserted into it.
         variables: Vec<String>,
     },
-    /// It is the value of another key.
+    /// Another key, whose value it takes.
     Key {
         /// The keys that lead there.
         path: Vec<String>,
-        /// Where that stands, if it does not have its value by default.
+        /// Where the other key's value is, unless it is a default.
         location: Option<Location>,
-        /// The variables that were put into it.
+        /// The variables that were inserted into it.
         variables: Vec<String>,
     },
     /// It is the default.
@@ -56,8 +56,8 @@ impl Setting {
     }
 }
 
-/// Every setting of a project: what stands in the file, and all defaults of the providers and
-/// steps that it uses. `more` are the further blocks of `infra.bootstrap`, by key.
+/// Returns every setting of a project: those of the file, and all defaults of its providers and
+/// steps. `more` are the further blocks of `infra.bootstrap`, by key.
 ///
 /// # Errors
 ///
@@ -128,7 +128,7 @@ pub fn effective(
     Ok(settings)
 }
 
-/// The settings as one tree, without those that are not set.
+/// Returns the settings as one tree, without those that are not set.
 pub fn tree(settings: &[Setting]) -> Value {
     let mut root = Value::Object(Map::new());
     for setting in settings.iter().filter(|setting| !setting.value.is_null()) {
@@ -148,7 +148,7 @@ pub fn tree(settings: &[Setting]) -> Value {
     root
 }
 
-/// A value as YAML.
+/// Formats a value as YAML.
 pub fn to_yaml(value: &Value) -> String {
     serde_yaml::to_string(value).unwrap_or_default()
 }
@@ -212,8 +212,8 @@ fn origin(
     }
 }
 
-/// Blots out what may be a secret: user data, the values of variables that are named as the places of
-/// secrets, or that bear a telling name and were put into a value.
+/// Redacts possible secrets: user data, and the values of variables that a setting names as holding
+/// a secret, or whose name suggests one and that were inserted into a value.
 fn mask(project: &Project, settings: &mut [Setting]) {
     let mut secrets = BTreeSet::new();
     for setting in settings.iter() {
@@ -231,15 +231,15 @@ fn mask(project: &Project, settings: &mut [Setting]) {
         if variables.iter().any(|name| is_secret_name(name)) {
             setting.value = Value::from("***");
         } else if let (Some("user_data"), Some(text)) = (key, setting.value.as_str()) {
-            // It often holds passwords, which nothing in it tells.
+            // It often holds passwords that no pattern finds.
             setting.value = Value::from(withheld(text));
         }
         blot(&mut setting.value, &secrets);
     }
 }
 
-/// What is shown instead of a long text: enough to tell it from another one, by the digest that
-/// plans have.
+/// Returns what is shown instead of a long text. The digest, which is the one in plans,
+/// distinguishes it from others.
 fn withheld(text: &str) -> String {
     let digest = HEXLOWER.encode(&Sha256::digest(text.trim()));
     format!("*** ({} bytes, SHA-256 {digest})", text.trim().len())

@@ -1,4 +1,4 @@
-//! The keys of the envelope of `stagecraft.yml`, as they are decoded.
+//! The keys of the envelope of `stagecraft.yml`, as decoded.
 
 use std::collections::BTreeMap;
 use std::path::PathBuf;
@@ -127,7 +127,7 @@ pub(super) struct InfraSection {
     pub(super) bootstrap: UniqueMap<String, IgnoredAny>,
 }
 
-/// A price of the user's own, in dollars.
+/// Decodes a price limit of the user, in dollars.
 fn dollars<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Option<Number>, D::Error> {
     let amount = Option::<Number>::deserialize(deserializer)?;
     let is_price = |amount: &Number| {

@@ -1,4 +1,4 @@
-//! What is wrong with a configuration, and where.
+//! Mistakes in a configuration, and their places.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -7,7 +7,7 @@ use serde::Serialize;
 
 use crate::error::{Error, ErrorKind};
 
-/// A place in a file. Both numbers count from 1.
+/// A place in a file. Line and column count from 1.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Serialize)]
 pub struct Location {
     /// The line.
@@ -16,12 +16,12 @@ pub struct Location {
     pub column: usize,
 }
 
-/// One thing that is wrong with a configuration file.
+/// A mistake in a configuration file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct ConfigError {
     /// The file as the user named it.
     pub file: String,
-    /// Where in the file, if that is known.
+    /// The place in the file, if it is known.
     pub location: Option<Location>,
     /// The keys that lead there, joined by dots.
     pub path: String,
@@ -31,13 +31,13 @@ pub struct ConfigError {
     pub suggestion: Option<String>,
     /// The line of the file.
     pub excerpt: Option<String>,
-    /// Who reads the part of the file, for example `digitalocean provider`.
+    /// The reader of this part of the file, for example `digitalocean provider`.
     pub reporter: Option<String>,
 }
 
 impl ConfigError {
-    /// What is wrong, without the place: `digitalocean provider: invalid config: ...` if a
-    /// provider reads the part, else the keys that lead there and the message.
+    /// Returns what is wrong, without the place: `digitalocean provider: invalid config: ...` if a
+    /// provider reads the part, otherwise its keys and the message.
     pub fn title(&self) -> String {
         let (head, keys) = match &self.reporter {
             Some(reporter) => (
@@ -65,7 +65,7 @@ impl ConfigError {
         }
     }
 
-    /// The keys below the provider's block: the block itself is `SECTION.providers.ID`.
+    /// Returns the keys below the provider's block, which is `SECTION.providers.ID`.
     fn keys_of_block(&self) -> &str {
         let Some((_, below)) = self.path.split_once(".providers.") else {
             return &self.path;
@@ -94,13 +94,13 @@ impl fmt::Display for ConfigError {
 
 impl std::error::Error for ConfigError {}
 
-/// Everything that is wrong with a part of a configuration file, in the order of the file.
+/// All mistakes in a part of a configuration file, in the order of the file.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 #[serde(transparent)]
 pub struct ConfigErrors(Vec<ConfigError>);
 
 impl ConfigErrors {
-    /// Collects errors. `None` if there is none.
+    /// Collects errors. `None` if there are none.
     pub fn new(errors: impl IntoIterator<Item = ConfigError>) -> Option<Self> {
         let mut errors: Vec<ConfigError> = errors.into_iter().collect();
         // Errors without a place are about the whole file.
@@ -114,12 +114,12 @@ impl ConfigErrors {
         self.0.iter()
     }
 
-    /// The first of them.
+    /// The first error.
     pub fn first(&self) -> &ConfigError {
         &self.0[0]
     }
 
-    /// The error that a provider gives: `reporter: invalid config: reason`.
+    /// Converts to the error that a provider returns: `reporter: invalid config: reason`.
     pub fn into_error(mut self, reporter: &str) -> Error {
         for error in &mut self.0 {
             error.reporter = Some(reporter.to_owned());
@@ -182,11 +182,11 @@ impl fmt::Display for ConfigErrors {
 
 impl std::error::Error for ConfigErrors {}
 
-/// The candidate that is nearest to `wrong`, if any is near enough to be meant.
+/// Returns the candidate nearest to `wrong`, if any is near enough to be meant.
 pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -> Option<String> {
     candidates
         .into_iter()
-        // Comparing takes memory for the product of both lengths, and a long name is never near.
+        // Comparison takes memory for the product of both lengths, and a long name is never near.
         .filter(|candidate| wrong.len() <= 2 * candidate.len() + 8)
         .map(|candidate| (strsim::damerau_levenshtein(wrong, candidate), candidate))
         .filter(|(distance, candidate)| *distance <= (candidate.len() / 3).max(1))
@@ -194,7 +194,7 @@ pub fn nearest<'a>(wrong: &str, candidates: impl IntoIterator<Item = &'a str>) -
         .map(|(_, candidate)| candidate.to_owned())
 }
 
-/// Refuses a key that the seeds of the format know and this version does not carry out.
+/// Refuses a key that the format reserves and this version does not support.
 ///
 /// For `#[serde(default, deserialize_with = "unsupported")]`: an accepted key has an effect.
 ///
@@ -205,7 +205,7 @@ pub fn unsupported<'de, D: serde::Deserializer<'de>, T>(deserializer: D) -> Resu
     deserializer.deserialize_any(Unsupported(PhantomData))
 }
 
-/// Fails from within the visitor, where the decoder still knows path and place.
+/// Fails within the visitor, where the decoder still knows path and place.
 struct Unsupported<T>(PhantomData<T>);
 
 macro_rules! refuse {

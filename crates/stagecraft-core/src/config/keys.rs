@@ -1,20 +1,20 @@
-//! What a schema says about the keys of one mapping.
+//! The keys of one mapping, according to a schema.
 
 use serde_json::Value as Json;
 
-/// Deeper schemas refer to themselves.
+/// The limit for schemas that refer to themselves.
 pub(super) const DEPTH_LIMIT: usize = 16;
 
-/// The keys of a mapping that has fixed ones.
+/// The keys of a mapping with fixed keys.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Keys<'s> {
-    /// Those that have an effect.
+    /// Keys that have an effect.
     pub(super) known: Vec<&'s str>,
-    /// Those that must be there.
+    /// Keys that are required.
     pub(super) required: Vec<&'s str>,
 }
 
-/// The keys of the mapping that `path` leads to. `None` if the schema says nothing about it.
+/// Returns the keys of the mapping at `path`. `None` if the schema says nothing about it.
 pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
     let mut at = resolve(schema, schema)?;
     for name in path {
@@ -25,7 +25,7 @@ pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
     Some(Keys {
         known: known
             .iter()
-            // A key that is refused as not supported yet allows no value at all.
+            // A key that is refused as unsupported allows no value at all.
             .filter(|(_, property)| property["type"] != "null")
             .map(|(name, _)| name.as_str())
             .collect(),
@@ -37,7 +37,7 @@ pub(super) fn keys<'s>(schema: &'s Json, path: &[String]) -> Option<Keys<'s>> {
     })
 }
 
-/// Follows references, and the branch of an optional value that is not nothing.
+/// Follows references, and the branch of an optional value that is not null.
 pub(super) fn resolve<'s>(root: &'s Json, schema: &'s Json) -> Option<&'s Json> {
     let mut schema = schema;
     for _ in 0..DEPTH_LIMIT {
@@ -62,7 +62,7 @@ fn below<'s>(schema: &'s Json, name: &str) -> Option<&'s Json> {
         .or_else(|| any_key(schema))
 }
 
-/// The schema of values under keys that the user chooses.
+/// Returns the schema of values under keys that the user chooses.
 fn any_key(schema: &Json) -> Option<&Json> {
     let by_pattern = schema["patternProperties"].as_object();
     by_pattern
@@ -70,7 +70,7 @@ fn any_key(schema: &Json) -> Option<&Json> {
         .or_else(|| Some(&schema["additionalProperties"]).filter(|others| others.is_object()))
 }
 
-/// Keys are written in snake case; camel case is understood as well.
+/// Converts a key to snake case. Camel case is accepted as well.
 pub(super) fn snake_case(key: &str) -> String {
     let mut snake = String::with_capacity(key.len() + 4);
     for c in key.chars() {

@@ -7,7 +7,7 @@ use std::marker::PhantomData;
 use serde::de::{Deserialize, Deserializer, Error as _, MapAccess, Visitor};
 use serde::ser::{Serialize, Serializer};
 
-/// A mapping that refuses a key which stands in it twice, instead of keeping the last.
+/// A mapping that refuses a duplicate key instead of keeping the last.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct UniqueMap<K, V>(BTreeMap<K, V>);
 

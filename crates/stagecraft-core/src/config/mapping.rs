@@ -1,4 +1,4 @@
-//! Whether a text of somebody else's is a YAML mapping.
+//! A check that a text from another source is a YAML mapping.
 
 use std::fmt;
 
@@ -7,18 +7,18 @@ use serde::de::{Deserializer as _, IgnoredAny, MapAccess, SeqAccess, Visitor};
 use super::error::Location;
 use super::walk::location;
 
-/// Why a text is no YAML mapping.
+/// Why a text is not a YAML mapping.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct NoMapping {
-    /// What is wrong. Nothing of the text itself.
+    /// What is wrong. It quotes nothing of the text itself.
     pub message: String,
-    /// Where in the text, if that is known.
+    /// The place in the text, if it is known.
     pub location: Option<Location>,
 }
 
-/// Checks that a text is one YAML document that holds a mapping, or nothing.
+/// Checks that a text is one YAML document with a mapping, or empty.
 ///
-/// Only what every YAML parser refuses is refused: keys that stand twice, unknown tags and
+/// It refuses only what every YAML parser refuses: duplicate keys, unknown tags and
 /// values of any kind are fine.
 ///
 /// # Errors
@@ -35,7 +35,7 @@ pub fn check_mapping(text: &str) -> Result<(), NoMapping> {
     })
 }
 
-/// The place of a line that is no `key: value`: the error is noticed only behind it.
+/// Locates a line that is not `key: value`. The scanner notices the error only after it.
 fn key_without_colon(message: &str) -> Option<Location> {
     let (_, place) = message.split_once("while scanning a simple key at line ")?;
     let (line, column) = place.split_once(" column ")?;
@@ -46,7 +46,7 @@ fn key_without_colon(message: &str) -> Option<Location> {
     })
 }
 
-/// A text may stand within another one, in which its lines have other numbers.
+/// Removes places: within another text, the lines have other numbers.
 fn without_places(message: &str) -> String {
     let mut parts = message.split(" at line ");
     let first = parts.next().unwrap_or_default().to_owned();
@@ -59,7 +59,7 @@ fn without_places(message: &str) -> String {
 
 struct Mapping;
 
-/// The usual message would show the value, which may be a secret.
+/// Refuses a value without showing it, unlike serde's message: it may be a secret.
 fn found<E: serde::de::Error>(what: &str) -> Result<(), E> {
     Err(E::custom(format!("expected a mapping, found {what}")))
 }

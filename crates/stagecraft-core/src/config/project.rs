@@ -1,4 +1,4 @@
-//! The envelope of `stagecraft.yml`: which providers are chosen, and where their blocks are.
+//! The envelope of `stagecraft.yml`: the chosen providers, and the places of their blocks.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -28,8 +28,8 @@ impl Project {
     ///
     /// # Errors
     ///
-    /// [`ConfigErrors`] for unknown keys, wrong types, missing keys, keys that are not
-    /// supported yet, and an empty name of the expected account.
+    /// [`ConfigErrors`] for unknown keys, wrong types, missing keys, unsupported keys, and an
+    /// empty name of the expected account.
     pub fn new(document: Document) -> Result<Self, ConfigErrors> {
         let envelope = document
             .parse::<Option<Envelope>>(&[])?
@@ -38,7 +38,7 @@ impl Project {
         let cloud = envelope.cloud.as_ref();
         let account = cloud.and_then(|cloud| cloud.expect_account.as_ref());
         if account.is_some_and(|name| name.trim().is_empty()) {
-            // As an unset variable gives it: it would guard nothing, although it seems to.
+            // An unset variable leads to this. It would guard nothing, although it seems to.
             let message =
                 "must name an account: its id, the name of its team, or an e-mail address";
             return Err(document.error(&["cloud", "expect_account"], message).into());
@@ -54,8 +54,8 @@ impl Project {
         Ok(project)
     }
 
-    /// Reads what can be read of a file whose envelope has mistakes, so that those in the blocks
-    /// of providers and steps can be told at the same time. Only for that.
+    /// Reads what is readable of a file with mistakes in its envelope, so that mistakes in the
+    /// blocks of providers and steps are reported with them. For no other use.
     pub fn salvage(document: Document) -> Self {
         fn section<T: DeserializeOwned + JsonSchema>(document: &Document, key: &str) -> Option<T> {
             document.parse(&[key]).ok().flatten()
@@ -91,7 +91,7 @@ impl Project {
         Naming::new(self.name().cloned(), pattern.unwrap_or_default())
     }
 
-    /// The keys of the envelope that are set.
+    /// Returns the keys of the envelope that are set.
     pub(super) fn envelope_values(&self) -> Vec<(Vec<String>, Value)> {
         let envelope = &self.envelope;
         let text = |value: Option<&str>| value.map_or(Value::Null, Value::from);
@@ -127,7 +127,7 @@ impl Project {
             .collect()
     }
 
-    /// The file that `env_file` names.
+    /// The path of `env_file`.
     pub fn env_file(&self) -> Option<&Path> {
         self.envelope.env_file.as_deref()
     }
@@ -145,12 +145,12 @@ impl Project {
             .ok_or_else(|| self.document.error(&[], "missing key `cloud`"))
     }
 
-    /// The only account to work in, if one is named: its id, its e-mail address or its team.
+    /// The only account to work in, if one is set: its id, its e-mail address or its team.
     pub fn expect_account(&self) -> Option<&str> {
         self.envelope.cloud.as_ref()?.expect_account.as_deref()
     }
 
-    /// What an environment may have at most.
+    /// The limits of an environment.
     pub fn limits(&self) -> Limits {
         let Some(limits) = &self.envelope.limits else {
             return Limits::default();
@@ -162,12 +162,12 @@ impl Project {
         }
     }
 
-    /// The configuration of a cloud provider.
+    /// Returns the configuration of a cloud provider.
     pub fn cloud_block(&self, id: &str) -> ConfigBlock {
         self.block(&["cloud", "providers", id])
     }
 
-    /// The chosen network provider's id, if there is one.
+    /// The chosen network provider's id, if any.
     pub fn network(&self) -> Option<&str> {
         self.envelope
             .network
@@ -175,17 +175,17 @@ impl Project {
             .map(|network| network.provider.as_str())
     }
 
-    /// The configuration of a network provider.
+    /// Returns the configuration of a network provider.
     pub fn network_block(&self, id: &str) -> ConfigBlock {
         self.block(&["network", "providers", id])
     }
 
-    /// The configuration under `infra.bootstrap.<key>`.
+    /// Returns the configuration under `infra.bootstrap.<key>`.
     pub fn bootstrap_block(&self, key: &str) -> ConfigBlock {
         self.block(&["infra", "bootstrap", key])
     }
 
-    /// Whether `infra.bootstrap.<key>` stands in the file.
+    /// Whether `infra.bootstrap.<key>` is in the file.
     pub fn has_bootstrap(&self, key: &str) -> bool {
         self.envelope
             .infra
@@ -193,7 +193,7 @@ impl Project {
             .is_some_and(|infra| infra.bootstrap.contains_key(key))
     }
 
-    /// Refuses every provider and every key of `infra.bootstrap` that nobody reads.
+    /// Refuses every provider and every key of `infra.bootstrap` that nothing reads.
     ///
     /// # Errors
     ///
@@ -201,7 +201,7 @@ impl Project {
     pub fn check_keys(&self, known: &KnownKeys<'_>) -> Result<(), ConfigErrors> {
         let mut errors = Vec::new();
         let mut check = |path: &[&str], name: &str, known: &[&str], what: &str| {
-            // Each is looked for in the file anew.
+            // Locating each of them decodes the file again.
             if errors.len() < self.document.error_limit() && !known.contains(&name) {
                 let list: Vec<String> = known.iter().map(|name| format!("`{name}`")).collect();
                 let message = format!("unknown {what} `{name}`, known: {}", list.join(", "));
@@ -247,7 +247,7 @@ impl Project {
     }
 }
 
-/// The names that a build of Stagecraft understands where the envelope is open.
+/// The names that a build of Stagecraft accepts where the envelope is open.
 #[derive(Debug, Clone, Copy)]
 pub struct KnownKeys<'a> {
     /// The ids of the cloud providers.

@@ -22,8 +22,8 @@ pub(super) fn lines(text: &str) -> impl Iterator<Item = &str> {
     })
 }
 
-/// The tab that the scanner stumbled over: one that stands where it stopped, or in the
-/// indentation of that line or of the one before.
+/// Returns the tab that stopped the scanner: one at the place of the error, or in the
+/// indentation of that line or the one before.
 pub(super) fn tab_at(text: &str, at: Option<Location>) -> Option<Location> {
     let at = at?;
     let all: Vec<&str> = lines(text).take(at.line).collect();
@@ -46,7 +46,7 @@ pub(super) fn tab_at(text: &str, at: Option<Location>) -> Option<Location> {
         })
 }
 
-/// The most brackets and braces that are open at a time, at least: quotes and comments count too.
+/// Returns the most brackets and braces open at a time, with those in quotes and comments.
 pub(super) fn open_brackets(text: &str) -> usize {
     let mut open = 0_usize;
     let mut most = 0;
@@ -61,9 +61,9 @@ pub(super) fn open_brackets(text: &str) -> usize {
     most
 }
 
-/// Where a place in the text of a literal block scalar (`key: |`) stands in the file around it.
+/// Converts a place in the text of a literal block scalar (`key: |`) to one in the file.
 ///
-/// `start` is where the value stands in the file. `None` for texts in any other form, whose lines
+/// `start` is where the value starts in the file. `None` for other forms of text, whose lines
 /// are not those of the file.
 pub(super) fn within(file: &str, start: Location, inside: Location) -> Option<Location> {
     let first = start.line.checked_sub(1)?;

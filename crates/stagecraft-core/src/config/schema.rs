@@ -1,4 +1,4 @@
-//! The JSON schema of the whole file, put together from everyone who reads a part of it.
+//! The JSON schema of the whole file, composed from the schemas of its parts.
 
 use serde::Serialize;
 use serde_json::{Map, Value, json};
@@ -7,10 +7,10 @@ use super::envelope::Envelope;
 use super::keys::{DEPTH_LIMIT, resolve};
 use crate::registry::{Kind, Registry};
 
-/// Top-level keys of the user's own, which nothing reads.
+/// Users' own top-level keys, which nothing reads.
 const EXTENSIONS: &str = "^x-";
 
-/// The schema of `stagecraft.yml` for the providers and steps of a registry.
+/// Returns the schema of `stagecraft.yml` for the providers and steps of a registry.
 ///
 /// `bootstrap` are the further blocks of `infra.bootstrap`, by key.
 pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)]) -> Value {
@@ -57,7 +57,7 @@ pub fn project_schema(registry: &Registry, bootstrap: &[(&str, schemars::Schema)
     root
 }
 
-/// Lets a text with `${NAME}` stand where a number, a word or a pattern is wanted.
+/// Allows a text with `${NAME}` in place of a number, an enum value or a pattern.
 fn allow_variables(schema: &mut Value) {
     let Some(object) = schema.as_object_mut() else {
         return;
@@ -104,7 +104,7 @@ fn allow_variables(schema: &mut Value) {
     }
 }
 
-/// Moves a schema's own definitions to the root, under names that no other part has.
+/// Moves a schema's own definitions to the root, under unique names.
 fn embed(id: &str, mut schema: Value, defs: &mut Map<String, Value>) -> Value {
     rename(&mut schema, id);
     if let Some(object) = schema.as_object_mut() {
@@ -137,22 +137,22 @@ fn rename(value: &mut Value, id: &str) {
     }
 }
 
-/// One key that a schema knows.
+/// One key of a schema.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize)]
 pub struct SchemaKey {
     /// The keys that lead to it, joined by dots; `*` stands for a name that the user chooses.
     pub key: String,
-    /// The type of its value, in the words of JSON Schema.
+    /// The type of its value, in the terms of JSON Schema.
     pub kind: String,
-    /// Whether it must be given where the mapping around it is.
+    /// Whether it is required in its mapping.
     pub is_required: bool,
     /// What it means.
     pub description: String,
 }
 
-/// Every key with a value of its own that a schema knows, in alphabetical order.
+/// Returns every key of a schema that has a value, in alphabetical order.
 ///
-/// Keys that are refused as not supported yet are left out.
+/// Keys that are refused as unsupported are left out.
 pub fn schema_keys(schema: &Value) -> Vec<SchemaKey> {
     let mut found = Vec::new();
     walk(schema, schema, &mut Vec::new(), false, "", &mut found);

@@ -1,4 +1,4 @@
-//! Values that are written as texts.
+//! Values that are parsed from texts.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -6,14 +6,14 @@ use std::str::FromStr;
 
 use serde::de::{Deserializer, Visitor};
 
-/// Reads a text that is parsed.
+/// Decodes a text and parses it.
 ///
-/// It is parsed within the visitor, where the decoder still knows its place in the file: an
-/// error that is raised later points at the mapping around it.
+/// It parses within the visitor, where the decoder still knows the place in the file. A later
+/// error would point at the enclosing mapping.
 ///
 /// # Errors
 ///
-/// What the text is refused for.
+/// The parser's own.
 pub fn parse_text<'de, D, T>(deserializer: D) -> Result<T, D::Error>
 where
     D: Deserializer<'de>,
@@ -36,7 +36,7 @@ where
     deserializer.deserialize_str(Text(PhantomData))
 }
 
-/// Whether a text can be the name of a variable.
+/// Whether a text is a valid name of a variable.
 pub fn is_variable_name(text: &str) -> bool {
     text.starts_with(|c: char| c.is_ascii_alphabetic() || c == '_')
         && text.chars().all(|c| c.is_ascii_alphanumeric() || c == '_')

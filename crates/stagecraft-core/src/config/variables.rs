@@ -3,17 +3,17 @@
 use super::text::is_variable_name;
 use crate::run::Lookup;
 
-/// The longest value, after its variables were put in, in bytes.
+/// The longest value with its variables inserted, in bytes.
 const LENGTH_LIMIT: usize = 64 * 1024;
 
-/// Puts the values of variables into a text. `None`: it has none.
+/// Inserts the values of variables into a text. `None` if it has no variables.
 ///
-/// `${NAME}` must be set, if only to nothing; `${NAME:-default}` gives the default where the
-/// variable is not set or empty; `$${` stands for `${`. A lone `$` stands for itself.
+/// `${NAME}` must be set, possibly to an empty value; `${NAME:-default}` is the default if the
+/// variable is not set or empty; `$${` is a literal `${`. A lone `$` is literal.
 ///
 /// # Errors
 ///
-/// What is wrong, for the user: a variable that is not set, or a form that is not understood.
+/// What is wrong, for the user: a variable that is not set, or an unknown form.
 pub(super) fn interpolate(text: &str, lookup: &dyn Lookup) -> Result<Option<String>, String> {
     if !text.contains("${") {
         return Ok(None);
@@ -43,7 +43,7 @@ pub(super) fn interpolate(text: &str, lookup: &dyn Lookup) -> Result<Option<Stri
     Ok(Some(whole))
 }
 
-/// The names of the variables in a text, as far as it is well formed.
+/// Returns the names of the variables in a text, as far as it is well formed.
 pub(super) fn names(text: &str) -> Vec<&str> {
     Parts(text)
         .filter_map(|part| match part {
@@ -61,7 +61,7 @@ enum Part<'t> {
     },
 }
 
-/// Cuts a text into its parts. Holds what is left.
+/// Splits a text into its parts. Holds the rest.
 struct Parts<'t>(&'t str);
 
 impl<'t> Iterator for Parts<'t> {
@@ -77,7 +77,7 @@ impl<'t> Iterator for Parts<'t> {
             return Some(Ok(Part::Text(rest)));
         };
         if rest[..start].ends_with('$') {
-            // The first `$` is kept and the second passed over: `$${` becomes `${`.
+            // The first `$` is kept and the second skipped: `$${` becomes `${`.
             self.0 = &rest[start + 1..];
             return Some(Ok(Part::Text(&rest[..start])));
         }

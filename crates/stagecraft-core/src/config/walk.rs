@@ -1,4 +1,4 @@
-//! Ways down to one place in a file, and finding out where it stands.
+//! Decoding and locating one place in a file.
 
 use std::fmt;
 use std::marker::PhantomData;
@@ -35,7 +35,7 @@ pub(super) fn locate(text: &str, path: &[&str]) -> Option<Location> {
         .find_map(|depth| locate_exactly(text, &path[..depth]))
 }
 
-/// Where the value stands itself, or else where a mapping has it that `<<` merges in.
+/// Locates the value itself, or else the one that `<<` merges from another mapping.
 pub(super) fn locate_exactly(text: &str, path: &[&str]) -> Option<Location> {
     [false, true].into_iter().find_map(|looks_into_merges| {
         let seed = Locate {
@@ -49,7 +49,7 @@ pub(super) fn locate_exactly(text: &str, path: &[&str]) -> Option<Location> {
     })
 }
 
-/// Walks down `path` and decodes what it finds there. All else is passed over.
+/// Follows `path` and decodes the value there. Ignores everything else.
 pub(super) struct At<'p, T> {
     pub(super) path: &'p [&'p str],
     pub(super) target: PhantomData<T>,
@@ -118,7 +118,7 @@ impl<'de, T: Deserialize<'de>> Visitor<'de> for At<'_, T> {
     }
 }
 
-/// Walks down `path` and fails on purpose at a key there: the error tells where it stands.
+/// Follows `path` and fails on purpose at a key: the error has its place.
 struct KeyAt<'p> {
     path: &'p [&'p str],
     key: &'p str,
@@ -234,11 +234,11 @@ impl<'de> Deserialize<'de> for KeyNames {
     }
 }
 
-/// Walks down `path` and fails on purpose at the value there: the error says where it stands.
+/// Follows `path` and fails on purpose at the value: the error has its place.
 #[derive(Clone, Copy)]
 struct Locate<'p> {
     path: &'p [&'p str],
-    /// Whether it is also looked for in mappings that `<<` merges in.
+    /// Whether to search also in mappings that `<<` merges.
     looks_into_merges: bool,
 }
 
@@ -306,7 +306,7 @@ impl<'de> Visitor<'de> for Locate<'_> {
     }
 }
 
-/// As [`Locate`], in what stands under `<<`: a mapping or a list of them.
+/// Like [`Locate`], for the value of `<<`: a mapping or a list of them.
 struct LocateMerged<'p>(Locate<'p>);
 
 impl<'de> DeserializeSeed<'de> for LocateMerged<'_> {

@@ -1,11 +1,11 @@
-//! The words in which mistakes are told, made from those of the decoder.
+//! Error messages for mistakes, derived from those of the decoder.
 
 use super::error::Location;
 
-/// The longest message of a mistake, in characters.
+/// The longest error message, in characters.
 const MESSAGE_LIMIT: usize = 600;
 
-/// The text of a decoder's message, without the place and the path that stand around it.
+/// Returns a decoder's message without the place and the path around it.
 pub(super) fn explain(message: &str, at: Option<Location>) -> String {
     let place = at.map(|at| format!(" at line {} column {}", at.line, at.column));
     let text = place.map_or(message.to_owned(), |place| message.replace(&place, ""));
@@ -25,7 +25,7 @@ fn is_path(text: &str) -> bool {
         && !matches!(text, "invalid")
 }
 
-/// A wrong type in the words of YAML instead of those of the decoder.
+/// Describes a wrong type in the terms of YAML instead of those of the decoder.
 fn plain(text: &str) -> String {
     let Some((what, (found, expected))) = text.split_once(": ").and_then(|(what, rest)| {
         matches!(what, "invalid type" | "invalid value")
@@ -62,7 +62,7 @@ pub(super) fn first_quoted(message: &str, before: &str) -> Option<String> {
     rest.split('`').nth(1).map(str::to_owned)
 }
 
-/// The field that a decoder's message says is missing.
+/// Returns the field that is missing according to a decoder's message.
 pub(super) fn missing_field(message: &str) -> Option<&str> {
     let (_, rest) = message.split_once("missing field `")?;
     rest.split('`').next()
@@ -75,7 +75,7 @@ pub(super) fn from_variables(variables: &[String]) -> String {
     }
 }
 
-/// A message that repeats a long value, without its middle.
+/// Removes the middle of a message that repeats a long value.
 pub(super) fn shorten(message: String) -> String {
     let length = message.chars().count();
     if length <= MESSAGE_LIMIT {

@@ -1,4 +1,4 @@
-//! The pattern itself: fixed text and placeholders.
+//! Name patterns: fixed text and placeholders.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,10 +8,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use crate::config::{nearest, parse_text};
 use crate::name::{EnvironmentName, HostName, ProjectName};
 
-/// The most letters beside the placeholders. A whole name has at most 63.
+/// The most characters besides the placeholders. A whole name has at most 63.
 const MOST_TEXT: usize = 32;
 
-/// What stands for a part of a host's name.
+/// A placeholder: a part of a host's name.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub(super) enum Place {
     Project,
@@ -22,7 +22,7 @@ pub(super) enum Place {
 impl Place {
     const ALL: [Self; 3] = [Self::Project, Self::Environment, Self::Host];
 
-    /// As the pattern spells it, without braces.
+    /// Returns its spelling in the pattern, without braces.
     pub(super) fn key(self) -> &'static str {
         match self {
             Self::Project => "project",
@@ -31,7 +31,7 @@ impl Place {
         }
     }
 
-    /// As messages call what stands there.
+    /// Returns its name in messages.
     pub(super) fn word(self) -> &'static str {
         match self {
             Self::Project => "project name",
@@ -51,7 +51,7 @@ pub struct NamePattern {
     end: String,
 }
 
-/// A text is no name pattern.
+/// The error of a text that is not a name pattern.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid name pattern {pattern:?}: {problem}")]
 pub struct NamePatternError {
@@ -60,7 +60,7 @@ pub struct NamePatternError {
 }
 
 impl Default for NamePattern {
-    /// `{env}-{host}`.
+    /// Returns `{env}-{host}`.
     fn default() -> Self {
         Self {
             places: vec![
@@ -167,14 +167,14 @@ impl NamePattern {
         self.places.iter().any(|(_, own)| *own == place)
     }
 
-    /// What stands between a placeholder and the next one.
+    /// Returns the text between a placeholder and the next one.
     pub(super) fn separator_after(&self, place: Place) -> Option<&str> {
         let mut pairs = self.places.windows(2);
         let pair = pairs.find(|pair| pair[0].1 == place)?;
         Some(&pair[1].0)
     }
 
-    /// The same with `--` in place of each `-` between two placeholders.
+    /// Returns the pattern with `--` in place of each `-` between two placeholders.
     pub(super) fn with_double_separators(&self) -> Self {
         let mut double = self.clone();
         for (text, _) in double.places.iter_mut().skip(1) {
@@ -194,14 +194,14 @@ impl NamePattern {
         name + &self.end
     }
 
-    /// The host that a name of the project and environment stands for by this pattern.
+    /// Returns the host that a name denotes by this pattern, for the project and environment.
     pub(super) fn host_of(
         &self,
         project: Option<&ProjectName>,
         environment: &EnvironmentName,
         node: &str,
     ) -> Option<HostName> {
-        // No name has it.
+        // No name contains it.
         const HOST: &str = "\0";
         if self.has(Place::Project) && project.is_none() {
             return None;

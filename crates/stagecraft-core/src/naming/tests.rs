@@ -75,7 +75,7 @@ fn names_that_two_hosts_could_have_are_refused_with_a_pattern_that_works() {
     assert_eq!(name, "web-shop--prod-eu--app-1");
     let error = node(&naming("a--b", "{project}--{env}--{host}"), "x", "y").unwrap_err();
     assert!(error.ends_with("choose another project name"), "{error}");
-    // The first pattern is as it was; one file's environments are compared with each other.
+    // The default pattern is unchanged; one file's environments are compared with each other.
     let first = naming("web-shop", "{env}-{host}");
     assert_eq!(node(&first, "prod-eu", "app-1").unwrap(), "prod-eu-app-1");
 }
@@ -100,7 +100,7 @@ fn old_names_are_known_by_the_tag_of_their_pattern_and_the_first_ones_without() 
     assert_eq!(host(&now, "prod", "x-prod-shop-app-1", &tags), app);
     assert_eq!(host(&now, "prod", "prod-app-1", &[]), app);
     assert_eq!(host(&now, "prod", "Shop-Prod-App-1", &[]), app);
-    // Renamed by a person to what the file says; the tag is still the old one.
+    // A user renamed it to match the file; the tag is still the old one.
     assert_eq!(host(&now, "prod", "shop-prod-app-1", &tags), app);
     assert_eq!(host(&now, "prod", "web", &tags), None);
     assert_eq!(host(&now, "prod", "stage-app-1", &[]), None);
@@ -144,7 +144,7 @@ proptest! {
             let parts: Vec<&str> = whole.split(' ').collect();
             let naming = naming(parts[0], pattern);
             let node = node(&naming, parts[1], parts[2]).ok()?;
-            // And it is read as the host that it is.
+            // The name is read back as the same host.
             let tags = [naming.tag()?];
             let read = host(&naming, parts[1], &node, &tags);
             assert_eq!(read.as_deref(), Some(parts[2]), "{node}");

@@ -1,42 +1,42 @@
-//! One thing that has changed since a plan was made, in words.
+//! A change since a plan was made, described for users.
 
 use std::fmt;
 
 use crate::money::MicroUsd;
 use crate::name::HostId;
 
-/// One thing that has changed since a plan was made. `Display` tells it.
+/// A change since a plan was made. `Display` describes it.
 ///
-/// They sort by weight: first what makes all else of no account.
+/// Changes sort by importance: first those that make all others irrelevant.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PlanChange {
-    /// The plan was made for something else as a whole.
+    /// A setting of the whole plan differs.
     Setting {
-        /// What it is.
+        /// The setting.
         setting: PlanSetting,
-        /// What the plan was made for.
+        /// The value in the plan.
         planned: String,
-        /// What it is now.
+        /// The present value.
         now: String,
     },
-    /// A host is no longer there.
+    /// A host no longer exists.
     HostGone {
         /// Its name.
         host: String,
         /// Its id.
         id: HostId,
     },
-    /// A host is there that was not.
+    /// A host exists that did not.
     HostNew {
         /// Its name.
         host: String,
         /// Its id.
         id: HostId,
     },
-    /// A host is not as it was.
+    /// A host has changed.
     HostChanged {
-        /// Its name, as it was.
+        /// Its earlier name.
         host: String,
         /// Its id.
         id: HostId,
@@ -47,17 +47,17 @@ pub enum PlanChange {
         /// What it is now.
         now: String,
     },
-    /// The configuration declares a host that it did not.
+    /// The configuration now declares this host.
     Declared {
         /// Its name.
         host: String,
     },
-    /// The configuration does not declare a host any more.
+    /// The configuration no longer declares this host.
     Undeclared {
         /// Its name.
         host: String,
     },
-    /// The configuration declares a host in another way.
+    /// The declaration of a host has changed.
     DeclarationChanged {
         /// Its name.
         host: String,
@@ -69,41 +69,41 @@ pub enum PlanChange {
         /// What is declared now.
         now: String,
     },
-    /// A host that exists would be put into another of the provider's projects.
+    /// An existing host would be moved to another of the provider's projects.
     ProjectChanged {
         /// Its name.
         host: String,
-        /// The project that the plan puts it into; `None` if it leaves it where it is.
+        /// The project in the plan; `None` if the host keeps its own.
         planned: Option<String>,
-        /// The project that it would be put into now; `None` if it would stay where it is.
+        /// The project now; `None` if the host would keep its own.
         now: Option<String>,
     },
-    /// A size has another price.
+    /// The price of a size has changed.
     PriceChanged {
         /// The size.
         size: String,
-        /// The price of a month when the plan was made, if the cloud told.
+        /// The monthly price when the plan was made, if the cloud reported it.
         planned: Option<MicroUsd>,
-        /// The price of a month now, if the cloud tells.
+        /// The present monthly price, if the cloud reports it.
         now: Option<MicroUsd>,
     },
-    /// The plans differ in a way that has no words of its own.
+    /// The plans differ in another way, which has no description.
     Other,
 }
 
-/// What a plan is made for as a whole.
+/// A setting of a whole plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 #[non_exhaustive]
 pub enum PlanSetting {
     /// The account.
     Account,
-    /// The address of the API.
+    /// The URL of the API.
     Endpoint,
     /// The cloud provider.
     Provider,
     /// The project.
     Project,
-    /// The pattern of the hosts' names.
+    /// The pattern of host names.
     NamePattern,
     /// The environment.
     Environment,

@@ -1,4 +1,4 @@
-//! What has changed between two plans for the same request.
+//! Changes between two plans for the same request.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,7 +11,7 @@ use crate::host::HostOptions;
 use crate::money::MicroUsd;
 use crate::name::HostId;
 
-/// Told are causes, not what follows from them: a host that is gone is not also one to be
+/// Returns causes, without their consequences: a missing host is not also reported as one to be
 /// created.
 pub(super) fn changes(planned: &SavedPlan, now: &SavedPlan) -> Vec<PlanChange> {
     let mut changes = Vec::new();
@@ -63,7 +63,7 @@ fn settings(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChange>)
         environment(planned),
         environment(now),
     );
-    // All new hosts get the same one. A plan without new hosts does not tell it.
+    // All new hosts get the same key. A plan without new hosts does not contain it.
     if let (Some(planned), Some(now)) = (planned.create.first(), now.create.first()) {
         let key = |entry: &CreateEntry| {
             let key = entry.ssh_key_fingerprint.clone();
@@ -131,7 +131,7 @@ fn projects(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>)
     }
 }
 
-/// Ends that are declared in another way, of hosts that are as they were.
+/// Adds ends that are declared differently, for hosts that are otherwise unchanged.
 fn ends(planned: &SavedPlan, now: &SavedPlan, changes: &mut Vec<PlanChange>) {
     let of = |saved: &SavedPlan, id: &HostId| {
         let mut entries = saved.plan.retag.iter();
@@ -162,8 +162,8 @@ fn by_id(hosts: &[HostFact]) -> BTreeMap<&HostId, &HostFact> {
     hosts.iter().map(|host| (&host.id, host)).collect()
 }
 
-/// How a host is declared, as far as a plan tells: role and image only of those to be created,
-/// nothing but the name of those that have a double.
+/// A host's declaration, as far as a plan contains it: role and image only of hosts to be created,
+/// only the name of hosts with duplicates.
 #[derive(Debug, Default)]
 struct Declaration<'a> {
     role: Option<&'a str>,
@@ -217,7 +217,7 @@ fn declarations(planned: &InfraPlan, now: &InfraPlan, changes: &mut Vec<PlanChan
     }
 }
 
-/// All options under their names in the file.
+/// Returns all options under their names in the file.
 fn option_texts(options: &HostOptions) -> [(&'static str, String); 9] {
     let HostOptions {
         own_tags,
@@ -330,7 +330,7 @@ fn prices_of(plan: &InfraPlan) -> BTreeMap<&str, Option<MicroUsd>> {
     created.chain(existing).collect()
 }
 
-/// A price without the part for backups, which is no price of the size.
+/// Returns a price without backups: the price of the size alone.
 fn of_size(monthly: Option<MicroUsd>, backups: Option<MicroUsd>) -> Option<MicroUsd> {
     monthly.map(|monthly| monthly - backups.unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! The pure function from (declared, observed) to a plan.
+//! The pure function from declared and observed hosts to a plan.
 
 mod difference;
 mod retag;
@@ -22,16 +22,16 @@ use crate::tags::{self, Expiry, HostOwner};
 
 /// Computes a plan. The order of `declared` and of the facts does not matter.
 ///
-/// In [`PlanMode::Destroy`] all hosts of ours go, duplicates and undeclared ones too; without
-/// a project's name only declared ones, since undeclared ones may be somebody else's. The same
-/// holds in [`PlanMode::Reap`], for hosts whose time is over by the cloud's own clock. Hosts that
-/// the file or their tag protects are never among those that go, nor in [`PlanMode::Reap`] those
-/// whose end the file does not declare: they are [held](InfraPlan::held).
+/// [`PlanMode::Destroy`] deletes all our hosts, including duplicates and undeclared ones. Without
+/// a project's name it deletes only declared ones, since others may belong to another file. The
+/// same holds in [`PlanMode::Reap`], for hosts that have expired by the cloud's clock. Hosts that
+/// the file or their tag protects are never deleted. [`PlanMode::Reap`] also keeps hosts whose end
+/// the file does not declare: they are [held](InfraPlan::held).
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`] if the whole name of a host breaks a rule, for example is too long,
-/// [`ErrorKind::Protocol`] if the cloud's time is not known in [`PlanMode::Reap`].
+/// [`ErrorKind::Protocol`] if the cloud's time is unknown in [`PlanMode::Reap`].
 pub fn plan_hosts(
     provider: &str,
     naming: &Naming,
@@ -102,7 +102,7 @@ pub fn plan_hosts(
     Ok(plan)
 }
 
-/// Puts the hosts of one name into the list where they belong.
+/// Adds the hosts of one name to the matching lists.
 fn place(
     plan: &mut InfraPlan,
     naming: &Naming,
@@ -212,8 +212,8 @@ fn compare(
     }
 }
 
-/// A host whose time is over by its tag although the file gives it more, or no end at all. An end
-/// of which no duration is recorded is taken as that of the declared one.
+/// Returns the entry of a host that has expired by its tag although the file declares a later end
+/// or none. An end without a recorded duration is assumed to be of the declared one.
 fn held(
     request: &PlanRequest,
     spec: Option<&HostSpec>,
@@ -237,14 +237,14 @@ fn is_over(host: &Host, now: Option<i64>) -> bool {
     expires_at.zip(now).is_some_and(|(at, now)| at <= now)
 }
 
-/// Who made a host counts only where hosts go: one that another run made exists all the same.
+/// The run that created a host counts only for deletion: for other modes the host simply exists.
 fn is_of_run(request: &PlanRequest, host: &Host) -> bool {
     let run = request.made_by.as_ref().filter(|_| request.mode.deletes());
     run.is_none_or(|run| host.has_tag(&tags::run_tag(run)))
 }
 
-/// Whether the hosts of a name and its declaration are meant: all of them, or none. A role is
-/// that of the declaration or of any of the hosts, which may still bear an earlier one.
+/// Whether the request selects the hosts of a name and its declaration: all of them, or none.
+/// The role may be the declared one or that of any of the hosts, which may be an earlier one.
 fn selects(
     request: &PlanRequest,
     name: &HostName,
@@ -291,14 +291,14 @@ fn create_entry(
     })
 }
 
-/// Whose a host is that is not managed.
+/// Returns the owner of a host that is not managed.
 fn owner_of(host: &Host, naming: &Naming, request: &PlanRequest) -> Option<HostOwner> {
     let is_whole =
         |owner: &HostOwner| owner.project.is_some() || host.has_tag(tags::STAGECRAFT_TAG);
     let owner = tags::owner_of(host).filter(is_whole)?;
     let is_own = owner.project.as_ref() == naming.project()
         && owner.environment.as_ref() == Some(&request.environment);
-    // Ours only in part, it is not owned: a run may have been killed while it tagged the host.
+    // A host with only some of our tags is not owned: a run may have been killed while tagging.
     let is_owned = tags::is_owned(host, naming.project(), &request.environment);
     (is_own == is_owned).then_some(owner)
 }

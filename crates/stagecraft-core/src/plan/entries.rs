@@ -1,4 +1,4 @@
-//! The entries of a plan: one host, and what is to be done about it or differs.
+//! The entries of a plan: one host each, with its action or its difference.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,85 +15,85 @@ pub struct CreateEntry {
     pub spec: HostSpec,
     /// Its name in the cloud.
     pub node: NodeName,
-    /// The tags it gets, without those made at apply.
+    /// The tags it gets, without those created at apply.
     pub tags: Vec<String>,
     /// The fingerprint of the operator's key that it gets.
     pub ssh_key_fingerprint: Option<String>,
-    /// Its price of a month with its backups, if the cloud tells.
+    /// Its monthly price with backups, if the cloud reports it.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour with its backups, if the cloud tells.
+    /// Its hourly price with backups, if the cloud reports it.
     pub hourly: Option<MicroUsd>,
     /// The part of `monthly` that its backups cost at most, if it has any.
     pub backups_monthly: Option<MicroUsd>,
 }
 
-/// A host whose time is over by its tag but not by the file.
+/// A host that has expired by its tag but not by the file.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HeldEntry {
     /// The host.
     #[serde(flatten)]
     pub host: HostRef,
-    /// The duration that the file declares, in seconds; `None` if it declares none.
+    /// The declared duration, in seconds; `None` if none is declared.
     pub ttl_seconds: Option<u64>,
-    /// The end that the host gets from the next `up`, in seconds since 1970, if any.
+    /// The end that the next `up` gives the host, in seconds since 1970, if any.
     pub ends_at: Option<i64>,
 }
 
-/// A host to be resized, with a pause in which it is off.
+/// A host to be resized. It is off meanwhile.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ResizeEntry {
-    /// The host as it is.
+    /// The host before the resize.
     #[serde(flatten)]
     pub host: HostRef,
-    /// The size it gets.
+    /// The new size.
     pub to: String,
     /// Whether its disk grows, which cannot be undone.
     pub grow_disk: bool,
-    /// Its price of a month then, if the cloud tells.
+    /// Its new monthly price, if the cloud reports it.
     pub to_monthly: Option<MicroUsd>,
-    /// Its price of an hour then, if the cloud tells.
+    /// Its new hourly price, if the cloud reports it.
     pub to_hourly: Option<MicroUsd>,
 }
 
-/// A host to be given other tags, or to be put into another of the provider's projects.
+/// A host to be retagged, or to be moved to another of the provider's projects.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RetagEntry {
     /// The host.
     #[serde(flatten)]
     pub host: HostRef,
-    /// The tags it gets, sorted.
+    /// The tags to add, sorted.
     pub add: Vec<String>,
-    /// The tags it loses, as it spells them, sorted.
+    /// The tags to remove, in the host's spelling, sorted.
     pub remove: Vec<String>,
-    /// The time from now after which it may be reaped, in seconds, if it has none yet.
+    /// The time from now after which it may be reaped, in seconds, if it has no end yet.
     pub ttl_seconds: Option<u64>,
-    /// How the end that it has changes, since another duration is declared.
+    /// The change of its end, if another duration is declared.
     pub expiry: Option<ExpiryChange>,
-    /// The provider's project that it is put into, as declared, if it is not there.
+    /// The provider's project to move it to, as declared, if it is not there.
     #[serde(default)]
     pub project: Option<String>,
 }
 
 impl RetagEntry {
-    /// Whether its tags change. If not, it is only put into a project.
+    /// Whether its tags change. If not, it is only moved to a project.
     pub fn changes_tags(&self) -> bool {
         !(self.add.is_empty() && self.remove.is_empty() && self.ttl_seconds.is_none())
     }
 }
 
-/// How the end of a host's time changes.
+/// The change of a host's end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 pub struct ExpiryChange {
     /// The present end, in seconds since 1970.
     pub from: i64,
-    /// The end that it gets, in seconds since 1970; `None` if none. The same as `from` if only
-    /// the duration that gave it is recorded.
+    /// The new end, in seconds since 1970; `None` if it has none. The same as `from` if only
+    /// the duration is recorded.
     pub to: Option<i64>,
     /// The declared duration, in seconds; `None` if none is declared.
     pub ttl_seconds: Option<u64>,
 }
 
-/// A host that was made from another image than the declared one.
+/// A host whose image is not the declared one.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct OtherImage {
     /// The host.
@@ -101,7 +101,7 @@ pub struct OtherImage {
     pub host: HostRef,
     /// The declared image.
     pub declared: String,
-    /// The image that it was made from.
+    /// The image that it was created from.
     pub actual: String,
 }
 
@@ -111,12 +111,12 @@ pub struct Difference {
     /// The host.
     #[serde(flatten)]
     pub host: HostRef,
-    /// Field by field.
+    /// The differences, by field.
     pub fields: Vec<FieldDifference>,
 }
 
 impl Difference {
-    /// Whether the host is as declared but for its name in the cloud.
+    /// Whether only the host's name in the cloud differs.
     pub fn is_name_only(&self) -> bool {
         self.fields
             .iter()
@@ -124,7 +124,7 @@ impl Difference {
     }
 }
 
-/// One field that is not as declared.
+/// A field that differs from the declaration.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct FieldDifference {
     /// The field's name.
@@ -133,21 +133,21 @@ pub struct FieldDifference {
     pub declared: String,
     /// The observed value.
     pub actual: String,
-    /// What it takes to make it so.
+    /// How to remove the difference.
     pub takes: Remedy,
 }
 
-/// What it takes to make a host as declared.
+/// How to make a host match its declaration.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Remedy {
-    /// The host can be resized in place, with a pause.
+    /// The host can be resized in place. It is off meanwhile.
     Resize,
-    /// The host must be made anew.
+    /// The host must be replaced.
     Replace,
-    /// It can be changed by hand in the cloud's console.
+    /// It can be changed manually in the cloud's console.
     Manual,
-    /// The host can be renamed in the cloud's console. Nothing but its name in the network
-    /// follows, so `up` goes on without it.
+    /// The host can be renamed in the cloud's console. Only its name in the network depends on it,
+    /// so `up` continues without it.
     Rename,
 }

@@ -1,4 +1,4 @@
-//! What was observed in a cloud: an account, its hosts, and what the cloud offers.
+//! Observations of a cloud: an account, its hosts, and what the cloud offers.
 
 use std::collections::BTreeMap;
 
@@ -10,23 +10,23 @@ use crate::money::MicroUsd;
 use crate::name::EnvironmentName;
 use crate::tags;
 
-/// What was observed in a cloud, for one environment.
+/// The observed state of a cloud, for one environment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct CloudFacts {
     /// The account.
     pub account: Account,
-    /// The address of the API.
+    /// The URL of the API.
     pub endpoint: String,
-    /// The most hosts that the account may have, if it tells.
+    /// The most hosts that the account may have, if the cloud reports it.
     pub host_limit: Option<u64>,
-    /// The key for new hosts. Read only if there are hosts to be made.
+    /// The key for new hosts. Read only if hosts are to be created.
     pub operator_key: Option<OperatorKey>,
-    /// Every host that bears the environment's tag.
+    /// Every host with the environment's tag.
     pub hosts: Vec<Host>,
     /// The sizes that the cloud offers, by name.
     pub sizes: BTreeMap<String, SizeOffer>,
-    /// What the backups of a host cost at most, in percent of the price of its size; `None` if
-    /// the cloud does not tell.
+    /// The highest cost of a host's backups, in percent of the price of its size; `None` if the
+    /// cloud does not report it.
     #[serde(default)]
     pub backup_percent: Option<u32>,
     /// The cloud's own time in seconds since 1970. Read only for plans that reap.
@@ -34,20 +34,20 @@ pub struct CloudFacts {
     pub time: Option<i64>,
 }
 
-/// The account in which a plan is carried out.
+/// The account in which a plan is applied.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Account {
     /// Its id.
     pub id: String,
-    /// How people know it: an e-mail address.
+    /// Its name for people: an e-mail address.
     pub name: String,
-    /// The name of the team that it belongs to, if it does.
+    /// The name of its team, if it has one.
     pub team: Option<String>,
 }
 
 impl Account {
-    /// Whether it is meant by a name: its id, its e-mail address or its team's name. Case does
-    /// not matter.
+    /// Whether a name denotes this account: its id, its e-mail address or its team's name. Case
+    /// does not matter.
     pub fn is_named(&self, name: &str) -> bool {
         [Some(&self.id), Some(&self.name), self.team.as_ref()]
             .into_iter()
@@ -61,31 +61,31 @@ impl Account {
 pub struct OperatorKey {
     /// Its name in the account.
     pub name: String,
-    /// Its fingerprint as the cloud gives it.
+    /// Its fingerprint in the cloud's form.
     pub fingerprint: String,
 }
 
-/// What a cloud offers under the name of a size.
+/// What a cloud offers for a size.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct SizeOffer {
-    /// The price of a month.
+    /// The monthly price.
     pub monthly: MicroUsd,
-    /// The price of an hour, by which is billed.
+    /// The hourly price, which is the unit of billing.
     pub hourly: MicroUsd,
     /// The size of the disk in GB.
     pub disk_gb: u64,
-    /// The regions that have it now, sorted.
+    /// The regions where it is available now, sorted.
     pub regions: Vec<String>,
 }
 
 impl CloudFacts {
-    /// What a host costs a month with its backups, if the cloud tells.
+    /// Returns the monthly cost of a host with its backups, if the cloud reports it.
     pub fn monthly_of(&self, host: &Host) -> Option<MicroUsd> {
         Some(self.price(&host.size, host.has_backups())?.monthly())
     }
 
-    /// The price of a host of a size, if the cloud tells. What backups cost is left out where it
-    /// does not tell that.
+    /// Returns the price of a host of a size, if the cloud reports it. Leaves out backups if
+    /// their cost is not reported.
     pub(crate) fn price(&self, size: &str, has_backups: bool) -> Option<Price> {
         let offer = self.sizes.get(size)?;
         let percent = self.backup_percent.filter(|_| has_backups);
@@ -100,12 +100,12 @@ impl CloudFacts {
         })
     }
 
-    /// A host in short, with the price of its size. Its declaration is not looked at.
+    /// Returns a short form of a host, with the price of its size. Ignores its declaration.
     pub fn reference(&self, environment: &EnvironmentName, host: &Host) -> HostRef {
         self.reference_to(environment, host, None)
     }
 
-    /// A host as plans show it, with its declaration if it is of ours.
+    /// Returns a host as plans show it, with its declaration if it is ours.
     pub(super) fn reference_to(
         &self,
         environment: &EnvironmentName,
@@ -135,8 +135,8 @@ impl CloudFacts {
     }
 }
 
-/// What a host costs: its size, and its backups if they are known to cost something. Each a
-/// month and an hour.
+/// The price of a host: its size, and its backups if their cost is known. Each per month
+/// and per hour.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Price {
     size: (MicroUsd, MicroUsd),

@@ -17,7 +17,7 @@ pub(crate) fn account(name: &str) -> Account {
     }
 }
 
-/// The facts of account `a`, which has nothing.
+/// Returns the facts of account `a`, which is empty.
 pub(crate) fn facts() -> CloudFacts {
     CloudFacts {
         account: account("a"),
@@ -31,7 +31,7 @@ pub(crate) fn facts() -> CloudFacts {
     }
 }
 
-/// A plan that does nothing.
+/// Returns a plan that does nothing.
 pub(crate) fn plan(environment: &str, mode: PlanMode) -> InfraPlan {
     let request = PlanRequest::new(EnvironmentName::new(environment).unwrap(), mode);
     InfraPlan::new("cloud", &Naming::default(), &facts(), &request)

@@ -1,10 +1,10 @@
-//! What a run would change on hosts that exist, so that exactly that can be approved.
+//! Changes that a run would make on existing hosts, so that exactly those can be approved.
 
 use serde::{Deserialize, Serialize};
 
 use crate::name::HostId;
 
-/// The changes that a run would make on one host that exists, step by step.
+/// The changes that a run would make on one existing host, step by step.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct HostChanges {
@@ -12,7 +12,7 @@ pub struct HostChanges {
     pub host: String,
     /// Its id.
     pub id: HostId,
-    /// The steps that would or may change the host, in their order. Empty if none does.
+    /// The steps that would or may change the host, in order. Empty if none does.
     pub steps: Vec<StepChanges>,
 }
 
@@ -24,13 +24,13 @@ pub struct StepChanges {
     pub step: String,
     /// What would be changed, one short phrase each.
     pub changes: Vec<String>,
-    /// The earlier step that changes the host before this one decides again. To approve such a
-    /// step is to approve whatever it then does.
+    /// The earlier step that changes the host before this one decides again. Approving such a
+    /// step approves whatever it then does.
     pub after: Option<String>,
 }
 
 impl HostChanges {
-    /// No changes on a host.
+    /// Returns no changes on a host.
     pub fn none(host: impl Into<String>, id: HostId) -> Self {
         Self {
             host: host.into(),
@@ -39,9 +39,9 @@ impl HostChanges {
         }
     }
 
-    /// The changes found now that are not among these, one line each: the step and the change.
+    /// Returns the found changes that are missing here, one line each: the step and the change.
     ///
-    /// A change that is no longer needed is no difference: it is not made.
+    /// A change that is no longer needed does not count: it is not made.
     pub fn missing(&self, found: &Self) -> Vec<String> {
         let lines = found.steps.iter().flat_map(|found| self.missing_of(found));
         lines.collect()

@@ -1,4 +1,4 @@
-//! Hosts that exist, as plans show them.
+//! Existing hosts, as plans show them.
 
 use serde::{Deserialize, Serialize};
 
@@ -6,7 +6,7 @@ use crate::money::MicroUsd;
 use crate::name::{EnvironmentName, HostId};
 use crate::tags::HostOwner;
 
-/// A host that exists.
+/// An existing host.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Serialize, Deserialize)]
 pub struct HostRef {
     /// Its name within the environment, or its whole name if that is not ours.
@@ -17,45 +17,45 @@ pub struct HostRef {
     pub size: String,
     /// Its region.
     pub region: String,
-    /// Its price of a month with its backups, if the cloud tells.
+    /// Its monthly price with backups, if the cloud reports it.
     pub monthly: Option<MicroUsd>,
-    /// Its price of an hour with its backups, if the cloud tells.
+    /// Its hourly price with backups, if the cloud reports it.
     pub hourly: Option<MicroUsd>,
     /// The part of `monthly` that its backups cost at most, if it has any.
     pub backups_monthly: Option<MicroUsd>,
-    /// What protects it from being deleted.
+    /// What protects it from deletion.
     pub protection: Protection,
     /// When it may be reaped, in seconds since 1970, if ever.
     pub expires_at: Option<i64>,
-    /// Its name in the cloud, if that is not environment and name by the default pattern.
+    /// Its name in the cloud, if that differs from environment and name by the default pattern.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub node: Option<String>,
-    /// Whose it is by its tags. Only of hosts that the plan leaves alone as unmanaged.
+    /// Its owner by its tags. Only for hosts that the plan leaves alone as unmanaged.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub owner: Option<HostOwner>,
 }
 
 impl HostRef {
-    /// Its name in the cloud, for a host with a name within the environment.
+    /// Returns its name in the cloud, for a host with a name within the environment.
     pub fn node(&self, environment: &EnvironmentName) -> String {
         let node = self.node.clone();
         node.unwrap_or_else(|| format!("{environment}-{}", self.name))
     }
 
-    /// Whether it is protected from being deleted, by the file or by its tag.
+    /// Whether the file or its tag protects it from deletion.
     pub fn is_protected(&self) -> bool {
         self.protection.is_on()
     }
 }
 
-/// What protects a host from being deleted. Either source is enough.
+/// What protects a host from deletion. Either source is enough.
 #[derive(
     Debug, Clone, Copy, Default, PartialEq, Eq, PartialOrd, Ord, Hash, Serialize, Deserialize,
 )]
 pub struct Protection {
     /// The configuration declares the host as protected.
     pub by_file: bool,
-    /// The host bears [`PROTECT_TAG`](crate::tags::PROTECT_TAG).
+    /// The host has [`PROTECT_TAG`](crate::tags::PROTECT_TAG).
     pub by_tag: bool,
 }
 

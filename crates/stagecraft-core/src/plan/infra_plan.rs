@@ -1,4 +1,4 @@
-//! The plan itself: its lists, what they come to, and its identity.
+//! The plan itself: its lists, its costs, and its identity.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -16,7 +16,7 @@ use crate::tags::HostOwner;
 /// The version of the plan's wire form.
 pub const PLAN_VERSION: u32 = 2;
 
-/// What is to be done in a cloud. All lists are sorted by name, then id.
+/// The actions and drift of a run in a cloud. All lists are sorted by name, then id.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct InfraPlan {
     /// [`PLAN_VERSION`].
@@ -25,7 +25,7 @@ pub struct InfraPlan {
     pub mode: PlanMode,
     /// The project, if it has a name.
     pub project: Option<ProjectName>,
-    /// How hosts are named, if not by the default pattern.
+    /// The pattern of host names, unless it is the default.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub name_pattern: Option<NamePattern>,
     /// The environment.
@@ -34,58 +34,57 @@ pub struct InfraPlan {
     pub provider: String,
     /// The account.
     pub account: Account,
-    /// The address of the API.
+    /// The URL of the API.
     pub endpoint: String,
     /// Hosts to be created.
     pub create: Vec<CreateEntry>,
     /// Hosts to be deleted. Always empty in modes that do not delete.
     pub delete: Vec<HostRef>,
-    /// Hosts that would be deleted if they were not protected. A plan that has any is refused.
+    /// Hosts that would be deleted if they were not protected. A plan with any is refused.
     pub protected: Vec<HostRef>,
-    /// Hosts whose time is over by their tag but not by the file. They stay, unless each is
+    /// Hosts that have expired by their tag but not by the file. They stay, unless each is
     /// [released](Self::release) by its name. Only in [`PlanMode::Reap`].
     pub held: Vec<HeldEntry>,
     /// Hosts to be resized.
     pub resize: Vec<ResizeEntry>,
-    /// Hosts to be given other tags or put into a project. Each stands in one of the other lists too.
+    /// Hosts to be retagged or moved to a project. Each is in one of the other lists too.
     pub retag: Vec<RetagEntry>,
-    /// Hosts to be powered on, since a resize was broken off. Each stands in one of the other
+    /// Hosts to be powered on, since a resize was interrupted. Each is in one of the other
     /// lists too.
     pub power_on: Vec<HostRef>,
-    /// Hosts of ours that are not declared.
+    /// Our hosts that are not declared.
     pub undeclared: Vec<HostRef>,
-    /// Hosts that are not as declared.
+    /// Hosts that differ from their declaration.
     pub differ: Vec<Difference>,
-    /// Hosts that are as declared.
+    /// Hosts that match their declaration.
     pub unchanged: Vec<HostRef>,
-    /// Hosts that were made from another image than the declared one. Images are not compared:
-    /// these hosts stay as they are, and count as nothing to do. Each stands in one of the other
-    /// lists too.
+    /// Hosts whose image is not the declared one. Images are not compared: these hosts stay as
+    /// they are, and need no action. Each is in one of the other lists too.
     pub other_image: Vec<OtherImage>,
-    /// Hosts that bear the environment's tag but are not ours, or have a name that no
-    /// declaration can have.
+    /// Hosts with the environment's tag that are not ours, or whose name no declaration can
+    /// have.
     pub unmanaged: Vec<HostRef>,
-    /// Hosts of ours of which there is more than one of a name.
+    /// Our hosts that share a name with another.
     pub duplicates: Vec<HostRef>,
-    /// What the environment costs.
+    /// The cost of the environment.
     pub cost: Cost,
 }
 
-/// What the environment costs, as far as the cloud tells.
+/// The cost of an environment, as far as the cloud reports it.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 pub struct Cost {
-    /// A month, before the plan.
+    /// Per month, before the plan.
     pub monthly_before: MicroUsd,
-    /// A month, after the plan.
+    /// Per month, after the plan.
     pub monthly_after: MicroUsd,
-    /// An hour, before the plan.
+    /// Per hour, before the plan.
     pub hourly_before: MicroUsd,
-    /// An hour, after the plan.
+    /// Per hour, after the plan.
     pub hourly_after: MicroUsd,
 }
 
 impl InfraPlan {
-    /// A plan that does nothing.
+    /// Creates a plan that does nothing.
     pub fn new(provider: &str, naming: &Naming, facts: &CloudFacts, request: &PlanRequest) -> Self {
         Self {
             version: PLAN_VERSION,
@@ -113,14 +112,14 @@ impl InfraPlan {
         }
     }
 
-    /// How the plan's hosts are named.
+    /// Returns the naming of the plan's hosts.
     pub fn naming(&self) -> Naming {
         let pattern = self.name_pattern.clone();
         Naming::new(self.project.clone(), pattern.unwrap_or_default())
     }
 
-    /// Hosts that bear the tags of this project and environment, and a name that no pattern reads:
-    /// a person may have renamed them.
+    /// Returns hosts with the tags of this project and environment and a name that no pattern
+    /// matches: a user may have renamed them.
     pub fn unnamed(&self) -> impl Iterator<Item = &HostRef> {
         self.unmanaged.iter().filter(|host| {
             let owner = host.owner.as_ref();
@@ -128,7 +127,7 @@ impl InfraPlan {
         })
     }
 
-    /// Hosts of other projects, with whose they are.
+    /// Returns hosts of other projects, with their owners.
     pub fn of_others(&self) -> impl Iterator<Item = (&HostRef, &HostOwner)> {
         let owned = self.unmanaged.iter();
         let owned = owned.filter_map(|host| Some((host, host.owner.as_ref()?)));
@@ -139,7 +138,7 @@ impl InfraPlan {
         owner.project == self.project && owner.environment.as_ref() == Some(&self.environment)
     }
 
-    /// Whether carrying out the plan would do nothing.
+    /// Whether the plan has no actions.
     pub fn is_empty(&self) -> bool {
         self.create.is_empty()
             && self.delete.is_empty()
@@ -148,18 +147,18 @@ impl InfraPlan {
             && self.power_on.is_empty()
     }
 
-    /// Whether the environment is not as declared: there is something to do, hosts differ, or
-    /// have a double. Hosts that are not declared do not count: they are left alone.
+    /// Whether the environment differs from its declaration: there are actions, hosts that differ,
+    /// or duplicates. Undeclared hosts do not count: they are left alone.
     pub fn has_pending(&self) -> bool {
         !(self.is_empty() && self.differ.is_empty() && self.duplicates.is_empty())
     }
 
-    /// Lets a held host go, since its name was typed for it: it is deleted with the others.
+    /// Releases a held host for deletion, confirmed by its typed name.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Guard`] if no held host has the id, or another name
-    /// was typed. The host stays then.
+    /// [`ErrorKind::Guard`] if no held host has the id, or another name was typed. The host then
+    /// stays.
     pub fn release(&mut self, id: &HostId, typed: &str) -> Result<()> {
         let at = self.held.iter().position(|entry| entry.host.id == *id);
         let Some(at) = at.filter(|at| self.held[*at].host.name == typed) else {
@@ -173,28 +172,28 @@ impl InfraPlan {
         Ok(())
     }
 
-    /// What the hosts that are not declared cost a month, as far as the cloud tells.
+    /// Returns the monthly cost of undeclared hosts, as far as the cloud reports it.
     pub fn undeclared_monthly(&self) -> MicroUsd {
         self.undeclared.iter().filter_map(|host| host.monthly).sum()
     }
 
-    /// The hosts that become ours by the plan although they exist.
+    /// Returns the existing hosts that the plan adopts.
     pub fn adopted(&self) -> impl Iterator<Item = &HostRef> {
         let is_adopt = self.mode == PlanMode::Adopt;
         let entries = self.retag.iter().filter(move |_| is_adopt);
         entries.map(|entry| &entry.host)
     }
 
-    /// The plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.
+    /// Returns the plan's identity: the SHA-256 of its bytes, as 64 hexadecimal digits.
     ///
-    /// The fields are written in the order of their declaration, so equal plans have equal
+    /// The fields are serialized in the order of their declaration, so equal plans have equal
     /// bytes.
     pub fn id(&self) -> String {
         let bytes = serde_json::to_vec(self).expect("a plan holds nothing that JSON cannot");
         data_encoding::HEXLOWER.encode(&Sha256::digest(bytes))
     }
 
-    /// What the environment costs before the plan, and after it.
+    /// Computes the cost of the environment before and after the plan.
     pub(super) fn costs(&self) -> Cost {
         let kept = [
             &self.unchanged,

@@ -1,4 +1,4 @@
-//! What a plan is asked for.
+//! Requests for plans.
 
 use std::collections::BTreeSet;
 
@@ -6,7 +6,7 @@ use serde::{Deserialize, Serialize};
 
 use crate::name::{EnvironmentName, HostName, RoleName};
 
-/// What a plan is for.
+/// The purpose of a plan.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum PlanMode {
@@ -16,11 +16,11 @@ pub enum PlanMode {
     Destroy,
     /// Delete the environment's hosts that are not declared.
     Prune,
-    /// Delete the environment's hosts whose time is over.
+    /// Delete the environment's hosts that have expired.
     Reap,
-    /// Make hosts ours that have the name of a declared one: they get the fleet's tags.
+    /// Adopt existing hosts with the name of a declared one: they get the fleet's tags.
     Adopt,
-    /// Take the protection of hosts away.
+    /// Remove the protection of hosts.
     Unprotect,
 }
 
@@ -31,30 +31,30 @@ impl PlanMode {
     }
 }
 
-/// Whether hosts of another size than declared are resized.
+/// Whether hosts of a size other than declared are resized.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum ResizeMode {
     /// They stay as they are.
     #[default]
     Never,
-    /// They get processors and memory of the declared size, and keep their disk. This can be
-    /// undone by another resize.
+    /// They get processors and memory of the declared size, and keep their disk. Another resize
+    /// can undo this.
     KeepDisk,
-    /// They get the disk of the declared size too. It can never become smaller again.
+    /// They also get the disk of the declared size. A disk can never shrink again.
     GrowDisk,
 }
 
-/// Which hosts are made, so that providers read no more than that takes.
+/// Which hosts are to be created, so that providers read no more than needed.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Hash, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Makes {
-    /// Those that are declared and missing.
+    /// Declared hosts that are missing.
     #[default]
     Missing,
-    /// Those that exist too: they are going to be deleted before.
+    /// Existing hosts too: they are deleted first.
     Anew,
-    /// None. A plan tells all the same which are missing.
+    /// None. A plan still lists the missing ones.
     Nothing,
 }
 
@@ -65,31 +65,31 @@ impl Makes {
     }
 }
 
-/// What a plan is asked for.
+/// A request for a plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct PlanRequest {
     /// The environment.
     pub environment: EnvironmentName,
-    /// What the plan is for.
+    /// The purpose of the plan.
     pub mode: PlanMode,
     /// Only these hosts; all if empty.
     pub hosts: BTreeSet<HostName>,
     /// Only hosts of these roles; all if empty.
     pub roles: BTreeSet<RoleName>,
-    /// Only hosts that the run of this id made.
+    /// Only hosts that the run of this id created.
     #[serde(default)]
     pub made_by: Option<String>,
-    /// Whether hosts of another size are resized. Counts in [`PlanMode::Reconcile`] only.
+    /// Whether hosts of another size are resized. Only for [`PlanMode::Reconcile`].
     #[serde(default)]
     pub resize: ResizeMode,
-    /// Which hosts are made. Counts in [`PlanMode::Reconcile`] only, and changes no plan but for
-    /// the operator's key, which is not read for hosts that nobody makes.
+    /// Which hosts are to be created. Only for [`PlanMode::Reconcile`]. It affects only the
+    /// operator's key in a plan, which is read only for hosts that are created.
     #[serde(default, skip_serializing_if = "Makes::is_usual")]
     pub makes: Makes,
 }
 
 impl PlanRequest {
-    /// Asks for a plan for the whole environment.
+    /// Requests a plan for the whole environment.
     pub fn new(environment: EnvironmentName, mode: PlanMode) -> Self {
         Self {
             environment,

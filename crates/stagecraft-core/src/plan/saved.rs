@@ -1,4 +1,4 @@
-//! Plans in files: reviewed now, carried out later.
+//! Plans in files: reviewed now, applied later.
 
 use serde::{Deserialize, Serialize};
 use sha2::{Digest, Sha256};
@@ -12,30 +12,30 @@ use crate::host::Host;
 use crate::name::HostId;
 use crate::tags;
 
-/// The version of the form in which plans are saved.
+/// The version of the format of saved plans.
 pub const SAVED_PLAN_VERSION: u32 = 2;
 
-/// The most bytes that a saved plan may have: enough for tens of thousands of hosts.
+/// The largest saved plan, in bytes: enough for tens of thousands of hosts.
 pub const SAVED_PLAN_LIMIT: usize = 16 * 1024 * 1024;
 
-/// A plan, what was asked for, and those facts that decide whether it still holds.
+/// A plan, its request, and the facts that decide whether it still holds.
 ///
-/// Account, endpoint, prices and what is declared are in the plan itself. What moves without
-/// consequence, such as a host that has come up meanwhile, is in neither.
+/// Account, endpoint, prices and declarations are in the plan itself. Changes without
+/// consequence, such as a host that has booted meanwhile, are in neither.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SavedPlan {
     pub(super) request: PlanRequest,
     pub(super) plan: InfraPlan,
     pub(super) facts: Facts,
-    /// The changes on hosts that exist; `None` if they were not read.
+    /// The changes on existing hosts; `None` if they were not read.
     pub(super) hosts: Option<Vec<HostChanges>>,
 }
 
-/// The facts beside the plan.
+/// The facts besides the plan.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub(super) struct Facts {
-    /// Every host that bears the environment's tag, sorted by id.
+    /// Every host with the environment's tag, sorted by id.
     pub(super) hosts: Vec<HostFact>,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct HostFact {
     pub(super) name: String,
     pub(super) size: String,
     pub(super) region: String,
-    /// The tags that tell whose it is and how its key is known: in lower case, sorted.
+    /// The tags that identify its owner and its key: in lower case, sorted.
     pub(super) tags: Vec<String>,
 }
 
@@ -56,7 +56,7 @@ pub(super) struct HostFact {
 #[serde(deny_unknown_fields)]
 struct File {
     version: u32,
-    /// Of all that follows, so that an edited file is noticed.
+    /// Covers all following fields, so that an edited file is noticed.
     digest: String,
     plan_id: String,
     request: PlanRequest,
@@ -66,14 +66,14 @@ struct File {
     hosts: Option<Vec<HostChanges>>,
 }
 
-/// Read first: another version may have other fields.
+/// Decoded first: another version may have other fields.
 #[derive(Debug, Deserialize)]
 struct Head {
     version: u32,
 }
 
 impl SavedPlan {
-    /// Puts a plan together with the facts that it was made of.
+    /// Combines a plan with the facts that it was computed from.
     pub fn new(request: PlanRequest, plan: InfraPlan, facts: &CloudFacts) -> Self {
         let mut hosts: Vec<HostFact> = facts.hosts.iter().map(HostFact::from).collect();
         hosts.sort_by(|a, b| a.id.cmp(&b.id));
@@ -85,7 +85,7 @@ impl SavedPlan {
         }
     }
 
-    /// The same plan, which approves exactly these changes on hosts that exist.
+    /// Returns the plan with approval of exactly these changes on existing hosts.
     #[must_use]
     pub fn with_host_changes(mut self, mut changes: Vec<HostChanges>) -> Self {
         changes.retain(|own| !own.steps.is_empty());
@@ -94,13 +94,13 @@ impl SavedPlan {
         self
     }
 
-    /// The changes on hosts that exist which the plan approves: none if they were not read when
-    /// it was saved.
+    /// Returns the changes on existing hosts that the plan approves: none if they were not read
+    /// when it was saved.
     pub fn host_changes(&self) -> &[HostChanges] {
         self.hosts.as_deref().unwrap_or_default()
     }
 
-    /// What the plan was asked for.
+    /// Returns the request of the plan.
     pub fn request(&self) -> &PlanRequest {
         &self.request
     }
@@ -110,7 +110,7 @@ impl SavedPlan {
         &self.plan
     }
 
-    /// Writes the file: JSON, the same bytes for the same plan and facts. No secret is in it.
+    /// Encodes the file: JSON, the same bytes for the same plan and facts. It contains no secret.
     pub fn encode(&self) -> Vec<u8> {
         let file = File {
             version: SAVED_PLAN_VERSION,
@@ -126,12 +126,12 @@ impl SavedPlan {
         bytes
     }
 
-    /// Reads what [`encode`](Self::encode) wrote, and nothing else: not a byte may differ.
+    /// Decodes the output of [`encode`](Self::encode), and nothing else: every byte must match.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it is no saved plan, of another version, too large, or was
-    /// changed after it was written.
+    /// [`ErrorKind::Config`] if it is not a saved plan, of another version, too large, or was
+    /// edited after it was written.
     pub fn decode(bytes: &[u8]) -> Result<Self> {
         if bytes.len() > SAVED_PLAN_LIMIT {
             return Err(refusal(format!(

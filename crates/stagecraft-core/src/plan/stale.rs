@@ -7,15 +7,14 @@ use super::saved::SavedPlan;
 use crate::error::{Error, ErrorKind, Result};
 use crate::name::HostId;
 
-/// How many changes a refusal lists.
+/// The most changes that a refusal lists.
 pub(super) const TOLD: usize = 50;
 
 impl SavedPlan {
-    /// What has changed since this plan was made, as `now` shows it: the plan for the same
-    /// request, made anew. Sorted, the most important first; empty if and only if the two are
-    /// equal.
+    /// Returns the changes since this plan was made. `now` is a fresh plan for the same request.
+    /// Sorted, the most important first; empty if and only if the two are equal.
     ///
-    /// Who in a team makes a plan and who carries it out does not matter: an account is its id.
+    /// The people who make and apply a plan may differ: an account is its id.
     /// Hosts of other projects do not matter either: a plan leaves them alone.
     pub fn changes(&self, now: &Self) -> Vec<PlanChange> {
         let is_others = |id: &HostId| self.is_others(id) && now.is_others(id);
@@ -28,7 +27,7 @@ impl SavedPlan {
         changes(&planned, &now)
     }
 
-    /// Whether a host is of another project, or not there.
+    /// Whether a host belongs to another project, or does not exist.
     fn is_others(&self, id: &HostId) -> bool {
         let mut others = self.plan.of_others();
         others.any(|(host, _)| host.id == *id) || !self.facts.hosts.iter().any(|own| own.id == *id)
@@ -41,7 +40,7 @@ impl SavedPlan {
         own
     }
 
-    /// Refuses a plan that is not what would be planned now.
+    /// Refuses a plan that differs from the present one.
     ///
     /// # Errors
     ///
@@ -72,7 +71,7 @@ impl SavedPlan {
         })
     }
 
-    /// Refuses changes on hosts that exist which the plan does not approve.
+    /// Refuses changes on existing hosts that the plan does not approve.
     ///
     /// # Errors
     ///
@@ -121,7 +120,7 @@ impl SavedPlan {
     }
 }
 
-/// Lines as causes of each other, at most [`TOLD`].
+/// Chains lines as causes of each other, at most [`TOLD`].
 fn causes(kind: ErrorKind, lines: impl ExactSizeIterator<Item = String>) -> Option<Error> {
     let more = lines.len().saturating_sub(TOLD);
     let mut told: Vec<String> = lines.take(TOLD).collect();

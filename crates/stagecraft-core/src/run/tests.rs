@@ -83,7 +83,7 @@ async fn reading_a_secret_ends_when_the_run_is_cancelled() {
     assert_eq!(read.unwrap_err().kind(), ErrorKind::Cancelled);
 }
 
-/// A lease whose beat never comes back.
+/// A lease whose renewal never returns.
 #[derive(Debug)]
 struct Stuck;
 

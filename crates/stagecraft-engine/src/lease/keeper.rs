@@ -1,4 +1,4 @@
-//! Keeps a lease alive, and stands before the writes of the run that holds it.
+//! Renews a lease, and guards the writes of the run that holds it.
 
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, SystemTime};
@@ -17,17 +17,17 @@ pub(super) struct Keeper {
     cloud: Arc<dyn CloudProvider>,
     environment: EnvironmentName,
     taken: Taken,
-    /// The run that is stopped when the lease is lost.
+    /// The run that is cancelled when the lease is lost.
     stop: Run,
     last: Mutex<Beat>,
     lost: Mutex<Option<Error>>,
-    /// Held while a beat is under way: who waits for one need not send another.
+    /// Locked during a renewal: a task that waited for one need not send another.
     beating: tokio::sync::Mutex<()>,
 }
 
-/// When the marker was known to be ours, by two clocks.
+/// When the marker was last known to be ours, by two clocks.
 ///
-/// The steady one stands still while a laptop sleeps, the other one may be set.
+/// The steady clock stands still while a laptop sleeps, the other one may be set.
 #[derive(Debug, Clone, Copy)]
 struct Beat {
     steady: Instant,
@@ -84,11 +84,11 @@ impl Keeper {
         last.is_younger_than(interval)
     }
 
-    /// Beats once in each interval, until it is dropped. Beats go on while an interrupted run
-    /// comes to its end.
+    /// Renews the lease once per interval, until it is dropped. Renewal continues while an
+    /// interrupted run ends.
     pub(super) async fn beat_forever(&self, interval: Duration) {
         let run = self.stop.shielded();
-        // So that a check before a write finds a fresh beat as a rule, and asks nobody.
+        // So that a check before a write usually finds a fresh renewal, and sends no request.
         let pause = interval / 2;
         loop {
             // A shielded run's sleep is not interrupted.
@@ -98,12 +98,12 @@ impl Keeper {
             if self.beat_within(pause) {
                 continue;
             }
-            // What may pass does: the next beat comes, and a write asks for itself before.
+            // Errors may be temporary: the next renewal follows, and each write checks for itself.
             drop(self.beat(pause).await);
         }
     }
 
-    /// Beats, unless another beat has just ended.
+    /// Renews the lease, unless another renewal has just ended.
     async fn beat(&self, interval: Duration) -> Result<()> {
         let Some(provider) = self.cloud.lease() else {
             return Ok(());
@@ -116,7 +116,7 @@ impl Keeper {
             return Ok(());
         }
         let run = self.stop.shielded();
-        // From before the beat was sent: it is no younger than that.
+        // Taken before the request is sent: the renewal is no older than that.
         let now = Beat::now();
         match provider.beat(&run, &self.environment, self.marker()).await {
             Ok(()) => {
@@ -144,7 +144,7 @@ impl Keeper {
         error
     }
 
-    /// Tells who has the lease now. Called when the work has ended: nothing is written any more.
+    /// Reports the new holder of the lease. Called after the work, when nothing more is written.
     pub(super) async fn tell_loss(&self, provider: &dyn LeaseProvider) {
         let run = self.stop.shielded();
         let new = provider.read(&run, &self.environment).await;

@@ -1,7 +1,7 @@
-//! Who this process is, and whether another one of this machine has ended.
+//! Identity of this process, and detection of processes on this machine that have ended.
 //!
-//! Read from `/proc`. On a system without it nobody is known to have ended: a lease that was
-//! left behind is taken over after its expiry.
+//! Read from `/proc`. On a system without it no process is known to have ended: an abandoned
+//! lease is taken over after its expiry.
 
 use std::fs;
 use std::io::ErrorKind;
@@ -9,7 +9,7 @@ use std::os::unix::fs::MetadataExt as _;
 
 use stagecraft_core::{Holder, Result, Run};
 
-/// This process as the holder of a lease.
+/// Returns this process as the holder of a lease.
 pub(super) fn this(operation: &str) -> Result<Holder> {
     let pid = std::process::id();
     let machine = read("/proc/sys/kernel/hostname").unwrap_or_else(|| "unknown".to_owned());
@@ -23,7 +23,7 @@ pub(super) fn this(operation: &str) -> Result<Holder> {
     Ok(holder)
 }
 
-/// Whether it is known that the holder was a process of this machine and has ended.
+/// Whether the holder is known to be a process of this machine that has ended.
 pub(super) fn has_ended(holder: &Holder) -> bool {
     let is_here = holder.boot.is_some()
         && holder.boot == read("/proc/sys/kernel/random/boot_id")
@@ -35,7 +35,7 @@ pub(super) fn has_ended(holder: &Holder) -> bool {
     }
     match life(holder.pid) {
         Life::Ended => true,
-        // Ids are used again.
+        // Process ids are reused.
         Life::Since(started) => holder.started.is_some_and(|own| own != started),
         Life::Unknown => false,
     }
@@ -44,7 +44,7 @@ pub(super) fn has_ended(holder: &Holder) -> bool {
 /// What is known of a process.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Life {
-    /// It runs since then, in ticks since the boot.
+    /// Running since then, in ticks since the boot.
     Since(u64),
     Ended,
     Unknown,
@@ -53,20 +53,20 @@ enum Life {
 fn life(pid: u32) -> Life {
     match fs::read_to_string(format!("/proc/{pid}/stat")) {
         Ok(stat) => life_of_stat(&stat),
-        // Only where there is a /proc does a missing entry say anything.
+        // A missing entry means something only if there is a /proc.
         Err(error) if error.kind() == ErrorKind::NotFound && space().is_some() => Life::Ended,
         Err(_) => Life::Unknown,
     }
 }
 
-/// The second field is the program's name in parentheses, which may hold anything.
+/// Parses `/proc/PID/stat`. The second field, a name in parentheses, may contain anything.
 fn life_of_stat(stat: &str) -> Life {
     let Some((_, rest)) = stat.rsplit_once(") ") else {
         return Life::Unknown;
     };
     let fields: Vec<&str> = rest.split(' ').collect();
     if matches!(fields.first(), Some(&("Z" | "X"))) {
-        // It only waits for its parent to notice.
+        // A zombie only waits for its parent.
         return Life::Ended;
     }
     // The 22nd field: proc_pid_stat(5).
@@ -76,7 +76,7 @@ fn life_of_stat(stat: &str) -> Life {
     }
 }
 
-/// Containers on one machine may share its name and boot, and count processes on their own.
+/// Containers on one machine may share its name and boot, but number processes on their own.
 fn space() -> Option<u64> {
     fs::metadata("/proc/self/ns/pid")
         .ok()

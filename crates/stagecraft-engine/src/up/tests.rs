@@ -77,7 +77,7 @@ fn report(name: &str, failure: Option<FailureCode>) -> HostReport {
     }
 }
 
-/// What exists, what was created, what failed in the cloud, and the hosts' reports.
+/// Builds an outcome from existing, created and failed hosts, and the hosts' reports.
 fn outcome(
     unchanged: &[&str],
     created: &[&str],

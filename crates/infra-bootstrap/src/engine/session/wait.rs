@@ -1,4 +1,4 @@
-//! Waits on a host: until its first boot has ended, and until its locks are free.
+//! Waits on a host: for the end of its first boot, and for free locks.
 
 use std::time::Duration;
 
@@ -10,20 +10,20 @@ use crate::config::CloudInit;
 use crate::failure;
 use crate::readiness::{self, Boot};
 
-/// The longest description of what is awaited, in characters. A host names the process.
+/// The longest description of a wait, in characters. It contains a process name of the host.
 const WHAT_LIMIT: usize = 300;
-/// How to go on with a host whose first boot never ends.
+/// The hint for a host whose first boot never ends.
 const GO_ON: &str = "replace the host, or go on without cloud-init by infra.bootstrap.readiness: { cloud_init: ignore }";
 
 impl Session {
-    /// Looks until the first boot has ended. A host may restart meanwhile, or answer every command
-    /// with a word of its own: DigitalOcean's images with applications ask for patience like this
+    /// Waits until the first boot has ended. Meanwhile a host may restart, or answer every
+    /// command with its own message, as DigitalOcean's images with applications do
     /// ([`ForceCommand`](https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/012-force-ssh-logout.sh)).
     ///
     /// # Errors
     ///
     /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log, or with
-    /// the host's words; at once if the first boot never ends.
+    /// the host's message; at once if the first boot never ends.
     pub(in crate::engine) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
         let started = Instant::now();
         let policy = self.policy.boot;
@@ -44,7 +44,7 @@ impl Session {
                     }
                     let what = format!("{what} ({})", said.join(" "));
                     let what = shorten(&run.redact(&what), WHAT_LIMIT);
-                    // The server may go on like this on a connection that has begun so.
+                    // The server may continue like this on a connection that has begun so.
                     let policy = PollPolicy {
                         interval: readiness::spaced(policy.interval),
                         ..policy
@@ -85,8 +85,8 @@ impl Session {
         }
     }
 
-    /// Waits until no lock is held that a change needs, at most for `limit`. Gives whether there
-    /// was a wait.
+    /// Waits until no lock is held that a change needs, for at most `limit`. Returns whether it
+    /// had to wait.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What the configuration says about Docker.
+//! The configuration of Docker.
 
 use std::str::FromStr;
 
@@ -62,17 +62,17 @@ pub enum InstallMethod {
     Skip,
 }
 
-/// Which version is wanted.
+/// The wanted version.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum DockerVersion {
-    /// Whatever is newest when Docker is installed.
+    /// The newest version at installation.
     Latest,
     /// This one: one to three numbers, joined by dots.
     Pinned(String),
 }
 
 impl DockerVersion {
-    /// Whether an installed version is the wanted one.
+    /// Whether an installed version matches the wanted one.
     pub fn accepts(&self, installed: &str) -> bool {
         match self {
             Self::Latest => true,

@@ -1,4 +1,4 @@
-//! What is read about Docker on a host.
+//! The facts about Docker that are read from a host.
 
 use stagecraft_core::{FailureCode, ProbeFacts, StepFailure};
 
@@ -10,7 +10,7 @@ use super::source::DockerPackages;
 const UBUNTU: &[&str] = &["22.04", "24.04", "25.10", "26.04"];
 const DEBIAN: &[&str] = &["11", "12", "13"];
 
-/// Packages that Docker's own cannot stand beside:
+/// Packages that conflict with Docker's own:
 /// <https://docs.docker.com/engine/install/debian/#uninstall-old-versions>, and Debian's client,
 /// whose files are those of `docker-ce-cli`:
 /// <https://github.com/docker/docker-ce-packaging/pull/1328>.
@@ -26,8 +26,8 @@ pub(super) const CONFLICTS: &[&str] = &[
     "runc",
 ];
 
-/// Those of them that have files of Docker's own and whose relations do not say so to apt: they
-/// have to be gone before Docker's are unpacked.
+/// Conflicting packages that share files with Docker's own without declaring it to apt: they must
+/// be removed before Docker's are unpacked.
 pub(super) const SHARED: &[&str] = &[
     "docker-cli",
     "docker-buildx",
@@ -39,7 +39,7 @@ pub(super) const SHARED: &[&str] = &[
 /// The package that makes Podman answer as `docker`.
 const PODMAN_SHIM: &str = "podman-docker";
 
-/// What the probe found.
+/// The result of the probe.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct DockerFacts {
     os: String,
@@ -50,38 +50,38 @@ pub(super) struct DockerFacts {
     pub(super) server: Option<String>,
     /// Another program that answers in Docker's place.
     pub(super) impostor: Option<Impostor>,
-    /// The Compose plugin's version, if it is there.
+    /// The Compose plugin's version, if it is installed.
     pub(super) compose: Option<String>,
-    /// Whether the service starts with the host. Not known for an engine without a unit.
+    /// Whether the service does not start with the host. Unknown for an engine without a unit.
     pub(super) is_disabled: bool,
     /// Whether there is an engine's program at all: a client alone also comes with other packages.
     has_daemon: bool,
-    /// Whether an engine that was installed or started has not yet run a container.
+    /// Whether an installed or started engine has not yet run a container.
     pub(super) is_unverified: bool,
-    /// The files that declare Docker's repository beside `docker.sources`.
+    /// The files besides `docker.sources` that declare Docker's repository.
     pub(super) sources: Vec<Declared>,
     packages: Vec<Package>,
 }
 
-/// A program that is not Docker and answers in its place.
+/// A program other than Docker that answers in its place.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Impostor {
-    /// Its name for itself, such as `podman version 5.4.2`.
+    /// The name that it reports, such as `podman version 5.4.2`.
     pub(super) name: String,
     /// Where it answers: the client's path, or the engine's socket.
     pub(super) place: String,
 }
 
-/// A file of apt's that declares Docker's repository.
+/// An apt source file that declares Docker's repository.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Declared {
     pub(super) path: String,
-    /// Whether it declares others too, so that it cannot be set aside.
+    /// Whether it declares others too, so that it cannot be moved away.
     pub(super) is_mixed: bool,
 }
 
 impl Declared {
-    /// Reads a line such as `whole /etc/apt/sources.list.d/docker.list`.
+    /// Parses a line such as `whole /etc/apt/sources.list.d/docker.list`.
     fn parse(line: &str) -> Option<Self> {
         let (kind, path) = line.split_once(' ')?;
         Some(Self {
@@ -92,11 +92,11 @@ impl Declared {
 }
 
 impl DockerFacts {
-    /// Reads what the probe printed.
+    /// Parses the output of the probe.
     ///
     /// # Errors
     ///
-    /// `docker_detect_failed` if it did not come to its end.
+    /// `docker_detect_failed` if it is incomplete.
     pub(super) fn parse(facts: &ProbeFacts) -> Result<Self, StepFailure> {
         let value = |key| {
             facts
@@ -169,12 +169,12 @@ impl DockerFacts {
         engine.is_some_and(|engine| engine.state == State::Installed)
     }
 
-    /// The version of the wanted package of the engine, whole or not, without its epoch.
+    /// Returns the version of the wanted engine package, complete or not, without its epoch.
     pub(super) fn engine_version(&self, wanted: &DockerPackages) -> Option<&str> {
         self.package(wanted.engine.as_str()).map(Package::upstream)
     }
 
-    /// Wanted packages whose installation was begun and did not come to its end, with versions.
+    /// Returns wanted packages whose installation was begun and not completed, with versions.
     pub(super) fn unfinished(&self, wanted: &DockerPackages) -> Vec<String> {
         let packages = wanted.all().into_iter();
         packages
@@ -184,8 +184,8 @@ impl DockerFacts {
             .collect()
     }
 
-    /// Wanted packages that are not there at all. A plugin may be missing on purpose beside an
-    /// engine that is whole; only Compose is wanted then.
+    /// Returns wanted packages that are not installed at all. A plugin may be missing on purpose if
+    /// the engine is complete; then only Compose is wanted.
     pub(super) fn missing<'a>(&self, wanted: &'a DockerPackages) -> Vec<&'a str> {
         let mut names = wanted.all().to_vec();
         if self.is_wanted_package(wanted) {
@@ -195,7 +195,7 @@ impl DockerFacts {
         names
     }
 
-    /// The client that would go with an engine which is installed: it is there without one.
+    /// Returns the installed client of an engine that is yet to be installed.
     pub(super) fn lone_client(&self, wanted: &DockerPackages) -> Option<String> {
         match self.package(wanted.engine.as_str()) {
             None => self.package(wanted.cli.as_str()).map(ToString::to_string),
@@ -203,7 +203,7 @@ impl DockerFacts {
         }
     }
 
-    /// Packages that are there and that the wanted ones cannot stand beside.
+    /// Returns installed packages that conflict with the wanted ones.
     pub(super) fn conflicts(&self, wanted: &DockerPackages) -> Vec<&'static str> {
         let rivals = CONFLICTS.iter().copied();
         rivals
@@ -211,12 +211,12 @@ impl DockerFacts {
             .collect()
     }
 
-    /// Whether what answers as Docker does so by a package that gives way to Docker's.
+    /// Whether the program that answers as Docker comes from a package that Docker's replaces.
     pub(super) fn has_podman_shim(&self) -> bool {
         self.package(PODMAN_SHIM).is_some()
     }
 
-    /// Of engine and client, those that are installed and on hold, or not on hold.
+    /// Returns those of engine and client that are installed and on hold, or not on hold.
     pub(super) fn held<'a>(&self, wanted: &'a DockerPackages, is_held: bool) -> Vec<&'a str> {
         let names = [wanted.engine.as_str(), wanted.cli.as_str()].into_iter();
         let fits = |name: &&str| {
@@ -226,7 +226,7 @@ impl DockerFacts {
         names.filter(fits).collect()
     }
 
-    /// The version that is installed, if an engine is: its own, or else its client's.
+    /// Returns the installed version, if an engine is installed: its own, or else its client's.
     pub(super) fn version(&self) -> Option<&str> {
         let has_engine = self.server.is_some()
             || self.has_daemon
@@ -266,13 +266,13 @@ impl DockerFacts {
 }
 
 /// Whether a client's version is that of another program, such as `podman version 5.4.2`. Podman
-/// says the name that it was called by: `docker version 5.4.2`, and Docker `Docker version 27.5.1`.
+/// uses the name that it was called by: `docker version 5.4.2`, and Docker `Docker version 27.5.1`.
 fn is_of_another(line: &str) -> bool {
     let mut words = line.split_whitespace();
     words.next() != Some("Docker") && words.next() == Some("version")
 }
 
-/// The version in a line such as `Docker version 27.5.1, build 9f9e405`.
+/// Parses the version in a line such as `Docker version 27.5.1, build 9f9e405`.
 fn client_version(line: &str) -> Result<String, StepFailure> {
     line.split_whitespace()
         .map(|word| word.trim_end_matches(','))

@@ -13,12 +13,12 @@ use super::facts::CONFLICTS;
 use super::source::DownloadUrl;
 use super::{COMPOSE, FINISH, HOLD, INSTALL, RELEASE, START, foreign};
 
-/// What every script that uses apt begins with.
+/// The prelude of every script that uses apt.
 pub(in crate::steps) const PRELUDE: &str =
     concat!(include_str!("../full.sh"), include_str!("prelude.sh"));
 const CLIENT: &str = include_str!("client.sh");
 const CHECK: &str = include_str!("check.sh");
-/// What changes of packages share; it calls nothing yet.
+/// The shared functions of package changes; it calls nothing yet.
 const PACKAGES: [&str; 4] = [
     include_str!("packages.sh"),
     include_str!("sources.sh"),
@@ -30,15 +30,15 @@ const VENDOR_SCRIPT: &str = include_str!("vendor_script.sh");
 const RUNNING: &str = include_str!("start.sh");
 const HOLDS: &str = include_str!("hold.sh");
 
-/// The code with which a script ends when Docker is there but does not answer.
+/// The exit code of a script if Docker is installed but does not answer.
 const NOT_RUNNING: u32 = 70;
-/// The code with which a script ends when an engine runs that is not Docker's own package.
+/// The exit code of a script if an engine runs that is not Docker's own package.
 const FOREIGN: u32 = 71;
-/// The code with which a script ends when Docker answers but runs no container.
+/// The exit code of a script if Docker answers but runs no container.
 const NO_CONTAINER: u32 = 72;
 const DEADLINE: Duration = Duration::from_mins(14);
 
-/// Carries out one change and verifies it. Gives what else it has changed.
+/// Applies one change and verifies it. Returns what else it has changed.
 ///
 /// # Errors
 ///
@@ -103,7 +103,7 @@ fn script(config: &DockerConfig, change: &str) -> String {
     script
 }
 
-/// The parts of a change's script, in their order.
+/// Returns the parts of a change's script, in order.
 fn parts(config: &DockerConfig, change: &str) -> Vec<&'static str> {
     let mut parts = vec![PRELUDE, CLIENT, CHECK];
     let has_packages = [INSTALL, FINISH, COMPOSE].contains(&change);
@@ -130,7 +130,7 @@ fn parts(config: &DockerConfig, change: &str) -> Vec<&'static str> {
     parts
 }
 
-/// What a script has reported of the packages that it changed beside the named ones.
+/// Returns the packages that a script has changed besides the named ones, by its report.
 fn reported(output: &RemoteOutput) -> Vec<String> {
     let all = |key: &str| {
         let lines = output.stdout.lines();
@@ -244,7 +244,7 @@ mod tests {
             .unwrap();
         assert_eq!(output.status.code(), Some(124));
         let told = String::from_utf8(output.stderr).unwrap();
-        // The shell may tell with a word of its own what became of the command.
+        // The shell may add a message about the end of the command.
         assert_eq!(told.lines().next(), Some("at work"), "{told}");
         assert_eq!(output.stdout, b"");
         let left = std::fs::read_dir(folder.path()).unwrap().count();

@@ -2,11 +2,11 @@
 
 use std::fmt;
 
-/// A package as dpkg knows it.
+/// A package as reported by dpkg.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct Package {
     pub(super) name: String,
-    /// As dpkg writes it, with its epoch. Empty if dpkg does not know it.
+    /// In dpkg's form, with its epoch. Empty if dpkg does not know it.
     version: String,
     pub(super) is_held: bool,
     pub(super) state: State,
@@ -16,12 +16,12 @@ pub(super) struct Package {
 pub(super) enum State {
     Absent,
     Installed,
-    /// Unpacked, half configured and alike.
+    /// Unpacked, half configured and similar.
     Unfinished,
 }
 
 impl Package {
-    /// Reads a line such as `hi  docker-ce 5:27.5.1-1~debian.13~trixie`: see dpkg-query(1).
+    /// Parses a line such as `hi  docker-ce 5:27.5.1-1~debian.13~trixie`: see dpkg-query(1).
     pub(super) fn parse(line: &str) -> Option<Self> {
         let mut words = line.split_whitespace();
         let mut letters = words.next()?.chars();

@@ -1,12 +1,12 @@
-//! Where Docker's packages come from, and what they are called there.
+//! The source of Docker's packages, and their names there.
 
 use serde::{Deserialize, Serialize};
 
 use super::super::text::checked_text;
 
-/// Where Docker publishes its packages.
+/// The URL of Docker's packages.
 pub(super) const VENDOR: &str = "https://download.docker.com/linux";
-/// Where Docker publishes its script.
+/// The URL of Docker's script.
 pub(super) const VENDOR_SCRIPT: &str = "https://get.docker.com";
 
 checked_text!(
@@ -92,7 +92,7 @@ impl Default for DockerPackages {
 }
 
 impl DockerPackages {
-    /// All of them, the engine first.
+    /// Returns all of them, the engine first.
     pub(super) fn all(&self) -> [&str; 5] {
         [
             self.engine.as_str(),

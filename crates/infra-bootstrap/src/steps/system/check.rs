@@ -1,4 +1,4 @@
-//! The step `system`: whether disk and clock of a host are fit for use.
+//! The step `system`: checks whether disk and clock of a host are fit for use.
 
 use std::time::{Duration, SystemTime};
 
@@ -13,7 +13,7 @@ use stagecraft_core::{
 use super::size::{ByteSize, shown};
 use super::{check_whole, id};
 
-/// What must be free in `/run` and `/tmp`: less, and programs fail that need nearly nothing.
+/// The room required in `/run` and `/tmp`. With less, programs fail that need nearly nothing.
 const MIN_FREE: u64 = 1 << 20;
 const MIN_FREE_INODES: u64 = 100;
 
@@ -53,8 +53,8 @@ impl Default for SystemConfig {
     }
 }
 
-/// Checks a host when everything else is done: free space and a clock that is right. Changes
-/// nothing. That Docker runs and the network is connected is up to their own steps.
+/// Checks a host after everything else: free space and the clock. Changes nothing. Docker and the
+/// network are verified by their own steps.
 #[derive(Debug, Clone)]
 pub struct SystemStep {
     config: SystemConfig,
@@ -62,7 +62,7 @@ pub struct SystemStep {
 }
 
 impl SystemStep {
-    /// Uses this configuration.
+    /// Creates the step with this configuration.
     pub fn new(config: SystemConfig) -> Self {
         Self {
             config,
@@ -104,7 +104,7 @@ impl SystemStep {
             if *free < self.config.min_free_disk.bytes() {
                 flaws.push(format!("{} are free on the disk of {path}", shown(*free)));
             }
-            // File systems that make inodes as they go tell none.
+            // File systems that allocate inodes on demand report none.
             if disk.inodes > 0 && disk.free_inodes < self.config.min_free_inodes {
                 let left = disk.free_inodes;
                 flaws.push(format!("the disk of {path} can hold {left} more files"));
@@ -113,7 +113,7 @@ impl SystemStep {
         flaws
     }
 
-    /// Where programs keep what they need to run at all: these places are small on purpose.
+    /// Checks places where programs keep what they need to run at all. They are small on purpose.
     fn check_small(facts: &ProbeFacts) -> Vec<String> {
         let lines = facts.output.lines();
         let places = lines.filter_map(|line| Small::parse(line.strip_prefix("small=")?));
@@ -142,7 +142,7 @@ struct Small<'a> {
 }
 
 impl<'a> Small<'a> {
-    /// Reads all blocks, free ones, their size, all inodes, free ones, and a path.
+    /// Parses all blocks, free ones, their size, all inodes, free ones, and a path.
     fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.splitn(6, ' ');
         let mut number = || words.next()?.parse::<u64>().ok();
@@ -167,7 +167,7 @@ struct Disk<'a> {
 }
 
 impl<'a> Disk<'a> {
-    /// Reads free blocks, their size, free inodes, all inodes, and a path.
+    /// Parses free blocks, their size, free inodes, all inodes, and a path.
     fn parse(line: &'a str) -> Option<Self> {
         let mut words = line.splitn(5, ' ');
         let mut number = || words.next()?.parse::<u64>().ok();

@@ -34,13 +34,13 @@ fn bytes(value: &str) -> Option<u64> {
 }
 
 impl ByteSize {
-    /// How many bytes that is.
+    /// Returns the number of bytes.
     pub fn bytes(&self) -> u64 {
         bytes(self.as_str()).expect("it was checked when it was read")
     }
 }
 
-/// A number of bytes as a person reads it.
+/// Formats a number of bytes for people.
 pub(super) fn shown(bytes: u64) -> String {
     match bytes {
         _ if bytes < 10 << 20 => format!("{} KiB", bytes >> 10),

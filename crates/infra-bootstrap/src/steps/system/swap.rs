@@ -13,11 +13,11 @@ use super::size::{ByteSize, shown};
 use super::{PRELUDE, check_whole, id, set};
 
 const MIB: u64 = 1 << 20;
-/// What must stay free on the disk.
+/// The space that must stay free on the disk.
 const RESERVE: u64 = 512 * MIB;
 
-/// Gives a host a swap file of its own, `/var/swap.stagecraft`, of this size. Other swap is left
-/// alone. A size of 0 takes the file away, and so does a size that left the configuration.
+/// Ensures a swap file of this size, `/var/swap.stagecraft`. Other swap is left alone. The file is
+/// removed if the size is 0 or no longer in the configuration.
 #[derive(Debug, Clone)]
 pub struct SwapStep {
     size: u64,
@@ -25,7 +25,7 @@ pub struct SwapStep {
 }
 
 impl SwapStep {
-    /// Wants a swap file of this size, in whole MiB.
+    /// Ensures a swap file of this size, in whole MiB.
     pub fn new(size: &ByteSize) -> Self {
         Self {
             size: size.bytes() / MIB * MIB,
@@ -33,7 +33,7 @@ impl SwapStep {
         }
     }
 
-    /// Wants no swap file that an earlier run gave the host.
+    /// Removes a swap file that an earlier run created.
     pub fn undeclared() -> Self {
         Self {
             size: 0,

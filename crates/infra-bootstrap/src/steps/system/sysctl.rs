@@ -1,4 +1,4 @@
-//! The step `sysctl`: settings of the kernel.
+//! The step `sysctl`: kernel settings.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::fmt::{self, Write as _};
@@ -40,7 +40,7 @@ fn sysctl_key(value: &str) -> Result<String, String> {
 }
 
 impl SysctlKey {
-    /// Below `/proc/sys`: dots part, and a slash stands for a dot in a name.
+    /// Returns the path below `/proc/sys`: dots separate, and a slash stands for a dot in a name.
     fn path(&self) -> String {
         let swap = |c| match c {
             '.' => '/',
@@ -102,12 +102,12 @@ impl schemars::JsonSchema for SysctlValue {
 /// Kernel settings with their values.
 pub type SysctlConfig = UniqueMap<SysctlKey, SysctlValue>;
 
-/// How the probe tells of the file that earlier versions wrote. Others are read after it at boot.
+/// The probe's line for the file that earlier versions wrote. Others are read after it at boot.
 const FORMER: &str = "file=60-stagecraft.conf";
 
-/// Sets kernel settings now and for later boots, in a file of its own. A setting that leaves the
-/// configuration leaves that file and gets the value back that the record has of it; without a
-/// record it keeps its value until the next boot.
+/// Sets kernel settings now and for later boots, in a file of its own. A setting that is no longer
+/// configured is removed from that file and gets its recorded value back; without a record it
+/// keeps its value until the next boot.
 #[derive(Debug, Clone)]
 pub struct SysctlStep {
     settings: SysctlConfig,
@@ -115,7 +115,7 @@ pub struct SysctlStep {
 }
 
 impl SysctlStep {
-    /// Wants these settings.
+    /// Ensures these settings.
     pub fn new(settings: SysctlConfig) -> Self {
         Self {
             settings,
@@ -123,7 +123,7 @@ impl SysctlStep {
         }
     }
 
-    /// Wants none: takes back what earlier runs set.
+    /// Removes the settings of earlier runs.
     pub fn undeclared() -> Self {
         Self {
             settings: SysctlConfig::default(),
@@ -233,7 +233,7 @@ impl HostStep for SysctlStep {
     }
 }
 
-/// What settings were before, by the record.
+/// Returns the recorded values before Stagecraft's changes.
 fn former(facts: &ProbeFacts) -> BTreeMap<&str, &str> {
     let lines = facts.output.lines();
     lines
@@ -241,7 +241,7 @@ fn former(facts: &ProbeFacts) -> BTreeMap<&str, &str> {
         .collect()
 }
 
-/// Settings with the words of their values.
+/// Splits the values of settings into words.
 fn entries<'a>(pairs: impl Iterator<Item = (&'a str, &'a str)>) -> BTreeMap<&'a str, Vec<&'a str>> {
     pairs
         .map(|(key, value)| (key, value.split_whitespace().collect()))

@@ -35,25 +35,25 @@ fn time_zone(value: &str) -> Result<String, String> {
     }
 }
 
-/// The id of the change that sets the zone back.
+/// The id of the change that restores the zone.
 const BACK: &str = "back";
-/// What sets the variable `zone` to the one of the record.
+/// Sets the shell variable `zone` to the recorded one.
 const FORMER: &str = "zone=$(sed -n 's/^timezone //p' \"$record\")";
 
-/// Sets the time zone of a host, if the host knows it. A zone that left the configuration makes
-/// way for the one that the record has of before.
+/// Sets the time zone of a host, if the host knows it. A zone that is no longer configured is
+/// replaced by the recorded earlier one.
 #[derive(Debug, Clone)]
 pub struct TimezoneStep {
     zone: Option<TimeZone>,
 }
 
 impl TimezoneStep {
-    /// Wants this time zone.
+    /// Ensures this time zone.
     pub fn new(zone: TimeZone) -> Self {
         Self { zone: Some(zone) }
     }
 
-    /// Wants the zone that the host had before an earlier run set another.
+    /// Restores the zone that the host had before an earlier run changed it.
     pub fn undeclared() -> Self {
         Self { zone: None }
     }

@@ -12,21 +12,21 @@ use super::super::docker::APT_PRELUDE;
 use super::super::script;
 use super::{PRELUDE, check_whole, id, set};
 
-/// Switches on or off that a host upgrades its packages by itself, in a file of apt's
-/// configuration that is read after the distribution's. A switch that left the configuration
-/// leaves the host; the package stays.
+/// Switches a host's automatic package upgrades on or off, in an apt configuration file that is
+/// read after the distribution's. If the switch is no longer configured, the file is removed; the
+/// package stays.
 #[derive(Debug, Clone, Copy)]
 pub struct UpgradesStep {
     is_on: Option<bool>,
 }
 
 impl UpgradesStep {
-    /// Wants them on or off.
+    /// Ensures that they are on or off.
     pub fn new(is_on: bool) -> Self {
         Self { is_on: Some(is_on) }
     }
 
-    /// Wants the system's own settings, if an earlier run gave the host others.
+    /// Restores the system's own settings, if an earlier run changed them.
     pub fn undeclared() -> Self {
         Self { is_on: None }
     }

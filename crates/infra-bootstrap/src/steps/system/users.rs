@@ -1,4 +1,4 @@
-//! The step `users`: accounts of people, and the end of their access.
+//! The step `users`: accounts of people, and the revocation of their access.
 
 use std::fmt::Write as _;
 use std::time::Duration;
@@ -123,8 +123,8 @@ impl UserConfig {
 /// Users by their names.
 pub type UsersConfig = UniqueMap<LoginName, UserConfig>;
 
-/// Creates accounts, gives them keys, groups and rights, and takes back what it gave once the file
-/// no longer says so. Never deletes an account.
+/// Creates accounts with their keys, groups and rights, and removes what it gave once the file
+/// no longer declares it. Never deletes an account.
 #[derive(Debug, Clone)]
 pub struct UsersStep {
     users: UsersConfig,
@@ -132,7 +132,7 @@ pub struct UsersStep {
 }
 
 impl UsersStep {
-    /// Wants these users.
+    /// Ensures these users.
     pub fn new(users: UsersConfig) -> Self {
         Self {
             users,
@@ -140,7 +140,7 @@ impl UsersStep {
         }
     }
 
-    /// Wants none: takes back what earlier runs gave.
+    /// Removes what earlier runs gave.
     pub fn undeclared() -> Self {
         Self {
             users: UsersConfig::default(),
@@ -149,7 +149,7 @@ impl UsersStep {
     }
 
     fn script(&self, login: Option<&Login>, changes: &[Change], host: &HostContext) -> String {
-        // Nobody loses anything while it is not known who this run is.
+        // No access is removed while the login of this run is unknown.
         let (user, key) = login.map_or(("*", ""), |own| (own.user.as_str(), own.key.as_str()));
         let names: Vec<&str> = self.users.keys().map(LoginName::as_str).collect();
         let mut text = format!(

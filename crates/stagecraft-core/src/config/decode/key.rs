@@ -1,4 +1,4 @@
-//! Keys of a mapping: which are given on, and which are dealt with while decoding.
+//! Keys of a mapping: which are passed on, and which are handled while decoding.
 
 use std::collections::BTreeSet;
 use std::fmt;
@@ -7,21 +7,21 @@ use serde::de::value::StrDeserializer;
 use serde::de::{DeserializeSeed, Deserializer, Error, Visitor};
 use serde::forward_to_deserialize_any;
 
-/// What a key is to the mapping that it stands in.
+/// What a key means to its mapping.
 pub(super) enum Peeked<T> {
     Key(T),
-    /// `<<`: what stands under it is merged into the mapping.
+    /// `<<`: its value is merged into the mapping.
     Merge,
-    /// An entry that is passed by: one that was refused before, or an extension of the user's.
+    /// A skipped entry: one that was refused before, or a user's extension.
     Other,
 }
 
-/// Reads a key and gives it on unless it is to be dealt with here.
+/// Reads a key and passes it on unless it is handled here.
 pub(super) struct PeekKey<'k, S> {
     pub(super) seed: &'k mut Option<S>,
     pub(super) name: &'k mut String,
     pub(super) seen: &'k BTreeSet<String>,
-    /// Whether the entry was refused before, and is passed by now.
+    /// Whether the entry was refused before and is now skipped.
     pub(super) skips: bool,
     pub(super) is_root: bool,
 }
@@ -60,7 +60,7 @@ impl<'de, S: DeserializeSeed<'de>> Visitor<'de> for PeekKey<'_, S> {
     }
 }
 
-/// Reads a key: notes its name, and refuses one that stands in the mapping already.
+/// Reads a key: records its name, and refuses a duplicate.
 pub(super) struct Key<'k, T> {
     pub(super) inner: T,
     pub(super) name: &'k mut String,

@@ -1,4 +1,4 @@
-//! Files with mistakes of every kind, and what is told about them.
+//! Files with mistakes of every kind, and their error messages.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;

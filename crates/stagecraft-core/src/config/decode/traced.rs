@@ -1,4 +1,4 @@
-//! The decoder's parts, each of which passes on what it is given and reports to the trace.
+//! The parts of the decoder. Each passes on its input and reports to the trace.
 
 use std::collections::{BTreeSet, VecDeque};
 use std::fmt;
@@ -18,8 +18,8 @@ use super::{Step, Trace};
 pub(in crate::config) struct Traced<'t, T> {
     pub(super) inner: T,
     pub(super) trace: &'t Trace<'t>,
-    /// Whether the type wants a number or a truth value: a text that variables were put into
-    /// is read as one then.
+    /// Whether the type is a number or a boolean. A text with inserted variables is then
+    /// parsed as one.
     pub(super) is_typed: bool,
 }
 
@@ -38,7 +38,7 @@ macro_rules! forward {
     };
 }
 
-/// The decoder would refuse a text where a number is wanted without showing it to the visitor.
+/// For a number the decoder would refuse a text without showing it to the visitor.
 macro_rules! typed {
     ($($method:ident),* $(,)?) => {
         $(fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, D::Error> {
@@ -284,16 +284,16 @@ impl<'de, A: SeqAccess<'de>> SeqAccess<'de> for Items<'_, A> {
     }
 }
 
-/// The entries of a mapping, those that `<<` merges into it last.
+/// The entries of a mapping, with those merged by `<<` last.
 struct Entries<'t, A> {
     inner: A,
     trace: &'t Trace<'t>,
     number: usize,
     current: Option<Step>,
     seen: BTreeSet<String>,
-    /// Entries of `<<` that have not been given out, the first of a name winning.
+    /// Entries of `<<` that were not yet returned; the first of a name wins.
     merged: VecDeque<(String, Value)>,
-    /// The value of the key that was given out last, if `<<` brought it.
+    /// The value of the key that was returned last, if it came from `<<`.
     merged_value: Option<Value>,
 }
 
@@ -362,7 +362,7 @@ impl<'de, A: MapAccess<'de>> MapAccess<'de> for Entries<'_, A> {
 }
 
 impl<A> Entries<'_, A> {
-    /// Takes what stands under `<<`: a mapping, or several of which earlier ones win.
+    /// Merges the value of `<<`: a mapping, or several of which earlier ones win.
     fn merge<E: Error>(&mut self, merged: Value) -> Result<(), E> {
         let several = match merged {
             Value::Array(several) => several,
@@ -381,7 +381,7 @@ impl<A> Entries<'_, A> {
         Ok(())
     }
 
-    /// The next key that `<<` brings and that neither the mapping has nor an earlier one brought.
+    /// Returns the next key of `<<` that neither the mapping nor an earlier merge has.
     fn next_merged<'de, S: DeserializeSeed<'de>, E: Error>(
         &mut self,
         seed: S,

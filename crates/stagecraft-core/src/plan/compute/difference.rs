@@ -1,12 +1,12 @@
-//! What about a host is not as declared.
+//! Differences between a host and its declaration.
 
 use crate::host::{Host, HostFeatures, HostSpec};
 use crate::naming::Naming;
 use crate::plan::entries::{FieldDifference, Remedy};
 use crate::plan::request::PlanRequest;
 
-/// The image is no difference: a slug moves from one image to the next. Of the options only
-/// those that are declared and missing count.
+/// Compares a host with its declaration. Images are not compared: a slug moves from one image to
+/// the next. Options count only if they are declared and missing.
 pub(super) fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> {
     let field = |field: &str, declared: &str, actual: &str, takes| {
         (declared != actual).then(|| FieldDifference {
@@ -47,7 +47,7 @@ pub(super) fn differences(spec: &HostSpec, host: &Host) -> Vec<FieldDifference> 
     .collect()
 }
 
-/// The name in the cloud, if it is not by the pattern. Case does not matter there.
+/// Returns the difference in the cloud name, if it does not match the pattern. Ignores case.
 pub(super) fn name_difference(
     naming: &Naming,
     request: &PlanRequest,

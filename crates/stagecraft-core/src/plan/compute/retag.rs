@@ -1,4 +1,4 @@
-//! The tags that hosts must bear, and what it takes for a host to bear them.
+//! The required tags of hosts, and the changes to get there.
 
 use super::difference::name_difference;
 use crate::host::{Host, HostSpec, HostStatus};
@@ -8,7 +8,7 @@ use crate::plan::facts::CloudFacts;
 use crate::plan::request::PlanRequest;
 use crate::tags::{self, Expiry};
 
-/// The tags that a host of this declaration must bear, whatever its name.
+/// Returns the tags that a host of this declaration requires, whatever its name.
 pub(super) fn wanted_tags(naming: &Naming, request: &PlanRequest, spec: &HostSpec) -> Vec<String> {
     let mut wanted = tags::fleet_tags(naming.project(), &request.environment, &spec.role);
     wanted.extend(spec.options.own_tags.iter().cloned());
@@ -24,9 +24,9 @@ pub(super) fn sorted(mut tags: Vec<String>) -> Vec<String> {
     tags
 }
 
-/// What it takes for a host to bear its tags and to be in its project. Of the tags that it has
-/// only those go that would tell something false: another role, a resize that has ended, a
-/// pattern by which it is no longer named.
+/// Returns the changes that give a host its tags and its project. It removes only tags that would
+/// be false: another role, a resize that has ended, a pattern that no longer matches the
+/// name.
 pub(super) fn retag(
     naming: &Naming,
     facts: &CloudFacts,
@@ -35,7 +35,7 @@ pub(super) fn retag(
     spec: &HostSpec,
 ) -> Option<RetagEntry> {
     let mut wanted = wanted_tags(naming, request, spec);
-    // The tag tells how a host is named, not how it is to be named.
+    // The tag states how a host is named, not how it should be named.
     let is_named = name_difference(naming, request, spec, host).is_none();
     wanted.extend(naming.tag().filter(|_| is_named));
     let wanted = sorted(wanted);
@@ -77,8 +77,8 @@ pub(super) fn retag(
     (entry.changes_tags() || entry.project.is_some()).then_some(entry)
 }
 
-/// What a host gets and loses so that its end is the declared one, if it has an end. One that
-/// is as declared has a tag for it and no other.
+/// Returns the tags to add and remove so that the host has its declared end, if any. A host as
+/// declared has exactly one tag for it.
 fn expiry_change(
     spec: &HostSpec,
     host: &Host,
@@ -108,7 +108,7 @@ fn expiry_change(
     })
 }
 
-/// Those of the tags that the host bears, as it spells them.
+/// Returns those of the tags that the host has, in its own spelling.
 pub(super) fn spellings(host: &Host, wanted: &[&str]) -> Vec<String> {
     let is_wanted = |tag: &&String| wanted.iter().any(|own| own.eq_ignore_ascii_case(tag));
     host.tags.iter().filter(is_wanted).cloned().collect()

@@ -237,7 +237,7 @@ proptest! {
         prop_assert_eq!(forward.id(), again.id());
         prop_assert_eq!(&forward, &again);
 
-        // Every observed host stands in exactly one list.
+        // Every observed host is in exactly one list.
         let differing: Vec<HostRef> = forward.differ.iter().map(|entry| entry.host.clone()).collect();
         let resized: Vec<HostRef> = forward.resize.iter().map(|entry| entry.host.clone()).collect();
         let mut ids: Vec<&HostId> = [

@@ -9,7 +9,7 @@ use crate::name::{EnvironmentName, HostName, ProjectName, RoleName};
 use crate::plan::stale::TOLD;
 use crate::plan::{Account, OperatorKey, PlanChange, PlanMode, SizeOffer, plan_hosts};
 
-/// All that a plan is made of, small enough to be changed one by one.
+/// All inputs of a plan, small enough to be changed one by one.
 #[derive(Debug, Clone)]
 struct World {
     account: &'static str,
@@ -23,7 +23,7 @@ struct World {
 }
 
 impl World {
-    /// `app-1` and `db-1` exist, `app-2` is to be created, `web` is somebody else's.
+    /// `app-1` and `db-1` exist, `app-2` is to be created, `web` belongs to another project.
     fn new() -> Self {
         Self {
             account: "a",
@@ -308,7 +308,7 @@ fn other_versions_and_other_files_are_refused_by_what_they_are() {
             edited("    \"version\": 2", "    \"version\": 9"),
             "it holds version 9",
         ),
-        // Only the form changes: one blank more in line 3.
+        // Only the form changes: an extra blank in line 3.
         (edited("\"digest\": ", "\"digest\":  "), "in line 3"),
         (
             [text.as_bytes(), b"\n"].concat(),

@@ -1,4 +1,4 @@
-//! What has to be changed about the accounts of a host, and what only needs to be known.
+//! Changes to the accounts of a host, and warnings about them.
 
 use std::collections::BTreeSet;
 
@@ -7,31 +7,31 @@ use stagecraft_core::{Change, HostContext, Login, ProbeFacts};
 use super::super::SET;
 use super::{AuthorizedKey, LoginName, UserConfig, UsersConfig};
 
-/// The id of the change that takes access back.
+/// The id of the change that revokes access.
 const REVOKE: &str = "revoke";
-/// The id of the change that takes back the keys that the host was created with.
+/// The id of the change that revokes the keys that the host was created with.
 pub(super) const ROOT_KEY: &str = "revoke_root_key";
 
-/// What was found on a host.
+/// The facts found on a host.
 struct Found<'a> {
     facts: &'a ProbeFacts,
     login: Option<&'a Login>,
 }
 
 impl<'a> Found<'a> {
-    /// What follows `KIND=` in each line that has it.
+    /// Returns what follows `KIND=` in each line that has it.
     fn all(&self, kind: &str) -> impl Iterator<Item = &'a str> {
         let lines = self.facts.output.lines();
         lines.filter_map(move |line| line.strip_prefix(kind)?.strip_prefix('='))
     }
 
-    /// What follows `KIND=NAME:` in each line that has it.
+    /// Returns what follows `KIND=NAME:` in each line that has it.
     fn of(&self, kind: &str, name: &str) -> impl Iterator<Item = &'a str> {
         self.all(kind)
             .filter_map(move |rest| rest.strip_prefix(name)?.strip_prefix(':'))
     }
 
-    /// Home and shell of an account, if there is one.
+    /// Returns home and shell of an account, if it exists.
     fn account(&self, name: &str) -> Option<&'a str> {
         self.of("user", name).next()
     }
@@ -40,7 +40,7 @@ impl<'a> Found<'a> {
         self.all("sudo").any(|own| own == name)
     }
 
-    /// The keys in our part of `authorized_keys`.
+    /// Returns the keys in our part of `authorized_keys`.
     fn keys(&self, name: &str) -> BTreeSet<&'a str> {
         let keys = self.of("key", name).map(str::trim);
         keys.filter(|key| !key.is_empty()).collect()
@@ -51,7 +51,7 @@ impl<'a> Found<'a> {
         members.any(|member| member == name)
     }
 
-    /// What the record says that `name` was given of this kind: each line's words after the name.
+    /// Returns the recorded grants of this kind to `name`: each line's words after the name.
     fn given(&self, kind: &str, name: &str) -> impl Iterator<Item = &'a str> {
         self.all("given").filter_map(move |line| {
             let rest = line.strip_prefix(kind)?.strip_prefix(' ')?;
@@ -64,7 +64,7 @@ impl<'a> Found<'a> {
         self.given(kind, name).next().is_some()
     }
 
-    /// The accounts that were given something that was not taken back.
+    /// Returns the accounts with recorded grants.
     fn holders(&self) -> BTreeSet<&'a str> {
         let holder = |line: &'a str| {
             let (kind, rest) = line.split_once(' ')?;
@@ -74,26 +74,26 @@ impl<'a> Found<'a> {
         self.all("given").filter_map(holder).collect()
     }
 
-    /// Whether `name` may lose nothing: this run is logged in as it, or nobody knows as whom.
+    /// Whether `name` must lose nothing: it is the login of this run, or that login is unknown.
     fn is_kept(&self, name: &str) -> bool {
         self.login.is_none_or(|login| login.user == name)
     }
 
-    /// Whether a line of `authorized_keys` is the key that this run is logged in by.
+    /// Whether a line of `authorized_keys` is the key of this run's login.
     fn is_own_key(&self, line: &str) -> bool {
         let is_own = |login: &Login| line.split(' ').any(|word| word == login.key);
         self.login.is_none_or(is_own)
     }
 
-    /// The groups that Stagecraft put `name` in and that are not wanted any more.
+    /// Returns the groups to which Stagecraft added `name` and that are no longer wanted.
     fn lost_groups(&self, name: &str, wanted: &[LoginName]) -> Vec<&'a str> {
         let is_wanted = |group: &str| wanted.iter().any(|own| own.as_str() == group);
         let given = self.given("group", name);
         given.filter(|group| !is_wanted(group)).collect()
     }
 
-    /// The recorded keys of root that it still lets in and that the host was created with, if the
-    /// file names another key now.
+    /// Returns the recorded keys that the host was created with and root still accepts, if the file
+    /// names another key now.
     fn former_root_keys(&self, host: &HostContext) -> Vec<&'a str> {
         let body = |line: &'a str| line.split(' ').nth(1).filter(|body| !body.is_empty());
         let is_let_in = |body: &str| {
@@ -106,7 +106,7 @@ impl<'a> Found<'a> {
     }
 }
 
-/// The changes that make the accounts as the file says.
+/// Returns the changes that make the accounts match the file.
 pub(super) fn changes(users: &UsersConfig, facts: &ProbeFacts, host: &HostContext) -> Vec<Change> {
     let found = Found {
         facts,
@@ -138,7 +138,7 @@ pub(super) fn changes(users: &UsersConfig, facts: &ProbeFacts, host: &HostContex
     changes
 }
 
-/// What is not changed but should be known.
+/// Returns warnings about what is not changed.
 pub(super) fn warnings(users: &UsersConfig, facts: &ProbeFacts, host: &HostContext) -> Vec<String> {
     let found = Found {
         facts,
@@ -198,12 +198,12 @@ pub(super) fn warnings(users: &UsersConfig, facts: &ProbeFacts, host: &HostConte
     warnings
 }
 
-/// Whether the host remembers a key of another name than this that it was created with.
+/// Whether the host records a key that it was created with under a name other than this.
 pub(crate) fn has_former_operator(facts: &ProbeFacts, name: Option<&str>) -> bool {
     former_keys(facts, name).next().is_some()
 }
 
-/// The keys that the host was created with under another name than this, as type, base64 and name.
+/// Returns the keys that the host was created with under other names, as type, base64 and name.
 fn former_keys<'a>(facts: &'a ProbeFacts, name: Option<&str>) -> impl Iterator<Item = &'a str> {
     let recorded = facts
         .output
@@ -235,14 +235,14 @@ fn loses(found: &Found<'_>, name: &str, wanted: Option<&UserConfig>) -> bool {
     }
 }
 
-/// The keys in our part that the file does not give any more.
+/// Returns the keys in our part that the file no longer has.
 fn lost_keys<'a>(found: &Found<'a>, name: &str, wanted: &UserConfig) -> Vec<&'a str> {
     let is_wanted = |key: &str| wanted.authorized_keys.iter().any(|own| own.as_str() == key);
     let keys = found.keys(name).into_iter();
     keys.filter(|key| !is_wanted(key)).collect()
 }
 
-/// What takes an account's access back, if it has any left.
+/// Returns the change that revokes an account's access, if it has any left.
 fn revocation(found: &Found<'_>, name: &str, is_named: bool) -> Option<Change> {
     if found.is_kept(name) {
         return None;
@@ -282,7 +282,7 @@ fn revocation(found: &Found<'_>, name: &str, is_named: bool) -> Option<Change> {
     ))
 }
 
-/// What has to be changed for one user that the file gives access.
+/// Returns the changes for one user whom the file gives access.
 fn differences(found: &Found<'_>, name: &str, wanted: &UserConfig) -> Vec<Change> {
     let change = |summary: String| Change::new(SET, summary);
     let revoke = |summary: String| Change::new(REVOKE, summary);
@@ -349,7 +349,7 @@ fn keys_in_words(count: usize) -> String {
     }
 }
 
-/// A public key in few words: its comment, or else its last characters.
+/// Returns a short form of a public key: its comment, or else its last characters.
 fn shown(line: &str) -> String {
     let mut words = line.splitn(3, ' ');
     let kind = words.next().unwrap_or_default();

@@ -1,4 +1,4 @@
-//! Modes beside reconcile and destroy, and what changes hosts in place.
+//! Modes other than reconcile and destroy, and changes of hosts in place.
 
 use super::*;
 
@@ -142,9 +142,9 @@ fn end_follows_the_declared_duration_from_the_same_moment() {
         (&[&recorded], Some(90), Some(Some(NOW + 30))),
         (&[&recorded], Some(20), Some(Some(NOW - 40))),
         (&[&recorded], None, Some(None)),
-        // Of another build, or set by hand.
+        // Set by another build, or by hand.
         (&[&end(NOW, None)], Some(90), Some(Some(NOW))),
-        // Broken off between the new tag and the old one, for a longer and a shorter one.
+        // Interrupted between adding the new tag and removing the old one, both ways.
         (
             &[&recorded, &end(NOW + 30, Some(90))],
             Some(90),
@@ -174,7 +174,7 @@ fn end_follows_the_declared_duration_from_the_same_moment() {
         let entry = &plan.retag[0];
         assert_eq!(entry.expiry.unwrap().to, to, "{ends:?}");
         assert_eq!(entry.ttl_seconds, None);
-        // Carried out, it is the only end, and nothing is left to do.
+        // Once applied, it is the only end, and nothing is left to do.
         tags.retain(|tag| !entry.remove.contains(tag));
         tags.extend(entry.add.iter().cloned());
         assert_eq!(Expiry::of(&tags).map(|end| end.at), to);
@@ -323,7 +323,7 @@ fn reconcile_gives_missing_tags_and_never_takes_protection_away() {
     assert_eq!(names(&plan.unchanged), ["app-1", "db-1"]);
     assert_eq!(plan.retag[0].add, ["stagecraft-protect", "web"]);
     assert_eq!(plan.retag[0].ttl_seconds, Some(60));
-    // It was declared with another role: that changes, all else stays.
+    // It was declared with another role: that changes, the rest stays.
     assert_eq!(plan.retag[1].add, ["stagecraft-role-app"]);
     assert_eq!(plan.retag[1].remove, ["stagecraft-role-db"]);
     assert_eq!(plan.retag[1].ttl_seconds, None);

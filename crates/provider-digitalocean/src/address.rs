@@ -10,9 +10,9 @@ use crate::wire::{Concern, Droplet, ReservedPage};
 
 /// Lists the account's reserved addresses, if a droplet has more than one public address.
 ///
-/// A reserved address is listed beside the droplet's own, in any order and without a mark. They
-/// are read once per operation, and only if needed: most accounts have none. If the token may not
-/// read them, the own address stays unknown and the run reports that; either address reaches the
+/// A reserved address is listed beside the droplet's own, in any order and without a mark. They are
+/// read once per operation, and only if needed: most accounts have none. If the token may not read
+/// them, the own address stays unknown and the run reports that; either address reaches the
 /// droplet.
 pub(crate) async fn reserved<'d>(
     client: &Client,

@@ -127,8 +127,8 @@ impl Apply<'_> {
     }
 }
 
-/// Reports a host's failure at once and adds it to the report. Cancellation is not a failure of
-/// the host; the report lists what exists.
+/// Reports a host's failure at once and adds it to the report. Cancellation is not a failure of the
+/// host; the report lists what exists.
 fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
     if failure.error.kind() == ErrorKind::Cancelled {
         report.failed.push(failure);

@@ -37,8 +37,8 @@ const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
 /// Size limit of a list, in bytes of its pages: more than ten thousand droplets.
 const LIST_LIMIT: usize = 64 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;
-/// The token's hourly request limit and its remainder. `ratelimit-reset` is ignored: it was seen
-/// to lie in the past.
+/// The token's hourly request limit and its remainder. `ratelimit-reset` is ignored: it was seen to
+/// lie in the past.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 

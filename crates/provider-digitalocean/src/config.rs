@@ -199,8 +199,8 @@ impl DigitalOceanConfig {
 
     /// A configuration without hosts, with defaults for all optional keys.
     ///
-    /// `token_env` is the name of the variable that holds the API token, `ssh_key_name` that of
-    /// a key in the account. Both are checked by [`DigitalOcean::new`](crate::DigitalOcean::new).
+    /// `token_env` is the name of the variable that holds the API token, `ssh_key_name` that of a
+    /// key in the account. Both are checked by [`DigitalOcean::new`](crate::DigitalOcean::new).
     pub fn new(token_env: impl Into<String>, ssh_key_name: impl Into<String>) -> Self {
         Self {
             token_env: Some(token_env.into()),

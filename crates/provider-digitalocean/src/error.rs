@@ -108,8 +108,7 @@ impl ApiError {
     pub(crate) fn create_effect(&self) -> CreateEffect {
         match self {
             // As far as is known, a request refused by the rate limit is not carried out. Checking
-            // is
-            // cheap, and a second host of one name is worse.
+            // is cheap, and a second host of one name is worse.
             Self::Lost(_)
             | Self::Refused {
                 status: 408 | 429 | 500..=599,

@@ -20,9 +20,9 @@ use crate::wire::{
 /// The price of daily backups, in percent of the droplet's price. A create that names no policy
 /// gets daily ones. Weekly ones, chosen by hand, cost 20.
 ///
-/// Source: <https://docs.digitalocean.com/products/backups/details/pricing/>, as of March 2026,
-/// and `backup_policy` of the create in `DigitalOcean`'s `OpenAPI` description. Plans by the GiB,
-/// also chosen by hand, have no price that is known in advance.
+/// Source: <https://docs.digitalocean.com/products/backups/details/pricing/>, as of March 2026, and
+/// `backup_policy` of the create in `DigitalOcean`'s `OpenAPI` description. Plans by the GiB, also
+/// chosen by hand, have no price that is known in advance.
 const BACKUP_PERCENT: u32 = 30;
 
 const TAG_HINT: &str = "give the token the scope tag:read";
@@ -77,8 +77,7 @@ pub(crate) async fn observe(
             _ if adopts => list_all_hosts(client, run, scope, false).await?,
             Some(tag) => list_hosts(client, run, scope, tag, false).await?,
             // No droplet has a tag that the account never saw. A recent create is waited for before
-            // the
-            // first new one, and a delete looks in any case.
+            // the first new one, and a delete looks in any case.
             None if request.mode == PlanMode::Reconcile => Vec::new(),
             None => {
                 let tag = tags::environment_tag(environment);
@@ -219,8 +218,8 @@ pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<(Vec<Tag>, b
 
 /// The environment's tag as the account spells it, if the account has it.
 ///
-/// Tags ignore case. The account keeps the first spelling, even after the last droplet with the
-/// tag is gone, and a filter finds nothing by another spelling.
+/// Tags ignore case. The account keeps the first spelling, even after the last droplet with the tag
+/// is gone, and a filter finds nothing by another spelling.
 pub(crate) async fn spelled_tag(
     client: &Client,
     run: &Run,

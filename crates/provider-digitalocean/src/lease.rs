@@ -60,8 +60,7 @@ impl LeaseProvider for DigitalOcean {
     }
 
     /// Acquires the lease. Retries after a lost answer: a second create of one name makes nothing,
-    /// and
-    /// the marker names its holder.
+    /// and the marker names its holder.
     async fn take(
         &self,
         run: &Run,

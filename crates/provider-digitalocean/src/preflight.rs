@@ -33,8 +33,8 @@ pub(crate) struct Offer {
 
 /// Checks a plan that creates hosts against the account and returns all findings at once.
 ///
-/// `beside` is what was read with the facts. Reads every droplet of the account, its regions,
-/// and each image of the plan once.
+/// `beside` is what was read with the facts. Reads every droplet of the account, its regions, and
+/// each image of the plan once.
 pub(crate) async fn check(
     client: &Client,
     run: &Run,
@@ -52,8 +52,7 @@ pub(crate) async fn check(
     let (mut all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
     if !run.follows_cleanly() && all.iter().any(|host| may_become_ours(plan, naming, host)) {
         // A droplet gets its tags after it is created: a killed run may have left droplets whose
-        // tags are
-        // not listed yet.
+        // tags are not listed yet.
         settle(run, poll, poll.list_lag.get()).await?;
         all = read_all(client, run, scope, None).await?;
     }

@@ -64,8 +64,8 @@ struct Seen {
 }
 
 impl DigitalOcean {
-    /// Binds a configuration to a project, with the default name pattern if only its name is
-    /// given. Reads and sends nothing.
+    /// Binds a configuration to a project, with the default name pattern if only its name is given.
+    /// Reads and sends nothing.
     ///
     /// # Errors
     ///
@@ -148,8 +148,7 @@ impl DigitalOcean {
     }
 
     /// Whether the plan creates hosts, which requires the operator's key. The list of keys may be
-    /// read
-    /// only ten times a minute.
+    /// read only ten times a minute.
     fn makes_hosts(&self, facts: &CloudFacts, request: &PlanRequest) -> bool {
         let is_any_missing = || {
             let plan = self.plan(facts, request);

@@ -18,9 +18,9 @@ const RESERVED: &[&str] = &["ssh_keys", "ssh_deletekeys"];
 
 /// Builds the cloud-init user data for a host key, together with the user's own.
 ///
-/// cloud-init deletes the image's keys and writes these in their place before sshd starts
-/// (module `cc_ssh`, keys `ssh_deletekeys` and `ssh_keys`). The user's part comes first: of two
-/// parts that set the same key, cloud-init uses the later one.
+/// cloud-init deletes the image's keys and writes these in their place before sshd starts (module
+/// `cc_ssh`, keys `ssh_deletekeys` and `ssh_keys`). The user's part comes first: of two parts that
+/// set the same key, cloud-init uses the later one.
 pub(crate) fn user_data(key: &HostKey, own: Option<&str>) -> SecretString {
     let mut text =
         String::from("#cloud-config\nssh_deletekeys: true\nssh_keys:\n  ed25519_private: |\n");

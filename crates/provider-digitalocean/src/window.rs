@@ -1,9 +1,9 @@
 //! Rate limiter for all requests of one provider.
 //!
 //! The API accepts 250 requests in a minute and 5000 in an hour from one token, and does not say
-//! whether its minute slides. So no minute, wherever it begins, has more than 240 of ours: a
-//! token bucket would allow twice its size around a full minute. Other programs may use the same
-//! token, which shows only in a refusal (429).
+//! whether its minute slides. So no minute, wherever it begins, has more than 240 of ours: a token
+//! bucket would allow twice its size around a full minute. Other programs may use the same token,
+//! which shows only in a refusal (429).
 //!
 //! Source: "Rate limit" in the description of the public API, version 2.
 
@@ -252,12 +252,10 @@ impl Window {
     }
 
     /// Holds all requests after a rate limit refusal: for the `wanted` time, or for increasing
-    /// times if
-    /// the API gives none, as for the hourly limit.
+    /// times if the API gives none, as for the hourly limit.
     ///
     /// Waiting requests do not all start at once afterwards, nor together with other programs: a
-    /// random
-    /// delay is added, then one request goes first.
+    /// random delay is added, then one request goes first.
     pub(crate) fn refused(&self, wanted: Option<Duration>, first_pause: Duration) -> Held {
         let is_hourly = wanted.is_none_or(|wanted| wanted > LONGEST_PAUSE);
         let now = Instant::now();
@@ -293,8 +291,7 @@ impl Window {
     }
 
     /// Records an answer that is not a rate limit refusal, with the remaining requests of the hour
-    /// that
-    /// it reported.
+    /// that it reported.
     pub(crate) fn answered(&self, remaining: Option<u64>) {
         let mut state = self.lock();
         state.ramp = state.ramp.saturating_add(1);

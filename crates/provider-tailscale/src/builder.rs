@@ -13,8 +13,8 @@ use crate::version::ClientVersion;
 impl Tailscale {
     /// Starts a provider that is configured in code. Reads, sends and checks nothing yet.
     ///
-    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain`
-    /// the tailnet's `MagicDNS` suffix.
+    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain` the
+    /// tailnet's `MagicDNS` suffix.
     pub fn builder(
         auth_key_env: impl Into<String>,
         tailnet_domain: impl Into<String>,

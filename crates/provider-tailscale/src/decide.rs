@@ -25,8 +25,8 @@ pub(crate) enum Action {
     Daemon,
     /// Connects again with the existing login.
     Start,
-    /// Waits for the connection. Never renews a valid login: a key that has expired
-    /// meanwhile would end it (tailscale/tailscale#16987).
+    /// Waits for the connection. Never renews a valid login: a key that has expired meanwhile would
+    /// end it (tailscale/tailscale#16987).
     Reconnect,
     /// Logs in with the auth key.
     Join,
@@ -218,8 +218,7 @@ impl<'a> Target<'a> {
             }
             BackendState::Running if !status.is_connected() => Some(Action::Reconnect),
             // If the name was never requested, the change requests it. If it was, another device
-            // has
-            // it, and a person has to act.
+            // has it, and a person has to act.
             BackendState::Running
                 if !self.is_named(status) && !self.will_ask_for_name(preferences, status) =>
             {

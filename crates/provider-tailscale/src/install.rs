@@ -9,8 +9,8 @@ use crate::facts::System;
 use crate::session::{SHORT, Session};
 use crate::shell::script;
 
-/// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does,
-/// but waits for the locks of the package system and retries mirrors that fail briefly.
+/// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does, but
+/// waits for the locks of the package system and retries mirrors that fail briefly.
 const INSTALL: &str = include_str!("scripts/install.sh");
 /// Checks whether a file system is full.
 pub(crate) const FULL: &str = include_str!("scripts/full.sh");

@@ -37,10 +37,10 @@ pub(crate) async fn auth_key(session: &Session<'_>) -> Result<SecretString> {
 
 /// Logs the node in with the auth key and waits until it is connected.
 ///
-/// The key is sent in a file on tmpfs, never in a command line, which every process on the
-/// host could read. The script removes the file however it ends. If the script may not have run, a
-/// separate command removes the file, also in a cancelled run. The file name is new
-/// each time. A later join or [`clean`] removes the files of killed sessions.
+/// The key is sent in a file on tmpfs, never in a command line, which every process on the host
+/// could read. The script removes the file however it ends. If the script may not have run, a
+/// separate command removes the file, also in a cancelled run. The file name is new each time. A
+/// later join or [`clean`] removes the files of killed sessions.
 pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
     let key = auth_key(session).await?;
     prepare(session).await?;
@@ -153,8 +153,8 @@ async fn finish_login(session: &Session<'_>, output: &RemoteOutput) -> Result<Ho
 
 /// Requests the tags with the node's login.
 ///
-/// If the server requires a new login for them, the node loses its login, and the next
-/// decision is to join with the key.
+/// If the server requires a new login for them, the node loses its login, and the next decision is
+/// to join with the key.
 pub(crate) async fn retag(session: &Session<'_>) -> Result<HostFacts> {
     let output = session.script(up(session, ""), UP_DEADLINE, "join").await?;
     if !output.is_success() {

@@ -39,8 +39,8 @@ impl Tailscale {
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does
-    /// not repeat the value, which may be a key in the wrong place.
+    /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does not
+    /// repeat the value, which may be a key in the wrong place.
     pub fn new(config: TailscaleConfig) -> Result<Self> {
         let auth_key = config.auth_key().map_err(|error| {
             Error::new(
@@ -69,7 +69,7 @@ impl Tailscale {
 
     /// Ensures that the client is installed and new enough, and that its daemon answers.
     ///
-    /// Otherwise changes nothing: [`StepOutcome::Unchanged`]. Safe to repeat, also
+    /// A host that has all that stays as it is: [`StepOutcome::Unchanged`]. Safe to repeat, also
     /// after an interrupted installation.
     ///
     /// # Errors
@@ -95,8 +95,7 @@ impl Tailscale {
 
     /// Ensures that the host is a connected member of the tailnet, including the client.
     ///
-    /// Does nothing to a healthy member and does not even read the auth key. Safe to
-    /// repeat.
+    /// Does nothing to a healthy member and does not even read the auth key. Safe to repeat.
     ///
     /// # Errors
     ///
@@ -148,9 +147,9 @@ impl NetworkProvider for Tailscale {
     /// The changes have the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag`,
     /// `settings` and `clean`.
     ///
-    /// Refuses a host that is a member of another tailnet or of another control server:
-    /// it is not ours to move. Also refuses a member that requested its name and got another,
-    /// since an old device still has it.
+    /// Refuses a host that is a member of another tailnet or of another control server: it is not
+    /// ours to move. Also refuses a member that requested its name and got another, since an old
+    /// device still has it.
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>> {
         let facts = HostFacts::parse(facts)?;
         let target = Target::new(&self.config, node);
@@ -158,8 +157,8 @@ impl NetworkProvider for Tailscale {
         Ok(changes(&actions, &target))
     }
 
-    /// The client's health reports, without those that make the host unreachable:
-    /// these are failures of [`decide`](NetworkProvider::decide).
+    /// The client's health reports, without those that make the host unreachable: these are
+    /// failures of [`decide`](NetworkProvider::decide).
     fn warnings(&self, facts: &ProbeFacts) -> Vec<String> {
         let facts = HostFacts::parse(facts);
         let status = facts.as_ref().ok().and_then(HostFacts::status);
@@ -172,11 +171,11 @@ impl NetworkProvider for Tailscale {
             .collect()
     }
 
-    /// Reads the host again first and does what it needs then: changes that were made
-    /// meanwhile are skipped. Without changes the host is only verified.
+    /// Reads the host again first and does what it needs then: changes that were made meanwhile are
+    /// skipped. Without changes the host is only verified.
     ///
-    /// A cancelled run makes no further change. A command that has begun completes
-    /// on the host, and the auth key's file is removed even then.
+    /// A cancelled run makes no further change. A command that has begun completes on the host, and
+    /// the auth key's file is removed even then.
     async fn change(
         &self,
         run: &Run,
@@ -188,8 +187,8 @@ impl NetworkProvider for Tailscale {
         Ok(joined)
     }
 
-    /// The name that a node is expected to have. The server may assign another, for example with
-    /// a number at its end while an old node of that name exists: such a member is refused.
+    /// The name that a node is expected to have. The server may assign another, for example with a
+    /// number at its end while an old node of that name exists: such a member is refused.
     fn node_fqdn(&self, node: &NodeName) -> Result<String> {
         Ok(decide::fqdn(node, &self.config))
     }

@@ -118,8 +118,8 @@ impl Session<'_> {
         })
     }
 
-    /// Waits until a connected node has its name in the tailnet, which may have been requested
-    /// a moment ago. If it has another one at the deadline, the next decision handles it.
+    /// Waits until a connected node has its name in the tailnet, which may have been requested a
+    /// moment ago. If it has another one at the deadline, the next decision handles it.
     pub(crate) async fn await_name(&self, facts: HostFacts) -> Result<HostFacts> {
         let named = |facts: &HostFacts| {
             let status = facts.status();

@@ -135,8 +135,8 @@ impl Status {
 
     /// Whether the node is connected and has a full name in its tailnet.
     ///
-    /// `Running` is not enough: it stays after the node was deleted on the server. Neither
-    /// is `Online`: it means that the control server is reachable, not that any node is.
+    /// `Running` is not enough: it stays after the node was deleted on the server. Neither is
+    /// `Online`: it means that the control server is reachable, not that any node is.
     pub(crate) fn is_connected(&self) -> bool {
         self.state == BackendState::Running
             && self.online

@@ -71,10 +71,8 @@ impl Apply<'_> {
     /// Creates the missing hosts.
     ///
     /// An earlier run may have been killed during a create whose hosts are not listed yet. So,
-    /// unless
-    /// that run released its lease, a host counts as absent only in a list read at least one list
-    /// lag
-    /// after this run's first request.
+    /// unless that run released its lease, a host counts as absent only in a list read at least one
+    /// list lag after this run's first request.
     async fn create(
         &self,
         entries: &[CreateEntry],
@@ -216,8 +214,7 @@ impl Apply<'_> {
     }
 
     /// Waits before a create is retried and returns its failure. Fails with that failure if the
-    /// create
-    /// must not be retried.
+    /// create must not be retried.
     async fn pause(
         &self,
         error: ApiError,
@@ -311,12 +308,10 @@ impl Apply<'_> {
     }
 
     /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; until
-    /// the
-    /// deadline if the create was certainly accepted.
+    /// the deadline if the create was certainly accepted.
     ///
     /// They were absent from a settled list. So any host with our tags and a missing name was
-    /// created
-    /// by this run, in this attempt or an earlier one.
+    /// created by this run, in this attempt or an earlier one.
     async fn adopt(
         &self,
         missing: &mut Vec<&CreateEntry>,

@@ -142,8 +142,7 @@ impl Apply<'_> {
     }
 
     /// Lists every host of the account. For each host about to be deleted that shows leftovers,
-    /// reads
-    /// them once and then lists again, since deletes rely on fresh tags.
+    /// reads them once and then lists again, since deletes rely on fresh tags.
     async fn all_hosts(&self, leaving: &mut [Leaving<'_>], with_gpus: bool) -> Result<Shown<Host>> {
         let droplets = shown_droplets(self.client, self.run, with_gpus).await?;
         let rich: BTreeSet<String> = droplets

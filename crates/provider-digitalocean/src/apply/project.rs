@@ -17,8 +17,7 @@ const FAILED: &str = "was not put into its project";
 
 impl Apply<'_> {
     /// Assigns new hosts to their projects, and the existing hosts that the plan lists. The next
-    /// plan
-    /// covers what a killed run left undone.
+    /// plan covers what a killed run left undone.
     ///
     /// A create cannot name a project, so until then a new host is in the account's default
     /// project.

@@ -23,8 +23,7 @@ pub(crate) const POWER_ON: &str = "power it on, then run the command again";
 
 impl Apply<'_> {
     /// Resizes hosts one after the other. Stops after a failure, since the same problem would
-    /// switch
-    /// off further hosts.
+    /// switch off further hosts.
     pub(super) async fn resize(
         &self,
         entries: &[ResizeEntry],

@@ -22,8 +22,7 @@ pub(super) struct Target {
 
 impl Target {
     /// A host that the plan found. `None` if its name does not follow the rule; such hosts are
-    /// never
-    /// declared.
+    /// never declared.
     pub(super) fn of(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
@@ -58,8 +57,7 @@ impl Apply<'_> {
     /// Runs an action on a droplet and waits until it is `reached`. Does nothing if it already is.
     ///
     /// The droplet's state decides, not the action's answer, so lost answers and actions of a
-    /// killed
-    /// run do no harm. Waits while another action runs on the droplet.
+    /// killed run do no harm. Waits while another action runs on the droplet.
     pub(super) async fn reach(
         &self,
         target: &Target,
@@ -113,8 +111,7 @@ impl Apply<'_> {
     }
 
     /// Sends an action. Returns `None` if another action runs on the droplet, or the state is
-    /// reached
-    /// already.
+    /// reached already.
     async fn start(&self, target: &Target, action: DropletAction<'_>) -> Result<Option<u64>> {
         self.run.before_write().await?;
         let path = format!("/v2/droplets/{}/actions", target.id);

@@ -27,8 +27,7 @@ pub(super) struct Pending {
 
 impl Pending {
     /// A host that the plan found. `None` if its name does not follow the rule; such hosts are
-    /// never
-    /// declared.
+    /// never declared.
     pub(super) fn existing(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
@@ -104,8 +103,7 @@ impl Apply<'_> {
     }
 
     /// Reports duplicates. Two concurrent runs may both find a host missing and create it; neither
-    /// may
-    /// report success.
+    /// may report success.
     fn tell_doubles(&self, pending: &[Pending], hosts: &[Host], report: &mut ApplyReport) {
         for own in pending.iter().filter(|host| host.is_new) {
             let double = hosts.iter().find(|host| {

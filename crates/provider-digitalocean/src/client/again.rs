@@ -20,11 +20,9 @@ impl Client {
     /// Waits for a permit to write.
     ///
     /// The lease is renewed first, so that no permit is held during the renewal. If the permit
-    /// takes
-    /// long, the lease is renewed once more with the permit in hand. The rate limiter reserves room
-    /// for
-    /// that renewal, and no more is required: in a small window a renewal may be old when it is
-    /// answered.
+    /// takes long, the lease is renewed once more with the permit in hand. The rate limiter
+    /// reserves room for that renewal, and no more is required: in a small window a renewal may be
+    /// old when it is answered.
     ///
     /// # Errors
     ///
@@ -111,8 +109,7 @@ pub(crate) struct Patience<'c> {
 
 impl Patience<'_> {
     /// Handles a rate limit refusal: holds every call of the provider, so that the next permit
-    /// comes
-    /// in time, and reports it in one event.
+    /// comes in time, and reports it in one event.
     ///
     /// # Errors
     ///

@@ -51,8 +51,7 @@ fn connect(is_plain: bool) -> Result<reqwest::Client> {
         .redirect(reqwest::redirect::Policy::none());
     if is_plain {
         // A proxy would see the token in plain text. No certificate authority is needed for a
-        // server on
-        // this machine.
+        // server on this machine.
         http = http.no_proxy().tls_certs_only([]);
     }
     http.build().map_err(|error| {

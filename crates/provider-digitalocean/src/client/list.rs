@@ -18,8 +18,8 @@ impl Client {
     ///
     /// The list may shift between pages, so that an item is missed or comes twice. The list is read
     /// again if its pages give different totals, if the total does not match, if an item comes
-    /// twice,
-    /// or if any page but the last differs when read once more: a shift moves what lies before it.
+    /// twice, or if any page but the last differs when read once more: a shift moves what lies
+    /// before it.
     pub(crate) async fn list<P: Page>(
         &self,
         run: &Run,

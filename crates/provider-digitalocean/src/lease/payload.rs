@@ -1,7 +1,7 @@
 //! Encodes a lease holder in the only free text of a firewall: addresses.
 //!
-//! The text is cut into pieces of ten bytes. Each piece follows its number in the lower part of
-//! an IPv6 address of the range that RFC 3849 reserves for documentation: the API may sort the
+//! The text is cut into pieces of ten bytes. Each piece follows its number in the lower part of an
+//! IPv6 address of the range that RFC 3849 reserves for documentation: the API may sort the
 //! addresses, or write them in another way.
 
 use std::collections::BTreeMap;

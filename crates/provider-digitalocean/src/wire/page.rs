@@ -1,9 +1,9 @@
 //! Lists whose elements may include ones that this version cannot decode.
 //!
-//! Most elements of an account's lists belong to others: one of them must not fail a run. One
-//! that is ours must not count as absent either, since a second host of its name would be
-//! created. So each element is decoded by itself, and the caller says which undecodable elements
-//! matter: [`Concern`].
+//! Most elements of an account's lists belong to others: one of them must not fail a run. One that
+//! is ours must not count as absent either, since a second host of its name would be created. So
+//! each element is decoded by itself, and the caller says which undecodable elements matter:
+//! [`Concern`].
 
 use std::fmt;
 

@@ -1,4 +1,4 @@
-//! Tells a droplet's own public address from its reserved ones.
+//! Distinguishes a droplet's own public address from its reserved ones.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;

@@ -113,7 +113,7 @@ impl Apply<'_> {
         let retagged = plan.retag.iter().map(|entry| &entry.host);
         let resized = plan.resize.iter().map(|entry| &entry.host);
         let changed: BTreeSet<&HostRef> = retagged.chain(resized).chain(&plan.power_on).collect();
-        // The report lists them as not handed over.
+        // They were to be handed over, which no longer happens.
         let differing = plan.differ.iter().map(|entry| &entry.host);
         let kept = plan.unchanged.iter().chain(differing);
         let kept = kept.filter(|host| plan.mode == PlanMode::Reconcile && !changed.contains(host));

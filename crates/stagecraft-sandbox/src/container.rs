@@ -213,7 +213,7 @@ impl ContainerHosts {
                 self.container(request.id),
             ]),
             entrypoint: Some(Vec::new()),
-            // Tells systemd that it is in a container.
+            // By this systemd detects that it is in a container.
             env: Some(vec!["container=docker".to_owned()]),
             tty: Some(true),
             stop_signal: Some(STOP_SIGNAL.to_owned()),

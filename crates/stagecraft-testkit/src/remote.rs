@@ -10,7 +10,7 @@ use stagecraft_core::{
     RemoteOutput, Result, Run, Upload,
 };
 
-/// A [`Remote`] that expects commands and uploads in a given order and answers each as told.
+/// A [`Remote`] that expects commands and uploads in a given order and answers each as scripted.
 ///
 /// Whatever is not expected fails and is remembered; [`finish`](Self::finish) reports it, and
 /// what was expected but never came.

@@ -54,7 +54,7 @@ impl Apply<'_> {
             .iter()
             .chain(differing)
             .filter(|host| !broken_off.contains(&host.id))
-            // Hosts whose tags lack the role are handed over with the plan's role, and not before.
+            // A host that failed to get its role tag must not be handed over with that role.
             .filter(|host| !roleless.contains(&host.id))
             .filter_map(|host| Pending::existing(host, self.environment))
             .collect();

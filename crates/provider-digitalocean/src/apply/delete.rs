@@ -78,7 +78,7 @@ impl Apply<'_> {
                 leftovers: None,
             })
             .collect();
-        // Read at least once: a tag is deleted only if no droplet of any kind has it.
+        // Read at least once: a tag is deleted only if no droplet, GPU or other, has it.
         let mut with_gpus = true;
         while !leaving.is_empty() {
             let elapsed = started.elapsed();

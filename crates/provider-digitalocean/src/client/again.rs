@@ -19,10 +19,10 @@ impl Client {
 
     /// Waits for a permit to write.
     ///
-    /// The lease is renewed first, so that no permit is held during the renewal. If the permit
-    /// takes long, the lease is renewed once more with the permit in hand. The rate limiter
-    /// reserves room for that renewal, and no more is required: in a small window a renewal may be
-    /// old when it is answered.
+    /// The lease is ensured first, so that no permit is held during a renewal. If the permit takes
+    /// long, the lease is ensured once more with the permit in hand. The rate limiter reserves room
+    /// for that renewal, and no more is required: in a small window a renewal may be old when it is
+    /// answered.
     ///
     /// # Errors
     ///

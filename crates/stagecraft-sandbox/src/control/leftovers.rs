@@ -43,7 +43,7 @@ impl PrivateImage {
 }
 
 impl Control {
-    /// Adds an image to the account and returns its id, which serves as its slug.
+    /// Adds an image to the account and returns its id, its only identifier.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Which of a droplet's public addresses is its own.
+//! Distinguishes a droplet's own public address from its reserved ones.
 
 use std::collections::BTreeSet;
 use std::net::Ipv4Addr;
@@ -8,12 +8,12 @@ use stagecraft_core::{ErrorKind, Result, Run};
 use crate::client::Client;
 use crate::wire::{Concern, Droplet, ReservedPage};
 
-/// The account's reserved addresses, if a droplet has more than one public address.
+/// Lists the account's reserved addresses, if a droplet has more than one public address.
 ///
-/// A reserved address shows beside the droplet's own, in any order and without a mark. They are
-/// read once for each operation, and only then: most accounts have none. A token that may not
-/// read them leaves it open which address is the droplet's own, which is told; either leads to
-/// it.
+/// A reserved address is listed beside the droplet's own, in any order and without a mark. They are
+/// read once per operation, and only if needed: most accounts have none. If the token may not read
+/// them, the own address stays unknown and the run reports that; either address reaches the
+/// droplet.
 pub(crate) async fn reserved<'d>(
     client: &Client,
     run: &Run,

@@ -1,4 +1,4 @@
-//! Carrying out an approved plan.
+//! Applies an approved plan.
 
 mod create;
 mod delete;
@@ -29,7 +29,7 @@ use crate::facts::{Scope, list_hosts};
 use crate::settle::settle;
 use crate::user_data::Texts;
 
-/// What every part of an apply needs.
+/// Inputs shared by all parts of an apply.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Apply<'a> {
     pub(crate) client: &'a Client,
@@ -40,33 +40,33 @@ pub(crate) struct Apply<'a> {
     pub(crate) environment: &'a EnvironmentName,
     /// The environment's tag as the account spells it.
     pub(crate) tag: &'a str,
-    /// Whether GPU droplets are among what the plan creates, awaits or deletes.
+    /// Whether the plan creates, awaits or deletes GPU droplets.
     pub(crate) has_gpus: bool,
     pub(crate) making: &'a Making,
     /// What the plan is for.
     pub(crate) mode: PlanMode,
-    /// The hosts that the file declares as protected.
+    /// Hosts that the file declares as protected.
     pub(crate) protected_by_file: &'a BTreeSet<HostName>,
-    /// When this operation first spoke to the API.
+    /// When this operation first sent a request to the API.
     pub(crate) since: Instant,
-    /// When the last create ended, with whatever answer.
+    /// When the last create ended, successful or not.
     pub(crate) last_create: &'a Mutex<Option<Instant>>,
 }
 
-/// What making hosts takes beside the plan.
+/// Inputs of a create beside the plan.
 #[derive(Debug)]
 pub(crate) struct Making {
     pub(crate) clock: Clock,
-    /// The ids of VPCs, by what the declarations call them.
+    /// VPC ids, by the name or id in the declarations.
     pub(crate) vpcs: BTreeMap<String, String>,
     /// User data, by its digest.
     pub(crate) user_data: Texts<String>,
-    /// The ids of the projects that the plan puts hosts into.
+    /// Ids of the projects that the plan assigns hosts to.
     pub(crate) projects: BTreeMap<HostName, String>,
 }
 
 impl Apply<'_> {
-    /// Lists every host that bears the environment's tag.
+    /// Lists every host that has the environment's tag.
     async fn hosts(&self) -> Result<Vec<Host>> {
         list_hosts(self.client, self.run, self.scope(), self.tag, self.has_gpus).await
     }
@@ -78,13 +78,13 @@ impl Apply<'_> {
         }
     }
 
-    /// Waits until a create of this apply shows in lists, if one was sent a moment ago. Who gets
-    /// the lease next relies on it, so an interruption does not cut it short.
+    /// Waits until a recent create of this apply is listed. Runs to the end even if the run is
+    /// cancelled, since the next lease holder relies on the list.
     pub(crate) async fn let_show(&self) {
         let last = *self.last_create();
         let lag = self.poll.list_lag.get();
         let remaining = last.map(|last| (last + lag).saturating_duration_since(Instant::now()));
-        // A shielded run's sleep is not interrupted.
+        // A shielded run's sleep ignores cancellation.
         let run = self.run.shielded();
         drop(settle(&run, self.poll, remaining.unwrap_or_default()).await);
     }
@@ -95,7 +95,7 @@ impl Apply<'_> {
             .unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// The report of an apply that could not even begin.
+    /// The report of an apply that failed before its first action.
     pub(crate) fn nothing_done(run: &Run, plan: &InfraPlan, error: &Error) -> ApplyReport {
         let mut report = ApplyReport::default();
         for entry in &plan.create {
@@ -113,7 +113,7 @@ impl Apply<'_> {
         let retagged = plan.retag.iter().map(|entry| &entry.host);
         let resized = plan.resize.iter().map(|entry| &entry.host);
         let changed: BTreeSet<&HostRef> = retagged.chain(resized).chain(&plan.power_on).collect();
-        // They were to be handed over, which nobody does now.
+        // They were to be handed over, which no longer happens.
         let differing = plan.differ.iter().map(|entry| &entry.host);
         let kept = plan.unchanged.iter().chain(differing);
         let kept = kept.filter(|host| plan.mode == PlanMode::Reconcile && !changed.contains(host));
@@ -127,14 +127,14 @@ impl Apply<'_> {
     }
 }
 
-/// Reports a host's failure at once, and puts it into the report. An interruption is no failure
-/// of the host, and the report says what exists.
+/// Reports a host's failure at once and adds it to the report. Cancellation is not a failure of the
+/// host; the report lists what exists.
 fn fail(run: &Run, failure: HostFailure, report: &mut ApplyReport) {
     if failure.error.kind() == ErrorKind::Cancelled {
         report.failed.push(failure);
         return;
     }
-    // The outer message only names the host, which the event does by itself.
+    // The outer message only names the host, which the event names already.
     let cause = std::error::Error::source(&failure.error);
     run.emit(Event::HostFailed {
         host: failure.host.clone(),
@@ -176,7 +176,7 @@ fn delete_failure(environment: &EnvironmentName, host: &HostRef, cause: Error) -
     )
 }
 
-/// The failure of one host of a create, in the seeds' words, with the cause below it.
+/// The failure of one host of a create, with its cause.
 fn create_failure(host: &HostName, node: &str, id: Option<HostId>, cause: Error) -> HostFailure {
     failure_of("creation failed", host, node, id, cause)
 }

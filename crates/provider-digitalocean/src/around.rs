@@ -1,4 +1,4 @@
-//! What hosts are put into: VPCs and projects, which are declared by name or id.
+//! Placement of hosts: VPCs and projects, declared by name or id.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -29,13 +29,13 @@ pub(crate) async fn list_projects(
         .map_err(|error| error.into_error("list_projects"))
 }
 
-/// The VPC that a declaration means.
+/// Finds the VPC of a declaration.
 pub(crate) fn find_vpc<'v>(vpcs: &'v [Vpc], declared: &str) -> Option<&'v Vpc> {
     vpcs.iter()
         .find(|vpc| is_meant(declared, &vpc.id, &vpc.name))
 }
 
-/// The project that a declaration means.
+/// Finds the project of a declaration.
 pub(crate) fn find_project<'p>(
     projects: &'p [CloudProject],
     declared: &str,
@@ -49,7 +49,7 @@ fn is_meant(declared: &str, id: &str, name: &str) -> bool {
     declared == name || declared.eq_ignore_ascii_case(id)
 }
 
-/// Spells the VPCs of hosts as their declarations do, those of others by name.
+/// Spells the VPCs of declared hosts as the declarations do, and names those of other hosts.
 pub(crate) fn spell_vpcs(hosts: &mut [Host], declared: &[HostSpec], vpcs: &[Vpc]) {
     let declared: BTreeMap<&HostName, &str> = declared
         .iter()
@@ -71,7 +71,7 @@ pub(crate) fn spell_vpcs(hosts: &mut [Host], declared: &[HostSpec], vpcs: &[Vpc]
     }
 }
 
-/// VPCs that do not exist, or not where the host is to be.
+/// Finds declared VPCs that do not exist, or not in the host's region.
 pub(crate) fn check_vpcs(create: &[CreateEntry], vpcs: &[Vpc]) -> Vec<Finding> {
     let check = |entry: &CreateEntry| {
         let (declared, region) = (entry.spec.options.vpc.as_ref()?, &entry.spec.region);
@@ -95,8 +95,8 @@ pub(crate) fn check_vpcs(create: &[CreateEntry], vpcs: &[Vpc]) -> Vec<Finding> {
     create.iter().filter_map(check).collect()
 }
 
-/// Tells of the hosts that declare a project whether they are in it. One list for each project
-/// that is declared and exists.
+/// Sets whether hosts are in their declared projects. Reads one list per declared project that
+/// exists.
 pub(crate) async fn spell_projects(
     client: &Client,
     run: &Run,
@@ -125,7 +125,7 @@ pub(crate) async fn spell_projects(
     Ok(())
 }
 
-/// What is in a project.
+/// Lists the resources of a project.
 pub(crate) async fn project_urns(
     client: &Client,
     run: &Run,
@@ -139,12 +139,12 @@ pub(crate) async fn project_urns(
     Ok(there.into_iter().map(|resource| resource.urn).collect())
 }
 
-/// How projects call a droplet.
+/// A droplet's URN in projects.
 pub(crate) fn droplet_urn(id: &HostId) -> String {
     format!("do:droplet:{id}")
 }
 
-/// Projects that do not exist.
+/// Finds declared projects that do not exist.
 pub(crate) fn check_projects(
     in_projects: &BTreeMap<HostName, String>,
     projects: &[CloudProject],
@@ -164,7 +164,7 @@ pub(crate) fn check_projects(
     in_projects.iter().filter_map(check).collect()
 }
 
-/// The names, sorted, and not more of them than anybody reads.
+/// The names, sorted and cut to a readable number.
 fn known<'n>(names: impl Iterator<Item = &'n str>) -> String {
     const MOST: usize = 20;
     let names: BTreeSet<&str> = names.collect();

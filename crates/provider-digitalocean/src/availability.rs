@@ -1,11 +1,11 @@
-//! Messages about sizes and regions that a host cannot have.
+//! Messages about sizes and regions that are not available.
 
 use std::collections::BTreeMap;
 
 use stagecraft_core::config::nearest;
 use stagecraft_core::{CloudFacts, SizeOffer};
 
-/// A size that does not exist, with the nearest one that does.
+/// The message for an unknown size, with the nearest known one.
 pub(crate) fn no_size(facts: &CloudFacts, size: &str) -> (String, Option<String>) {
     let near = nearest(size, facts.sizes.keys().map(String::as_str));
     let hint = near.map(|near| format!("did you mean `{near}`?"));
@@ -25,7 +25,7 @@ pub(crate) fn no_region(
     (format!("region `{region}` does not exist"), Some(hint))
 }
 
-/// Where a size can be had now, for hints.
+/// Where a size is available now, for hints.
 pub(crate) fn where_available(
     sizes: &BTreeMap<String, SizeOffer>,
     regions: Option<&BTreeMap<String, bool>>,

@@ -1,4 +1,4 @@
-//! The few calls of the API that are used, over HTTPS.
+//! HTTPS client for the API calls that are used.
 
 mod again;
 mod answer;
@@ -34,31 +34,31 @@ use crate::wire::ErrorBody;
 const API_URL: &str = "https://api.digitalocean.com";
 /// The variable that doctl and the Terraform provider read too.
 const API_URL_VARIABLE: &str = "DIGITALOCEAN_API_URL";
-/// The longest list that is read, in bytes of its pages: more than ten thousand droplets.
+/// Size limit of a list, in bytes of its pages: more than ten thousand droplets.
 const LIST_LIMIT: usize = 64 * 1024 * 1024;
 const PAGE_LIMIT: u32 = 1000;
-/// How many requests the API takes from the token in an hour, and what is left of them.
-/// `ratelimit-reset` beside them is not looked at: it was seen to lie in the past.
+/// The token's hourly request limit and its remainder. `ratelimit-reset` is ignored: it was seen to
+/// lie in the past.
 const RATE_LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const RATE_REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 
-/// One operation's way to the API.
+/// API client of one operation.
 #[derive(Debug)]
 pub(crate) struct Client {
     http: reqwest::Client,
     base: Url,
     token: SecretString,
     first_pause: Duration,
-    /// How long one call may be refused for its rate.
+    /// How long one call may be refused by the rate limit.
     patience: Duration,
     window: Arc<Window>,
     lane: Lane,
-    /// The account's reserved addresses, once they were needed.
+    /// The account's reserved addresses, once read.
     pub(crate) reserved: OnceCell<BTreeSet<Ipv4Addr>>,
 }
 
 impl Client {
-    /// Reads token and address from the run. No request is sent.
+    /// Reads token and endpoint from the run. Sends no request.
     pub(crate) async fn new(
         run: &Run,
         source: &SecretSource,
@@ -106,12 +106,12 @@ impl Client {
         })
     }
 
-    /// The address of the API, without a slash at the end.
+    /// The URL of the API, without a slash at the end.
     pub(crate) fn endpoint(&self) -> &str {
         self.base.as_str().trim_end_matches('/')
     }
 
-    /// Reads one thing. Repeated on failures that may pass.
+    /// Reads one object. Retries errors that pass.
     pub(crate) async fn get<T: DeserializeOwned>(
         &self,
         run: &Run,
@@ -122,7 +122,7 @@ impl Client {
         Ok(value)
     }
 
-    /// Reads one thing with a decoder, and gives the length of the answer in bytes.
+    /// Reads one object with a decoder, and returns the length of the answer in bytes too.
     async fn get_sized<T>(
         &self,
         run: &Run,
@@ -138,8 +138,8 @@ impl Client {
         .await
     }
 
-    /// Sends a create, once. Whether a failed one may have been carried out tells
-    /// [`ApiError::create_effect`].
+    /// Sends a create, once. [`ApiError::create_effect`] says whether a failed one may have been
+    /// carried out.
     pub(crate) async fn post_once<T: DeserializeOwned>(
         &self,
         turn: Turn,
@@ -152,7 +152,7 @@ impl Client {
         Ok(value)
     }
 
-    /// As [`post_once`](Self::post_once), with the time of the answer.
+    /// Like [`post_once`](Self::post_once), and returns the time of the answer.
     pub(crate) async fn dated_once<T: DeserializeOwned>(
         &self,
         turn: Turn,
@@ -163,8 +163,7 @@ impl Client {
         self.decode_dated(self.send(turn, request).await?).await
     }
 
-    /// Reads or replaces one thing, with the time of the answer. Repeated on failures that may
-    /// pass.
+    /// Reads or replaces one object and returns the time of the answer. Retries errors that pass.
     pub(crate) async fn dated<T: DeserializeOwned>(
         &self,
         run: &Run,
@@ -182,7 +181,7 @@ impl Client {
         .await
     }
 
-    /// Changes something whose answer says nothing. Repeated on failures that may pass.
+    /// Sends a change whose answer is ignored. Retries errors that pass.
     pub(crate) async fn write(
         &self,
         run: &Run,
@@ -197,7 +196,7 @@ impl Client {
         .await
     }
 
-    /// Deletes something. What is already gone counts as deleted, so this may be repeated.
+    /// Deletes an object. Deleting a missing one succeeds, so this may be repeated.
     pub(crate) async fn delete(&self, run: &Run, path: &str) -> Result<(), ApiError> {
         self.repeat(run, &format!("DELETE {path}"), |turn| {
             self.delete_once(turn, path)
@@ -205,7 +204,7 @@ impl Client {
         .await
     }
 
-    /// Deletes something, once. What is already gone counts as deleted.
+    /// Deletes an object, once. Deleting a missing one succeeds.
     pub(crate) async fn delete_once(&self, turn: Turn, path: &str) -> Result<(), ApiError> {
         match self.send(turn, self.request(Method::DELETE, path)).await {
             Err(ApiError::Refused { status: 404, .. }) | Ok(_) => Ok(()),
@@ -243,7 +242,7 @@ impl Client {
         }
         let retry_after = number(&response, &RETRY_AFTER).map(Duration::from_secs);
         let limit = number(&response, &RATE_LIMIT);
-        // The status is known, so a body that cannot be read does not matter.
+        // The status is known, so an unreadable body does not matter.
         let body = read(response).await.unwrap_or_default();
         let parsed: ErrorBody = json::decode(&body).unwrap_or_default();
         Err(ApiError::Refused {
@@ -292,10 +291,10 @@ impl Client {
         serde::de::Error::custom(shorten(&self.without_token(&error.to_string()), 300))
     }
 
-    /// An answer may repeat the header that it was asked with.
+    /// Redacts the token: an answer may echo the request's header.
     fn without_token(&self, text: &str) -> String {
         let token = self.token.expose_secret();
-        // Its beginning may have been cut off from a longer text.
+        // The text may be cut, and so hold only a part of the token.
         let most = token.len() * 3 / 4;
         let text = text.replace(token, "***");
         match token.get(..most) {
@@ -304,13 +303,13 @@ impl Client {
         }
     }
 
-    /// The pause before a call that failed is sent again for the first time.
+    /// The pause before the first retry of a call.
     pub(crate) fn first_pause(&self) -> Duration {
         self.first_pause
     }
 }
 
-/// Accepts https, and http to this machine only: the token goes there.
+/// Accepts https, and http to this machine only, because the token is sent there.
 fn parse_base(text: &str) -> Result<Url> {
     let refused = |why: &str| -> Error {
         provider_error(
@@ -333,7 +332,7 @@ fn parse_base(text: &str) -> Result<Url> {
     }
 }
 
-/// An answer, and when it was given by the API's clock: seconds since 1970, if it says so.
+/// An answer with its time by the API's clock in seconds since 1970, if it has one.
 #[derive(Debug)]
 pub(crate) struct Dated<T> {
     pub(crate) body: T,

@@ -1,27 +1,27 @@
-//! The API's clock, and how long ago something was.
+//! The API's clock and the age of moments.
 
 use std::time::{Duration, SystemTime};
 
 use jiff::Timestamp;
 use tokio::time::Instant;
 
-/// What must be added to this machine's clock to have the API's, in seconds.
+/// The offset from this machine's clock to the API's, in seconds.
 ///
-/// The clock is the one that goes on while the machine sleeps.
+/// The underlying clock advances while the machine sleeps.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Clock {
     offset: i64,
 }
 
 impl Clock {
-    /// By the API's time of just now, in seconds since 1970.
+    /// A clock from the API's current time, in seconds since 1970.
     pub(crate) fn new(api: i64) -> Self {
         Self {
             offset: api - Timestamp::now().as_second(),
         }
     }
 
-    /// This machine's own, for an API that tells no time.
+    /// This machine's own clock, for an API that sends no time.
     pub(crate) fn own() -> Self {
         Self { offset: 0 }
     }
@@ -36,8 +36,8 @@ impl Clock {
     }
 }
 
-/// A moment by two clocks: the steady one stands still while a laptop sleeps, the other one may
-/// be set.
+/// A moment on two clocks: the monotonic one stops while a laptop sleeps, and the other one can be
+/// set.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Moment {
     steady: Instant,
@@ -52,7 +52,7 @@ impl Moment {
         }
     }
 
-    /// Whether no more than `limit` has passed by both clocks.
+    /// Whether at most `limit` has passed by both clocks.
     pub(crate) fn is_within(&self, limit: Duration) -> bool {
         let wall = self.wall.elapsed();
         self.steady.elapsed() <= limit && wall.is_ok_and(|elapsed| elapsed <= limit)
@@ -67,7 +67,7 @@ mod tests {
     fn time_that_the_machine_slept_counts() {
         let clock = Clock::new(Timestamp::now().as_second() + 100);
         let before = clock.now();
-        // The steady clock has not moved, which is what a sleep does to it.
+        // The monotonic clock has not advanced, as after a sleep.
         let awake = Timestamp::now() + Duration::from_hours(8);
         let slept = clock.now_at(awake) - before;
         assert!((28_800..28_810).contains(&slept), "{slept}");

@@ -16,11 +16,11 @@ use self::host::KeyProblem;
 pub use self::host::{HostConfig, UserData};
 use crate::window::{FEWEST_REQUESTS, MOST_REQUESTS, RateConfig};
 
-/// The image of hosts that name none.
+/// The default image.
 const DEFAULT_IMAGE: &str = "ubuntu-22-04-x64";
-/// The most hosts that one entry may make.
+/// Most hosts of one entry.
 const COUNT_LIMIT: u32 = 1000;
-/// The most hosts that one file may declare.
+/// Most hosts that one file may declare.
 const TOTAL_LIMIT: u64 = 10_000;
 
 /// The configuration of the `DigitalOcean` provider.
@@ -88,7 +88,7 @@ impl Default for PollConfig {
         Self {
             interval: Duration::from_secs(5).into(),
             deadline: Duration::from_mins(10).into(),
-            // "A couple of seconds" were seen (digitalocean/api-v2#202); twice that is waited.
+            // "A couple of seconds" were seen (digitalocean/api-v2#202); the default is twice that.
             list_lag: Duration::from_secs(4).into(),
         }
     }
@@ -110,20 +110,21 @@ impl Default for LeaseConfig {
     fn default() -> Self {
         Self {
             interval: Duration::from_secs(20).into(),
-            // Longer than a beat, a request that hangs until its end (30 s), and its repetition.
+            // Longer than one interval, a request that hangs until its timeout (30 s), and its
+            // retry.
             expiry: Duration::from_secs(90).into(),
         }
     }
 }
 
-/// Something that the types cannot refuse: the keys below the block, and what is wrong.
+/// A problem that the types cannot reject: the keys below the block, and what is wrong.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Problem {
     pub(crate) path: Vec<String>,
     pub(crate) message: String,
     /// Whether the value must not be shown.
     pub(crate) is_secret: bool,
-    /// The place in the text that is the value, if it is about one.
+    /// The place within the value, if the value is a text.
     pub(crate) inside: Option<Location>,
     /// Whether the key is wrong, not its value.
     pub(crate) is_key: bool,
@@ -141,7 +142,7 @@ impl Problem {
     }
 }
 
-/// Whether it looks like a token of the vendor, and so like a mistake in place of a name.
+/// Whether the text looks like a DigitalOcean token, given by mistake instead of a name.
 fn is_token(text: &str) -> bool {
     ["dop_v1_", "doo_v1_", "dor_v1_"]
         .iter()
@@ -151,7 +152,8 @@ fn is_token(text: &str) -> bool {
 pub(crate) type Declared = BTreeMap<EnvironmentName, Vec<HostSpec>>;
 
 impl DigitalOceanConfig {
-    /// Gives each host the defaults. Tells which keys have their value from which other one.
+    /// Fills in the defaults of hosts. Returns for each filled key the key that the value comes
+    /// from.
     #[cfg(feature = "yaml")]
     pub(crate) fn fill_in(&mut self) -> BTreeMap<Vec<String>, Vec<String>> {
         let mut taken_from = BTreeMap::new();
@@ -178,13 +180,13 @@ impl DigitalOceanConfig {
         taken_from
     }
 
-    /// Where the API token is found.
+    /// The source of the API token.
     ///
     /// # Errors
     ///
-    /// [`SecretKeyError`] if none or several keys say so, or one cannot be what it says.
+    /// [`SecretKeyError`] if none or several keys give a source, or one is invalid.
     pub fn token(&self) -> Result<SecretSource, SecretKeyError> {
-        // A token could be the name of a variable by its letters.
+        // By its characters, a token could be the name of a variable.
         let env = self.token_env.as_deref();
         let keys = SecretKeys {
             name: "token",
@@ -195,10 +197,10 @@ impl DigitalOceanConfig {
         keys.source()
     }
 
-    /// A configuration without hosts, with defaults in all that is not required.
+    /// A configuration without hosts, with defaults for all optional keys.
     ///
-    /// `token_env` is the name of the variable that holds the API token, `ssh_key_name` that of
-    /// a key in the account. Both are checked by [`DigitalOcean::new`](crate::DigitalOcean::new).
+    /// `token_env` is the name of the variable that holds the API token, `ssh_key_name` that of a
+    /// key in the account. Both are checked by [`DigitalOcean::new`](crate::DigitalOcean::new).
     pub fn new(token_env: impl Into<String>, ssh_key_name: impl Into<String>) -> Self {
         Self {
             token_env: Some(token_env.into()),
@@ -216,7 +218,7 @@ impl DigitalOceanConfig {
         }
     }
 
-    /// The entry that makes a host, by itself or as one of several.
+    /// The entry that declares a host, by itself or as one of several.
     pub(crate) fn entry(
         &self,
         environment: &EnvironmentName,
@@ -235,7 +237,7 @@ impl DigitalOceanConfig {
             .then_some(entry)
     }
 
-    /// Declares a host. One of the same name in the same environment is replaced.
+    /// Declares a host. Replaces one of the same name in the same environment.
     #[must_use]
     pub fn with_host(
         mut self,
@@ -250,7 +252,7 @@ impl DigitalOceanConfig {
         self
     }
 
-    /// Resolves defaults and counts, and refuses what cannot be carried out.
+    /// Resolves defaults and counts. Fails if the configuration cannot be applied.
     pub(crate) fn declared(&self, naming: &Naming) -> Result<Declared, Vec<Problem>> {
         let mut problems = self.check_keys();
         self.check_total()?;
@@ -275,7 +277,7 @@ impl DigitalOceanConfig {
             for spec in &specs {
                 let place = ["hosts", environment.as_str(), spec.name.as_str()];
                 match naming.node(environment, &spec.name) {
-                    // That was told once, where it stands.
+                    // Reported once already, where it stands.
                     Err(error) if error.is_of_project() => {}
                     Err(error) if error.is_of_environment() => {
                         problems.push(Problem {
@@ -307,7 +309,7 @@ impl DigitalOceanConfig {
         }
     }
 
-    /// Refuses a file that makes more hosts than anybody has, before they are counted out.
+    /// Rejects a file with too many hosts before they are expanded.
     fn check_total(&self) -> Result<(), Vec<Problem>> {
         let entries = self.hosts.values().flat_map(|hosts| hosts.values());
         let total: u64 = entries.map(|host| u64::from(host.count.unwrap_or(1))).sum();

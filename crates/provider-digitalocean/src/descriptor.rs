@@ -36,7 +36,7 @@ fn effective(block: &ConfigBlock) -> Result<EffectiveBlock, ConfigErrors> {
     Ok(effective)
 }
 
-/// How many problems are told at once: each is looked for in the file.
+/// Most problems reported at once: each is located in the file.
 const MOST_PROBLEMS: usize = 100;
 
 fn build(block: &ConfigBlock, context: &BuildContext) -> Result<Arc<dyn CloudProvider>> {

@@ -1,4 +1,4 @@
-//! What can go wrong with the API, and the one table to kind and retry.
+//! API errors, and the one table that maps them to kind and retry.
 
 use std::time::Duration;
 
@@ -11,10 +11,10 @@ pub(crate) const PREFIX: &str = "digitalocean provider";
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub(crate) enum ApiError {
-    /// The request cannot have reached the API.
+    /// The request certainly did not reach the API.
     #[error("could not connect")]
     Connect(#[source] reqwest::Error),
-    /// The request may have reached the API; its answer did not come.
+    /// The request may have reached the API, but its answer was lost.
     #[error("the answer was lost")]
     Lost(#[source] reqwest::Error),
     #[error("{status} {message}")]
@@ -23,10 +23,10 @@ pub(crate) enum ApiError {
         message: String,
         request_id: Option<String>,
         retry_after: Option<Duration>,
-        /// How many requests the API takes in an hour, if it says so.
+        /// The hourly request limit, if the API sent it.
         limit: Option<u64>,
     },
-    /// Refused for its rate again and again, until it was given up.
+    /// Refused by the rate limit until retrying was given up.
     #[error("{}", rate_words(*.is_hourly, *.limit, *.waited))]
     Limited {
         is_hourly: bool,
@@ -41,7 +41,7 @@ pub(crate) enum ApiError {
         #[source]
         source: serde_json::Error,
     },
-    /// An element of a list that must not be left out.
+    /// A list element that must not be ignored cannot be decoded.
     #[error("cannot decode {0}")]
     Strange(String),
     #[error("page {0} of a list has a broken link to the next")]
@@ -54,12 +54,12 @@ pub(crate) enum ApiError {
     Cancelled,
 }
 
-/// What a create may have done although it has no usable answer.
+/// What a create without a usable answer may have done.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum CreateEffect {
     /// Nothing: it was refused, or never arrived.
     None,
-    /// Nobody knows.
+    /// Unknown.
     Unknown,
     /// It was accepted; only the answer could not be read.
     Accepted,
@@ -78,7 +78,7 @@ impl ApiError {
         }
     }
 
-    /// Whether a call that reads, or that may be repeated, can be sent again.
+    /// Whether a call that reads, or that may be repeated, can be retried.
     pub(crate) fn retry(&self) -> Retry {
         match self {
             Self::Connect(_) | Self::Lost(_) => Retry::After(None),
@@ -90,7 +90,7 @@ impl ApiError {
                 408 | 429 | 500..=599 => Retry::After(*retry_after),
                 _ => Retry::Never,
             },
-            // It was read again and again. Others who work in the account come to an end.
+            // Already retried until concurrent changes should have stopped.
             Self::Limited { .. } | Self::Shifting => Retry::Exhausted,
             Self::NotUnderstood { .. }
             | Self::Strange(_)
@@ -104,11 +104,11 @@ impl ApiError {
         matches!(self, Self::Refused { status: 429, .. })
     }
 
-    /// What a create that ended so may have done.
+    /// What a create with this error may have done.
     pub(crate) fn create_effect(&self) -> CreateEffect {
         match self {
-            // A refusal for the rate is not carried out, as far as is known. To look costs little,
-            // and a second host of one name costs more.
+            // As far as is known, a request refused by the rate limit is not carried out. Checking
+            // is cheap, and a second host of one name is worse.
             Self::Lost(_)
             | Self::Refused {
                 status: 408 | 429 | 500..=599,
@@ -173,7 +173,7 @@ impl ApiError {
         match self {
             limited @ Self::Limited { .. } => error.with_source(limited.to_string()),
             Self::Connect(source) | Self::Lost(source) => error.with_source(source),
-            // The decoder repeats the value that it refused, however long.
+            // The decoder repeats the rejected value, however long.
             Self::NotUnderstood { source, .. } => {
                 error.with_source(shorten(&source.to_string(), 300))
             }
@@ -187,10 +187,10 @@ impl ApiError {
     }
 }
 
-/// What to do about something that is ours and cannot be decoded.
+/// What to do about an object of ours that cannot be decoded.
 pub(crate) const STRANGE_HINT: &str = "look at it in the cloud's console, or use a later version: what cannot be read is not treated as absent, since it might be created twice or left behind";
 
-/// The scopes that an operation needs, in the API's names.
+/// The token scopes that an operation needs, in the API's names.
 ///
 /// Source: `security` of each path in the description of the public API, version 2.
 pub(crate) fn scopes(operation: &str) -> Option<&'static str> {
@@ -220,10 +220,10 @@ pub(crate) fn scopes(operation: &str) -> Option<&'static str> {
     })
 }
 
-/// The requests of an hour come back one by one, an hour after each was sent.
+/// Each request of the hour becomes available again an hour after it was sent.
 const HOURLY_HINT: &str = "the limit is one of the hour: run the command again in a while, or see what else uses this token";
 
-/// Which limit it was that did not yield.
+/// Names the rate limit that kept refusing.
 fn rate_words(is_hourly: bool, limit: Option<u64>, waited: Duration) -> String {
     match (is_hourly, limit) {
         (true, Some(limit)) => {
@@ -237,7 +237,7 @@ fn rate_words(is_hourly: bool, limit: Option<u64>, waited: Duration) -> String {
     }
 }
 
-/// The kind of every status that is not a success.
+/// The error kind of a status that is not a success.
 fn kind_of_status(status: u16) -> ErrorKind {
     match status {
         401 => ErrorKind::Unauthorized,
@@ -266,10 +266,10 @@ fn hint(kind: ErrorKind) -> Option<&'static str> {
     }
 }
 
-/// The longest message, in characters: the API's names may be part of it.
+/// Longest message, in characters: it may contain the API's names.
 const MESSAGE_LIMIT: usize = 1000;
 
-/// An error in the provider's words.
+/// An error with the provider's prefix.
 pub(crate) fn provider_error(kind: ErrorKind, message: impl std::fmt::Display) -> Error {
     let message = shorten(&format!("{PREFIX}: {message}"), MESSAGE_LIMIT);
     Error::new(kind, message).with_provider(ID)

@@ -1,4 +1,4 @@
-//! From the API's shapes to core's types.
+//! Converts the API's types to core's.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::net::Ipv4Addr;
@@ -17,40 +17,40 @@ use crate::wire::{
     SizesPage, Tag, TagsPage,
 };
 
-/// What daily backups cost, in percent of the droplet's price, which are the ones that a create
-/// gets which names no policy. Weekly ones, chosen by hand, cost 20.
+/// The price of daily backups, in percent of the droplet's price. A create that names no policy
+/// gets daily ones. Weekly ones, chosen by hand, cost 20.
 ///
-/// Source: <https://docs.digitalocean.com/products/backups/details/pricing/>, as of March 2026,
-/// and `backup_policy` of the create in `DigitalOcean`'s `OpenAPI` description. Plans by the GiB,
-/// also chosen by hand, have no price that is known before.
+/// Source: <https://docs.digitalocean.com/products/backups/details/pricing/>, as of March 2026, and
+/// `backup_policy` of the create in `DigitalOcean`'s `OpenAPI` description. Plans by the GiB, also
+/// chosen by hand, have no price that is known in advance.
 const BACKUP_PERCENT: u32 = 30;
 
 const TAG_HINT: &str = "give the token the scope tag:read";
 
-/// The environment whose hosts are read, and how they are named.
+/// The environment whose hosts are read, and its naming.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Scope<'a> {
     pub(crate) environment: &'a EnvironmentName,
     pub(crate) naming: &'a Naming,
 }
 
-/// What was read beside the facts, for the checks before the first write.
+/// Account snapshot beside the facts, for the checks before the first write.
 #[derive(Debug, Clone)]
 pub(crate) struct Beside {
     /// The environment's tag as the account spells it, if the account has it.
     pub(crate) tag: Option<String>,
-    /// `active`, `warning` or `locked`, and why.
+    /// `active`, `warning` or `locked`, and the reason.
     pub(crate) status: (String, String),
     /// All GPU droplets of the account.
     pub(crate) gpus: Vec<Host>,
-    /// The API's time in seconds since 1970, if it tells.
+    /// The API's time in seconds since 1970, if it sends one.
     pub(crate) time: Option<i64>,
 }
 
-/// Reads everything that a plan rests on, side by side. What the token may not read is told at
-/// once, all of it.
+/// Reads everything that a plan relies on, concurrently. Missing permissions of the token are
+/// reported all at once.
 ///
-/// A plan that adopts rests on every host of the account: those that it is about bear no tag.
+/// A plan that adopts hosts reads every host of the account, because those hosts have no tag.
 ///
 /// The operator's key is not read: the hosts decide whether it is needed. `sizes` are those that
 /// must be known.
@@ -76,8 +76,8 @@ pub(crate) async fn observe(
         let hosts = match &tag {
             _ if adopts => list_all_hosts(client, run, scope, false).await?,
             Some(tag) => list_hosts(client, run, scope, tag, false).await?,
-            // Nothing can bear a tag that the account has not seen. A create of a moment ago is
-            // waited for before the first new one, and who deletes looks in any case.
+            // No droplet has a tag that the account never saw. A recent create is waited for before
+            // the first new one, and a delete looks in any case.
             None if request.mode == PlanMode::Reconcile => Vec::new(),
             None => {
                 let tag = tags::environment_tag(environment);
@@ -99,7 +99,8 @@ pub(crate) async fn observe(
     ];
     let is_refused = |error: &Error| error.kind() == ErrorKind::Forbidden;
     if errors.into_iter().flatten().any(is_refused) {
-        // Whether it is needed nobody knows, but whether it may be read is told with the rest.
+        // Whether it is needed is not known yet, but a missing permission is reported with the
+        // others.
         let may_need_key = request.mode == PlanMode::Reconcile && request.makes != Makes::Nothing;
         let key = if may_need_key {
             crate::key::find(client, run, ssh_key_name).await.err()
@@ -137,7 +138,7 @@ pub(crate) async fn observe(
     Ok((facts, beside))
 }
 
-/// One error for all that the token may not read, if that is more than one thing.
+/// Combines several missing permissions of the token into one error.
 fn forbidden<'a>(errors: impl Iterator<Item = Option<&'a Error>>) -> Option<Error> {
     let refused = errors.flatten();
     let refused: Vec<&Error> = refused
@@ -155,7 +156,7 @@ fn forbidden<'a>(errors: impl Iterator<Item = Option<&'a Error>>) -> Option<Erro
     Some(error.with_hint(format!("give the token the scopes {}", scopes.join(", "))))
 }
 
-/// The sizes that the cloud offers now.
+/// Lists the sizes that the cloud offers now.
 pub(crate) async fn list_sizes(
     client: &Client,
     run: &Run,
@@ -168,7 +169,7 @@ pub(crate) async fn list_sizes(
     Ok(sizes.into_iter().map(size_offer).collect())
 }
 
-/// All regions, with whether they take new droplets.
+/// Lists all regions, with whether they accept new droplets.
 pub(crate) async fn list_regions(
     client: &Client,
     run: &Run,
@@ -184,7 +185,7 @@ pub(crate) async fn list_regions(
         .collect())
 }
 
-/// The account, and the API's time.
+/// Reads the account and the API's time.
 async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Option<i64>)> {
     let answer: Dated<AccountEnvelope> = client
         .dated(run, Method::GET, "/v2/account", None::<&()>)
@@ -193,7 +194,7 @@ async fn read_account(client: &Client, run: &Run) -> Result<(wire::Account, Opti
     Ok((answer.body.account, answer.date))
 }
 
-/// Why the account is locked, in words that follow others; `None` if it is not.
+/// Why the account is locked, as the end of a message; `None` if it is not locked.
 pub(crate) async fn lock(client: &Client, run: &Run) -> Result<Option<String>> {
     let (account, _) = read_account(client, run).await?;
     let why = Some(account.status_message).filter(|why| !why.is_empty());
@@ -207,7 +208,7 @@ pub(crate) async fn account(client: &Client, run: &Run) -> Result<Account> {
     Ok(account_of(account))
 }
 
-/// All tags of the account that can be decoded, and whether these are all that there are.
+/// Lists the account's tags that can be decoded, and whether these are all.
 pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<(Vec<Tag>, bool)> {
     client
         .list_or_not::<TagsPage>(run, "/v2/tags", &[], Concern::Nobody)
@@ -217,8 +218,8 @@ pub(crate) async fn list_tags(client: &Client, run: &Run) -> Result<(Vec<Tag>, b
 
 /// The environment's tag as the account spells it, if the account has it.
 ///
-/// Tags ignore case and keep the spelling that the account saw first, also after the last
-/// droplet that bore it is gone; a filter finds nothing by another spelling.
+/// Tags ignore case. The account keeps the first spelling, even after the last droplet with the tag
+/// is gone, and a filter finds nothing by another spelling.
 pub(crate) async fn spelled_tag(
     client: &Client,
     run: &Run,
@@ -228,15 +229,14 @@ pub(crate) async fn spelled_tag(
     let (known, is_every) = list_tags(client, run).await?;
     let mut known = known.into_iter().map(|tag| tag.name);
     let spelled = known.find(|name| name.eq_ignore_ascii_case(&own));
-    // One that cannot be decoded may be it: then who bears it is looked for.
+    // A tag that cannot be decoded may be this one: then its droplets are looked for.
     Ok(spelled.or_else(|| (!is_every).then_some(own)))
 }
 
-/// Lists every host that bears the environment's tag, in the account's spelling.
+/// Lists every host that has the environment's tag, in the account's spelling.
 ///
-/// `with_gpus` reads the list of GPU droplets too. The API leaves them out of the usual list,
-/// does not say whether it filters them by tag, and takes no filter by tag together with the one
-/// by type.
+/// `with_gpus` reads the list of GPU droplets too. The API omits them from the usual list, does not
+/// say whether it filters them by tag, and accepts no filter by tag together with the one by type.
 pub(crate) async fn list_hosts(
     client: &Client,
     run: &Run,
@@ -252,7 +252,7 @@ pub(crate) async fn list_hosts(
     };
     let (tagged, gpus) = tokio::try_join!(tagged, list_gpus(client, run, with_gpus))?;
     let mut droplets = tagged;
-    // Whatever can be decoded of them, they bear the tag.
+    // Even if only parts can be decoded, they have the tag.
     if let Some((droplet, flaw)) = droplets
         .iter()
         .find_map(|own| Some((own, own.flaw.as_ref()?)))
@@ -260,7 +260,7 @@ pub(crate) async fn list_hosts(
         return Err(strange(&droplet.name, droplet.id, flaw).with_operation("list_hosts_by_tag"));
     }
     let bears = |droplet: &Droplet| {
-        // One without any is told below.
+        // One without any is reported below.
         let tags = droplet.tags.as_ref();
         tags.is_none_or(|tags| tags.iter().any(|own| own.eq_ignore_ascii_case(tag)))
     };
@@ -268,8 +268,8 @@ pub(crate) async fn list_hosts(
     Ok(each_once(hosts_of(client, run, droplets, scope).await?))
 }
 
-/// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`]. Which
-/// public address is a host's own is not looked into: nobody connects to these.
+/// Lists every host of the account, whatever its tags. `with_gpus` as in [`list_hosts`]. Does not
+/// determine a host's own public address: these hosts are not connected to.
 pub(crate) async fn list_all_hosts(
     client: &Client,
     run: &Run,
@@ -288,8 +288,8 @@ pub(crate) async fn list_all_hosts(
     hosts_once(droplets, scope)
 }
 
-/// Every droplet of the account that shows, in the API's own shape, also while the list shifts.
-/// One may stand there twice. `with_gpus` as in [`list_hosts`].
+/// Lists every droplet of the account in the API's type, even while the list shifts. May contain
+/// duplicates. `with_gpus` as in [`list_hosts`].
 pub(crate) async fn shown_droplets(
     client: &Client,
     run: &Run,
@@ -316,8 +316,8 @@ pub(crate) async fn shown_droplets(
     Ok(shown)
 }
 
-/// Marks droplets without tags in a list where others have them: the token may read tags, so
-/// these are not left out for want of a scope.
+/// Marks droplets without tags if others have them. Then the token may read tags, so none is
+/// missing for lack of a scope.
 fn note_untold_tags(droplets: &mut [Droplet]) {
     if droplets.iter().all(|droplet| droplet.tags.is_none()) {
         return;
@@ -329,7 +329,7 @@ fn note_untold_tags(droplets: &mut [Droplet]) {
     }
 }
 
-/// The hosts that droplets are, each once, as [`list_all_hosts`] has them.
+/// Converts droplets to hosts, each once, like [`list_all_hosts`].
 pub(crate) fn hosts_once(droplets: Vec<Droplet>, scope: Scope<'_>) -> Result<Vec<Host>> {
     let none = BTreeSet::new();
     let hosts = droplets.into_iter();
@@ -347,7 +347,7 @@ pub(crate) async fn list_gpus(client: &Client, run: &Run, is_wanted: bool) -> Re
         .map_err(|error| error.into_error("list_hosts"))
 }
 
-/// Whether the size is one of GPU droplets, which the usual list leaves out.
+/// Whether this is a GPU size, whose droplets the usual list omits.
 pub(crate) fn is_gpu(size: &str) -> bool {
     size.starts_with("gpu-")
 }
@@ -379,7 +379,7 @@ fn host_of(droplet: Droplet, scope: Scope<'_>, reserved: &BTreeSet<Ipv4Addr>) ->
     if let Some(flaw) = &droplet.flaw {
         let own = tags::environment_tag(environment);
         let mut tags = droplet.tags.iter().flatten();
-        // One with the name of a host may become one, and would be created again.
+        // A droplet with a host's name may become that host, which would then be created twice.
         if name.is_some() || tags.any(|tag| tag.eq_ignore_ascii_case(&own)) {
             return Err(strange(&droplet.name, droplet.id, flaw).with_operation("list_hosts"));
         }
@@ -418,14 +418,14 @@ fn host_of(droplet: Droplet, scope: Scope<'_>, reserved: &BTreeSet<Ipv4Addr>) ->
     })
 }
 
-/// A droplet that is or may become ours, and cannot be decoded.
+/// The error for a droplet that is or may become ours and cannot be decoded.
 fn strange(name: &str, id: u64, flaw: &str) -> Error {
     let message = format!("API error: cannot decode droplet '{name}' (id {id}): {flaw}");
     provider_error(ErrorKind::Protocol, message).with_hint(STRANGE_HINT)
 }
 
-/// The name of the image that a droplet was made from: its slug, or its id if it is private. A
-/// public one that has lost its slug to a newer image has no name that a file could declare.
+/// The image that a droplet was created from: its slug, or its id if it is private. `None` for a
+/// public image whose slug moved to a newer one, since no file can declare it.
 fn image_of(image: DropletImage) -> Option<String> {
     let id = image.id.filter(|_| image.public == Some(false));
     image.slug.or(id.map(|id| id.to_string()))

@@ -1,4 +1,4 @@
-//! What can be known to be wrong with resizes and user data before the first write.
+//! Checks resizes and user data before the first write.
 
 use std::path::Path;
 
@@ -10,10 +10,10 @@ use crate::availability::{no_size, where_available};
 use crate::facts::is_gpu;
 use crate::user_data;
 
-/// How many hosts are named in a finding about several.
+/// Most hosts named in a finding about several.
 const NAMED: usize = 5;
 
-/// Makes one finding of the same one about many hosts, where the first of them stood.
+/// Merges equal findings about many hosts, at the position of the first.
 pub(crate) fn grouped(findings: Vec<Finding>) -> Vec<Finding> {
     let mut groups: Vec<(Finding, Vec<HostName>)> = Vec::new();
     for finding in findings {
@@ -44,7 +44,7 @@ pub(crate) fn grouped(findings: Vec<Finding>) -> Vec<Finding> {
     groups.collect()
 }
 
-/// Resizes that the API would refuse, which it would do with the host switched off.
+/// Finds resizes that the API would refuse, after the host was already switched off.
 pub(crate) fn check_resizes(facts: &CloudFacts, plan: &InfraPlan) -> Vec<Finding> {
     let findings = plan.resize.iter().flat_map(|entry| {
         let messages = check_resize(facts, entry);
@@ -64,7 +64,7 @@ pub(crate) fn check_resizes(facts: &CloudFacts, plan: &InfraPlan) -> Vec<Finding
     findings.collect()
 }
 
-/// Whether somebody switched the host off, and no resize did.
+/// Whether the host was switched off by hand, not by a resize.
 fn is_switched_off(facts: &CloudFacts, entry: &ResizeEntry) -> bool {
     let host = facts.hosts.iter().find(|host| host.id == entry.host.id);
     host.is_some_and(|host| host.status == HostStatus::Off && !host.has_tag(tags::RESIZING_TAG))
@@ -96,8 +96,7 @@ fn check_resize(facts: &CloudFacts, entry: &ResizeEntry) -> Option<(String, Opti
     })
 }
 
-/// What is wrong with the user data of a host: `text` is what its digest stands for, `file` where
-/// it was read.
+/// Checks the user data of a host: `text` is the content with its digest, `file` its source.
 pub(crate) fn check_user_data(
     host: &HostName,
     file: Option<&Path>,

@@ -1,4 +1,4 @@
-//! The operator's key in the account, which new hosts let in.
+//! The operator's key in the account, which new hosts authorize.
 
 use stagecraft_core::{ErrorKind, Finding, LoginKey, OperatorKey, Result, Run};
 
@@ -8,14 +8,14 @@ use crate::wire::{Concern, KeyEnvelope, KeysPage, SshKey};
 
 /// Finds the account's key of that name.
 ///
-/// The list of keys may be read ten times a minute only, so the one key that the operator logs
-/// in with, if it is known, is looked up by its fingerprint first.
+/// The list of keys may be read only ten times a minute, so the operator's only login key, if it is
+/// known, is first looked up by its fingerprint.
 pub(crate) async fn find(client: &Client, run: &Run, name: &str) -> Result<OperatorKey> {
     if let Some([own]) = run.login_keys().await.as_deref() {
         let path = format!("/v2/account/keys/{}", fingerprint(own));
         match client.get::<KeyEnvelope>(run, &path, &[]).await {
             Ok(found) if found.ssh_key.name == name => return Ok(operator_key(&found.ssh_key)),
-            // It has another name, or is not in the account: its name decides.
+            // It has another name, or is not in the account: the name decides.
             Ok(_) | Err(ApiError::Refused { status: 404, .. }) => {}
             Err(error) => return Err(error.into_error("find_ssh_key")),
         }
@@ -65,7 +65,7 @@ pub(crate) async fn is_named(client: &Client, run: &Run, wire: &[u8], name: &str
     }
 }
 
-/// What is wrong if not one of the keys that the operator logs in with is the account's.
+/// Returns a finding if none of the operator's login keys is the account's.
 pub(crate) fn check(key: &OperatorKey, own: &[LoginKey]) -> Option<Finding> {
     if own.is_empty() || own.iter().any(|own| fingerprint(own) == key.fingerprint) {
         return None;

@@ -1,7 +1,7 @@
-//! The lease: a firewall that guards nothing, since no two firewalls have one name.
+//! The lease: a firewall used as a marker, since firewall names are unique.
 //!
-//! Creating it is the one atomic step that the API offers: 409 for the second. It has one rule,
-//! since the API wants one, for addresses that nobody has, and is put on no droplet.
+//! Creating it is the only atomic operation of the API: the second create gets 409. It has one
+//! rule, because the API requires one, for unused addresses, and is attached to no droplet.
 
 pub(crate) mod own;
 mod payload;
@@ -27,12 +27,13 @@ use crate::wire::{
     Concern, Firewall, FirewallEnvelope, FirewallRule, FirewallsPage, NewFirewall, Targets,
 };
 
-/// How often a create is sent in all, over lost answers and markers that vanish meanwhile.
+/// Most attempts of a create, counting lost answers and markers that vanish meanwhile.
 const ROUNDS: u32 = 5;
-/// How far a beat's time may be off before it is sent again.
+/// Largest error of a renewal's time before it is sent again.
 const GRAIN: i64 = 2;
 
-/// A locked account refuses writes as if the token lacked a scope: that is told instead.
+/// A locked account refuses writes as if the token lacked a scope. Returns the lock as the error
+/// then.
 async fn unless_locked(client: &Client, run: &Run, error: Error) -> Error {
     if error.kind() != ErrorKind::Forbidden {
         return error;
@@ -58,8 +59,8 @@ impl LeaseProvider for DigitalOcean {
         }
     }
 
-    /// Sent again after a lost answer: a second create of one name makes nothing, and the
-    /// marker tells whose it is.
+    /// Acquires the lease. Retries after a lost answer: a second create of one name makes nothing,
+    /// and the marker names its holder.
     async fn take(
         &self,
         run: &Run,
@@ -67,7 +68,7 @@ impl LeaseProvider for DigitalOcean {
         holder: &Holder,
     ) -> Result<Take> {
         let client = self.lease_client(run).await?;
-        // The API stamps its creation, which is the first sign of life.
+        // The API stamps the creation, which is the first renewal.
         let wanted = self.wanted(
             environment,
             &Payload::new(holder.clone(), 0, self.expiry_ms()),
@@ -101,7 +102,7 @@ impl LeaseProvider for DigitalOcean {
             }
             let delay = match error.retry() {
                 Retry::After(wanted) => wanted.unwrap_or(pause),
-                // It is gone again, or does not show yet.
+                // It is gone again, or not listed yet.
                 Retry::Never | Retry::Exhausted
                     if is_taken || error.create_effect() != CreateEffect::None =>
                 {
@@ -135,7 +136,7 @@ impl LeaseProvider for DigitalOcean {
         let client = self.lease_client(run).await?;
         let holder = marker.holder.clone().ok_or_else(|| gone(environment))?;
         let path = format!("/v2/firewalls/{}", marker.id);
-        // Twice if this machine's clock was set meanwhile: others go by what stands there.
+        // Twice if this machine's clock was set meanwhile: other runs rely on the stored time.
         for _ in 0..2 {
             let clock = self.own.lock().get(&marker.id).copied();
             let now = clock.unwrap_or_else(Clock::own).now();
@@ -195,7 +196,7 @@ impl DigitalOcean {
         }
     }
 
-    /// The marker as it stands, read by its id so that its age is known.
+    /// Reads the marker by its id, so that its age is known.
     async fn find(
         &self,
         client: &Client,
@@ -256,7 +257,7 @@ impl DigitalOcean {
     }
 }
 
-/// Environments and projects have no dots, so no two of them share a name.
+/// The marker's name. Environments and projects contain no dots, so no two of them share a name.
 fn marker_name(project: Option<&ProjectName>, environment: &EnvironmentName) -> String {
     match project {
         Some(project) => format!("stagecraft-lease.{project}.{environment}"),

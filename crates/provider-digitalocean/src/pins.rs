@@ -1,4 +1,4 @@
-//! Pins of host keys: a tag for each key, on the droplets that may show it.
+//! Pins of host keys: one tag per key, on the droplets that may present it.
 
 use std::collections::BTreeMap;
 
@@ -14,13 +14,13 @@ use crate::wire::TagEnvelope;
 
 #[async_trait]
 impl HostKeyPins for DigitalOcean {
-    /// Two calls: a tag must be there before a droplet can bear it.
+    /// Two calls: a tag must exist before a droplet can have it.
     async fn pin(&self, run: &Run, host: &HostId, key: Fingerprint) -> Result<()> {
         let client = self.client(run).await?;
         put_tag(&client, run, &key.tag(), &[host]).await
     }
 
-    /// Three calls for each key, for up to 100 droplets that bear it.
+    /// Three calls per key, for up to 100 droplets that have it.
     async fn unpin(&self, run: &Run, pins: &[(HostId, Fingerprint)]) -> Result<()> {
         let client = self.client(run).await?;
         let mut by_key: BTreeMap<Fingerprint, Vec<&HostId>> = BTreeMap::new();
@@ -38,8 +38,8 @@ impl HostKeyPins for DigitalOcean {
     }
 }
 
-/// Takes a tag off droplets. One call names all of them or fails for all: if one is gone, each
-/// is asked for by itself.
+/// Removes a tag from droplets. One call names all of them and fails for all if one is gone; then
+/// each is tried by itself.
 async fn untag(client: &Client, run: &Run, tag: &str, ids: &[&HostId]) -> Result<()> {
     let result = send_tag(client, run, Method::DELETE, tag, ids).await;
     match result {
@@ -54,8 +54,8 @@ async fn untag(client: &Client, run: &Run, tag: &str, ids: &[&HostId]) -> Result
     }
 }
 
-/// Deletes a tag that nothing bears, of whatever kind. To delete one that something bears would
-/// take it off: hosts of one create request share the tag of their first key.
+/// Deletes a tag if no resource has it. Otherwise the delete would remove it from resources: hosts
+/// of one create request share the tag of their first key.
 async fn drop_if_unused(client: &Client, run: &Run, tag: &str) -> Result<()> {
     let path = format!("/v2/tags/{tag}");
     let count = match client.get::<TagEnvelope>(run, &path, &[]).await {

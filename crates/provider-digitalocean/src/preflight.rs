@@ -1,4 +1,4 @@
-//! What can be known to be wrong before the first write.
+//! Checks a plan against the account before the first write.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -17,24 +17,24 @@ use crate::settle::settle;
 use crate::side_by_side::side_by_side;
 use crate::wire::{Concern, Image, ImageEnvelope};
 
-/// How many images are read at a time.
+/// Most concurrent reads of images.
 const IMAGES: usize = 5;
 
 /// What the account offers to new hosts.
 #[derive(Debug)]
 pub(crate) struct Offer {
-    /// Whether each region takes new droplets; `None` if the token may not read them.
+    /// Whether each region accepts new droplets; `None` if the token may not read regions.
     pub(crate) regions: Option<BTreeMap<String, bool>>,
     /// `None` for an image that does not exist.
     pub(crate) images: BTreeMap<String, Option<Image>>,
-    /// What the token may not read, by its scope.
+    /// Scopes that the token lacks for reading.
     pub(crate) unread: BTreeSet<&'static str>,
 }
 
-/// Checks a plan that creates against the account: every finding, at once.
+/// Checks a plan that creates hosts against the account and returns all findings at once.
 ///
-/// `beside` is what was read with the facts. Reads every droplet of the account, its regions,
-/// and each image of the plan once.
+/// `beside` is what was read with the facts. Reads every droplet of the account, its regions, and
+/// each image of the plan once.
 pub(crate) async fn check(
     client: &Client,
     run: &Run,
@@ -51,8 +51,8 @@ pub(crate) async fn check(
     let all = read_all(client, run, scope, beside.as_ref());
     let (mut all, offer) = tokio::try_join!(all, read_offer(client, run, plan))?;
     if !run.follows_cleanly() && all.iter().any(|host| may_become_ours(plan, naming, host)) {
-        // Tags are put on a droplet after it is made: a run that was killed may have left some
-        // whose tags do not show yet.
+        // A droplet gets its tags after it is created: a killed run may have left droplets whose
+        // tags are not listed yet.
         settle(run, poll, poll.list_lag.get()).await?;
         all = read_all(client, run, scope, None).await?;
     }
@@ -85,9 +85,9 @@ pub(crate) async fn check(
     Ok(findings)
 }
 
-/// What hosts that exist are declared to be and cannot become: a size or a region that does not
-/// exist, as for new hosts. A size or region that they have counts as one that exists, also if
-/// nothing new gets it any more. The regions are read only if one of them differs.
+/// Finds declared sizes and regions of existing hosts that do not exist, as for new hosts. A host's
+/// current size or region counts as existing, even if it is closed to new hosts. Reads the regions
+/// only if one of them differs.
 pub(crate) async fn check_existing(
     client: &Client,
     run: &Run,
@@ -129,7 +129,7 @@ pub(crate) async fn check_existing(
     Ok(findings)
 }
 
-/// Every host of the account, each once.
+/// Lists every host of the account, each once.
 async fn read_all(
     client: &Client,
     run: &Run,
@@ -148,10 +148,9 @@ async fn read_all(
     Ok(all)
 }
 
-/// Whether a host has the name of one that is to be created, and bears no tag by which it would
-/// belong to somebody else.
+/// Whether a host has the name of one that is to be created, and no tag of another owner.
 ///
-/// The run that made it may have named it by the default pattern, if the file had that.
+/// The run that created it may have used the default name pattern, if the file had that.
 fn may_become_ours(plan: &InfraPlan, naming: &Naming, host: &Host) -> bool {
     let project = plan.project.as_ref();
     let has_name = |entry: &CreateEntry| {
@@ -203,7 +202,7 @@ async fn read_offer(client: &Client, run: &Run, plan: &InfraPlan) -> Result<Offe
 async fn read_image(client: &Client, run: &Run, name: &str) -> Result<Option<Image>, ApiError> {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || matches!(byte, b'-' | b'_' | b'.');
     if !name.bytes().all(is_plain) || name.bytes().all(|byte| byte == b'.') {
-        // It is no name of an image, but may be one of another path.
+        // It is not an image name, but could be another API path.
         return Ok(None);
     }
     let path = format!("/v2/images/{name}");
@@ -250,7 +249,7 @@ fn check_image(facts: &CloudFacts, offer: &Offer, entry: &CreateEntry, flaws: &m
             let message = format!("image `{name}` does not exist");
             return flaws.add(entry, message, Some(hint.to_owned()));
         }
-        // It could not be read, which is told.
+        // It could not be read, which is reported.
         None => return,
     };
     if let Some(found) = facts.sizes.get(size)
@@ -273,7 +272,7 @@ fn check_image(facts: &CloudFacts, offer: &Offer, entry: &CreateEntry, flaws: &m
 }
 
 fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut Flaws) {
-    // One of ours may have come into view since the facts were read: apply adopts it.
+    // One of ours may have been listed since the facts were read: apply adopts it.
     let taken = all.iter().filter(|host| {
         host.node.eq_ignore_ascii_case(entry.node.as_str())
             && !tags::is_owned(host, plan.project.as_ref(), &plan.environment)
@@ -300,8 +299,7 @@ fn check_name(plan: &InfraPlan, all: &[Host], entry: &CreateEntry, flaws: &mut F
     }
 }
 
-/// How a name can be had that is another project's or environment's. Its host is none of our
-/// business.
+/// How to get a name that another project or environment uses. Its host is not ours to touch.
 fn owned_hint(plan: &InfraPlan, owner: &HostOwner, entry: &CreateEntry) -> String {
     if owner.project.is_none() && plan.project.is_some() {
         return format!(
@@ -324,7 +322,7 @@ fn owned_hint(plan: &InfraPlan, owner: &HostOwner, entry: &CreateEntry) -> Strin
     "give the host another name".to_owned()
 }
 
-/// A pattern by which this host's name holds the project.
+/// A pattern that includes the project in this host's name.
 fn pattern_with_project(plan: &InfraPlan, entry: &CreateEntry) -> &'static str {
     const PLAIN: &str = "{project}-{env}-{host}";
     let pattern = PLAIN.parse().expect("it is a pattern");
@@ -337,7 +335,7 @@ fn pattern_with_project(plan: &InfraPlan, entry: &CreateEntry) -> &'static str {
 
 fn check_limit(facts: &CloudFacts, plan: &InfraPlan, all: &[Host]) -> Option<Finding> {
     let limit = facts.host_limit?;
-    // One of ours that has come into view since is adopted, or is about to be replaced.
+    // One of ours that was listed since is adopted, or about to be replaced.
     let is_there = |entry: &&CreateEntry| {
         all.iter().any(|host| {
             host.name.as_ref() == Some(&entry.spec.name)
@@ -365,7 +363,7 @@ fn finding(message: impl Into<String>, hint: Option<String>) -> Finding {
     }
 }
 
-/// What is wrong with hosts.
+/// Problems of hosts.
 #[derive(Debug, Default)]
 struct Flaws(Vec<Finding>);
 

@@ -1,4 +1,4 @@
-//! The provider: configuration bound, secrets read at first use.
+//! The provider: binds the configuration and reads secrets at first use.
 
 mod prepare;
 
@@ -37,39 +37,39 @@ pub struct DigitalOcean {
     token: SecretSource,
     pub(crate) naming: Naming,
     pub(crate) own: Own,
-    /// Shared by all runs, as the window is.
+    /// Shared by all runs, like the rate limiter.
     http: Http,
-    /// Shared by all runs: the limit is the token's.
+    /// Shared by all runs: the limit is per token.
     window: Arc<Window>,
     seen: Mutex<Seen>,
 }
 
-/// What `observe` found that a later `apply` of the same provider need not find again.
+/// What `observe` read that a later `apply` of the same provider can reuse.
 #[derive(Debug, Default)]
 struct Seen {
     /// Each environment's tag as the account spells it.
     tags: BTreeMap<EnvironmentName, String>,
-    /// What else was read.
+    /// The account snapshot of each environment.
     beside: BTreeMap<EnvironmentName, Beside>,
-    /// When the last `observe` of an environment began. An `apply` takes it.
+    /// When the last `observe` of an environment began. An `apply` consumes it.
     since: BTreeMap<EnvironmentName, Instant>,
     /// The API's clock.
     clock: Option<Clock>,
-    /// The account's VPCs, if any host names one.
+    /// The account's VPCs, if any host declares one.
     vpcs: Option<Vec<Vpc>>,
-    /// The account's projects, if any host names one. An `apply` takes them.
+    /// The account's projects, if any host declares one. An `apply` consumes them.
     projects: Option<Vec<CloudProject>>,
-    /// What the files with user data hold.
+    /// Contents of the files with user data.
     files: Texts<PathBuf>,
 }
 
 impl DigitalOcean {
-    /// Binds a configuration for a project, with the default name pattern if only its name is
-    /// given. Nothing is read or sent.
+    /// Binds a configuration to a project, with the default name pattern if only its name is given.
+    /// Reads and sends nothing.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the configuration cannot be carried out.
+    /// [`ErrorKind::Config`] if the configuration cannot be applied.
     pub fn new(config: DigitalOceanConfig, naming: impl Into<Naming>) -> Result<Self> {
         Self::bind(config, naming.into()).map_err(|problems| {
             let list: Vec<String> = problems
@@ -103,7 +103,8 @@ impl DigitalOcean {
         })
     }
 
-    /// Token and address are read from each run anew, so that each blots the token out.
+    /// Creates a client. Reads token and endpoint from each run again, so that each run redacts the
+    /// token.
     pub(crate) async fn client(&self, run: &Run) -> Result<Client> {
         self.client_in(Lane::Work, run).await
     }
@@ -135,7 +136,7 @@ impl DigitalOcean {
         })
     }
 
-    /// The sizes of declared hosts, if they matter.
+    /// Sizes of declared hosts, if they matter.
     fn sizes_to_know(&self, request: &PlanRequest) -> BTreeSet<String> {
         let declared = if request.mode == PlanMode::Reconcile {
             self.declared_specs(&request.environment)
@@ -146,8 +147,8 @@ impl DigitalOcean {
         declared.into_iter().map(|spec| spec.size).collect()
     }
 
-    /// Whether hosts are made, which takes the operator's key. The list of keys may be read ten
-    /// times a minute only.
+    /// Whether the plan creates hosts, which requires the operator's key. The list of keys may be
+    /// read only ten times a minute.
     fn makes_hosts(&self, facts: &CloudFacts, request: &PlanRequest) -> bool {
         let is_any_missing = || {
             let plan = self.plan(facts, request);
@@ -208,7 +209,7 @@ impl CloudProvider for DigitalOcean {
             seen.since.insert(environment.clone(), Instant::now());
         }
         if request.mode.deletes() && !run.follows_cleanly() {
-            // A create that was in flight a moment ago must not be missed by who deletes.
+            // A delete must not miss a create that was in flight a moment ago.
             settle(run, &self.config.poll, self.config.poll.list_lag.get()).await?;
         }
         if request.mode == PlanMode::Reconcile {
@@ -252,7 +253,7 @@ impl CloudProvider for DigitalOcean {
         Ok(facts)
     }
 
-    /// In [`PlanMode::Destroy`] the environment may have left the file.
+    /// In [`PlanMode::Destroy`] the environment may be missing from the file.
     fn plan(&self, facts: &CloudFacts, request: &PlanRequest) -> Result<InfraPlan> {
         let declared = match (self.declared_with_files(&request.environment), request.mode) {
             (Ok(declared), _) => declared,
@@ -366,7 +367,7 @@ impl CloudProvider for DigitalOcean {
     }
 }
 
-/// Whether a plan is about a GPU droplet.
+/// Whether a plan concerns a GPU droplet.
 fn has_gpus(plan: &InfraPlan) -> bool {
     let differing = plan.differ.iter().map(|entry| &entry.host);
     let retagged = plan.retag.iter().map(|entry| &entry.host);

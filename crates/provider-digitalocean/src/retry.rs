@@ -1,9 +1,9 @@
-//! How often and how late calls that failed are sent again.
+//! Number and delay of retries.
 
 use std::time::Duration;
 
-/// How often a call that may be repeated is sent in all.
+/// Most attempts of a call that may be repeated.
 pub(crate) const ATTEMPTS: u32 = 5;
-/// The longest pause that is made because an answer's `Retry-After` asks for it: nobody wants to
-/// wait for an hour without knowing.
+/// Longest pause that an answer's `Retry-After` may cause, so that no run hangs for an hour without
+/// a message.
 pub(crate) const LONGEST_PAUSE: Duration = Duration::from_mins(1);

@@ -1,4 +1,4 @@
-//! Waiting until the API lists what it has accepted.
+//! Waits until the API lists what it has accepted.
 
 use std::time::Duration;
 
@@ -6,7 +6,7 @@ use stagecraft_core::{Event, Result, Run};
 
 use crate::config::PollConfig;
 
-/// Waits until the list shows what was accepted before, and emits an event about it.
+/// Waits until the list shows what was accepted before, and emits an event.
 pub(crate) async fn settle(run: &Run, poll: &PollConfig, remaining: Duration) -> Result<()> {
     if remaining.is_zero() {
         return Ok(());

@@ -1,13 +1,13 @@
-//! Several calls at a time, but not all at once.
+//! Runs futures with limited concurrency.
 
 use std::future::Future;
 
 use futures_util::stream::{FuturesUnordered, StreamExt as _};
 
-/// Runs all of `tasks`, at most `limit` at a time, and gives their results in the order of the
-/// tasks. One is begun when another has ended, in that order too.
+/// Runs all `tasks`, at most `limit` at a time, and returns their results in the order of the
+/// tasks. Starts tasks in that order too.
 ///
-/// Dropped half-way, those that run are dropped and the others are never begun.
+/// If dropped, running tasks are dropped and the others never start.
 pub(crate) async fn side_by_side<F: Future>(limit: usize, tasks: Vec<F>) -> Vec<F::Output> {
     let mut tasks = tasks
         .into_iter()
@@ -43,7 +43,7 @@ mod tests {
             async move {
                 now.set(now.get() + 1);
                 most.set(most.get().max(now.get()));
-                // The later ones of a round end first.
+                // Later tasks of a round end first.
                 let pause = Duration::from_millis(100 - number % 10);
                 run.sleep(pause).await.unwrap();
                 now.set(now.get() - 1);

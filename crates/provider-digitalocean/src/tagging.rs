@@ -1,4 +1,4 @@
-//! Putting tags on droplets, and taking them off.
+//! Adds tags to droplets and removes them.
 
 use reqwest::Method;
 use stagecraft_core::{HostId, Result, Run};
@@ -6,21 +6,21 @@ use stagecraft_core::{HostId, Result, Run};
 use crate::client::Client;
 use crate::wire::{NamedTag, NewTag, Tagged, TaggedResource};
 
-/// The most droplets in one call.
+/// Most droplets in one call.
 pub(crate) const BATCH: usize = 100;
 
-/// Makes a tag, if there is none of its name, and puts it on droplets.
+/// Puts a tag on droplets and creates it if it is missing.
 pub(crate) async fn put_tag(client: &Client, run: &Run, tag: &str, ids: &[&HostId]) -> Result<()> {
     run.before_write().await?;
     let made = client
         .dated::<NamedTag>(run, Method::POST, "/v2/tags", Some(&NewTag { name: tag }))
         .await
         .map_err(|error| error.into_error("make_tag"))?;
-    // The answer has the account's spelling, by which alone a tag is found.
+    // The answer has the account's spelling; a tag is found only by it.
     send_tag(client, run, Method::POST, &made.body.tag.name, ids).await
 }
 
-/// Puts a tag, as the account spells it, on droplets, or takes it off them.
+/// Adds a tag, in the account's spelling, to droplets or removes it.
 pub(crate) async fn send_tag(
     client: &Client,
     run: &Run,

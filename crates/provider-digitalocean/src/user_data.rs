@@ -1,4 +1,4 @@
-//! The user data of a new host: its first host key, and what the user wants beside it.
+//! User data of a new host: its first host key, and the user's own.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -9,18 +9,18 @@ use sha2::{Digest, Sha256};
 use stagecraft_core::HostKey;
 use stagecraft_core::config::Location;
 
-/// The most user data that the API takes, in bytes.
+/// Largest user data that the API accepts, in bytes.
 const LIMIT: usize = 64 * 1024;
-/// More than the part with a host key ever needs, in bytes.
+/// Upper bound of the part with the host key, in bytes.
 const OWN_PART: usize = 1024;
-/// Keys of a cloud-config that would give the host another host key than the one that is pinned.
+/// Cloud-config keys that would replace the pinned host key.
 const RESERVED: &[&str] = &["ssh_keys", "ssh_deletekeys"];
 
-/// Writes the cloud-init user data for a host key, together with the user's own.
+/// Builds the cloud-init user data for a host key, together with the user's own.
 ///
-/// cloud-init deletes the image's keys and writes these in their place before sshd starts
-/// (module `cc_ssh`, keys `ssh_deletekeys` and `ssh_keys`). The user's part comes first: of two
-/// parts that set the same key, cloud-init takes the later one.
+/// cloud-init deletes the image's keys and writes these in their place before sshd starts (module
+/// `cc_ssh`, keys `ssh_deletekeys` and `ssh_keys`). The user's part comes first: of two parts that
+/// set the same key, cloud-init uses the later one.
 pub(crate) fn user_data(key: &HostKey, own: Option<&str>) -> SecretString {
     let mut text =
         String::from("#cloud-config\nssh_deletekeys: true\nssh_keys:\n  ed25519_private: |\n");
@@ -35,7 +35,7 @@ pub(crate) fn user_data(key: &HostKey, own: Option<&str>) -> SecretString {
     SecretString::from(merged)
 }
 
-/// Texts that may hold secrets, by file or digest: `Debug` shows only these keys.
+/// Texts that may contain secrets, by file or digest. `Debug` shows only these keys.
 #[derive(Default)]
 pub(crate) struct Texts<K>(pub(crate) BTreeMap<K, String>);
 
@@ -45,11 +45,11 @@ impl<K: fmt::Debug> fmt::Debug for Texts<K> {
     }
 }
 
-/// What is wrong with user data. Nothing of the text but a key or a character of it.
+/// A problem of user data. Contains at most one key or one character of the text.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Flaw {
     pub(crate) message: String,
-    /// Where in the text, if that is known.
+    /// Position in the text, if known.
     pub(crate) at: Option<Location>,
 }
 
@@ -59,8 +59,8 @@ impl From<String> for Flaw {
     }
 }
 
-/// Checks that user data can be merged with Stagecraft's own, is taken by the API, and is what
-/// cloud-init understands: a `#cloud-config` must be YAML and hold a mapping.
+/// Checks that user data can be merged with Stagecraft's own, is accepted by the API, and is valid
+/// for cloud-init: a `#cloud-config` must be YAML and contain a mapping.
 pub(crate) fn check(text: &str) -> Result<(), Flaw> {
     let own = text.trim();
     let kind = kind(own)?;
@@ -90,7 +90,7 @@ pub(crate) fn check(text: &str) -> Result<(), Flaw> {
     Ok(())
 }
 
-/// cloud-init leaves out a part that is no YAML mapping, with a line in its log, and goes on.
+/// cloud-init ignores a part that is not a YAML mapping, logs it, and continues.
 #[cfg(feature = "yaml")]
 fn check_cloud_config(text: &str, own: &str) -> Result<(), Flaw> {
     let Err(error) = stagecraft_core::config::check_mapping(own) else {
@@ -107,15 +107,15 @@ fn check_cloud_config(text: &str, own: &str) -> Result<(), Flaw> {
     })
 }
 
-/// The SHA-256 of user data, as 64 hexadecimal digits. White space around it does not count.
+/// The SHA-256 of user data, as 64 hexadecimal digits. Surrounding white space is ignored.
 pub(crate) fn digest(own: &str) -> String {
     HEXLOWER.encode(&Sha256::digest(own.trim()))
 }
 
-/// What user data is.
+/// The format of user data.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Kind {
-    /// One text, with what cloud-init calls it.
+    /// One text, with its type in cloud-init.
     Part(&'static str),
     /// A MIME message, which may have parts of any kind.
     Message,
@@ -123,8 +123,8 @@ enum Kind {
 
 const CLOUD_CONFIG: &str = "text/cloud-config";
 
-/// How texts begin, and what cloud-init calls them: `INCLUSION_TYPES_MAP` of
-/// `cloudinit/handlers/__init__.py`. It ignores case, and takes the longest that fits.
+/// Prefixes of texts and their types in cloud-init: `INCLUSION_TYPES_MAP` of
+/// `cloudinit/handlers/__init__.py`. It ignores case and uses the longest match.
 const BEGINNINGS: [(&str, &str); 9] = [
     ("#cloud-config-archive", "text/cloud-config-archive"),
     ("#cloud-config-jsonp", "text/cloud-config-jsonp"),
@@ -137,7 +137,7 @@ const BEGINNINGS: [(&str, &str); 9] = [
     ("#!", "text/x-shellscript"),
 ];
 
-/// What user data is by its beginning.
+/// Detects the format of user data by its prefix.
 fn kind(own: &str) -> Result<Kind, String> {
     let first = own.lines().next().unwrap_or_default().to_ascii_lowercase();
     if ["content-type:", "mime-version:"]
@@ -170,7 +170,7 @@ fn is_longer_word(line: &str, beginning: &str) -> bool {
     is_word && beginning != "#!" && !rest.starts_with("http")
 }
 
-/// A key of the top level that is Stagecraft's own, in user data that is YAML.
+/// Finds a top-level key reserved for Stagecraft, in user data that is YAML.
 fn reserved_key(own: &str, kind: Kind) -> Option<&'static str> {
     const PROGRAMS: [&str; 3] = [
         "text/x-shellscript",
@@ -207,10 +207,10 @@ fn reserved_key(own: &str, kind: Kind) -> Option<&'static str> {
 /// A MIME message of both parts, the user's first.
 fn merge(own: &str, kind: Kind, ours: &str) -> String {
     let part = match kind {
-        // A message within a message: cloud-init takes its parts one by one.
+        // A nested message: cloud-init processes its parts one by one.
         Kind::Message => own.to_owned(),
         Kind::Part(kind) => {
-            // ASCII is left readable. cloud-init misreads anything else that is not encoded.
+            // ASCII stays readable. cloud-init misreads other text that is not encoded.
             let (encoding, body) = if own.is_ascii() {
                 ("7bit", own.to_owned())
             } else {

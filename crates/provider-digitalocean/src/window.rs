@@ -1,9 +1,9 @@
-//! How many requests are sent in a time, by all that one provider does.
+//! Rate limiter for all requests of one provider.
 //!
-//! The API takes 250 requests in a minute and 5000 in an hour from one token, and does not say
-//! whether its minute slides. So no minute, wherever it begins, has more than 240 of ours: a
-//! bucket of tokens would let through twice its size around a full minute. Other programs may
-//! use the same token, which only a refusal (429) tells.
+//! The API accepts 250 requests in a minute and 5000 in an hour from one token, and does not say
+//! whether its minute slides. So no minute, wherever it begins, has more than 240 of ours: a token
+//! bucket would allow twice its size around a full minute. Other programs may use the same token,
+//! which shows only in a refusal (429).
 //!
 //! Source: "Rate limit" in the description of the public API, version 2.
 
@@ -22,11 +22,11 @@ use tokio::time::Instant;
 use crate::error::ApiError;
 use crate::retry::{ATTEMPTS, LONGEST_PAUSE};
 
-/// The most requests in a window. The API's own limit is 250.
+/// Most requests in a window. The API's own limit is 250.
 pub(crate) const MOST_REQUESTS: u32 = 240;
-/// The fewest requests in a window: one for the work, one for the lease.
+/// Fewest requests in a window: one for ordinary work, one for the lease.
 pub(crate) const FEWEST_REQUESTS: u32 = 2;
-/// Waits that are shorter than this part of the window are not told.
+/// Waits shorter than this fraction of the window are not reported.
 const UNTOLD: u32 = 40;
 
 /// How many requests are sent in a time. Durations have a unit: `500ms`, `60s`.
@@ -50,28 +50,28 @@ impl Default for RateConfig {
     }
 }
 
-/// Who asks for a turn.
+/// The priority of a request.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Lane {
-    /// All ordinary work, in the order in which it asks.
+    /// Ordinary work, in the order of the requests.
     Work,
     /// The lease, which must not wait behind the work that it protects. A part of the window is
-    /// kept for it, and half of it is the most that it gets.
+    /// reserved for it, and it gets at most half of the window.
     Lease,
 }
 
-/// The window that all calls of one provider share.
+/// Rate limiter that all calls of one provider share.
 ///
-/// A request counts from the moment it is sent until the window's length after its answer came:
-/// the API counts it somewhere in between.
+/// A request counts from when it is sent until one window after its answer arrived: the API counts
+/// it somewhere in between.
 #[derive(Debug)]
 pub(crate) struct Window {
     length: Duration,
     requests: usize,
-    /// The part of `requests` that only the lease may use.
+    /// The part of `requests` reserved for the lease.
     reserve: usize,
     state: Mutex<State>,
-    /// Held by the one of the waiting work that is next.
+    /// Held by the next request of ordinary work.
     queue: tokio::sync::Mutex<()>,
     changed: Notify,
 }
@@ -79,21 +79,21 @@ pub(crate) struct Window {
 #[derive(Debug)]
 struct State {
     in_flight: usize,
-    /// Those of them that are the lease's.
+    /// Those of them that belong to the lease.
     leases_in_flight: usize,
-    /// When the answers of the window came, oldest first, and to whom.
+    /// When the answers of the window arrived, oldest first, with their priorities.
     ended: VecDeque<(Instant, Lane)>,
-    /// Nobody sends before this, since the API said so.
+    /// No request is sent before this time, set by a refusal.
     held_until: Option<Instant>,
-    /// The most requests in flight after a refusal: one, and one more for each answer.
+    /// Most requests in flight after a refusal: one, and one more for each answer.
     ramp: usize,
-    /// How often in a row the API refused for the limit of the hour.
+    /// Consecutive refusals by the hourly limit.
     refusals: u32,
-    /// What the API said is left of the hour.
+    /// Remaining requests of the hour, as the API sent it.
     remaining: Option<usize>,
-    /// How many wait.
+    /// How many requests wait.
     waiting: usize,
-    /// The end of the wait that was last told of.
+    /// The end of the last reported wait.
     told_until: Option<Instant>,
 }
 
@@ -103,7 +103,7 @@ impl Window {
         Arc::new(Self {
             length: config.window.get(),
             requests,
-            // Without any the work would hold all turns while it waits for a beat.
+            // Without a reserve, ordinary work would hold all permits while it waits for a renewal.
             reserve: (requests / 24).max(1),
             state: Mutex::new(State {
                 in_flight: 0,
@@ -125,7 +125,7 @@ impl Window {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Waits until one more request may be sent, and tells of the wait once for all who wait.
+    /// Waits for a permit, and reports the wait once for all waiting requests.
     ///
     /// # Errors
     ///
@@ -140,7 +140,7 @@ impl Window {
             },
         };
         loop {
-            // Before the look, so that no change is missed.
+            // Subscribed before the check, so that no change is missed.
             let mut changed = pin!(self.changed.notified());
             changed.as_mut().enable();
             let wait = match self.look(lane) {
@@ -161,7 +161,7 @@ impl Window {
             let sleep = async {
                 match wait {
                     Some(pause) => run.sleep(pause).await,
-                    // Answers are awaited for a bounded time.
+                    // Waiting for answers is bounded.
                     None => run.sleep(self.length).await,
                 }
             };
@@ -183,7 +183,7 @@ impl Window {
             state.ended.pop_front();
         }
         let held = state.held_until.filter(|until| *until > now);
-        // Neither may starve the other, however small the window is.
+        // Neither priority may starve the other, however small the window is.
         let (limit, in_flight) = match lane {
             Lane::Work => (
                 self.requests - self.reserve,
@@ -211,7 +211,7 @@ impl Window {
             state.leases_in_flight += usize::from(lane == Lane::Lease);
             return Look::Free;
         }
-        // When there is room for so many more, as far as no answer is awaited for it.
+        // When this many more fit, not counting requests in flight.
         let freed = |more: usize| {
             let freed = counted.iter().filter_map(|(limit, in_flight, ended)| {
                 let over = (in_flight + ended.len() + 1).checked_sub(*limit);
@@ -226,7 +226,7 @@ impl Window {
             freed.max()
         };
         let until = held.max(freed(0));
-        // Those behind get their turns one after the other: the last of them ends the wait.
+        // Waiting requests get their permits in order: the last one ends the wait.
         let last = held.max(freed(state.waiting.saturating_sub(1)));
         let told = last.or(until).and_then(|end| {
             let lasts = end.saturating_duration_since(now);
@@ -251,16 +251,16 @@ impl Window {
         }
     }
 
-    /// Lets nobody send for a while, since the API refused a request for its rate: as long as it
-    /// `wanted`, or ever longer if it does not say, which is so for the limit of the hour.
+    /// Holds all requests after a rate limit refusal: for the `wanted` time, or for increasing
+    /// times if the API gives none, as for the hourly limit.
     ///
-    /// Those who wait do not begin all at once afterwards, nor with the programs of others:
-    /// a little is added by chance, then one request goes first.
+    /// Waiting requests do not all start at once afterwards, nor together with other programs: a
+    /// random delay is added, then one request goes first.
     pub(crate) fn refused(&self, wanted: Option<Duration>, first_pause: Duration) -> Held {
         let is_hourly = wanted.is_none_or(|wanted| wanted > LONGEST_PAUSE);
         let now = Instant::now();
         let mut state = self.lock();
-        // What was in flight together is refused together, which is no news.
+        // Requests that were in flight together are refused together; only the first counts.
         let is_first = state.held_until.is_none_or(|until| until <= now);
         if is_hourly && is_first {
             state.refusals += 1;
@@ -290,8 +290,8 @@ impl Window {
         }
     }
 
-    /// Takes note of an answer that was no refusal for the rate, and of what it said is left of
-    /// the hour.
+    /// Records an answer that is not a rate limit refusal, with the remaining requests of the hour
+    /// that it reported.
     pub(crate) fn answered(&self, remaining: Option<u64>) {
         let mut state = self.lock();
         state.ramp = state.ramp.saturating_add(1);
@@ -301,28 +301,28 @@ impl Window {
     }
 }
 
-/// What a refusal leads to.
+/// The consequence of a refusal.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Held {
     pub(crate) pause: Duration,
     pub(crate) is_hourly: bool,
-    /// Whether the limit of the hour did not yield for some time.
+    /// Whether the hourly limit has refused for some time.
     pub(crate) is_hopeless: bool,
-    /// Whether no wait is under way that was told.
+    /// Whether no reported wait is in progress.
     pub(crate) is_news: bool,
 }
 
 enum Look {
     /// One request may be sent, and is counted already.
     Free,
-    /// Look again after the pause, or when an answer came.
+    /// Check again after the pause, or when an answer arrived.
     Wait {
         pause: Option<Duration>,
         told: Option<Event>,
     },
 }
 
-/// Counts itself among those who wait.
+/// Counts itself among the waiting requests.
 struct Waiting<'w>(&'w Window);
 
 impl<'w> Waiting<'w> {
@@ -338,7 +338,7 @@ impl Drop for Waiting<'_> {
     }
 }
 
-/// The right to send one request. Given back if it is dropped before.
+/// A permit to send one request. Returned if it is dropped before.
 #[derive(Debug)]
 pub(crate) struct Turn {
     window: Arc<Window>,
@@ -347,7 +347,7 @@ pub(crate) struct Turn {
 }
 
 impl Turn {
-    /// The request is on its way now. Dropped when its answer has come.
+    /// Marks the request as sent. Drop the permit once its answer has arrived.
     pub(crate) fn begin(&mut self) {
         self.is_used = true;
     }

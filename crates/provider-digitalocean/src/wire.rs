@@ -1,6 +1,6 @@
-//! The API's own shapes, as far as they are used. Unknown fields are ignored.
+//! The API's types, as far as they are used. Unknown fields are ignored.
 //!
-//! A field is required only if nothing can be done without it; all others have a default, and
+//! A field is required only if the object is useless without it. All others have a default, and
 //! `null` counts as absent ([`stagecraft_core::json`]).
 //!
 //! Source: DigitalOcean's `OpenAPI` description of the public API, version 2.
@@ -38,7 +38,7 @@ pub(crate) struct Account {
     pub(crate) uuid: String,
     #[serde(default)]
     pub(crate) email: String,
-    /// Left out if the token may not read droplets.
+    /// Absent if the token may not read droplets.
     pub(crate) droplet_limit: Option<u64>,
     /// `active`, `warning` or `locked`.
     #[serde(default)]
@@ -163,14 +163,14 @@ pub(crate) struct Action {
     pub(crate) resource_id: Option<u64>,
 }
 
-/// An action of a droplet that is known, of which it matters only whether it has ended.
+/// An action of a known droplet; only whether it has ended matters.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ListedAction {
     pub(crate) id: u64,
     pub(crate) status: String,
 }
 
-/// The usual body of an error. `POST /v2/tags` has another one, gateways answer HTML.
+/// The usual body of an error. `POST /v2/tags` has another one, and gateways answer HTML.
 #[derive(Debug, Default, Deserialize)]
 #[serde(default)]
 pub(crate) struct ErrorBody {
@@ -184,7 +184,7 @@ pub(crate) struct ErrorBody {
     pub(crate) request_id: String,
 }
 
-/// A text, and nothing for anything else: what only makes a message better may be of any kind.
+/// A text, and nothing for any other type: optional details of messages must not fail decoding.
 fn text_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String, D::Error> {
     Ok(match Value::deserialize(deserializer)? {
         Value::String(text) => text,
@@ -192,8 +192,8 @@ fn text_or_nothing<'de, D: Deserializer<'de>>(deserializer: D) -> Result<String,
     })
 }
 
-/// The elements of a list that can be decoded, none of anything else: what only makes an answer
-/// richer may be of any kind.
+/// The elements of a list that can be decoded, and nothing for any other type: optional details of
+/// answers must not fail decoding.
 fn known_elements<'de, D, T>(deserializer: D) -> Result<Vec<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -208,7 +208,7 @@ where
         .collect())
 }
 
-/// A firewall among all of the account, most of which are somebody else's.
+/// A firewall of the account. Most belong to others.
 #[derive(Debug, Deserialize)]
 pub(crate) struct ListedFirewall {
     pub(crate) id: String,
@@ -229,7 +229,7 @@ pub(crate) struct Firewall {
     pub(crate) inbound_rules: Vec<FirewallRule>,
 }
 
-/// A create, or a replacement of all that a firewall has.
+/// A create, or a full replacement of a firewall.
 #[derive(Debug, Serialize)]
 pub(crate) struct NewFirewall {
     pub(crate) name: String,

@@ -1,4 +1,4 @@
-//! A provider that is configured in code, without YAML.
+//! Builder of a provider that is configured in code, without YAML.
 
 use std::collections::BTreeMap;
 
@@ -11,10 +11,10 @@ use crate::session::Waits;
 use crate::version::ClientVersion;
 
 impl Tailscale {
-    /// Starts a provider that is configured in code. Nothing is read, sent or checked yet.
+    /// Starts a provider that is configured in code. Reads, sends and checks nothing yet.
     ///
-    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain`
-    /// the tailnet's `MagicDNS` suffix.
+    /// `auth_key_env` is the name of the variable that holds the auth key, `tailnet_domain` the
+    /// tailnet's `MagicDNS` suffix.
     pub fn builder(
         auth_key_env: impl Into<String>,
         tailnet_domain: impl Into<String>,
@@ -23,7 +23,7 @@ impl Tailscale {
     }
 }
 
-/// Collects the configuration of a [`Tailscale`] provider. Checked by [`build`](Self::build).
+/// Builder of a [`Tailscale`] provider. [`build`](Self::build) checks the values.
 #[derive(Debug, Clone)]
 #[must_use]
 pub struct TailscaleBuilder {
@@ -53,25 +53,25 @@ impl TailscaleBuilder {
         }
     }
 
-    /// Adds a tag of every node, for example `tag:stagecraft`.
+    /// Adds a tag for every node, for example `tag:stagecraft`.
     pub fn default_tag(mut self, tag: impl Into<String>) -> Self {
         self.default_tags.push(tag.into());
         self
     }
 
-    /// Adds a tag of the nodes of one role.
+    /// Adds a tag for the nodes of one role.
     pub fn role_tag(mut self, role: impl Into<String>, tag: impl Into<String>) -> Self {
         self.role_tags.push((role.into(), tag.into()));
         self
     }
 
-    /// Sets whether the client is installed where it is missing. Default: it is.
+    /// Sets whether a missing client is installed. Default: it is.
     pub fn install_method(mut self, method: InstallMethod) -> Self {
         self.method = method;
         self
     }
 
-    /// Sets the oldest version that is accepted. Default: any.
+    /// Sets the oldest accepted version. Default: any.
     pub fn min_version(mut self, version: impl Into<String>) -> Self {
         self.min_version = Some(version.into());
         self
@@ -89,19 +89,19 @@ impl TailscaleBuilder {
         self
     }
 
-    /// Sets how a node is awaited that was told to connect. Default: every 2 s, up to 30 s.
+    /// Sets the wait for a node that is connecting. Default: every 2 s, up to 30 s.
     pub fn connect_wait(mut self, policy: PollPolicy) -> Self {
         self.waits.connect = policy;
         self
     }
 
-    /// Sets how a daemon is awaited that was just started. Default: every second, up to 20 s.
+    /// Sets the wait for a daemon that was just started. Default: every second, up to 20 s.
     pub fn daemon_wait(mut self, policy: PollPolicy) -> Self {
         self.waits.daemon = policy;
         self
     }
 
-    /// Checks everything and makes the provider. Reads no secret and does no I/O.
+    /// Checks all values and builds the provider. Reads no secret and does no I/O.
     ///
     /// # Errors
     ///

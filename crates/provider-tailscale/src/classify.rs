@@ -1,12 +1,12 @@
-//! Why `tailscale up` failed: it tells so in words only.
+//! Classifies failures of `tailscale up`, which reports their cause only as text.
 
 use crate::error::Failure;
 
-/// Reads from what `tailscale up` printed, and from the health reports, why it failed.
+/// Returns why `tailscale up` failed, from its output and the health reports.
 ///
 /// Texts of Tailscale 1.82 to 1.102, its own control server and headscale 0.26 to 0.29.
 pub(crate) fn classify_up(output: &str, health: &[String]) -> Failure {
-    // What the server says about a login reaches only some of the outputs, but always Health.
+    // The server's message about a login is only in some of the outputs, but always in Health.
     let login = health
         .iter()
         .find(|report| report.contains("last login error"))

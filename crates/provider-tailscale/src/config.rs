@@ -93,7 +93,7 @@ pub enum InstallMethod {
 }
 
 impl TailscaleConfig {
-    /// A configuration with defaults in all that is not required.
+    /// A configuration with defaults for all optional keys.
     pub fn new(auth_key_env: impl Into<String>, tailnet_domain: TailnetDomain) -> Self {
         Self {
             auth_key_env: Some(auth_key_env.into()),
@@ -110,11 +110,11 @@ impl TailscaleConfig {
         }
     }
 
-    /// Where the auth key is found.
+    /// The source of the auth key.
     ///
     /// # Errors
     ///
-    /// [`SecretKeyError`] if none or several keys say so, or one cannot be what it says.
+    /// [`SecretKeyError`] if none or several keys give a source, or one is invalid.
     pub fn auth_key(&self) -> Result<SecretSource, SecretKeyError> {
         SecretKeys {
             name: "auth_key",
@@ -125,7 +125,7 @@ impl TailscaleConfig {
         .source()
     }
 
-    /// The tags that a node of a role must bear: sorted, each once.
+    /// The tags that a node of a role requires, sorted and without duplicates.
     pub fn tags_of(&self, role: &RoleName) -> BTreeSet<Tag> {
         self.default_tags
             .iter()

@@ -1,4 +1,4 @@
-//! One host being brought into the network: read, decide, act, until nothing is left to do.
+//! Brings one host into the network: reads it, decides and acts until nothing is left to do.
 
 use stagecraft_core::{Error, Joined, Result};
 
@@ -8,10 +8,10 @@ use crate::facts::HostFacts;
 use crate::session::Session;
 use crate::{install, join};
 
-/// Acts until nothing is left to do. Each action is taken at most once.
+/// Acts until nothing is left to do. Takes each action at most once.
 ///
-/// The host is read again before every action, so one that has become needless is left
-/// out, and a key is never sent to a node with a healthy login.
+/// Reads the host again before every action. So needless actions are skipped, and a key is never
+/// sent to a node with a valid login.
 pub(crate) async fn converge(session: &Session<'_>) -> Result<(Joined, Vec<Action>)> {
     let mut done = Vec::new();
     let mut facts = session.read("verify").await?;
@@ -25,7 +25,7 @@ pub(crate) async fn converge(session: &Session<'_>) -> Result<(Joined, Vec<Actio
             return Err(Failure::DidNotLast(summary).into());
         }
         if pending.contains(&Action::Join) {
-            // A missing key is to be told before anything is changed.
+            // A missing key is reported before anything is changed.
             join::auth_key(session).await?;
         }
         session.run.check()?;
@@ -34,7 +34,7 @@ pub(crate) async fn converge(session: &Session<'_>) -> Result<(Joined, Vec<Actio
     }
 }
 
-/// Installs and starts the client, if it is missing or silent.
+/// Installs and starts the client, if it is missing or does not answer.
 pub(crate) async fn converge_client(session: &Session<'_>) -> Result<Vec<Action>> {
     let mut done = Vec::new();
     let mut facts = session.read("install").await?;

@@ -1,4 +1,4 @@
-//! What is to be changed on a host: a pure function of configuration and facts.
+//! Decides what to change on a host: a pure function of configuration and facts.
 
 use std::collections::BTreeSet;
 
@@ -10,7 +10,7 @@ use crate::facts::{Client, HostFacts, Preferences, System};
 use crate::status::{BackendState, Status};
 use crate::version::ClientVersion;
 
-/// The control server of a client that was told of none, in its old and its new spelling.
+/// The default control server of a client, in its old and its new spelling.
 const VENDOR_SERVERS: [&str; 2] = [
     "https://controlplane.tailscale.com",
     "https://login.tailscale.com",
@@ -19,22 +19,22 @@ const VENDOR_SERVERS: [&str; 2] = [
 /// One kind of change.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, PartialOrd, Ord)]
 pub(crate) enum Action {
-    /// Install the client.
+    /// Installs the client.
     Install,
-    /// Start the daemon. What follows is known only when it answers.
+    /// Starts the daemon. Further actions are known only once it answers.
     Daemon,
-    /// Connect again with the login that there is.
+    /// Connects again with the existing login.
     Start,
-    /// Wait for the connection. A healthy login is never renewed: a key that has expired
-    /// meanwhile would end it (tailscale/tailscale#16987).
+    /// Waits for the connection. Never renews a valid login: a key that has expired meanwhile would
+    /// end it (tailscale/tailscale#16987).
     Reconnect,
-    /// Log in with the auth key.
+    /// Logs in with the auth key.
     Join,
-    /// Ask for the tags, without a key.
+    /// Requests the tags, without a key.
     Retag,
-    /// Edit the settings.
+    /// Changes the settings.
     Settings,
-    /// Remove the auth keys of killed runs. A join does so too.
+    /// Removes the auth keys of killed runs. A join does so too.
     Clean,
 }
 
@@ -72,7 +72,7 @@ impl Action {
     }
 }
 
-/// A node as it is to be.
+/// The wanted state of a node.
 #[derive(Debug)]
 pub(crate) struct Target<'a> {
     pub(crate) config: &'a TailscaleConfig,
@@ -90,23 +90,23 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// The wanted tags, as `--advertise-tags` takes them.
+    /// The wanted tags, in the format of `--advertise-tags`.
     pub(crate) fn tag_list(&self) -> String {
         let tags: Vec<&str> = self.tags.iter().map(String::as_str).collect();
         tags.join(",")
     }
 
-    /// The name by which the tailnet is to know the node.
+    /// The wanted full name of the node in the tailnet.
     pub(crate) fn fqdn(&self) -> String {
         fqdn(&self.node.name, self.config)
     }
 
-    /// Whether the tailnet knows the node by the wanted name.
+    /// Whether the node has the wanted name in the tailnet.
     pub(crate) fn is_named(&self, status: &Status) -> bool {
         status.dns_name.eq_ignore_ascii_case(&self.fqdn())
     }
 
-    /// Decides what is to be changed.
+    /// Decides what to change.
     pub(crate) fn decide(&self, facts: &HostFacts) -> Result<Vec<Action>, Failure> {
         if let Some(action) = self.decide_client(facts)? {
             return Ok(match action {
@@ -161,7 +161,7 @@ impl<'a> Target<'a> {
         Ok(())
     }
 
-    /// A host with a login at another place is not ours to move.
+    /// Refuses a host that is logged in to another tailnet or control server.
     fn check_owner(&self, preferences: &Preferences, status: &Status) -> Result<(), Failure> {
         if !status.has_login() {
             return Ok(());
@@ -217,8 +217,8 @@ impl<'a> Target<'a> {
                 return Err(self.locked_out(status));
             }
             BackendState::Running if !status.is_connected() => Some(Action::Reconnect),
-            // A name that was never asked for is asked for by the change. One that was asked for
-            // is taken by another device, and stays so until a person acts.
+            // If the name was never requested, the change requests it. If it was, another device
+            // has it, and a person has to act.
             BackendState::Running
                 if !self.is_named(status) && !self.will_ask_for_name(preferences, status) =>
             {
@@ -235,7 +235,7 @@ impl<'a> Target<'a> {
         })
     }
 
-    /// Why a node under tailnet lock is not ready, with what signs it.
+    /// Why a node under tailnet lock is not ready, with the command that signs it.
     pub(crate) fn locked_out(&self, status: &Status) -> Failure {
         Failure::LockedOut {
             node: self.node.name.to_string(),
@@ -243,7 +243,7 @@ impl<'a> Target<'a> {
         }
     }
 
-    /// Whether the node has asked for another name, and a change makes it ask for the wanted one.
+    /// Whether the node requested another name, and a change makes it request the wanted one.
     fn will_ask_for_name(&self, preferences: &Preferences, status: &Status) -> bool {
         self.hostname_differs(preferences, status)
             && (!self.missing_tags(status).is_empty() || self.settings_differ(preferences, status))
@@ -257,7 +257,7 @@ impl<'a> Target<'a> {
             .collect()
     }
 
-    /// Settings that could not be read do not differ.
+    /// Whether settings differ. Settings that could not be read do not.
     fn settings_differ(&self, preferences: &Preferences, status: &Status) -> bool {
         let Some(accept_dns) = preferences.accept_dns else {
             return false;
@@ -270,7 +270,7 @@ impl<'a> Target<'a> {
         name != self.node.name.as_str()
     }
 
-    /// Proves that the node is connected as wanted.
+    /// Verifies that the node is connected as wanted.
     pub(crate) fn verify(&self, status: &Status) -> Result<Joined, Failure> {
         self.check_tailnet(status)?;
         let missing = self.missing_tags(status);
@@ -285,12 +285,12 @@ impl<'a> Target<'a> {
     }
 }
 
-/// The name by which a tailnet knows a node, if no other device has it.
+/// A node's full name in a tailnet, unless another device has it.
 pub(crate) fn fqdn(node: &NodeName, config: &TailscaleConfig) -> String {
     format!("{node}.{}", config.tailnet_domain)
 }
 
-/// Whether the vendor's package source serves the system.
+/// Checks that the vendor's package source supports the system.
 fn check_system(system: &System) -> Result<(), Failure> {
     let name = match system.id.as_str() {
         "" => "unknown system",

@@ -1,11 +1,11 @@
-//! What can go wrong, and the one table of what follows from it.
+//! Failures, and the one table of their consequences.
 
 use stagecraft_core::{Error, ErrorKind, Retry};
 
 /// The provider's id.
 pub(crate) const ID: &str = "tailscale";
 
-/// Why a host could not be made a member of the tailnet.
+/// Why a host could not join the tailnet.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 pub(crate) enum Failure {
     #[error("tailscale provider: the host's answer could not be understood: {0}")]
@@ -73,7 +73,7 @@ pub(crate) enum Failure {
 }
 
 impl Failure {
-    /// Kind, whether to repeat, and the part of the work: the one table of this provider.
+    /// Kind, retry and operation of each failure: the one table of this provider.
     fn consequences(&self) -> (ErrorKind, Retry, &'static str) {
         use ErrorKind as K;
         const AGAIN: Retry = Retry::After(None);
@@ -180,7 +180,7 @@ impl From<Failure> for Error {
     }
 }
 
-/// Adds lines as evidence, each under the same name.
+/// Adds lines as evidence, each with the same name.
 pub(crate) fn with_evidence(
     error: Error,
     name: &'static str,
@@ -191,7 +191,7 @@ pub(crate) fn with_evidence(
         .fold(error, |error, line| error.with_context(name, line))
 }
 
-/// The connection to the host failed, not the host: kind and retry stay as they are.
+/// The connection to the host failed, not the host. Keeps kind and retry.
 pub(crate) fn transport(error: Error, operation: &'static str) -> Error {
     if error.kind() == ErrorKind::Cancelled {
         return error.with_operation(operation);

@@ -1,23 +1,23 @@
-//! What the probe found on a host.
+//! Facts that the probe reads on a host.
 
 use stagecraft_core::{ProbeFacts, shorten};
 
 use crate::error::Failure;
 use crate::status::Status;
 
-/// The script that reads a host's state.
+/// The probe: the script that reads a host's state.
 pub(crate) const PROBE: &str = include_str!("scripts/probe.sh");
 
-/// A host as the probe saw it.
+/// The state of a host as the probe read it.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct HostFacts {
     pub(crate) system: System,
     pub(crate) client: Client,
-    /// Whether a killed run has left its auth key on the host.
+    /// Whether a killed run left its auth key on the host.
     pub(crate) has_stale_key: bool,
 }
 
-/// `/etc/os-release`. Empty where the file says nothing.
+/// `/etc/os-release`. Fields are empty where the file has no value.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct System {
     pub(crate) id: String,
@@ -27,18 +27,18 @@ pub(crate) struct System {
 /// The client on the host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Client {
-    /// It is not installed.
+    /// Not installed.
     Missing,
-    /// It is installed, but its daemon does not answer.
+    /// Installed, but its daemon does not answer.
     Silent { version: String },
-    /// Its daemon answers.
+    /// The daemon answers.
     Answering {
         preferences: Preferences,
         status: Box<Status>,
     },
 }
 
-/// The client's own settings, as far as they could be read.
+/// The client's settings, as far as they could be read.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 pub(crate) struct Preferences {
     pub(crate) control_url: Option<String>,
@@ -47,7 +47,7 @@ pub(crate) struct Preferences {
 }
 
 impl HostFacts {
-    /// Reads the probe's output.
+    /// Parses the probe's output.
     pub(crate) fn parse(facts: &ProbeFacts) -> Result<Self, Failure> {
         let text = |key: &str| {
             let value = facts.value(key).map(str::trim).unwrap_or_default();

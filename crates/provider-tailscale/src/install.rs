@@ -9,17 +9,17 @@ use crate::facts::System;
 use crate::session::{SHORT, Session};
 use crate::shell::script;
 
-/// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does,
-/// but with waits for the locks of the package system and for mirrors that fail for a moment.
+/// Installs from the vendor's package source, as `scripts/installer.sh` of Tailscale does, but
+/// waits for the locks of the package system and retries mirrors that fail briefly.
 const INSTALL: &str = include_str!("scripts/install.sh");
-/// Finds out whether a file system is full.
+/// Checks whether a file system is full.
 pub(crate) const FULL: &str = include_str!("scripts/full.sh");
 const DAEMON: &str = include_str!("scripts/daemon.sh");
 
-/// The time for an installation: five minutes for locks, and the work.
+/// Deadline of an installation: five minutes for locks, and the work.
 const DEADLINE: Duration = Duration::from_mins(15);
 
-/// Installs the client. Safe to repeat, also after an installation that was cut off.
+/// Installs the client. Safe to repeat, also after an interrupted installation.
 pub(crate) async fn install(session: &Session<'_>, system: &System) -> Result<()> {
     let values = [
         ("os_id", system.id.as_str()),
@@ -39,7 +39,7 @@ pub(crate) async fn install(session: &Session<'_>, system: &System) -> Result<()
     Err(session.evidence(Error::from(failure), "output", &both(&output)))
 }
 
-/// Starts the daemon, now and at every boot.
+/// Starts the daemon and enables it at boot.
 pub(crate) async fn start_daemon(session: &Session<'_>) -> Result<()> {
     let output = session.script(DAEMON.to_owned(), SHORT, "install").await?;
     if output.is_success() {
@@ -52,7 +52,7 @@ fn both(output: &RemoteOutput) -> String {
     format!("{}\n{}", output.stdout, output.stderr)
 }
 
-/// The last line of a failed script, if it names a file system that is full.
+/// The last line of a failed script, if it names a full file system.
 pub(crate) fn full(stderr: &str) -> Option<&str> {
     let last = stderr.lines().last()?.trim();
     let is_full = [

@@ -1,4 +1,4 @@
-//! Logging in, connecting again, and later edits.
+//! Logs in, reconnects and changes settings.
 
 use std::collections::hash_map::RandomState;
 use std::hash::{BuildHasher as _, Hasher as _};
@@ -21,10 +21,10 @@ const UP: &str = include_str!("scripts/up.sh");
 const START: &str = include_str!("scripts/start.sh");
 const SETTINGS: &str = include_str!("scripts/settings.sh");
 
-/// The time for `tailscale up`, which gives up by itself after 60 s and is ended after 90 s.
+/// Deadline of `tailscale up`, which gives up by itself after 60 s and is killed after 90 s.
 const UP_DEADLINE: Duration = Duration::from_mins(2);
 
-/// The auth key, from where the configuration says.
+/// Reads the auth key from the configured source.
 pub(crate) async fn auth_key(session: &Session<'_>) -> Result<SecretString> {
     let source = session.auth_key;
     let key = session.run.secret(source).await?;
@@ -37,10 +37,10 @@ pub(crate) async fn auth_key(session: &Session<'_>) -> Result<SecretString> {
 
 /// Logs the node in with the auth key and waits until it is connected.
 ///
-/// The key travels in a file on tmpfs, never in a command line, which every process on the
-/// host could read. The script removes the file however it ends; if it may not have run, the
-/// file is removed by a command of its own, also in a run that was cancelled. Its name is new
-/// each time. What a session that was killed has left goes with a later join, or by [`clean`].
+/// The key is sent in a file on tmpfs, never in a command line, which every process on the host
+/// could read. The script removes the file however it ends. If the script may not have run, a
+/// separate command removes the file, also in a cancelled run. The file name is new each time. A
+/// later join or [`clean`] removes the files of killed sessions.
 pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
     let key = auth_key(session).await?;
     prepare(session).await?;
@@ -80,13 +80,13 @@ pub(crate) async fn join(session: &Session<'_>) -> Result<HostFacts> {
     })
 }
 
-/// Removes the auth keys that killed sessions have left, 10 minutes after they were sent.
+/// Removes the auth keys of killed sessions, 10 minutes after they were sent.
 pub(crate) async fn clean(session: &Session<'_>) -> Result<HostFacts> {
     prepare(session).await?;
     session.read("join").await
 }
 
-/// Makes a place for the key, and removes those that are stale.
+/// Creates the directory for the key and removes stale keys.
 async fn prepare(session: &Session<'_>) -> Result<()> {
     let text = format!("{FULL}{PREPARE}");
     let prepared = session.script(text, SHORT, "join").await?;
@@ -102,24 +102,24 @@ async fn prepare(session: &Session<'_>) -> Result<()> {
     })
 }
 
-/// A path of this session only: another one on the same host keeps its own file.
+/// A path for this session only, so that another one on the same host keeps its own file.
 fn key_path(node: &str) -> String {
-    // Each state has keys of its own, from the system's random numbers.
+    // Each state has its own keys, from the system's random numbers.
     let unique = RandomState::new().build_hasher().finish();
     format!("/run/stagecraft/ts-authkey-{node}-{unique:016x}")
 }
 
-/// Whether the key file is certainly gone.
+/// Removes the key file. Returns whether it is certainly gone.
 async fn remove_key(session: &Session<'_>, path: &str) -> bool {
-    // A run of its own: the key must go even if this one was cancelled.
+    // A separate run: the key must be removed even if this run was cancelled.
     let run = Run::default();
     let command = RemoteCommand::argv(["rm", "-f", "--", path], SHORT);
     let output = session.remote.exec(&run, &command).await;
     output.is_ok_and(|output| output.is_success())
 }
 
-/// The exit code alone proves nothing: a wrong key may be an error at once or a time-out, and
-/// a node may connect right after the time-out.
+/// Verifies the login. The exit code proves nothing: a wrong key may be an error at once or a
+/// timeout, and a node may connect right after the timeout.
 async fn finish_login(session: &Session<'_>, output: &RemoteOutput) -> Result<HostFacts> {
     let facts = if output.is_success() {
         session.await_connection().await?
@@ -130,7 +130,7 @@ async fn finish_login(session: &Session<'_>, output: &RemoteOutput) -> Result<Ho
         return Err(Failure::DaemonSilent.into());
     };
     if status.is_connected() {
-        // The tags were asked for a moment ago: if they are absent, the server left them out.
+        // The tags were requested a moment ago: if they are absent, the server refused them.
         let verified = session.target.verify(status);
         verified.map_err(|failure| Error::from(failure).with_operation("verify"))?;
         return Ok(facts);
@@ -151,10 +151,10 @@ async fn finish_login(session: &Session<'_>, output: &RemoteOutput) -> Result<Ho
     Err(session.with_health(error, Some(&facts)))
 }
 
-/// Asks for the tags with the login that the node has.
+/// Requests the tags with the node's login.
 ///
-/// If the server wants a new login for them, the node is left without one, and the next
-/// decision is to join with the key.
+/// If the server requires a new login for them, the node loses its login, and the next decision is
+/// to join with the key.
 pub(crate) async fn retag(session: &Session<'_>) -> Result<HostFacts> {
     let output = session.script(up(session, ""), UP_DEADLINE, "join").await?;
     if !output.is_success() {
@@ -175,7 +175,7 @@ pub(crate) async fn retag(session: &Session<'_>) -> Result<HostFacts> {
     finish_login(session, &output).await
 }
 
-/// Connects a stopped node again. No key: it has a login.
+/// Connects a stopped node again. Needs no key, because the node has a login.
 pub(crate) async fn start(session: &Session<'_>) -> Result<HostFacts> {
     let output = session
         .script(START.to_owned(), UP_DEADLINE, "join")
@@ -191,7 +191,7 @@ pub(crate) async fn start(session: &Session<'_>) -> Result<HostFacts> {
     finish_login(session, &output).await
 }
 
-/// Edits the settings with `tailscale set`, which neither logs in nor needs the others named.
+/// Changes the settings with `tailscale set`, which does not log in and keeps unnamed settings.
 pub(crate) async fn edit_settings(session: &Session<'_>) -> Result<HostFacts> {
     let output = session
         .script(script(&settings(session), SETTINGS), SHORT, "join")
@@ -205,7 +205,7 @@ pub(crate) async fn edit_settings(session: &Session<'_>) -> Result<HostFacts> {
     session.await_name(facts).await
 }
 
-/// The call that names every setting: with one left out, the client refuses the others.
+/// The `tailscale up` command with every setting: the client refuses it if one is missing.
 fn up(session: &Session<'_>, key_file: &str) -> String {
     let config = session.target.config;
     let tags = session.target.tag_list();

@@ -1,4 +1,4 @@
-//! The provider: Stagecraft's contract, carried out with the `tailscale` command on each host.
+//! The provider: implements Stagecraft's contract with the `tailscale` command on each host.
 
 use async_trait::async_trait;
 use stagecraft_core::{
@@ -13,10 +13,10 @@ use crate::error::ID;
 use crate::facts::{HostFacts, PROBE};
 use crate::session::{Session, Waits};
 
-/// The longest health report that is shown, in characters.
+/// Longest health report shown, in characters.
 const REPORT_LIMIT: usize = 300;
 
-/// Makes hosts members of a tailnet.
+/// Network provider that joins hosts to a tailnet.
 #[derive(Debug, Clone)]
 pub struct Tailscale {
     config: TailscaleConfig,
@@ -24,23 +24,23 @@ pub struct Tailscale {
     waits: Waits,
 }
 
-/// A host that [`Tailscale::ensure_joined`] has brought into the tailnet.
+/// Result of [`Tailscale::ensure_joined`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Ensured {
     /// The node.
     pub joined: Joined,
-    /// What had to be changed, in the order in which it was done. Empty: nothing.
+    /// The changes, in the order in which they were made. Empty if there were none.
     pub changes: Vec<Change>,
 }
 
 impl Tailscale {
-    /// Makes a provider of a configuration. Reads no secret and does no I/O.
+    /// Creates a provider from a configuration. Reads no secret and does no I/O.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does
-    /// not repeat the value, which may be a key in the wrong place.
+    /// [`ErrorKind::Config`] if `auth_key_env` cannot be the name of a variable. The error does not
+    /// repeat the value, which may be a key in the wrong place.
     pub fn new(config: TailscaleConfig) -> Result<Self> {
         let auth_key = config.auth_key().map_err(|error| {
             Error::new(
@@ -67,10 +67,10 @@ impl Tailscale {
         &self.config
     }
 
-    /// Makes sure that the client is installed, new enough, and that its daemon answers.
+    /// Ensures that the client is installed and new enough, and that its daemon answers.
     ///
-    /// A host with all that is left alone: [`StepOutcome::Unchanged`]. Safe to repeat, also
-    /// after an installation that was cut off.
+    /// A host that has all that stays as it is: [`StepOutcome::Unchanged`]. Safe to repeat, also
+    /// after an interrupted installation.
     ///
     /// # Errors
     ///
@@ -93,10 +93,9 @@ impl Tailscale {
         })
     }
 
-    /// Makes sure that the host is a connected member of the tailnet, with all that it takes.
+    /// Ensures that the host is a connected member of the tailnet, including the client.
     ///
-    /// A member in good order is left alone, and the auth key is not even read. Safe to
-    /// repeat.
+    /// Does nothing to a healthy member and does not even read the auth key. Safe to repeat.
     ///
     /// # Errors
     ///
@@ -145,12 +144,12 @@ impl NetworkProvider for Tailscale {
         ProbeScript(PROBE)
     }
 
-    /// The changes bear the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag`,
+    /// The changes have the ids `install`, `daemon`, `start`, `reconnect`, `join`, `retag`,
     /// `settings` and `clean`.
     ///
-    /// A host that is a member of another tailnet, or of another control server, is refused:
-    /// it is not ours to move. So is a member that has asked for its name and was given another,
-    /// since an old device still has it.
+    /// Refuses a host that is a member of another tailnet or of another control server: it is not
+    /// ours to move. Also refuses a member that requested its name and got another, since an old
+    /// device still has it.
     fn decide(&self, facts: &ProbeFacts, node: &NodeSpec) -> Result<Vec<Change>> {
         let facts = HostFacts::parse(facts)?;
         let target = Target::new(&self.config, node);
@@ -158,8 +157,8 @@ impl NetworkProvider for Tailscale {
         Ok(changes(&actions, &target))
     }
 
-    /// The client's health reports, but for those by which the host is no reachable member:
-    /// these are failures of [`decide`](NetworkProvider::decide).
+    /// The client's health reports, without those that make the host unreachable: these are
+    /// failures of [`decide`](NetworkProvider::decide).
     fn warnings(&self, facts: &ProbeFacts) -> Vec<String> {
         let facts = HostFacts::parse(facts);
         let status = facts.as_ref().ok().and_then(HostFacts::status);
@@ -172,11 +171,11 @@ impl NetworkProvider for Tailscale {
             .collect()
     }
 
-    /// The host is read again first, and what it needs then is done: a change that somebody
-    /// else has made meanwhile is left out. Without changes it is only verified.
+    /// Reads the host again first and does what it needs then: changes that were made meanwhile are
+    /// skipped. Without changes the host is only verified.
     ///
-    /// A cancelled run makes no further change; a command that has begun ends in its own way
-    /// on the host, and the auth key's file is removed even then.
+    /// A cancelled run makes no further change. A command that has begun completes on the host, and
+    /// the auth key's file is removed even then.
     async fn change(
         &self,
         run: &Run,
@@ -188,14 +187,14 @@ impl NetworkProvider for Tailscale {
         Ok(joined)
     }
 
-    /// The name that a node is expected to have. The server may give another, for example with
-    /// a number at its end while an old node of that name exists: such a member is refused.
+    /// The name that a node is expected to have. The server may assign another, for example with a
+    /// number at its end while an old node of that name exists: such a member is refused.
     fn node_fqdn(&self, node: &NodeName) -> Result<String> {
         Ok(decide::fqdn(node, &self.config))
     }
 
-    /// Does nothing and says so: without access to the control server's API a node can be
-    /// removed only by a person.
+    /// Does nothing and says so: without access to the control server's API, only a person can
+    /// remove a node.
     async fn forget(&self, _run: &Run, node: &NodeName) -> Result<StepOutcome> {
         Ok(StepOutcome::Skipped {
             reason: format!("no API access: remove {node} in the admin console"),

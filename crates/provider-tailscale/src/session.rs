@@ -1,4 +1,4 @@
-//! Work on one host: reading it, waiting for it, and what an error shows of it.
+//! Session on one host: reading, waiting, and the evidence of errors.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -13,17 +13,17 @@ use crate::error::{Failure, transport, with_evidence};
 use crate::facts::{HostFacts, PROBE};
 use crate::status::{BackendState, Status};
 
-/// The time for a command that only reads or edits: each of its parts has 10 s of its own.
+/// Deadline of a command that only reads or edits: each of its parts has its own 10 s.
 pub(crate) const SHORT: Duration = Duration::from_mins(1);
-/// The lines of output that an error shows.
+/// Most lines of output in an error.
 pub(crate) const EVIDENCE_LINES: usize = 10;
 
 /// The waits of a session.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Waits {
-    /// For a daemon that was just started to answer.
+    /// Until a daemon that was just started answers.
     pub(crate) daemon: PollPolicy,
-    /// For a node to be connected.
+    /// Until a node is connected.
     pub(crate) connect: PollPolicy,
 }
 
@@ -66,7 +66,7 @@ impl Session<'_> {
         })
     }
 
-    /// Reads the host when its daemon has found its state after a start.
+    /// Reads the host once its daemon has settled after a start.
     pub(crate) async fn read_settled(&self) -> Result<HostFacts> {
         let settled = |facts: &HostFacts| {
             let status = facts.status();
@@ -75,7 +75,7 @@ impl Session<'_> {
         let what = "tailscaled to answer";
         let (result, last) = self.poll(self.waits.daemon, what, "install", settled).await;
         match (result, last) {
-            // A daemon may keep `NoState` until it is told to connect.
+            // A daemon may stay in `NoState` until it gets the command to connect.
             (Err(error), Some(facts)) if is_deadline(&error) && facts.status().is_some() => {
                 Ok(facts)
             }
@@ -86,7 +86,7 @@ impl Session<'_> {
         }
     }
 
-    /// Waits until the node is connected, or until it is clear that it needs something else.
+    /// Waits until the node is connected, or clearly needs something else.
     pub(crate) async fn await_connection(&self) -> Result<HostFacts> {
         let node = &self.target.node.name;
         let settled = |facts: &HostFacts| {
@@ -118,8 +118,8 @@ impl Session<'_> {
         })
     }
 
-    /// Waits until the tailnet calls a connected node by its name, which may have been asked for
-    /// a moment ago. Another name at the deadline is left to the next decision.
+    /// Waits until a connected node has its name in the tailnet, which may have been requested a
+    /// moment ago. If it has another one at the deadline, the next decision handles it.
     pub(crate) async fn await_name(&self, facts: HostFacts) -> Result<HostFacts> {
         let named = |facts: &HostFacts| {
             let status = facts.status();
@@ -135,7 +135,7 @@ impl Session<'_> {
         }
     }
 
-    /// Reads until `settled`; gives what was read last as well.
+    /// Reads until `settled`. Returns the last facts too.
     async fn poll(
         &self,
         policy: PollPolicy,
@@ -156,7 +156,7 @@ impl Session<'_> {
         (result, last)
     }
 
-    /// Runs a script to its end.
+    /// Runs a script until it ends.
     pub(crate) async fn script(
         &self,
         script: String,
@@ -168,7 +168,7 @@ impl Session<'_> {
         output.map_err(|error| transport(error, operation))
     }
 
-    /// Adds the last lines of output to an error, without secrets.
+    /// Adds the last lines of output to an error, redacted.
     pub(crate) fn evidence(&self, error: Error, name: &'static str, output: &str) -> Error {
         let lines: Vec<&str> = output.lines().filter(|l| !l.trim().is_empty()).collect();
         let tail = &lines[lines.len().saturating_sub(EVIDENCE_LINES)..];
@@ -186,6 +186,6 @@ impl Session<'_> {
 }
 
 fn is_deadline(error: &Error) -> bool {
-    // A command's own deadline is also a time-out, but bears the provider's name.
+    // A command's own deadline is also a timeout, but has the provider's name.
     error.kind() == ErrorKind::Timeout && error.provider().is_none()
 }

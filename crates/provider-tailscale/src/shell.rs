@@ -1,8 +1,8 @@
-//! Values in scripts for `sh`.
+//! Passes values to scripts for `sh`.
 
 use stagecraft_core::shell_quote;
 
-/// Puts a value into a variable of a constant script. There is no other way into a script.
+/// Puts a value into a variable of a constant script. There is no other way to pass values.
 pub(crate) fn script(values: &[(&str, &str)], body: &str) -> String {
     let mut script = String::new();
     for (name, value) in values {

@@ -1,4 +1,4 @@
-//! What `tailscale status --json` tells, read leniently: its form is not promised.
+//! Parses `tailscale status --json` leniently, because its format is not stable.
 //!
 //! Fields as in `ipn/ipnstate/ipnstate.go` of Tailscale 1.102.
 
@@ -11,13 +11,13 @@ use stagecraft_core::json;
 /// The state of the client on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Status {
-    /// The daemon's version; empty if it does not tell.
+    /// The daemon's version; empty if unknown.
     pub(crate) version: String,
     pub(crate) state: BackendState,
-    /// Whether a login has been made. It outlives `tailscale down`.
+    /// Whether the node has logged in. Stays set after `tailscale down`.
     pub(crate) have_node_key: bool,
     pub(crate) node_id: String,
-    /// The node's full name without the dot at its end; empty if it has none.
+    /// The node's full name without the trailing dot; empty if it has none.
     pub(crate) dns_name: String,
     pub(crate) host_name: String,
     pub(crate) tags: Vec<String>,
@@ -27,7 +27,7 @@ pub(crate) struct Status {
     /// The tailnet's domain; empty if it is not known yet.
     pub(crate) suffix: String,
     pub(crate) health: Vec<String>,
-    /// The public half of the node's key, as `tailscale lock sign` takes it; empty if unknown.
+    /// The public half of the node's key, as `tailscale lock sign` expects it; empty if unknown.
     pub(crate) node_key: String,
 }
 
@@ -37,7 +37,7 @@ pub(crate) struct Status {
 /// Texts of `health/healthmsg` and `health/warnings.go` of Tailscale 1.82 to 1.102: `status`
 /// shows no codes.
 const LOCKED_OUT: [&str; 2] = ["locked out", "until it is signed"];
-/// Health reports of other nodes that cannot be reached, whatever else the status says.
+/// Health reports that make other nodes unreachable, whatever else the status says.
 const CUT_OFF: [&str; 5] = [
     "will not have connectivity",
     "cannot connect because the network is down",
@@ -46,7 +46,7 @@ const CUT_OFF: [&str; 5] = [
     // Of clients before 1.78.
     "no derp home",
 ];
-/// Reports that say nothing about the connection: userspace networking always makes this one.
+/// Health reports unrelated to the connection: userspace networking always emits this one.
 const NOISE: &str = "getting OS base config is not supported";
 
 fn has_any(report: &str, texts: &[&str]) -> bool {
@@ -63,7 +63,7 @@ pub(crate) enum BackendState {
     Stopped,
     Starting,
     Running,
-    /// One that this version does not know.
+    /// A state that this version does not know.
     Other(String),
 }
 
@@ -94,7 +94,7 @@ impl BackendState {
 }
 
 impl Status {
-    /// Reads the JSON.
+    /// Parses the JSON.
     pub(crate) fn parse(text: &str) -> Result<Self, serde_json::Error> {
         let wire: Wire = json::decode(text.trim().as_bytes())?;
         let own = wire.own;
@@ -133,10 +133,10 @@ impl Status {
         }
     }
 
-    /// Whether the node is connected, and known by a full name in its tailnet.
+    /// Whether the node is connected and has a full name in its tailnet.
     ///
-    /// `Running` alone does not tell: it stays when the node was deleted at the server. Neither
-    /// does `Online`: it says that the control server is reached, not that any node is.
+    /// `Running` is not enough: it stays after the node was deleted on the server. Neither is
+    /// `Online`: it means that the control server is reachable, not that any node is.
     pub(crate) fn is_connected(&self) -> bool {
         self.state == BackendState::Running
             && self.online
@@ -152,13 +152,13 @@ impl Status {
             .any(|report| has_any(report, &LOCKED_OUT))
     }
 
-    /// The health report by which other nodes cannot be reached.
+    /// The health report that makes other nodes unreachable.
     pub(crate) fn cut_off(&self) -> Option<&str> {
         let is_cut = |report: &&String| has_any(report, &LOCKED_OUT) || has_any(report, &CUT_OFF);
         self.health.iter().find(is_cut).map(String::as_str)
     }
 
-    /// The state as a person reads it.
+    /// The state in readable words.
     pub(crate) fn describe(&self) -> String {
         let state = self.state.as_str();
         if self.state != BackendState::Running {
@@ -174,7 +174,7 @@ impl Status {
         }
     }
 
-    /// The health reports that say something about the connection.
+    /// The health reports about the connection.
     pub(crate) fn evidence(&self) -> Vec<String> {
         self.health
             .iter()
@@ -224,7 +224,7 @@ struct WireTailnet {
     magic_dns_suffix: String,
 }
 
-/// The texts of a list. Anything else in it, or in its place, is ignored.
+/// The texts of a list. Values of another type are ignored, and so is anything but a list.
 fn texts<'de, D: Deserializer<'de>>(deserializer: D) -> Result<Vec<String>, D::Error> {
     let Value::Array(list) = Value::deserialize(deserializer)? else {
         return Ok(Vec::new());

@@ -1,4 +1,4 @@
-//! Versions of the client, compared as numbers.
+//! Client versions, compared as numbers.
 
 use std::cmp::Ordering;
 use std::fmt;
@@ -14,12 +14,12 @@ use stagecraft_core::config::parse_text;
 /// 0, and a build's suffix (`-t5716fc6f3`) does not count.
 #[derive(Debug, Clone)]
 pub struct ClientVersion {
-    /// Without zeros at the end, so that `1.82` equals `1.82.0`.
+    /// Without trailing zeros, so that `1.82` equals `1.82.0`.
     numbers: Vec<u64>,
     text: String,
 }
 
-/// A text is no version.
+/// A text that is not a version.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid version {0:?}: use numbers with dots between them, for example \"1.82.0\"")]
 pub struct VersionError(String);

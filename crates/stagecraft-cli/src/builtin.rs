@@ -1,8 +1,7 @@
-//! The providers and steps of this program. The one place that names their crates.
+//! Registers the providers and steps of this program. The one place that names their crates.
 //!
-//! A crate that is only listed in `Cargo.toml` is dropped by the compiler without a word, and
-//! its provider with it. So each is named here, and start-up compares this list with what the
-//! linker collected.
+//! The compiler silently drops a crate that is only listed in `Cargo.toml`, and its provider with
+//! it. So each is named here, and start-up compares this list with what the linker collected.
 
 use std::sync::Arc;
 
@@ -16,7 +15,7 @@ const BUILTIN: &[&Descriptor] = &[
     &infra_bootstrap::NETWORK,
 ];
 
-/// Everything that was registered, and surely all of [`BUILTIN`].
+/// All registered providers and steps, with a check that all of [`BUILTIN`] are among them.
 pub(crate) fn registry() -> anyhow::Result<Registry> {
     let registry = Registry::discover().context("this program was built wrongly")?;
     for descriptor in BUILTIN {
@@ -32,7 +31,7 @@ pub(crate) fn registry() -> anyhow::Result<Registry> {
     Ok(registry.with_hooks(Arc::new(Log)))
 }
 
-/// Logs what the registry does, for `-v`.
+/// Logs the registry's activity, for `-v`.
 #[derive(Debug)]
 struct Log;
 

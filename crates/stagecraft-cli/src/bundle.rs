@@ -1,4 +1,4 @@
-//! What a failed run leaves for whoever looks into it: one directory, without secrets.
+//! Diagnostic bundle of a failed run: one directory, without secrets.
 //!
 //! The one run of a process is [recorded](recording) in memory, and written only if it failed.
 
@@ -45,7 +45,7 @@ struct Bundle {
     global: GlobalArgs,
 }
 
-/// Begins to record, for a directory that is not there yet, or is empty.
+/// Begins to record for a directory that does not exist yet, or is empty.
 pub(crate) fn begin(directory: Option<&Path>, global: &GlobalArgs) -> anyhow::Result<()> {
     let Some(directory) = directory else {
         return Ok(());
@@ -80,9 +80,9 @@ pub(crate) fn begin(directory: Option<&Path>, global: &GlobalArgs) -> anyhow::Re
     Ok(())
 }
 
-/// Writes the bundle if the run failed, and tells where it is.
+/// Writes the bundle if the run failed, and prints its path.
 ///
-/// That it cannot be written does not change how the run ended.
+/// An error while writing does not change the exit code.
 pub(crate) fn finish(output: Output, exit: Exit) {
     let (Some(bundle), Some(recording)) = (BUNDLE.get(), recording::recorded()) else {
         return;
@@ -147,7 +147,7 @@ impl Bundle {
     }
 }
 
-/// Makes a directory that nobody else can read.
+/// Creates a directory that only its owner can read.
 fn make(directory: &Path) -> std::io::Result<()> {
     match DirBuilder::new().mode(0o700).create(directory) {
         Err(error) if error.kind() == std::io::ErrorKind::AlreadyExists => {
@@ -157,7 +157,7 @@ fn make(directory: &Path) -> std::io::Result<()> {
     }
 }
 
-/// The program, its machine, and the systems of hosts that were looked at.
+/// The versions of the program, its machine, and the systems of hosts that were read.
 fn versions(hosts: &[Value]) -> Value {
     let systems: Map<String, Value> = hosts
         .iter()
@@ -171,7 +171,7 @@ fn versions(hosts: &[Value]) -> Value {
     })
 }
 
-/// The name of a host, as part of a path.
+/// A host's name as a file name.
 fn file_name(host: &Value) -> String {
     let name = host["host"].as_str().unwrap_or_default();
     name.chars()

@@ -19,7 +19,7 @@ use crate::load::Loaded;
 use crate::output::{DIM, Output, RESET};
 use crate::{completion, recording, wire};
 
-/// Runs the command that was given.
+/// Runs the given command.
 pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     let Cli { global, command } = cli;
     let reads_config = matches!(
@@ -57,21 +57,21 @@ pub(crate) async fn run(cli: Cli, output: Output) -> anyhow::Result<Exit> {
     }
 }
 
-/// How soon after the first a further signal counts as the same request to end.
+/// A further signal this soon after the first counts as the same request to end.
 ///
 /// `timeout` of the coreutils sends its signal to the program and then to the program's group,
-/// which reaches it twice within moments; so do shells and wrappers that pass signals on. Nobody
-/// presses Ctrl-C twice as fast. The second request leaves the lease behind, so it must be meant.
+/// which reaches it twice within moments; so do shells and wrappers that pass signals on. No user
+/// presses Ctrl-C twice that fast. The second request leaves the lease behind, so it must be meant.
 const SAME: Duration = Duration::from_millis(200);
 /// The same for SIGTERM and SIGHUP, which programs send: none means a second one so soon.
 const SAME_OF_PROGRAMS: Duration = Duration::from_secs(2);
 
-/// A run of one operation, which the first Ctrl-C (or SIGTERM) cancels and the second ends.
+/// Starts a run of one operation. The first Ctrl-C (or SIGTERM) cancels it and the second ends it.
 fn start_run(events: Arc<dyn EventSink>, loaded: &Loaded) -> Run {
     let run = Run::new(events, Arc::clone(&loaded.lookup) as Arc<dyn Lookup>);
     recording::watch(&run);
     let cancel = run.cancellation().clone();
-    // Before anything else: a signal that comes early is not lost.
+    // Before anything else, so that no early signal is lost.
     let mut interruptions = Interruptions::listen();
     tokio::spawn(async move {
         interruptions.next().await;
@@ -144,11 +144,11 @@ impl Interruptions {
     }
 }
 
-/// What kind of end was asked for.
+/// The kind of a request to end.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 enum Interruption {
-    /// Ctrl-C, which the terminal sends to every program in front.
+    /// Ctrl-C, which the terminal sends to every foreground program.
     Keyboard,
-    /// A signal to this program alone, or the terminal is gone.
+    /// A signal to this program alone, or the end of the terminal.
     Terminate,
 }

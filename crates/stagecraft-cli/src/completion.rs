@@ -1,6 +1,6 @@
-//! Completion of commands, options, and the names that the configuration holds.
+//! Completion of commands, options and configured names.
 //!
-//! The script of a shell asks this program, so that names are those of the file of the moment.
+//! The shell's script calls this program, so the names are those of the current file.
 
 use std::ffi::OsString;
 use std::io;
@@ -13,11 +13,11 @@ use stagecraft_core::EnvironmentName;
 use crate::args::{self, GlobalArgs};
 use crate::load::{self, Loaded};
 
-/// Set by the scripts of shells when they ask for candidates.
+/// Set by the shells' scripts when they request candidates.
 const VARIABLE: &str = "STAGECRAFT_COMPLETE";
 const PROGRAM: &str = "stagecraft";
 
-/// Answers a shell that asks for candidates. Whether one did.
+/// Answers a shell's request for candidates. Returns whether there was one.
 pub(crate) fn answer() -> bool {
     let directory = std::env::current_dir().ok();
     let answered = CompleteEnv::with_factory(|| with_names(args::command()))
@@ -25,15 +25,15 @@ pub(crate) fn answer() -> bool {
         .bin(PROGRAM)
         .completer(PROGRAM)
         .try_complete(std::env::args_os(), directory.as_deref());
-    // A shell shows nothing of what goes wrong while somebody types.
+    // A shell shows no errors while the user types.
     answered.unwrap_or(true)
 }
 
-/// The script that makes a shell ask this program.
+/// The script with which a shell calls this program.
 ///
 /// # Errors
 ///
-/// For a shell that cannot be made to.
+/// For a shell without support.
 pub(crate) fn script(shell: Shell) -> io::Result<String> {
     let name = shell.to_string();
     let shells = Shells::builtins();
@@ -45,7 +45,7 @@ pub(crate) fn script(shell: Shell) -> io::Result<String> {
     Ok(String::from_utf8_lossy(&script).into_owned())
 }
 
-/// The command line with the names of the file behind its options.
+/// The command line, with the file's names as candidates of its options.
 fn with_names(command: Command) -> Command {
     let command = command.mut_args(|arg| {
         let names = match arg.get_id().as_str() {
@@ -69,13 +69,13 @@ fn environments() -> Vec<CompletionCandidate> {
     candidates(loaded.cloud.environments().iter())
 }
 
-/// The hosts of the environment that is typed, or of all of them.
+/// The hosts of the typed environment, or of all of them.
 fn hosts() -> Vec<CompletionCandidate> {
     let hosts = declared();
     candidates(hosts.iter().map(|spec| &spec.name))
 }
 
-/// The roles of the environment that is typed, or of all of them.
+/// The roles of the typed environment, or of all of them.
 fn roles() -> Vec<CompletionCandidate> {
     let hosts = declared();
     candidates(hosts.iter().map(|spec| &spec.role))
@@ -102,17 +102,16 @@ fn candidates<T: ToString>(names: impl Iterator<Item = T>) -> Vec<CompletionCand
     names.into_iter().map(CompletionCandidate::new).collect()
 }
 
-/// The configuration and the environment that the line being typed means. `None` while there is
-/// no valid file.
+/// The configuration and environment of the typed line. `None` without a valid file.
 fn typed() -> Option<(Loaded, Option<EnvironmentName>)> {
-    // Behind `--` stands what is typed, the program's name first.
+    // The typed words follow `--`, the program's name first.
     let words = std::env::args_os().skip_while(|word| word != "--").skip(1);
     let global = global_options(words);
     let loaded = load::load(&global).ok()?;
     Some((loaded, global.env))
 }
 
-/// The global options of a line that need not be complete.
+/// The global options of a possibly incomplete line.
 fn global_options(words: impl Iterator<Item = OsString>) -> GlobalArgs {
     #[derive(Debug, clap::Parser)]
     struct Line {
@@ -133,7 +132,7 @@ fn global_options(words: impl Iterator<Item = OsString>) -> GlobalArgs {
             kept.push(word.clone());
         }
     }
-    // A value that is being typed may be no valid one yet.
+    // A value that is still being typed may be invalid.
     let line = Line::try_parse_from(kept);
     let line = line.or_else(|_| Line::try_parse_from([PROGRAM]));
     line.map(|line| line.global)

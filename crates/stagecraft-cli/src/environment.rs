@@ -1,4 +1,4 @@
-//! The process's environment: the one place that reads it.
+//! The process environment: the one place that reads it.
 
 use std::path::{Path, PathBuf};
 
@@ -9,7 +9,7 @@ pub(crate) const SSH_PORT_VARIABLE: &str = "STAGECRAFT_SSH_PORT";
 /// The variable with the default of `infra.bootstrap.ssh.private_key_path`.
 pub(crate) const SSH_KEY_VARIABLE: &str = "STAGECRAFT_SSH_KEY";
 
-/// Looks names up in the environment of this process.
+/// Looks up variables of this process.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct ProcessEnvironment;
 
@@ -23,14 +23,14 @@ impl Lookup for ProcessEnvironment {
     }
 }
 
-/// A variable of this program. One that is set to nothing counts as not set.
+/// Reads a variable of this program. An empty one counts as unset.
 pub(crate) fn variable_value(name: &str) -> Option<String> {
     ProcessEnvironment
         .get(name)
         .filter(|value| !value.is_empty())
 }
 
-/// A path with the home directory in place of a leading `~`.
+/// Replaces a leading `~` of a path with the home directory.
 pub(crate) fn expand_home(path: &Path) -> PathBuf {
     match (path.strip_prefix("~"), ProcessEnvironment.get("HOME")) {
         (Ok(rest), Some(home)) => Path::new(&home).join(rest),

@@ -5,32 +5,32 @@ use std::process::ExitCode;
 use stagecraft_core::{Error, ErrorKind};
 use stagecraft_engine::Outcome;
 
-/// How the program ends.
+/// Exit code of the program.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Exit {
     /// 0: done, or nothing to do.
     Done,
     /// 1: the configuration or the command line is wrong.
     Usage,
-    /// 2: the cloud provider gave nothing usable.
+    /// 2: the cloud provider failed.
     Cloud,
     /// 3: every host failed its bootstrap.
     Bootstrap,
     /// 4: every host failed at the network provider.
     Network,
-    /// 5: another run works on the environment.
+    /// 5: another run holds the environment's lease.
     Locked,
     /// 6: a saved plan is stale.
     Stale,
     /// 7: a guard refused.
     Guard,
-    /// 10: some hosts are fine, some are not.
+    /// 10: some hosts succeeded, some failed.
     Partial,
-    /// 20: changes are pending. Only where it was asked for.
+    /// 20: changes are pending. Only on request.
     Pending,
     /// 130: interrupted.
     Interrupted,
-    /// Another program's own code, when this one only ran it.
+    /// The exit code of a program that this one only started.
     Other(u8),
 }
 

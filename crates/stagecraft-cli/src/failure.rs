@@ -1,4 +1,4 @@
-//! What is told when a command fails: what happened, where, and what to do.
+//! Reports the failure of a command: what happened, where, and what to do.
 
 use annotate_snippets::{AnnotationKind, Level, Renderer, Snippet};
 use clap::error::ErrorKind;
@@ -9,7 +9,7 @@ use crate::exit::Exit;
 use crate::output::{Output, RESET, YELLOW};
 use crate::{recording, wire};
 
-/// Tells of an error, and gives the exit code for it.
+/// Reports an error and returns its exit code.
 pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     let exit = exit_of(error);
     if recording::is_recording() {
@@ -37,7 +37,7 @@ pub(crate) fn report(output: Output, error: &anyhow::Error) -> Exit {
     exit
 }
 
-/// Tells programs of a command line that was not understood. People have read it already.
+/// Reports an invalid command line to programs. People have read it already.
 pub(crate) fn report_usage(output: Output, error: &clap::Error) {
     let text = match error.kind() {
         // Its text is the whole help.
@@ -47,7 +47,7 @@ pub(crate) fn report_usage(output: Output, error: &clap::Error) {
     result(output, Exit::Usage, usage_error(&text));
 }
 
-/// The first paragraph is what is wrong, a tip is what to do; the rest is usage.
+/// The first paragraph is the error, a tip is the hint; the rest is usage.
 fn usage_error(text: &str) -> wire::Error {
     let mut paragraphs = text.split("\n\n").map(|paragraph| {
         let words: Vec<&str> = paragraph.split_whitespace().collect();
@@ -61,7 +61,7 @@ fn usage_error(text: &str) -> wire::Error {
     }
 }
 
-/// What went wrong, line by line.
+/// The error, line by line.
 fn plain(error: &anyhow::Error) -> String {
     let mut lines = messages(error);
     lines.extend(hint(error).map(|hint| format!("hint: {hint}")));

@@ -1,18 +1,18 @@
-//! A terminal that does not show what is typed.
+//! Hides typed input on the terminal.
 
 use std::io::stdin;
 
 use rustix::termios::{LocalModes, OptionalActions, Termios, tcgetattr, tcsetattr};
 
-/// As long as this lives, what is typed is not shown.
+/// Guard: typed input is hidden while it lives.
 #[derive(Debug)]
 pub(crate) struct Hidden {
     before: Termios,
 }
 
 impl Hidden {
-    /// Drops what was typed before and hides what is typed from now on, but for the end of the
-    /// line. `None` if standard input is no terminal.
+    /// Drops pending input and hides further input, except for the end of the line. `None` if
+    /// standard input is not a terminal.
     pub(crate) fn begin() -> Option<Self> {
         let before = tcgetattr(stdin()).ok()?;
         let mut hidden = before.clone();
@@ -25,7 +25,7 @@ impl Hidden {
 
 impl Drop for Hidden {
     fn drop(&mut self) {
-        // A terminal that is gone needs nothing any more.
+        // On a closed terminal there is nothing to restore.
         tcsetattr(stdin(), OptionalActions::Now, &self.before).ok();
     }
 }

@@ -1,4 +1,4 @@
-//! The host keys that this machine remembers: `.stagecraft/known_hosts` beside the configuration.
+//! Host keys remembered by this machine: `.stagecraft/known_hosts` beside the configuration.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -9,25 +9,25 @@ use stagecraft_core::{Account, Error, Fingerprint, HostId, HostKeyCache, Run};
 use stagecraft_ssh::SshConnector;
 use stagecraft_ssh::known_hosts::{KnownHosts, PublicKeyLine, update_all};
 
-/// Where what a project remembers lies, beside its configuration.
+/// The state directory of a project, beside its configuration.
 const DIRECTORY: &str = ".stagecraft";
 
-/// A file of known hosts in which each host stands under an alias of endpoint, account and id.
+/// Known hosts file in which each host has an alias of endpoint, account and id.
 ///
-/// Addresses and names are given to other hosts later; an id is not.
+/// Addresses and names are reused by other hosts later; an id is not.
 #[derive(Debug)]
 pub(crate) struct HostKeyFile {
     directory: PathBuf,
-    /// Who knows the whole keys.
+    /// Source of full public keys.
     connector: SshConnector,
-    /// What the aliases of this run end with.
+    /// The suffix of this run's aliases.
     place: OnceLock<String>,
     known: OnceLock<KnownHosts>,
     proven: Mutex<BTreeMap<HostId, Fingerprint>>,
 }
 
 impl HostKeyFile {
-    /// For the configuration in a directory. Reads nothing.
+    /// The file for the configuration in a directory. Reads nothing.
     pub(crate) fn new(beside: &Path, connector: SshConnector) -> Self {
         Self {
             directory: beside.join(DIRECTORY),
@@ -59,7 +59,7 @@ impl HostKeyFile {
         self.proven.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
-    /// Writes the file, in a directory that no repository takes up.
+    /// Writes the file, in a directory that Git ignores.
     async fn write(
         &self,
         run: &Run,
@@ -115,7 +115,7 @@ impl HostKeyCache for HostKeyFile {
         if changes.is_empty() {
             return;
         }
-        // An interrupted run keeps what it has learned.
+        // A cancelled run keeps what it has learned.
         if let Err(error) = self.write(&run.shielded(), &changes).await {
             tracing::warn!(%error, "host keys are not remembered");
         }
@@ -133,7 +133,7 @@ impl HostKeyCache for HostKeyFile {
     }
 }
 
-/// As a part of a name of a host: small letters, digits, dots and dashes.
+/// As a part of a host name: lower-case letters, digits, dots and dashes.
 fn word(text: &str) -> String {
     let text = text.trim_matches('/').to_ascii_lowercase();
     let keep = |c: char| {

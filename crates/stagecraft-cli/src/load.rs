@@ -1,4 +1,4 @@
-//! From the file to providers that can work.
+//! Builds providers from the file.
 
 mod loaded;
 mod read;
@@ -16,7 +16,7 @@ use self::read::{Read, read, refuse_two};
 use crate::args::GlobalArgs;
 use crate::{builtin, login};
 
-/// Reads the file and builds what it chooses. No I/O beyond that.
+/// Reads the file and builds the providers it names. Does no other I/O.
 pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let registry = builtin::registry()?;
     refuse_two(global)?;
@@ -33,7 +33,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
         name_pattern: project.naming().pattern().clone(),
         network: None,
     };
-    // That there is no cloud at all is told once.
+    // A missing cloud is reported once.
     let cloud = if is_envelope_broken && project.cloud().is_err() {
         None
     } else {
@@ -51,7 +51,7 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     let mut steps = Vec::new();
     for id in registry.ids(Kind::Step) {
         let is_default = registry.get(Kind::Step, id)?.is_default_step;
-        // What is wrong with the network itself is told once, where it is wrong.
+        // Errors of the network itself are reported once, at their place.
         let is_wanted =
             (is_default || project.has_bootstrap(id)) && !(id == "network" && is_network_broken);
         if is_wanted {
@@ -85,12 +85,12 @@ pub(crate) fn load(global: &GlobalArgs) -> anyhow::Result<Loaded> {
     })
 }
 
-/// What is wrong with a file, collected over all who read a part of it.
+/// Errors of a file, collected from all readers of its parts.
 #[derive(Debug, Default)]
 struct Flaws(Vec<ConfigError>);
 
 impl Flaws {
-    /// Takes what has a place in the file, and fails at once with anything else.
+    /// Collects errors with a place in the file. Fails at once with any other.
     fn take<T>(&mut self, result: Result<T, Error>) -> anyhow::Result<Option<T>> {
         let error = match result {
             Ok(value) => return Ok(Some(value)),
@@ -106,8 +106,8 @@ impl Flaws {
         }
     }
 
-    /// Everything that was collected. While the file of variables cannot be read, nothing is
-    /// said of variables that may stand in it.
+    /// All collected errors. If the file of variables cannot be read, omits errors of variables
+    /// that it may contain.
     fn into_errors(mut self) -> Option<ConfigErrors> {
         let is_env_file_broken = self.0.iter().any(|error| error.path == "env_file");
         let is_unset = |error: &ConfigError| {
@@ -126,7 +126,7 @@ fn build_cloud(
 ) -> Result<Arc<dyn CloudProvider>, Error> {
     let id = project.cloud()?;
     if registry.get(Kind::Cloud, id).is_err() {
-        // With its place in the file.
+        // Reports the place in the file.
         check_keys(project, registry)?;
     }
     registry.cloud(id, &project.cloud_block(id), context)

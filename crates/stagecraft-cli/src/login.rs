@@ -1,4 +1,4 @@
-//! How hosts are logged in to: from the configuration, the environment and `~/.ssh`.
+//! Login of hosts, from the configuration, the environment and `~/.ssh`.
 
 use std::num::NonZeroU16;
 use std::path::{Path, PathBuf};
@@ -22,11 +22,11 @@ pub(crate) struct Login {
     pub(crate) config: SshConfig,
 }
 
-/// Gathers the settings. What the configuration says wins over `~/.ssh/config`.
+/// Collects the settings. The configuration takes precedence over `~/.ssh/config`.
 ///
 /// # Errors
 ///
-/// If the port of the environment is none, or its key no path.
+/// If the environment's port or key path is invalid.
 pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<Login> {
     let port = match (settings.port, variable_value(SSH_PORT_VARIABLE)) {
         (Some(port), _) => Some(port),
@@ -72,11 +72,11 @@ pub(crate) fn login(settings: &SshSettings, directory: &Path) -> anyhow::Result<
     Ok(Login { config })
 }
 
-/// Where the variable says that the key lies.
+/// The key path from the variable.
 ///
 /// # Errors
 ///
-/// If it holds the key itself, as stores of secrets hand them out.
+/// If it contains the key itself, as secret stores return it.
 fn key_of_environment() -> Result<Option<PathBuf>> {
     let Some(path) = variable_value(SSH_KEY_VARIABLE).map(PathBuf::from) else {
         return Ok(None);
@@ -89,7 +89,7 @@ fn key_of_environment() -> Result<Option<PathBuf>> {
         .with_hint("write the key to a file that nobody else can read, or add it to ssh-agent"))
 }
 
-/// Refuses jump hosts that are none, at their place in the file.
+/// Rejects invalid jump hosts, at their place in the file.
 ///
 /// # Errors
 ///
@@ -106,12 +106,12 @@ pub(crate) fn check_jump(settings: &SshSettings, block: &ConfigBlock) -> Result<
     Err(Error::from(block.error(&["jump"], message)))
 }
 
-/// Was told with its place when the file was read.
+/// Already reported with its place when the file was read.
 fn of_key(error: SecretKeyError) -> Error {
     Error::new(ErrorKind::Config, error.message)
 }
 
-/// The user's own file is not for the hosts of a sandbox, of which it cannot know.
+/// The SSH client's file. None for the hosts of a sandbox, which it cannot know.
 fn client_config(settings: &SshSettings, directory: &Path) -> Option<PathBuf> {
     match &settings.config_file {
         Some(path) if path == Path::new("none") => None,
@@ -121,7 +121,7 @@ fn client_config(settings: &SshSettings, directory: &Path) -> Option<PathBuf> {
     }
 }
 
-/// The agent first, then the files that OpenSSH tries.
+/// The agent first, then the default files of OpenSSH.
 fn usual_identities() -> Vec<Identity> {
     let agent = ProcessEnvironment
         .get("SSH_AUTH_SOCK")
@@ -136,9 +136,11 @@ fn usual_identities() -> Vec<Identity> {
 }
 
 impl Login {
+    /// Checks the key file.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if a key file is named and is not there.
+    /// [`ErrorKind::Config`] if a named key file is missing.
     pub(crate) fn check_key(&self) -> Result<()> {
         match &self.config.identity {
             Identity::File(path) if !path.exists() => Err(Error::new(
@@ -152,13 +154,13 @@ impl Login {
         }
     }
 
-    /// The port of every host; `None` if a file may name another for some.
+    /// The port of every host; `None` if a file may set another for some.
     pub(crate) fn port_of_all(&self) -> Option<u16> {
         let is_open = self.may_name(Fixed::Port, &["port"]);
         (!is_open).then_some(self.config.port)
     }
 
-    /// The keys that log in to every host; `None` if a file may name others for some.
+    /// The login keys of every host; `None` if a file may set others for some.
     pub(crate) fn identity_of_all(&self) -> Option<Identity> {
         if self.may_name(Fixed::Identity, &["identit", "certificatefile"]) {
             return None;
@@ -166,14 +168,14 @@ impl Login {
         Some(self.config.identity.clone())
     }
 
-    /// Whether the SSH client's file may name what our configuration does not, by one of these
-    /// words, in small letters.
+    /// Whether the SSH client's file may set what our configuration does not, by one of these
+    /// keywords, in lower case.
     fn may_name(&self, what: Fixed, words: &[&str]) -> bool {
         let file = self.config.client_config.as_ref();
         let Some(file) = file.filter(|file| !file.fixed.contains(&what)) else {
             return false;
         };
-        // A pipe would be waited for; whoever reads it next refuses it.
+        // Reading a pipe would block; the next reader refuses it.
         if !file.path.is_file() {
             return true;
         }

@@ -1,5 +1,5 @@
-//! Where a project's variables and secrets come from: the process, the file that `env_file`
-//! names, and the files and commands that the configuration names.
+//! Looks up a project's variables and secrets: in the process, the file that `env_file` names, and
+//! the files and commands that the configuration names.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -16,12 +16,12 @@ use tokio::sync::OnceCell;
 
 use crate::environment::{ProcessEnvironment, expand_home};
 
-/// The longest secret, and the longest file of variables, in bytes.
+/// Size limit of a secret and of a file of variables, in bytes.
 const LENGTH_LIMIT: u64 = 64 * 1024;
-/// How long a command may take: somebody may have to unlock a password store.
+/// Deadline of a command: a person may have to unlock a password store.
 const COMMAND_DEADLINE: Duration = Duration::from_mins(1);
 
-/// How long an agent may take to list its keys.
+/// Deadline of an agent listing its keys.
 const AGENT_DEADLINE: Duration = Duration::from_secs(5);
 
 const NO_TEXT: &str = "it is no text in UTF-8";
@@ -31,9 +31,9 @@ const NO_TEXT: &str = "it is no text in UTF-8";
 pub(crate) struct ProjectLookup {
     /// The directory of the configuration, to which paths are relative.
     directory: PathBuf,
-    /// What stands in the file that `env_file` names.
+    /// The variables of the file that `env_file` names.
     file: BTreeMap<String, String>,
-    /// The keys that hosts must let in. Unset if nobody is going to log in.
+    /// The keys that hosts must authorize. Unset if there will be no login.
     identity: OnceLock<Identity>,
     login_keys: OnceCell<Option<Vec<LoginKey>>>,
 }
@@ -46,20 +46,20 @@ impl ProjectLookup {
         }
     }
 
-    /// Hosts are going to be logged in to by `identity`. Counts the first time only.
+    /// Sets the login keys of hosts. Only the first call has an effect.
     pub(crate) fn set_identity(&self, identity: Identity) {
         self.identity.get_or_init(|| identity);
     }
 
-    /// Reads a file of lines `NAME=value`. The process's own variables win over it.
+    /// Reads a file of lines `NAME=value`. The process's own variables take precedence.
     ///
     /// # Errors
     ///
-    /// What is wrong, without any of the file's contents: they may be secret.
+    /// The problem, without any of the file's contents: they may be secret.
     pub(crate) fn read_env_file(&mut self, path: &Path) -> Result<(), String> {
         let text = read_bounded(&self.directory.join(expand_home(path)), LENGTH_LIMIT)
             .map_err(|error| format!("cannot read it: {error}"))?;
-        // The library would put variables into the values, by rules of its own.
+        // The library would expand variables in the values, by its own rules.
         let text = String::from_utf8(text).map_err(|_| NO_TEXT.to_owned())?;
         let text = literal(text.strip_prefix('\u{feff}').unwrap_or(&text));
         for entry in dotenvy::from_read_iter(text.as_bytes()) {
@@ -130,7 +130,7 @@ impl ProjectLookup {
 #[async_trait]
 impl Lookup for ProjectLookup {
     fn get(&self, name: &str) -> Option<String> {
-        // What is set to nothing does not hide what the file says.
+        // An empty variable does not hide the file's value.
         let own = ProcessEnvironment.get(name);
         match (own, self.file.get(name)) {
             (Some(own), _) if !own.is_empty() => Some(own),
@@ -150,7 +150,7 @@ impl Lookup for ProjectLookup {
         String::from_utf8(bytes).map_err(|_| missing(format!("{source} gives no text in UTF-8")))
     }
 
-    /// Read once: an agent that is asked twice could answer differently.
+    /// Read once: a second query of an agent could return other keys.
     async fn login_keys(&self) -> Option<Vec<LoginKey>> {
         let identity = self.identity.get()?;
         let read = || public_keys(identity, AGENT_DEADLINE);
@@ -158,23 +158,23 @@ impl Lookup for ProjectLookup {
     }
 }
 
-/// The variable with what stands for secrets of files and commands under a sandbox: an object
-/// from [`sandbox_name`] to value.
+/// The variable with replacements for secrets of files and commands under a sandbox: an object from
+/// [`sandbox_name`] to value.
 pub(crate) const SANDBOX_SECRETS: &str = "STAGECRAFT_SANDBOX_SECRETS";
 
-/// How a source is named in [`SANDBOX_SECRETS`].
+/// The name of a source in [`SANDBOX_SECRETS`].
 pub(crate) fn sandbox_name(source: &SecretSource) -> String {
     format!("{source:?}")
 }
 
-/// Under a sandbox a secret must not be read: it would be sent to the sandbox.
+/// Under a sandbox a real secret must not be read: it would be sent to the sandbox.
 fn sandbox_secret(source: &SecretSource) -> Option<String> {
     let text = ProcessEnvironment.get(SANDBOX_SECRETS)?;
     let mut secrets: BTreeMap<String, String> = serde_json::from_str(&text).ok()?;
     secrets.remove(&sandbox_name(source))
 }
 
-/// Reads a file, but not one without an end.
+/// Reads a regular file up to a limit.
 pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> {
     use std::io::Read as _;
     let mut bytes = Vec::new();
@@ -190,7 +190,7 @@ pub(crate) fn read_bounded(path: &Path, limit: u64) -> std::io::Result<Vec<u8>> 
     Ok(bytes)
 }
 
-/// The lines with every `$` as a plain one.
+/// The lines with every `$` escaped.
 fn literal(text: &str) -> String {
     let lines = text.lines().map(|line| {
         let value = line.split_once('=').map_or("", |(_, value)| value);

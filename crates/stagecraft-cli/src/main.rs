@@ -1,4 +1,4 @@
-//! `stagecraft`: arguments, wiring and rendering. It decides nothing about hosts.
+//! `stagecraft`: arguments, wiring and rendering. Makes no decisions about hosts.
 
 mod args;
 mod builtin;
@@ -46,7 +46,7 @@ fn main() -> ExitCode {
             } else {
                 Exit::Done
             };
-            // Nothing is left to tell it to if the terminal is gone.
+            // If the terminal is gone, the error cannot be shown.
             error.print().ok();
             if exit == Exit::Usage && wants_json(std::env::args_os()) {
                 failure::report_usage(Output::new(OutputFormat::Json), &error);
@@ -73,7 +73,7 @@ fn main() -> ExitCode {
         Err(error) => failure::report(output, &error),
     };
     bundle::finish(output, exit);
-    // A thread may still wait for an answer on the terminal that nobody needs any more.
+    // A thread may still wait for terminal input that is no longer needed.
     runtime.shutdown_background();
     match exit {
         Exit::Done | Exit::Pending if Output::was_lost() => Exit::Usage.into(),
@@ -81,7 +81,7 @@ fn main() -> ExitCode {
     }
 }
 
-/// Whether a command line that was not understood asks for JSON.
+/// Whether an invalid command line asks for JSON.
 fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
     let arguments: Vec<String> = arguments
         .into_iter()
@@ -96,9 +96,9 @@ fn wants_json(arguments: impl IntoIterator<Item = OsString>) -> bool {
     named || joined || ProcessEnvironment.get("STAGECRAFT_OUTPUT").as_deref() == Some("json")
 }
 
-/// Logs go to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
+/// Starts logging to standard error, by `-v` or by `STAGECRAFT_LOG`, for example
 /// `STAGECRAFT_LOG=stagecraft_ssh=trace`: `-vv` shows each request to an API, `-vvv` all. Other
-/// libraries than ours stay out of both, since they would log secrets.
+/// libraries than ours are excluded from both, since they would log secrets.
 fn start_tracing(verbose: u8, output: Output) {
     let level = match verbose {
         0 => LevelFilter::OFF,

@@ -1,7 +1,7 @@
 //! The one place that prints: results to standard output, all else to standard error.
 //!
-//! What hosts and services say is part of both, so nothing but plain text and our own colours
-//! passes: a name or a line of output must not rule the terminal.
+//! Both contain text of hosts and services, so only plain text and our own colours pass: a name or
+//! a line of output must not control the terminal.
 
 use std::borrow::Cow;
 use std::io::{ErrorKind, IsTerminal as _, Write as _};
@@ -17,7 +17,7 @@ use tokio_util::sync::CancellationToken;
 use crate::hidden::Hidden;
 use crate::wire::{Event, Lines};
 
-/// Where results and messages go.
+/// Destination of results and messages.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Output {
     format: OutputFormat,
@@ -45,12 +45,12 @@ impl Output {
         self.format == OutputFormat::Json
     }
 
-    /// Whether people asked for details of results, by `--verbose`.
+    /// Whether `--verbose` requests details of results.
     pub(crate) fn wants_details() -> bool {
         DETAILS.load(Ordering::Relaxed)
     }
 
-    /// Settles for the whole process whether results are shown with their details.
+    /// Sets for the whole process whether results are shown with details.
     pub(crate) fn show_details(wanted: bool) {
         DETAILS.store(wanted, Ordering::Relaxed);
     }
@@ -65,13 +65,13 @@ impl Output {
         !self.is_json() && std::io::stderr().is_terminal()
     }
 
-    /// Prints a result for people. Colours are cut where they are not wanted.
+    /// Prints a result for people. Strips colours where they are not wanted.
     pub(crate) fn text(self, text: &str) {
         let mut out = anstream::stdout().lock();
         let written = out
             .write_all(shown(text).as_bytes())
             .and_then(|()| out.flush());
-        // A reader that has gone away, such as `head`, is no failure.
+        // A closed reader, such as `head`, is not an error.
         if let Err(error) = written
             && error.kind() != ErrorKind::BrokenPipe
             && !LOST.swap(true, Ordering::Relaxed)
@@ -80,7 +80,7 @@ impl Output {
         }
     }
 
-    /// Whether a result could not be written, to a full disk for example.
+    /// Whether a result could not be written, for example to a full disk.
     pub(crate) fn was_lost() -> bool {
         LOST.load(Ordering::Relaxed)
     }
@@ -92,15 +92,15 @@ impl Output {
         }
     }
 
-    /// Prints a document on one line: for a command that goes on after it.
+    /// Prints a document on one line, for a command that continues afterwards.
     pub(crate) fn line(self, value: &impl Serialize) {
         if let Ok(text) = serde_json::to_string(value) {
             self.text(&format!("{}\n", escaped(&text)));
         }
     }
 
-    /// Prints one of many lines for programs. Stamped and printed under one lock, so that numbers and
-    /// times come in order.
+    /// Prints one of many lines for programs. Stamped and printed under one lock, so that numbers
+    /// and times are in order.
     pub(crate) fn event(self, event: Event) {
         let mut lines = LINES.lock().unwrap_or_else(PoisonError::into_inner);
         self.line(&lines.stamp(jiff::Timestamp::now(), event));
@@ -112,7 +112,7 @@ impl Output {
         writeln!(err, "{}", shown(text)).ok();
     }
 
-    /// Goes up so many rows on the terminal, and clears all from there.
+    /// Moves up this many rows on the terminal and clears everything from there.
     pub(crate) fn clear_rows_above(self, rows: usize) {
         let mut err = anstream::stderr().lock();
         write!(err, "\u{1b}[{rows}A\u{1b}[J")
@@ -120,18 +120,18 @@ impl Output {
             .ok();
     }
 
-    /// Prints that something went wrong.
+    /// Prints an error for people.
     pub(crate) fn problem(self, text: &str) {
         self.message(&format!("{RED}error:{RESET} {text}"));
     }
 
-    /// Asks on the terminal. `None` if nobody answers, or the run is cancelled meanwhile.
+    /// Prompts on the terminal. `None` without an answer, or if the run is cancelled meanwhile.
     pub(crate) async fn ask(self, question: &str, cancelled: &CancellationToken) -> Option<String> {
         let line = self.ask_line(question, cancelled).await?;
         Some(line.trim().to_owned())
     }
 
-    /// As [`ask`](Self::ask), without showing what is typed. `None` also for an empty line.
+    /// As [`ask`](Self::ask), with hidden input. `None` also for an empty line.
     pub(crate) async fn ask_hidden(
         self,
         question: &str,
@@ -148,7 +148,7 @@ impl Output {
         write!(err, "{} ", shown(question))
             .and_then(|()| err.flush())
             .ok()?;
-        // A thread of its own: reading a terminal cannot be broken off.
+        // A separate thread, because reading a terminal cannot be cancelled.
         let answer = tokio::task::spawn_blocking(|| {
             let mut answer = String::new();
             let read = std::io::stdin().read_line(&mut answer).ok()?;
@@ -171,8 +171,8 @@ impl Output {
     }
 }
 
-/// The text as a terminal may get it: plain text, lines and our own colours. All else is shown
-/// by its number, such as `\u{1b}`.
+/// The text as it is safe for a terminal: plain text, lines and our own colours. Everything else is
+/// escaped, such as `\u{1b}`.
 fn shown(text: &str) -> Cow<'_, str> {
     if text
         .chars()
@@ -201,7 +201,7 @@ pub(crate) fn one_line(text: &str) -> String {
     shown(text).replace('\n', "\\n").replace('\t', " ")
 }
 
-/// The length of the colour or weight that begins here, if one does. Others than those could
+/// The length of the colour or weight sequence at the start, if there is one. Other sequences could
 /// hide text.
 fn colour(text: &str) -> Option<usize> {
     let codes = text.strip_prefix("\u{1b}[")?;
@@ -211,8 +211,8 @@ fn colour(text: &str) -> Option<usize> {
     all.then_some("\u{1b}[".len() + end + 1)
 }
 
-/// JSON in which the characters that are not plain stand by their number, which a reader turns
-/// back. Outside of its texts JSON has none but newlines.
+/// JSON with unsafe characters escaped, which a parser decodes again. Outside of strings JSON has
+/// none of them but newlines.
 fn escaped(json: &str) -> Cow<'_, str> {
     let is_kept = |character: char| is_plain(character) || character == '\n';
     if json.chars().all(is_kept) {
@@ -231,9 +231,9 @@ fn escaped(json: &str) -> Cow<'_, str> {
     Cow::Owned(escaped)
 }
 
-/// The lines of this process. One for all, since it has one standard output.
+/// Line counter of this process. One for all, since it has one standard output.
 static LINES: Mutex<Lines> = Mutex::new(Lines::new());
-/// Whether results are shown with their details.
+/// Whether results are shown with details.
 static DETAILS: AtomicBool = AtomicBool::new(false);
 /// Set when a result could not be written.
 static LOST: AtomicBool = AtomicBool::new(false);

@@ -1,4 +1,4 @@
-//! Passphrases of encrypted keys, typed by whoever sits at the terminal.
+//! Passphrases of encrypted keys, typed on the terminal.
 
 use std::path::Path;
 
@@ -9,7 +9,7 @@ use stagecraft_ssh::AskPassphrase;
 
 use crate::progress;
 
-/// Asks on the terminal, if there is one.
+/// Prompts on the terminal, if there is one.
 #[derive(Debug)]
 pub(crate) struct AtTerminal;
 

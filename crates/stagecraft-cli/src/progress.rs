@@ -1,4 +1,4 @@
-//! What a person or a program sees while a run works. One event stream feeds both.
+//! Shows the progress of a run to people or programs. One event stream feeds both.
 
 mod busy;
 mod width;
@@ -18,13 +18,13 @@ use crate::output::{Output, one_line};
 use crate::render::OnHosts;
 use crate::{recording, render, wire};
 
-/// How often a wait is told again where no bar can be drawn.
+/// How often a wait is reported again if no bar can be drawn.
 const REPEAT: Duration = Duration::from_secs(10);
-/// How often it is told again that a host is tried again for the same cause.
+/// How often a retry with the same cause is reported again.
 const REMIND: Duration = Duration::from_secs(30);
 const TICK: Duration = Duration::from_millis(120);
 
-/// What is shown now, for questions that come up deep below.
+/// The current display, for prompts from deep below.
 static SHOWN: Mutex<Weak<Sink>> = Mutex::new(Weak::new());
 
 /// Shows the events of one run.
@@ -46,22 +46,21 @@ struct State {
     bar: Option<ProgressBar>,
     busy: Busy,
     last_wait: Option<(String, Instant)>,
-    /// What is tried again on a host, why, and when that was told last.
+    /// Retries on a host, with their cause and the time of the last report.
     retries: BTreeMap<(HostName, String), (String, Instant)>,
-    /// Lines that wait while somebody is asked.
+    /// Lines held back during a prompt.
     held: Option<Vec<String>>,
 }
 
 impl State {
-    /// Makes the bar say what is under way. It counts the time itself.
+    /// Updates the bar's message. The bar counts the time itself.
     fn redraw(&self) {
         if let Some(bar) = &self.bar {
             bar.set_message(one_line(&self.busy.text()));
         }
     }
 
-    /// Whether a line tells something: a host that is tried again for the same cause is told of
-    /// now and then only.
+    /// Whether a line has news: a retry with the same cause is reported only now and then.
     fn is_news(&mut self, event: &Event, now: Instant) -> bool {
         match event {
             Event::Retrying {
@@ -80,7 +79,7 @@ impl State {
                 }
                 !is_old
             }
-            // It answered: whatever comes next is new.
+            // It answered, so later failures are new.
             Event::HostConnected { host, .. } => {
                 self.retries.retain(|(own, _), _| own != host);
                 true
@@ -91,12 +90,12 @@ impl State {
 }
 
 impl Progress {
-    /// Events go where the output goes: JSON lines for programs, else lines or a bar.
+    /// Sends events to the output: JSON lines for programs, else lines or a bar.
     pub(crate) fn new(output: Output) -> Self {
         Self::start(output, output.is_json())
     }
 
-    /// Events go to standard error: for commands whose result is one document.
+    /// Sends events to standard error, for commands whose result is one document.
     pub(crate) fn beside_a_document(output: Output) -> Self {
         Self::start(output, false)
     }
@@ -128,14 +127,14 @@ impl Progress {
         Arc::clone(&self.sink) as Arc<dyn EventSink>
     }
 
-    /// The cloud has been read: what comes now is for the hosts.
+    /// The cloud has been read. What follows concerns the hosts.
     pub(crate) fn at_work(&self) {
         let mut state = self.sink.lock();
         state.busy.at_work();
         state.redraw();
     }
 
-    /// Shows the plan before anything is done.
+    /// Shows the plan before it is applied.
     pub(crate) fn planned(&self, planned: &Planned) {
         self.at_work();
         recording::event(|| wire::Event::Planned(wire::Planned::from(planned)));
@@ -149,8 +148,8 @@ impl Progress {
         }
     }
 
-    /// Shows what was found on the hosts that exist, before anybody is asked. Programs have read
-    /// it in the events.
+    /// Shows what was found on the existing hosts, before the confirmation. Programs have read it
+    /// in the events.
     pub(crate) fn found(&self, look: &HostLook) {
         if !self.sink.output.is_json() {
             self.pause(|| self.sink.output.text(&render::found_text(look)));
@@ -167,7 +166,7 @@ impl Progress {
         self.sink.output.event(wire::Event::Result(result));
     }
 
-    /// Ends a run: its last line for programs, or a text for people.
+    /// Ends a run: prints its last line for programs, or a text for people.
     pub(crate) fn end(
         &self,
         exit: Exit,
@@ -195,20 +194,20 @@ impl Progress {
         output.event(event);
     }
 
-    /// Takes the bar away.
+    /// Removes the bar.
     pub(crate) fn finish(&self) {
         if let Some(bar) = self.sink.lock().bar.take() {
             bar.finish_and_clear();
         }
     }
 
-    /// Asks a question while the bar is away.
+    /// Asks a question while the bar is hidden.
     pub(crate) async fn ask(&self, question: &str, run: &Run) -> Option<String> {
         let _aside = Aside::step(&self.sink);
         self.sink.output.ask(question, run.cancellation()).await
     }
 
-    /// Shows something else while the bar is away.
+    /// Shows something else while the bar is hidden.
     pub(crate) fn pause(&self, show: impl FnOnce()) {
         let bar = self.sink.lock().bar.clone();
         match bar {
@@ -218,8 +217,8 @@ impl Progress {
     }
 }
 
-/// Asks for a secret whoever watches the run that goes on, without showing what is typed. `None`
-/// if nobody does, or nothing is typed.
+/// Prompts for a secret on the terminal of the current run, with hidden input. `None` without a
+/// terminal, or if nothing is typed.
 pub(crate) async fn ask_hidden(question: &str, run: &Run) -> Option<SecretString> {
     let sink = shown().filter(|sink| sink.output.can_ask())?;
     let _aside = Aside::step(&sink);
@@ -232,7 +231,7 @@ fn shown() -> Option<Arc<Sink>> {
     shown.upgrade()
 }
 
-/// While somebody is asked, the bar is away and lines wait.
+/// Guard: while a prompt is open, the bar is hidden and lines wait.
 struct Aside<'a> {
     sink: &'a Sink,
     bar: Option<ProgressBar>,
@@ -264,7 +263,7 @@ impl Drop for Aside<'_> {
     }
 }
 
-/// A line that moves as long as nothing else happens.
+/// A spinner that moves while nothing else happens.
 fn spinner(message: String, elapsed: Duration) -> ProgressBar {
     let style = ProgressStyle::with_template("{spinner} {elapsed} {wide_msg}")
         .unwrap_or_else(|_| ProgressStyle::default_spinner());

@@ -1,4 +1,4 @@
-//! What happened in the one run of this process, kept in memory for its bundle.
+//! Recording of the one run of this process, kept in memory for its bundle.
 
 use std::borrow::Borrow;
 use std::collections::VecDeque;
@@ -9,12 +9,12 @@ use stagecraft_core::Run;
 
 use crate::wire;
 
-/// The most events that are kept: the last ones.
+/// Most events kept: the last ones.
 const EVENTS: usize = 20_000;
 
 static RECORDING: OnceLock<Mutex<Recording>> = OnceLock::new();
 
-/// What the files of a bundle are made of.
+/// The contents of a bundle.
 #[derive(Debug, Default)]
 pub(crate) struct Recording {
     pub(crate) run: Option<Run>,
@@ -31,18 +31,18 @@ pub(crate) fn begin() {
     RECORDING.get_or_init(Mutex::default);
 }
 
-/// What was recorded; `None` if nothing is.
+/// The recording; `None` if there is none.
 pub(crate) fn recorded() -> Option<MutexGuard<'static, Recording>> {
     let recording = RECORDING.get()?;
     Some(recording.lock().unwrap_or_else(PoisonError::into_inner))
 }
 
-/// Whether anything is recorded.
+/// Whether recording is on.
 pub(crate) fn is_recording() -> bool {
     RECORDING.get().is_some()
 }
 
-/// Redacts the secrets of a run, those too that it learns later.
+/// Redacts the secrets of a run, including those that it learns later.
 pub(crate) fn watch(run: &Run) {
     with(|recording| recording.run = Some(run.clone()));
 }
@@ -68,12 +68,12 @@ pub(crate) fn event<E: Borrow<wire::Event>>(event: impl FnOnce() -> E) {
     });
 }
 
-/// Records the plan as people read it.
+/// Records the plan as shown to people.
 pub(crate) fn plan(text: impl FnOnce() -> String) {
     with(|recording| recording.plan = text());
 }
 
-/// Records what people read at the end.
+/// Records the final text for people.
 pub(crate) fn report(text: &str) {
     with(|recording| text.clone_into(&mut recording.report));
 }

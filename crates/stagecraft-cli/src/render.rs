@@ -1,4 +1,4 @@
-//! From results to text.
+//! Renders results as text.
 
 mod advice;
 mod apply;

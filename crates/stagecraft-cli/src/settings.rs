@@ -1,4 +1,4 @@
-//! The settings of a file, as they take effect.
+//! Effective settings of a file.
 
 use std::path::Path;
 
@@ -11,15 +11,15 @@ use crate::environment::{SSH_KEY_VARIABLE, SSH_PORT_VARIABLE, variable_value};
 use crate::load::{load, read_project};
 use crate::{builtin, login};
 
-/// The settings of a file, as they take effect.
+/// Effective settings of a file.
 #[derive(Debug)]
 pub(crate) struct Shown {
-    /// How the file is named.
+    /// The path of the file as given.
     pub(crate) file: String,
     pub(crate) settings: Vec<Setting>,
 }
 
-/// The variable of this program that gives a setting its default.
+/// The variable of this program that sets a setting's default.
 pub(crate) fn variable_of(setting: &Setting) -> Option<&'static str> {
     DEFAULTS
         .iter()
@@ -28,9 +28,9 @@ pub(crate) fn variable_of(setting: &Setting) -> Option<&'static str> {
         .map(|(_, variable)| *variable)
 }
 
-/// Reads the file and fills in what it leaves out. It must be valid.
+/// Reads the file and fills in the defaults. It must be valid.
 ///
-/// With an environment those of the others are left out.
+/// With an environment given, those of the others are omitted.
 pub(crate) fn show(global: &GlobalArgs) -> anyhow::Result<Shown> {
     let loaded = load(global)?;
     let named = global.env.as_ref();

@@ -1,9 +1,9 @@
-//! Real texts, damaged.
+//! Damages real texts.
 
 use proptest::prelude::*;
 use proptest::sample::{Index, select};
 
-/// What is put into texts: what parsers of YAML, JSON and lines take for something.
+/// Pieces inserted into texts: tokens with a meaning in YAML, JSON and lines.
 const PIECES: &[&str] = &[
     "\0",
     "\t",
@@ -152,7 +152,7 @@ fn lines(text: &mut Vec<u8>, change: impl FnOnce(&mut Vec<Vec<u8>>)) {
     *text = lines.join(&b'\n');
 }
 
-/// One of the texts with up to twelve damages, of any kind and anywhere. It need not be UTF-8.
+/// One of the texts with up to twelve damages of any kind at any place. It may not be UTF-8.
 pub fn damaged(texts: &'static [&'static str]) -> impl Strategy<Value = Vec<u8>> {
     (select(texts), prop::collection::vec(damage(), 0..12)).prop_map(|(text, damages)| {
         let mut text = text.as_bytes().to_vec();

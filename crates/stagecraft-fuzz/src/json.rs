@@ -60,7 +60,7 @@ fn scalar() -> BoxedStrategy<Value> {
     .boxed()
 }
 
-/// Any JSON. `keys` are those that are read.
+/// Any JSON. `keys` are those that the reader knows.
 pub fn hostile_json(keys: &'static [&'static str]) -> impl Strategy<Value = Value> {
     scalar().prop_recursive(6, 60, 8, move |inner| {
         let key = prop_oneof![9 => select(keys).prop_map(str::to_owned), 1 => "\\PC{0,10}"];
@@ -94,7 +94,7 @@ fn change() -> impl Strategy<Value = Change> {
     ]
 }
 
-/// A real answer in which up to six places are changed.
+/// A real answer with changes in up to six places.
 pub fn changed_json(real: Value) -> impl Strategy<Value = Value> {
     let changes = prop::collection::vec((any::<Index>(), change()), 0..6);
     changes.prop_map(move |changes| {
@@ -146,7 +146,7 @@ fn apply(value: &mut Value, place: &str, change: &Change, places: &[String]) {
     }
 }
 
-/// The places in a value, from the top, not deeper than what is ever changed.
+/// Pointers into a value, from the top, not deeper than any change.
 fn pointers(value: &Value) -> Vec<String> {
     fn walk(value: &Value, at: &str, depth: usize, found: &mut Vec<String>) {
         found.push(at.to_owned());

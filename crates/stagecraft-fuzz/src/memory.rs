@@ -1,4 +1,4 @@
-//! How much memory a call takes at its worst moment.
+//! Measures the peak memory of a call.
 
 use std::future::Future;
 use std::sync::{Mutex, MutexGuard, PoisonError};
@@ -8,18 +8,18 @@ use peak_alloc::PeakAlloc;
 #[global_allocator]
 static MEMORY: PeakAlloc = PeakAlloc;
 
-/// One at a time is measured: the count is that of the whole process.
+/// Serializes measurements: the count is that of the whole process.
 static TURN: Mutex<()> = Mutex::new(());
 
 /// 1 MiB, in bytes.
 pub const MEBIBYTE: usize = 1024 * 1024;
 
-/// What a call gave, and what it took.
+/// The result of a call and its memory.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub struct Measured<T> {
     /// The call's result.
     pub value: T,
-    /// The most bytes that were allocated at a time, beyond those allocated before the call.
+    /// The most bytes allocated at a time, beyond those allocated before the call.
     pub peak: usize,
 }
 
@@ -39,9 +39,9 @@ impl<T> Measured<T> {
     }
 }
 
-/// Calls `call` and measures it. Calls of other threads wait for their turn.
+/// Calls `call` and measures it. Only one call is measured at a time; other threads wait.
 ///
-/// Bytes that other threads take or give back without being measured count as well.
+/// Bytes that other threads allocate or free without being measured count as well.
 pub fn measured<T>(call: impl FnOnce() -> T) -> Measured<T> {
     let (_turn, before) = begin();
     let value = call();
@@ -50,7 +50,7 @@ pub fn measured<T>(call: impl FnOnce() -> T) -> Measured<T> {
 
 /// Runs `call` and measures it, as [`measured`] does.
 ///
-/// The thread waits for its turn, so each test that uses it needs a runtime of its own.
+/// The waiting blocks the thread, so each test that uses it needs a separate runtime.
 #[expect(
     clippy::await_holding_lock,
     reason = "the turn lasts as long as the call"
@@ -79,8 +79,8 @@ mod tests {
     #[test]
     fn memory_that_was_given_back_counts_too() {
         let measured = measured(|| drop(std::hint::black_box(vec![1u8; 8 * MEBIBYTE])));
-        // Threads that are not measured take and give back memory meanwhile: the one that begins
-        // or ends a test a few bytes, one that prints a backtrace some megabytes.
+        // Threads that are not measured allocate and free memory meanwhile: one that begins or ends
+        // a test a few bytes, one that prints a backtrace some megabytes.
         assert!(measured.peak >= 7 * MEBIBYTE, "{measured:?}");
         assert!(measured.peak < 16 * MEBIBYTE, "{measured:?}");
     }

@@ -1,11 +1,11 @@
-//! Configurations that nobody writes in good faith.
+//! Malicious configurations.
 
 use std::fmt::Write as _;
 
 use proptest::prelude::*;
 use proptest::sample::select;
 
-/// Keys that some part of a configuration reads, and some that none does.
+/// Keys that some part of a configuration reads, and some unknown ones.
 const KEYS: &[&str] = &[
     "project",
     "name",
@@ -144,7 +144,7 @@ fn key() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Configurations whose shape is a real one here and there, and whose values are any.
+/// Configurations with partly real structure and arbitrary values.
 pub fn configurations() -> impl Strategy<Value = String> {
     prop_oneof![
         1 => tree(),
@@ -159,9 +159,9 @@ pub fn configurations() -> impl Strategy<Value = String> {
     ]
 }
 
-/// Texts that grow without end in a reader that does not limit itself, each with its name.
+/// Texts that grow without end in a reader without limits, each with its name.
 ///
-/// `size` is about their length in bytes.
+/// `size` is their approximate length in bytes.
 pub fn bombs(size: usize) -> Vec<(&'static str, String)> {
     let lines = |line: &dyn Fn(usize) -> String| {
         let mut text = String::new();

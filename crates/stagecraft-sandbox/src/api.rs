@@ -1,7 +1,7 @@
-//! The API itself: `/v2/…` as the vendor documents and serves it.
+//! The fake API: `/v2/…` as the vendor documents and serves it.
 //!
-//! <https://docs.digitalocean.com/reference/api/>, with what is only known from
-//! real answers: each place says so.
+//! <https://docs.digitalocean.com/reference/api/>, with behaviour that is only known from real
+//! answers: each place says so.
 
 mod account;
 mod act;
@@ -33,7 +33,7 @@ type Shared = axum::extract::State<Arc<World>>;
 type Answer<T> = Result<T, ApiError>;
 type Created = (StatusCode, axum::Json<serde_json::Value>);
 
-/// The routes of the API. What is not among them is a 404, whatever the method.
+/// The routes of the API. Any other path is a 404, whatever the method.
 pub(crate) fn routes(world: &Arc<World>) -> Router {
     Router::new()
         .route("/v2/account", get(account::show))
@@ -111,7 +111,7 @@ pub(crate) fn routes(world: &Arc<World>) -> Router {
         .with_state(Arc::clone(world))
 }
 
-/// The routes of what droplets are in, have, and leave behind.
+/// The routes of droplets' placement, leftovers and attachments.
 fn beside_droplets() -> Router<Arc<World>> {
     Router::new()
         .route("/v2/vpcs", get(vpcs::list).post(vpcs::create))

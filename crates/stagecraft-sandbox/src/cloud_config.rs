@@ -1,13 +1,13 @@
-//! The parts of cloud-init's user data that a host of the sandbox honours.
+//! The parts of cloud-init's user data that a host of the sandbox supports.
 
 use base64::Engine as _;
 use serde::Deserialize;
 use ssh_key::{LineEnding, PrivateKey};
 
-/// What user data asks of a host.
+/// Supported settings of user data.
 ///
-/// Everything else in it is ignored, as is user data that is no cloud-config:
-/// cloud-init logs and goes on then, and so do we.
+/// Everything else in it is ignored, and so is user data that is not a cloud-config: like
+/// cloud-init, which logs it and continues.
 #[derive(Debug, Default)]
 pub(crate) struct CloudConfig {
     /// The host key of `ssh_keys`, if it has a usable ed25519 one.
@@ -35,7 +35,7 @@ impl std::fmt::Debug for HostKey {
 }
 
 impl HostKey {
-    /// Takes a private key in OpenSSH's form; the public one is derived if it is not given.
+    /// Takes a private key in OpenSSH's format. Derives the public one if it is missing.
     pub(crate) fn new(private: &str, public: Option<&str>) -> Result<Self, ssh_key::Error> {
         let key = PrivateKey::from_openssh(private)?;
         let public = match public {
@@ -49,7 +49,7 @@ impl HostKey {
     }
 }
 
-/// A file that user data puts on a host.
+/// A file that user data writes on a host.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct File {
     /// Its absolute path.
@@ -58,15 +58,14 @@ pub(crate) struct File {
     pub(crate) content: Vec<u8>,
     /// Its mode in octal digits.
     pub(crate) mode: String,
-    /// Whether the content is added to what is there.
+    /// Whether to append the content to the file.
     pub(crate) append: bool,
 }
 
 impl CloudConfig {
-    /// Reads user data: a cloud-config, or a MIME multipart that contains one.
+    /// Parses user data: a cloud-config, or a MIME multipart that contains one.
     ///
-    /// A later part replaces the keys of an earlier one, as cloud-init's default
-    /// merge does.
+    /// A later part replaces the keys of an earlier one, as in cloud-init's default merge.
     pub(crate) fn parse(user_data: &str) -> Self {
         let mut merged = Self::default();
         for part in parts(user_data) {

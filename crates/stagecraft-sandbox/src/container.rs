@@ -1,4 +1,4 @@
-//! Hosts that are containers of this machine's Docker Engine.
+//! Hosts as containers of the local Docker Engine.
 
 use std::collections::{BTreeMap, HashMap};
 use std::net::Ipv4Addr;
@@ -22,26 +22,26 @@ use crate::driver::{BootRequest, DriverError, HostDriver};
 mod owner;
 mod seed;
 
-/// The repository of the images that the project's lab makes.
+/// The repository of the images that the project's lab builds.
 const REPOSITORY: &str = "stagecraft-lab";
-/// The label of every container of a sandbox: which one it belongs to.
+/// The label of every container of a sandbox, with the sandbox as its value.
 const OWNER_LABEL: &str = "dev.stagecraft.sandbox";
-/// The network in which hosts have their addresses.
+/// The network of the hosts' addresses.
 const NETWORK: &str = "bridge";
-/// What systemd, cloud-init and a Docker Engine inside need. Not `--privileged`: the machine's
+/// Required by systemd, cloud-init and a Docker Engine inside. Not `--privileged`: the machine's
 /// devices and kernel settings stay out of reach.
 const CAPABILITIES: [&str; 2] = ["SYS_ADMIN", "NET_ADMIN"];
-/// `SIGRTMIN+3` asks systemd to shut down.
+/// Requests a shutdown from systemd.
 const STOP_SIGNAL: &str = "SIGRTMIN+3";
 
-/// How the hosts of a [`ContainerHosts`] are made.
+/// Configuration of [`ContainerHosts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ContainerHostsConfig {
-    /// How long the vendor's part of a host's first boot goes on and holds the package lock,
-    /// on top of what cloud-init itself takes. Default: 2 s.
+    /// How long the vendor's part of a host's first boot lasts and holds the package lock, in
+    /// addition to cloud-init's own time. Default: 2 s.
     pub first_boot: Duration,
-    /// Container images by the slugs of droplets' images. A slug that is not here has the image
+    /// Container images by the slugs of droplets' images. A slug without an entry has the image
     /// `stagecraft-lab:` and the slug without `-x64`.
     pub images: BTreeMap<String, String>,
 }
@@ -56,7 +56,7 @@ impl Default for ContainerHostsConfig {
 }
 
 impl ContainerHostsConfig {
-    /// Sets how long the vendor's part of a host's first boot goes on.
+    /// Sets how long the vendor's part of a host's first boot lasts.
     #[must_use]
     pub fn first_boot(mut self, duration: Duration) -> Self {
         self.first_boot = duration;
@@ -78,16 +78,16 @@ impl ContainerHostsConfig {
     }
 }
 
-/// Makes each droplet's host a container with systemd, an SSH server and cloud-init, which
-/// boots from a `NoCloud` seed with the droplet's user data.
+/// Runs each droplet's host as a container with systemd, an SSH server and cloud-init, which boots
+/// from a `NoCloud` seed with the droplet's user data.
 ///
-/// What runs inside is real: apt, sshd, a Docker Engine of its own. Each host has an address in
-/// the engine's default network, and its SSH server listens on port 22 there. It is a container
-/// and no virtual machine: the kernel is the machine's, and whoever is root inside is not far
-/// from being root outside (`CAP_SYS_ADMIN`, no seccomp), so run your own code there only.
+/// What runs inside is real: apt, sshd, a separate Docker Engine. Each host has an address in the
+/// engine's default network, and its SSH server listens on port 22 there. It is a container and not
+/// a virtual machine: it shares the machine's kernel, and root inside is close to root outside
+/// (`CAP_SYS_ADMIN`, no seccomp), so run only your own code there.
 ///
-/// Hosts end with [`HostDriver::destroy`]. Those of a sandbox that was killed are removed when
-/// the next one starts.
+/// Hosts end with [`HostDriver::destroy`]. Those of a killed sandbox are removed when the next one
+/// starts.
 #[derive(Debug)]
 pub struct ContainerHosts {
     docker: Docker,
@@ -96,8 +96,8 @@ pub struct ContainerHosts {
 }
 
 impl ContainerHosts {
-    /// Connects to the engine of `DOCKER_HOST` (a Unix socket) or the usual one, and removes the
-    /// hosts of sandboxes that are gone.
+    /// Connects to the engine of `DOCKER_HOST` (a Unix socket) or the default one, and removes the
+    /// hosts of dead sandboxes.
     ///
     /// # Errors
     ///
@@ -122,7 +122,7 @@ impl ContainerHosts {
         format!("stagecraft-{}-{id}", self.owner)
     }
 
-    /// Removes the hosts of sandboxes that are gone.
+    /// Removes the hosts of dead sandboxes.
     async fn sweep(&self) {
         let found = self.labelled(OWNER_LABEL.to_owned()).await;
         for (name, owner) in found {
@@ -133,7 +133,7 @@ impl ContainerHosts {
         }
     }
 
-    /// Containers with a label: their ids and owners.
+    /// Lists containers with a label: their ids and owners.
     async fn labelled(&self, label: String) -> Vec<(String, String)> {
         let filters = HashMap::from([("label".to_owned(), vec![label])]);
         let options = ListContainersOptionsBuilder::default()
@@ -213,7 +213,7 @@ impl ContainerHosts {
                 self.container(request.id),
             ]),
             entrypoint: Some(Vec::new()),
-            // systemd takes it for the sign that it is in a container.
+            // By this systemd detects that it is in a container.
             env: Some(vec!["container=docker".to_owned()]),
             tty: Some(true),
             stop_signal: Some(STOP_SIGNAL.to_owned()),
@@ -221,7 +221,7 @@ impl ContainerHosts {
                 OWNER_LABEL.to_owned(),
                 self.owner.clone(),
             )])),
-            // A Docker Engine inside cannot lay its layers over the container's own.
+            // A Docker Engine inside cannot use overlay layers on the container's own.
             volumes: Some(vec![
                 "/var/lib/docker".to_owned(),
                 "/var/lib/containerd".to_owned(),
@@ -294,7 +294,7 @@ impl HostDriver for ContainerHosts {
         22
     }
 
-    /// Starts a host. As with a real one, its SSH server answers a little later.
+    /// Starts a host. Like a real one, its SSH server answers a little later.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! Control over a running sandbox: what the real cloud would never let you do.
+//! Control over a running sandbox: operations that the real cloud does not have.
 
 mod hosts;
 mod http;
@@ -26,14 +26,14 @@ use crate::state::{World, tags};
 
 /// Control over a running sandbox; clones control the same one.
 ///
-/// The same calls are served over HTTP under `/sandbox/`, without a token. A
-/// `Control` that outlives its sandbox still answers but has no effect.
+/// The same calls are served over HTTP under `/sandbox/`, without a token. A `Control` that
+/// outlives its sandbox still answers but has no effect.
 #[derive(Debug, Clone)]
 pub struct Control {
     world: Arc<World>,
 }
 
-/// A droplet that someone else made.
+/// A droplet that belongs to another user.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct ForeignDroplet {
@@ -78,38 +78,38 @@ impl ForeignDroplet {
     }
 }
 
-/// How a droplet is to break.
+/// How a droplet breaks.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum Breakage {
     /// It is gone at once, with its host, from lists and by id.
     Vanish,
-    /// The API shows no public address for it any more; its host goes on.
+    /// The API shows no public address for it any more; its host keeps running.
     LoseAddress,
 }
 
-/// A control call had no effect.
+/// Why a control call had no effect.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum ControlError {
-    /// There is no such droplet.
+    /// The droplet does not exist.
     #[error("no droplet `{0}`")]
     NotFound(String),
-    /// A name stands for several droplets.
+    /// Several droplets have this name.
     #[error("the name `{name}` stands for the droplets {ids:?}: give the id instead")]
     Ambiguous {
         /// The name.
         name: String,
-        /// Whose it is.
+        /// The ids of the droplets.
         ids: Vec<u64>,
     },
-    /// A value makes no sense.
+    /// A value is invalid.
     #[error("{0}")]
     Invalid(String),
-    /// There are no hosts behind the droplets.
+    /// The droplets have no hosts.
     #[error("this sandbox serves the API only and has no hosts")]
     NoHosts,
-    /// The host did not do it.
+    /// The host failed.
     #[error("the host did not run the script")]
     Host(#[source] DriverError),
 }
@@ -119,29 +119,29 @@ impl Control {
         Self { world }
     }
 
-    /// The knobs as they are.
+    /// The current knobs.
     pub fn knobs(&self) -> Knobs {
         self.world.state().knobs.clone()
     }
 
-    /// Replaces all knobs. Delays that are under way keep their length.
+    /// Replaces all knobs. Running delays keep their length.
     pub fn set_knobs(&self, knobs: Knobs) {
         self.world.state().knobs = knobs;
     }
 
-    /// Changes some knobs in one go and returns all.
+    /// Changes some knobs atomically and returns all.
     pub fn update_knobs(&self, change: impl FnOnce(&mut Knobs)) -> Knobs {
         let mut state = self.world.state();
         change(&mut state.knobs);
         state.knobs.clone()
     }
 
-    /// Lays a partial JSON object over the knobs and returns all.
+    /// Merges a partial JSON object into the knobs and returns all.
     ///
     /// # Errors
     ///
-    /// [`ControlError::Invalid`] for an unknown knob or a value of the wrong
-    /// type; nothing is changed then.
+    /// [`ControlError::Invalid`] for an unknown knob or a value of the wrong type; nothing is
+    /// changed then.
     pub fn merge_knobs(&self, changes: &Value) -> Result<Knobs, ControlError> {
         let mut state = self.world.state();
         let merged = state.knobs.merged(changes);
@@ -149,12 +149,12 @@ impl Control {
         Ok(state.knobs.clone())
     }
 
-    /// Adds a rule by which requests go wrong, behind those that are there.
+    /// Adds a fault rule after the existing ones.
     pub fn add_fault(&self, fault: Fault) {
         self.world.state().faults.add(fault);
     }
 
-    /// The rules that still have something to do, with what is left of them.
+    /// The active rules with their remaining counts.
     pub fn faults(&self) -> Vec<Fault> {
         self.world.state().faults.remaining()
     }
@@ -164,23 +164,23 @@ impl Control {
         self.world.state().faults.clear();
     }
 
-    /// The latest requests under `/v2`, the oldest first: at most 10,000, and
-    /// fewer if their bodies are large.
+    /// The latest requests under `/v2`, the oldest first: at most 10,000, and fewer if their bodies
+    /// are large.
     pub fn requests(&self) -> Vec<RecordedRequest> {
         self.world.state().journal.requests()
     }
 
-    /// How many requests of each kind came, for example `GET /v2/droplets/{id}`.
+    /// The number of requests of each kind, for example `GET /v2/droplets/{id}`.
     pub fn counters(&self) -> BTreeMap<String, u64> {
         self.world.state().journal.counters()
     }
 
-    /// Forgets the requests and counters so far.
+    /// Clears the recorded requests and counters.
     pub fn clear_requests(&self) {
         self.world.state().journal.clear();
     }
 
-    /// All droplets that ever were, as they really are, in the order of creation.
+    /// All droplets ever created, in their true state, in the order of creation.
     pub fn droplets(&self) -> Vec<DropletView> {
         let (state, now) = (self.world.state(), Instant::now());
         state
@@ -190,14 +190,14 @@ impl Control {
             .collect()
     }
 
-    /// Creates a droplet beside the API: no limit, no list lag, any name.
+    /// Creates a droplet without the API: no limit, no list lag, any name.
     ///
     /// It boots like any other. All keys of the account may log in.
     ///
     /// # Errors
     ///
-    /// [`ControlError::Invalid`] for an unknown size, region or image, or a tag
-    /// that the API would not take.
+    /// [`ControlError::Invalid`] for an unknown size, region or image, or a tag that the API would
+    /// refuse.
     pub fn create_droplet(&self, droplet: ForeignDroplet) -> Result<u64, ControlError> {
         let unknown = |what: &str, slug: &str| ControlError::Invalid(format!("no {what} `{slug}`"));
         let size = Size::find(&droplet.size).ok_or_else(|| unknown("size", &droplet.size))?;
@@ -236,8 +236,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was,
-    /// [`ControlError::Invalid`] for a tag that the API would not take.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed,
+    /// [`ControlError::Invalid`] for a tag that the API would refuse.
     pub fn set_tags(&self, id: u64, tags: &[String]) -> Result<(), ControlError> {
         check_tags(tags)?;
         let (mut state, now) = (self.world.state(), Instant::now());
@@ -254,11 +254,11 @@ impl Control {
         Ok(())
     }
 
-    /// Gives a droplet another size, as somebody else would beside the API: at once.
+    /// Resizes a droplet at once, as a change by another user.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was, and
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed, and
     /// [`ControlError::Invalid`] for an unknown size.
     pub fn resize_droplet(&self, id: u64, size: &str) -> Result<(), ControlError> {
         let size =
@@ -272,11 +272,11 @@ impl Control {
         Ok(())
     }
 
-    /// Gives a droplet another name, as somebody else would beside the API: at once.
+    /// Renames a droplet at once, as a change by another user.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed.
     pub fn rename_droplet(&self, id: u64, name: &str) -> Result<(), ControlError> {
         let mut state = self.world.state();
         let droplet = state
@@ -290,8 +290,8 @@ impl Control {
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was, and
-    /// [`ControlError::Invalid`] if it is to lose an address before it has one.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed, and
+    /// [`ControlError::Invalid`] if it would lose an address before it has one.
     pub fn break_droplet(&self, id: u64, breakage: Breakage) -> Result<(), ControlError> {
         let mut state = self.world.state();
         let droplet = state

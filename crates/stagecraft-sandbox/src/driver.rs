@@ -1,10 +1,10 @@
-//! What stands behind a droplet of the sandbox: the seam between API and hosts.
+//! Interface between the API and the hosts behind its droplets.
 
 use std::net::Ipv4Addr;
 
 use async_trait::async_trait;
 
-/// What the API knows of a droplet when its host is to boot.
+/// What the API knows of a droplet when its host boots.
 #[derive(Debug, Clone)]
 pub struct BootRequest {
     /// The droplet's id.
@@ -15,11 +15,11 @@ pub struct BootRequest {
     pub image: String,
     /// The user data of the create request.
     pub user_data: Option<String>,
-    /// Public keys, in OpenSSH's form, that may log in as root.
+    /// Public keys, in OpenSSH's format, that may log in as root.
     pub authorized_keys: Vec<String>,
 }
 
-/// Makes and removes the hosts behind droplets.
+/// Creates and removes the hosts behind droplets.
 #[async_trait]
 pub trait HostDriver: Send + Sync + std::fmt::Debug {
     /// The port on which every host's SSH server listens.
@@ -31,17 +31,17 @@ pub trait HostDriver: Send + Sync + std::fmt::Debug {
     /// Runs a shell script inside a host as root and returns its standard output.
     async fn run(&self, id: u64, script: &str) -> Result<String, DriverError>;
 
-    /// Removes a host and everything in it. A host that is not there is fine.
+    /// Removes a host and everything in it. Removing a missing host does nothing.
     async fn destroy(&self, id: u64);
 
     /// Removes all hosts.
     async fn destroy_all(&self);
 }
 
-/// A host could not be made or used.
+/// A host could not be created or used.
 #[derive(Debug, thiserror::Error)]
 #[error("{message}")]
 pub struct DriverError {
-    /// What happened, and what to do where that is known.
+    /// What happened, and what to do if that is known.
     pub message: String,
 }

@@ -1,14 +1,13 @@
-//! Faults that the API commits on purpose.
+//! Faults that the API injects on request.
 
 use std::collections::BTreeMap;
 
 use serde::{Deserialize, Serialize};
 
-/// A rule by which matching requests go wrong.
+/// A fault rule for matching requests.
 ///
-/// Rules are tried in the order in which they were added; the first that
-/// matches and still has something to do takes the request. A request that is
-/// skipped by one rule may be taken by the next.
+/// Rules are tried in the order in which they were added. The first active one that matches handles
+/// the request. A request that one rule skips may be handled by the next.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(deny_unknown_fields)]
 pub struct Fault {
@@ -17,24 +16,23 @@ pub struct Fault {
     pub method: Option<String>,
     /// The path it applies to: a prefix, or a pattern.
     ///
-    /// `*` stands for any characters. A pattern with `*`, or one that ends in
-    /// `$`, must match the whole path; any other is a prefix. The query takes
-    /// part only if the pattern has a `?`.
+    /// `*` matches any characters. A pattern with `*`, or one that ends in `$`, must match the
+    /// whole path; any other is a prefix. The query is compared only if the pattern contains a `?`.
     pub path: String,
-    /// What the request's body must contain, for example a name; `None` means any body.
+    /// Text that the request's body must contain, for example a name; `None` means any body.
     #[serde(default, skip_serializing_if = "Option::is_none")]
     pub body_contains: Option<String>,
-    /// How many matching requests are let through first.
+    /// How many matching requests are passed through first.
     #[serde(default)]
     pub skip: u32,
-    /// How many requests go wrong after that.
+    /// How many requests fail after that.
     #[serde(default = "once")]
     pub times: u32,
-    /// Whether the fault comes instead of the request's effect. Otherwise the
-    /// request is carried out first, and only its answer goes wrong.
+    /// Whether the fault replaces the request's effect. Otherwise the request is carried out first,
+    /// and only its answer is affected.
     #[serde(default = "yes")]
     pub before: bool,
-    /// What goes wrong.
+    /// The kind of fault.
     pub kind: FaultKind,
 }
 
@@ -46,7 +44,7 @@ fn yes() -> bool {
     true
 }
 
-/// What goes wrong.
+/// The kind of fault.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case", deny_unknown_fields)]
 pub enum FaultKind {
@@ -61,7 +59,7 @@ pub enum FaultKind {
         #[serde(default)]
         headers: BTreeMap<String, String>,
     },
-    /// An answer of a gateway: this status and a page of HTML.
+    /// An answer of a gateway: this status and an HTML page.
     Html {
         /// The status code.
         code: u16,
@@ -70,12 +68,12 @@ pub enum FaultKind {
     Reset,
     /// The answer's headers and half of its body, then a reset.
     Truncated,
-    /// Nothing happens for so long; then the request goes on as usual.
+    /// A delay; then the request continues as usual.
     ///
-    /// A client that hangs up before that has not been served if the fault is
-    /// `before`, and has been served if it is not.
+    /// For a client that disconnects earlier, the request has had no effect if the fault is
+    /// `before`, and has had its effect if it is not.
     Hang {
-        /// How long, in milliseconds.
+        /// The delay in milliseconds.
         ms: u64,
     },
 }
@@ -107,28 +105,29 @@ impl Fault {
         }
     }
 
-    /// Applies only to requests with this text in their body: those of one droplet, for example.
+    /// Restricts the rule to requests with this text in their body: those of one droplet, for
+    /// example.
     #[must_use]
     pub fn with_body(mut self, text: &str) -> Self {
         self.body_contains = Some(text.to_owned());
         self
     }
 
-    /// Lets this many matching requests through first.
+    /// Passes this many matching requests through first.
     #[must_use]
     pub fn skip(mut self, skip: u32) -> Self {
         self.skip = skip;
         self
     }
 
-    /// Goes wrong this many times.
+    /// Applies this many times.
     #[must_use]
     pub fn times(mut self, times: u32) -> Self {
         self.times = times;
         self
     }
 
-    /// Carries the request out before its answer goes wrong.
+    /// Carries the request out before its answer fails.
     #[must_use]
     pub fn after(mut self) -> Self {
         self.before = false;
@@ -152,7 +151,7 @@ impl Fault {
     }
 }
 
-/// What rules look at of a request.
+/// The parts of a request that rules match.
 #[derive(Debug, Clone, Copy, Default)]
 pub(crate) struct Asked<'a> {
     pub(crate) method: &'a str,
@@ -187,7 +186,7 @@ fn matches_pattern(pattern: &str, text: &str) -> bool {
     rest.ends_with(last)
 }
 
-/// The rules in force and how far each of them is.
+/// The active rules and their progress.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     rules: Vec<Fault>,
@@ -202,7 +201,7 @@ impl Faults {
         self.rules.clear();
     }
 
-    /// The rules that still have something to do, with what is left of them.
+    /// The active rules with their remaining counts.
     pub(crate) fn remaining(&self) -> Vec<Fault> {
         self.rules
             .iter()
@@ -211,7 +210,7 @@ impl Faults {
             .collect()
     }
 
-    /// Takes the fault for a request, if there is one, and counts it.
+    /// Returns the fault for a request, if there is one, and counts it.
     pub(crate) fn take(&mut self, request: &Asked<'_>) -> Option<Fault> {
         for rule in &mut self.rules {
             if rule.times == 0 || !rule.matches(request) {

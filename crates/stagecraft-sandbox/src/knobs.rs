@@ -1,4 +1,4 @@
-//! What can be turned on the sandbox: delays, limits and quirks.
+//! Settings of the sandbox: delays, limits and quirks.
 
 mod account;
 mod set;
@@ -12,11 +12,11 @@ pub use self::account::{AccountStatus, Team};
 pub use self::set::KnobError;
 use self::set::milliseconds;
 
-/// The behaviour of the sandbox, all of it changeable while it runs.
+/// Settings of the sandbox, all changeable while it runs.
 ///
-/// The defaults suit a person who tries things on a laptop. In JSON every
-/// duration is an integer of milliseconds, or text with a unit such as `10s`; a
-/// missing field has its default, and an unknown one is an error.
+/// The defaults suit trying things on a laptop. In JSON every duration is an integer of
+/// milliseconds, or text with a unit such as `10s`; a missing field has its default, and an unknown
+/// one is an error.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(default, deny_unknown_fields)]
 #[expect(
@@ -27,10 +27,10 @@ pub struct Knobs {
     /// How long every request under `/v2` waits before it is handled.
     #[serde(rename = "latency_ms", with = "milliseconds")]
     pub latency: Duration,
-    /// How long a droplet stays `new`, at least; booting its host may take longer.
+    /// The minimum time a droplet stays `new`; booting its host may take longer.
     #[serde(rename = "boot_time_ms", with = "milliseconds")]
     pub boot_time: Duration,
-    /// How much later than `active` a droplet shows its public address.
+    /// How long after `active` a droplet shows its public address.
     #[serde(rename = "address_delay_ms", with = "milliseconds")]
     pub address_delay: Duration,
     /// How long a new droplet is missing from lists, though readable by id.
@@ -42,7 +42,7 @@ pub struct Knobs {
     /// How long a deleted droplet stays listed and readable.
     #[serde(rename = "delete_time_ms", with = "milliseconds")]
     pub delete_time: Duration,
-    /// How long an action on a droplet takes, as a reboot or a resize.
+    /// How long an action on a droplet takes, such as a reboot or a resize.
     #[serde(rename = "action_time_ms", with = "milliseconds")]
     pub action_time: Duration,
     /// How long an added tag is neither shown nor found.
@@ -55,17 +55,17 @@ pub struct Knobs {
     pub account_uuid: String,
     /// The account's e-mail address.
     pub account_email: String,
-    /// How the account stands; one that is locked may only read and delete.
+    /// The account's status; a locked one may only read and delete.
     pub account_status: AccountStatus,
-    /// What the vendor says about that.
+    /// The vendor's message about the status.
     pub account_status_message: String,
     /// The account's team; `null` if it has none.
     pub team: Option<Team>,
-    /// Scopes that the token lacks, for example `tag:read`. What needs one is
-    /// forbidden, and fields that need one are left out of answers.
+    /// Scopes that the token lacks, for example `tag:read`. Requests that need one are forbidden,
+    /// and fields that need one are omitted from answers.
     pub missing_scopes: Vec<String>,
-    /// Tags that the account saw before, and the capitalisation that it keeps
-    /// them in. It takes effect on the first use of a tag.
+    /// Tags that the account saw before, with the capitalisation that it keeps. It takes effect on
+    /// the first use of a tag.
     pub tag_case: BTreeMap<String, String>,
     /// How many droplets the account may have at once.
     pub droplet_limit: u32,
@@ -78,32 +78,32 @@ pub struct Knobs {
     pub burst_window: Duration,
     /// Lists of SSH keys per burst window; `null` switches the limit off.
     pub keys_limit: Option<u32>,
-    /// Names whose creation is accepted and ends `errored`.
+    /// Names whose creation is accepted and ends as `errored`.
     pub errored_creates: Vec<String>,
-    /// Actions that are accepted and end `errored`, as `name:type`, or all of a
-    /// droplet as `name`.
+    /// Actions that are accepted and end as `errored`, as `name:type`, or all of a droplet as
+    /// `name`.
     pub errored_actions: Vec<String>,
     /// Names that become active but never show a public address.
     pub no_address: Vec<String>,
-    /// Regions that take no new droplets.
+    /// Regions that accept no new droplets.
     pub closed_regions: Vec<String>,
     /// Sizes that are out of stock, as `size@region`.
     pub sold_out: Vec<String>,
-    /// Whether a delete is refused while the droplet's creation, or another
-    /// action on it, runs.
+    /// Whether a delete is refused while the droplet's creation, or another action on it, is
+    /// running.
     pub refuse_delete_while_new: bool,
     /// Whether `tag_name` finds a tag in another capitalisation than its own.
     ///
-    /// The vendor asks for the canonical one, so the default is `false`.
+    /// The vendor requires the canonical one, so the default is `false`.
     pub tag_filter_ignores_case: bool,
-    /// Whether `tag_name` alone lists GPU droplets, too. The vendor does not say.
+    /// Whether `tag_name` alone lists GPU droplets too. The vendor does not say.
     pub tag_lists_gpus: bool,
-    /// Whether an assigned reserved address shows before the droplet's own one.
+    /// Whether an assigned reserved address is listed before the droplet's own.
     pub reserved_first: bool,
     /// Names of droplets whose assignment to a project answers `service_down`.
     pub unassignable: Vec<String>,
-    /// Stands in for `http://host:port` in `links`, to see whether a client
-    /// follows a link to elsewhere.
+    /// Replaces `http://host:port` in `links`, to test whether a client follows a link to another
+    /// server.
     pub links_base: Option<String>,
 }
 
@@ -147,8 +147,8 @@ impl Default for Knobs {
 }
 
 impl Knobs {
-    /// No delays, no rate limits and room for 1000 droplets: for tests that are
-    /// about something else.
+    /// No delays, no rate limits and room for 1000 droplets: for tests that are about something
+    /// else.
     pub fn instant() -> Self {
         Self {
             boot_time: Duration::ZERO,

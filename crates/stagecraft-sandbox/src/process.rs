@@ -1,4 +1,4 @@
-//! Hosts that are processes of this machine.
+//! Hosts as processes of this machine.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -24,14 +24,14 @@ pub(crate) mod provision;
 pub(crate) mod stand_ins;
 pub(crate) mod trial;
 
-/// How the hosts of a [`ProcessHosts`] are made.
+/// Configuration of [`ProcessHosts`].
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ProcessHostsConfig {
-    /// How long a host's first boot goes on after SSH answers.
+    /// How long a host's first boot lasts after SSH answers.
     ///
-    /// Until then `/var/lib/cloud/instance/boot-finished` is absent and the
-    /// package manager is locked. Default: 300 ms.
+    /// Until then `/var/lib/cloud/instance/boot-finished` is absent and the package manager is
+    /// locked. Default: 300 ms.
     pub first_boot: Duration,
     /// The domain of the tailnet that hosts join. Default: `sandbox.ts.net`.
     pub tailnet_domain: String,
@@ -47,7 +47,7 @@ impl Default for ProcessHostsConfig {
 }
 
 impl ProcessHostsConfig {
-    /// Sets how long a host's first boot goes on after SSH answers.
+    /// Sets how long a host's first boot lasts after SSH answers.
     #[must_use]
     pub fn first_boot(mut self, duration: Duration) -> Self {
         self.first_boot = duration;
@@ -62,19 +62,17 @@ impl ProcessHostsConfig {
     }
 }
 
-/// Makes each droplet's host from namespaces of this machine (Linux only).
+/// Runs each droplet's host in namespaces of this machine (Linux only).
 ///
-/// A host has its own processes, mounts, network and users: nothing in it can
-/// write to, signal or configure what is outside. An SSH server per host runs in
-/// this process, on the host's own loopback address, and executes commands
-/// inside. Programs that would change a real host (`apt-get`, `systemctl`,
-/// `docker`, `tailscale`, ...) are stand-ins that keep records; each logs its
-/// calls to `/var/log/sandbox/PROGRAM.log` and fails on demand, as told by
-/// `/run/sandbox/fail/PROGRAM` (first line: how often, or `always`; the rest:
-/// what it says).
+/// A host has its own processes, mounts, network and users: nothing in it can write to, signal or
+/// configure what is outside. An SSH server per host runs in this process, on the host's own
+/// loopback address, and executes commands inside. Programs that would change a real host
+/// (`apt-get`, `systemctl`, `docker`, `tailscale`, ...) are stand-ins that keep records. Each logs
+/// its calls to `/var/log/sandbox/PROGRAM.log` and fails on demand, as described in
+/// `/run/sandbox/fail/PROGRAM` (first line: how often, or `always`; the rest: its message).
 ///
-/// Hosts end with [`HostDriver::destroy`], when this is dropped, and when this
-/// process dies in whatever way.
+/// Hosts end with [`HostDriver::destroy`], when this is dropped, and when this process dies,
+/// however that happens.
 #[derive(Debug)]
 pub struct ProcessHosts {
     config: ProcessHostsConfig,
@@ -84,7 +82,7 @@ pub struct ProcessHosts {
     faults: Mutex<BTreeMap<String, SshFault>>,
 }
 
-/// A host's place, which is taken from the start of its boot on.
+/// A host's slot, reserved from the start of its boot.
 #[derive(Debug)]
 enum Slot {
     Booting,
@@ -99,12 +97,12 @@ struct Host {
 }
 
 impl ProcessHosts {
-    /// Prepares for hosts and makes one for trial.
+    /// Prepares for hosts and creates one as a trial.
     ///
     /// # Errors
     ///
-    /// If this machine does not allow namespaces, with what restricts them, the
-    /// cure, and the modes that work without; also if no SSH port can be had.
+    /// If this machine does not allow namespaces, with the restriction, the cure, and the modes
+    /// that work without; also if no SSH port is available.
     pub async fn new(config: ProcessHostsConfig) -> Result<Self, DriverError> {
         let identities = Identities::detect()?;
         let ssh_port = address::choose_port()?;
@@ -121,8 +119,8 @@ impl ProcessHosts {
 
     /// Makes the SSH servers of all hosts of a name misbehave from now on.
     ///
-    /// Hosts of that name that boot later are affected too, until
-    /// [`SshFault::None`] is set. Connections that are open stay open.
+    /// Hosts of that name that boot later are affected too, until [`SshFault::None`] is set. Open
+    /// connections stay open.
     pub async fn set_ssh_fault(&self, name: &str, fault: SshFault) {
         locked(&self.faults).insert(name.to_owned(), fault);
         let servers: Vec<Arc<SshServer>> = locked(&self.hosts)
@@ -199,11 +197,11 @@ impl HostDriver for ProcessHosts {
         self.ssh_port
     }
 
-    /// Boots a host; if the future is dropped, nothing of it stays.
+    /// Boots a host. If the future is dropped, everything is removed.
     ///
     /// # Errors
     ///
-    /// If the id is taken, or the host could not be made.
+    /// If the id is taken, or the host could not be created.
     async fn boot(&self, request: BootRequest) -> Result<Ipv4Addr, DriverError> {
         let place = Place::take(self, request.id)?;
         let (listener, address) = address::reserve(self.ssh_port)?;
@@ -271,7 +269,7 @@ impl Host {
     }
 }
 
-/// Keeps an id taken during a boot and frees it unless the boot succeeds.
+/// Reserves an id during a boot and frees it unless the boot succeeds.
 struct Place<'a> {
     owner: &'a ProcessHosts,
     id: u64,
@@ -289,7 +287,7 @@ impl<'a> Place<'a> {
         Ok(Self { owner, id })
     }
 
-    /// Puts the host into its place, or gives it back if the place is gone.
+    /// Puts the host into its slot, or returns it if the slot is gone.
     fn fill(self, host: Host) -> Option<Host> {
         let mut hosts = locked(&self.owner.hosts);
         match hosts.get_mut(&self.id) {
@@ -320,7 +318,7 @@ fn random_host_key() -> Result<HostKey, DriverError> {
         })
 }
 
-/// Nothing under these locks can panic half-way.
+/// No code under these locks can panic half-way.
 fn locked<T>(mutex: &Mutex<T>) -> MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(PoisonError::into_inner)
 }

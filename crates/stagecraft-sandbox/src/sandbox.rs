@@ -19,29 +19,28 @@ use crate::{api, control};
 
 /// How long open connections may take to end when the sandbox stops.
 const SERVER_STOP: Duration = Duration::from_secs(2);
-/// How long hosts that boot or leave may take to get there when it stops.
+/// How long hosts may take to finish booting or leaving when it stops.
 const WORK_STOP: Duration = Duration::from_secs(30);
 
-/// What a sandbox starts with.
+/// Configuration of a sandbox.
 #[derive(Debug)]
 pub struct SandboxConfig {
-    /// Where the API listens: a loopback address. Port 0 takes a free one.
+    /// The API's listening address: a loopback address. Port 0 chooses a free one.
     pub listen: SocketAddr,
     /// The token that the API expects.
     pub token: String,
-    /// SSH keys that the account has from the start: names and public keys in
-    /// OpenSSH's form.
+    /// SSH keys that the account has from the start: names and public keys in OpenSSH's format.
     pub ssh_keys: Vec<(String, String)>,
-    /// How the API behaves at first.
+    /// The initial behaviour of the API.
     pub knobs: Knobs,
-    /// What makes the hosts. Without it droplets are API objects only, with
-    /// addresses that are reserved for documentation and tests.
+    /// Creates the hosts. Without it droplets are API objects only, with addresses that are
+    /// reserved for documentation and tests.
     pub driver: Option<Arc<dyn HostDriver>>,
 }
 
 impl Default for SandboxConfig {
-    /// A free port on 127.0.0.1, a fixed token of the vendor's form, no keys,
-    /// default knobs and no hosts.
+    /// A free port on 127.0.0.1, a fixed token of the vendor's format, no keys, default knobs and
+    /// no hosts.
     fn default() -> Self {
         Self {
             listen: SocketAddr::from((Ipv4Addr::LOCALHOST, 0)),
@@ -53,19 +52,19 @@ impl Default for SandboxConfig {
     }
 }
 
-/// The sandbox could not start.
+/// Why the sandbox could not start.
 #[derive(Debug, thiserror::Error)]
 #[non_exhaustive]
 pub enum SandboxError {
-    /// Others could reach it, and its control asks for no token.
+    /// Other machines could reach it, and its control requires no token.
     #[error("{0} is not a loopback address, and the sandbox's control has no password")]
     NotLoopback(SocketAddr),
     /// The port is taken, or not permitted.
     #[error("could not listen on {address}")]
     Listen {
-        /// Where.
+        /// The address.
         address: SocketAddr,
-        /// Why not.
+        /// The cause.
         source: std::io::Error,
     },
     /// A key is not an OpenSSH public key.
@@ -90,7 +89,7 @@ impl Sandbox {
     ///
     /// # Errors
     ///
-    /// [`SandboxError`] if it may not or cannot listen there, or a key is bad.
+    /// [`SandboxError`] if it may not or cannot listen there, or a key is invalid.
     pub async fn start(config: SandboxConfig) -> Result<Self, SandboxError> {
         let SandboxConfig {
             listen,
@@ -130,7 +129,7 @@ impl Sandbox {
         })
     }
 
-    /// The API's base, for example `http://127.0.0.1:40123`.
+    /// The API's base URL, for example `http://127.0.0.1:40123`.
     pub fn url(&self) -> String {
         format!("http://{}", self.world.address)
     }
@@ -150,7 +149,7 @@ impl Sandbox {
         &self.control
     }
 
-    /// Stops the server, lets hosts finish to boot or leave, and removes them all.
+    /// Stops the server, lets hosts finish booting or leaving, and removes them all.
     pub async fn shutdown(mut self) {
         self.world.stop.cancel();
         if let Some(server) = self.server.take()

@@ -1,4 +1,4 @@
-//! The SSH server of a host: it listens outside and executes inside.
+//! SSH server of a host: it listens outside and executes inside.
 
 use std::net::SocketAddr;
 use std::sync::Arc;
@@ -21,27 +21,27 @@ use session::Session;
 mod command;
 mod session;
 
-/// Where the server's current host key lies inside the host.
+/// The path of the server's current host key inside the host.
 ///
-/// The stand-in of `systemctl` copies `/etc/ssh/ssh_host_ed25519_key` there when
-/// the SSH service is reloaded.
+/// The stand-in of `systemctl` copies `/etc/ssh/ssh_host_ed25519_key` there when the SSH service is
+/// reloaded.
 const HOST_KEY: &str = "/run/sandbox/host_key";
 
 /// How a host's SSH server misbehaves.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum SshFault {
-    /// It does not.
+    /// Normal behaviour.
     #[default]
     None,
     /// Nothing listens: connections are refused.
     Refuse,
-    /// Connections are accepted, and nothing is ever said.
+    /// Connections are accepted, and nothing is ever sent.
     Silent,
-    /// Connections are accepted and closed before the banner, as sshd does when
-    /// too many are being set up.
+    /// Connections are accepted and closed before the banner, as sshd does when too many are being
+    /// set up.
     Hangup,
-    /// Another host key is served, made when the fault is set.
+    /// The server has another host key, generated when the fault is set.
     ChangedHostKey,
 }
 
@@ -52,7 +52,7 @@ pub(crate) struct AuthorizedKeys {
 }
 
 impl AuthorizedKeys {
-    /// Reads keys in OpenSSH's form; lines that are none are left out, as sshd does.
+    /// Parses keys in OpenSSH's format; invalid lines are ignored, as in sshd.
     pub(crate) fn parse(lines: &[String]) -> Self {
         let keys = lines
             .iter()
@@ -71,7 +71,7 @@ impl AuthorizedKeys {
     }
 }
 
-/// A running server, which stops when this is dropped.
+/// A running server. Stops when this is dropped.
 #[derive(Debug)]
 pub(crate) struct SshServer {
     orders: mpsc::Sender<(SshFault, oneshot::Sender<()>)>,
@@ -80,7 +80,7 @@ pub(crate) struct SshServer {
 }
 
 impl SshServer {
-    /// Starts to serve connections of a listener.
+    /// Starts serving the connections of a listener.
     pub(crate) fn start(
         listener: TcpListener,
         door: Door,
@@ -110,7 +110,7 @@ impl SshServer {
         })
     }
 
-    /// Changes the fault; returns when new connections meet it.
+    /// Changes the fault; returns once it applies to new connections.
     pub(crate) async fn set_fault(&self, fault: SshFault) {
         let (done, applied) = oneshot::channel();
         if self.orders.send((fault, done)).await.is_err() || applied.await.is_err() {
@@ -136,7 +136,7 @@ impl Drop for SshServer {
     }
 }
 
-/// Makes an ed25519 key.
+/// Generates an ed25519 key.
 pub(crate) fn random_key() -> Result<PrivateKey, DriverError> {
     let mut seed = [0; 32];
     getrandom::fill(&mut seed).map_err(|error| DriverError {
@@ -145,11 +145,10 @@ pub(crate) fn random_key() -> Result<PrivateKey, DriverError> {
     Ok(PrivateKey::from(Ed25519Keypair::from_seed(&seed)))
 }
 
-/// What holds the server's address.
+/// The holder of the server's address.
 enum Entry {
     Open(TcpListener),
-    /// Bound without listening, so that the address stays ours while connections
-    /// are refused.
+    /// Bound without listening, so that the address stays reserved while connections are refused.
     Closed {
         held: Option<TcpSocket>,
     },
@@ -174,7 +173,7 @@ impl Serving {
                 order = inbox.recv() => {
                     let Some((fault, done)) = order else { break };
                     self.apply(fault);
-                    // Whoever asked may have gone meanwhile.
+                    // The caller may be gone.
                     done.send(()).ok();
                 }
                 Some(stream) = self.accept() => {
@@ -218,7 +217,7 @@ impl Serving {
         let (ip, port) = (*address.ip(), address.port());
         match (&mut self.entry, fault == SshFault::Refuse) {
             (Entry::Open(_), true) => {
-                // The listener must be gone before the address can be bound anew.
+                // The listener must be gone before the address can be bound again.
                 self.entry = Entry::Closed { held: None };
                 let held = address::bind(ip, port).ok();
                 self.entry = Entry::Closed { held };
@@ -238,7 +237,7 @@ impl Serving {
     }
 }
 
-/// Everything that one connection needs.
+/// Inputs of one connection.
 struct Connection {
     fault: SshFault,
     other_key: Option<PrivateKey>,
@@ -300,8 +299,8 @@ impl Connection {
 
 /// Reads the key that the host's server would have loaded.
 ///
-/// It is read inside, with the host's own rights: a path below `/proc/PID/root`
-/// could lead to the outside through a link.
+/// It is read inside, with the host's own rights: a path below `/proc/PID/root` could lead to the
+/// outside through a link.
 async fn current_key(door: &Door) -> Option<PrivateKey> {
     let mut command = door.command(["cat", HOST_KEY]);
     let output = command.stdout(std::process::Stdio::piped()).output().await;

@@ -1,4 +1,4 @@
-//! What the sandbox knows: droplets, tags, keys, actions, limits and requests.
+//! State of the sandbox: droplets, tags, keys, actions, limits and requests.
 
 pub(crate) mod actions;
 pub(crate) mod armed;
@@ -44,7 +44,7 @@ use rate::Rate;
 use tags::Tags;
 use vpcs::Vpcs;
 
-/// Everything that the handlers, the control and the background work share.
+/// State shared by the handlers, the control and the background work.
 #[derive(Debug)]
 pub(crate) struct World {
     pub(crate) token: String,
@@ -57,7 +57,7 @@ pub(crate) struct World {
     work: Mutex<JoinSet<()>>,
 }
 
-/// The part that changes.
+/// The mutable part.
 #[derive(Debug, Default)]
 pub(crate) struct State {
     pub(crate) knobs: Knobs,
@@ -95,8 +95,8 @@ impl World {
         }
     }
 
-    /// Locks the state. A panic elsewhere leaves it usable: every change is
-    /// made of independent assignments.
+    /// Locks the state. A panic elsewhere leaves it usable: every change consists of independent
+    /// assignments.
     pub(crate) fn state(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -104,7 +104,7 @@ impl World {
     /// Runs a task that the sandbox awaits when it stops.
     pub(crate) fn spawn(&self, task: impl Future<Output = ()> + Send + 'static) {
         let mut work = self.work.lock().unwrap_or_else(PoisonError::into_inner);
-        // Reap what has ended, so that the set does not grow for ever.
+        // Removes tasks that have ended, so that the set does not grow forever.
         while work.try_join_next().is_some() {}
         work.spawn(task);
     }
@@ -114,10 +114,10 @@ impl World {
         std::mem::take(&mut *self.work.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
-    /// Waits for so long, or until the sandbox stops.
+    /// Waits for this long, or until the sandbox stops.
     pub(crate) async fn pause(&self, duration: Duration) {
         if !duration.is_zero() {
-            // Which of the two it was does not matter to any caller.
+            // No caller needs to know which of the two it was.
             drop(tokio::time::timeout(duration, self.stop.cancelled()).await);
         }
     }
@@ -129,20 +129,20 @@ impl World {
 }
 
 impl State {
-    /// The droplet of an id that the API knows.
+    /// The droplet of an id, if the API knows it.
     pub(crate) fn readable(&self, id: u64) -> Option<&Droplet> {
         self.droplets
             .get(&id)
             .filter(|droplet| droplet.is_readable())
     }
 
-    /// The same, if reads by id find it by now.
+    /// The same, if reads by id find it already.
     pub(crate) fn found(&self, id: u64, now: Instant) -> Option<&Droplet> {
         self.readable(id)
             .filter(|droplet| droplet.found_from <= now)
     }
 
-    /// The droplet of an id that the API knows, to change it.
+    /// The droplet of an id, if the API knows it, for changes.
     pub(crate) fn readable_mut(&mut self, id: u64) -> Option<&mut Droplet> {
         self.droplets
             .get_mut(&id)
@@ -157,7 +157,7 @@ impl State {
             .count()
     }
 
-    /// Makes a tag exist and returns its key.
+    /// Ensures that a tag exists and returns its key.
     pub(crate) fn ensure_tag(&mut self, name: &str) -> String {
         self.tags.ensure(name, &self.knobs.tag_case)
     }
@@ -172,13 +172,13 @@ impl State {
     }
 }
 
-/// The present time as the API writes it.
+/// The current time as the API writes it.
 pub(crate) fn timestamp() -> String {
     Timestamp::now().strftime("%Y-%m-%dT%H:%M:%SZ").to_string()
 }
 
-/// An address for the `ordinal`th droplet when there are no hosts: from the
-/// ranges that RFC 5737 and RFC 2544 reserve for documentation and tests.
+/// An address for the `ordinal`th droplet if there are no hosts: from the ranges that RFC 5737 and
+/// RFC 2544 reserve for documentation and tests.
 pub(crate) fn imaginary_address(ordinal: u32) -> Ipv4Addr {
     let [_, _, high, low] = ordinal.to_be_bytes();
     if high == 0 && low < 254 {

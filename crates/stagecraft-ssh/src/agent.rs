@@ -1,4 +1,4 @@
-//! Asking SSH agents for their keys.
+//! Reads the keys of SSH agents.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -11,14 +11,14 @@ use russh::keys::agent::client::AgentClient;
 use stagecraft_core::{Error, ErrorKind, Event, Result, Run, seconds};
 use tokio::net::UnixStream;
 
-/// How long an agent may take before the wait is told.
+/// How long an agent may take before the wait is reported.
 const TOLD_AFTER: Duration = Duration::from_secs(1);
-/// The time for the answer of an agent that gave none before.
+/// Timeout of an agent that did not answer before.
 const SILENT_DEADLINE: Duration = Duration::from_secs(1);
 
 pub(crate) type Agent = AgentClient<UnixStream>;
 
-/// Agents that gave no answer in time. Each connection asks again, and would wait as long again.
+/// Agents that did not answer in time. Otherwise each connection would wait as long again.
 #[derive(Debug, Default)]
 pub(crate) struct Silent(Mutex<BTreeSet<PathBuf>>);
 
@@ -28,22 +28,22 @@ impl Silent {
     }
 }
 
-/// How agents are asked.
+/// How agents are queried.
 #[derive(Debug)]
 pub(crate) struct Asking<'a> {
-    /// The time for the answer of one agent.
+    /// Timeout of one agent.
     pub(crate) deadline: Duration,
     pub(crate) silent: &'a Silent,
-    /// Who is told of an agent that takes long.
+    /// The run that reports a slow agent.
     pub(crate) run: Option<&'a Run>,
 }
 
 impl Asking<'_> {
-    /// The keys of an agent, of which there is at least one.
+    /// Lists the keys of an agent, at least one.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it cannot be reached, is silent or holds no key.
+    /// [`ErrorKind::Config`] if it cannot be reached, does not answer or holds no key.
     pub(crate) async fn ask(&self, socket: &Path) -> Result<(Agent, Vec<AgentIdentity>)> {
         let place = socket.display();
         let failed = |message: String, hint| Error::new(ErrorKind::Config, message).with_hint(hint);
@@ -77,7 +77,7 @@ impl Asking<'_> {
         Ok((agent, identities))
     }
 
-    /// What the agent answers; `None` at the deadline.
+    /// The agent's answer; `None` at the deadline.
     async fn listed(
         &self,
         socket: &Path,

@@ -1,4 +1,4 @@
-//! The algorithms of the transport, and what is said to a server that has none of them.
+//! Transport algorithms, and the error for a server that supports none of them.
 
 use std::borrow::Cow;
 
@@ -9,8 +9,8 @@ use stagecraft_core::{Error, ErrorKind};
 
 use crate::printable::printable;
 
-/// In the order in which they are asked for: by what they cost here. Those of `OpenSSH` that are
-/// missing use SHA-1, or are not known to the library (`sntrup761x25519-sha512`).
+/// In order of preference: by their cost here. The missing ones of `OpenSSH` use SHA-1, or are not
+/// known to the library (`sntrup761x25519-sha512`).
 const EXCHANGES: &[kex::Name] = &[
     kex::MLKEM768X25519_SHA256,
     kex::CURVE25519,
@@ -43,12 +43,12 @@ const MACS: &[mac::Name] = &[
     mac::HMAC_SHA512,
     mac::HMAC_SHA256,
 ];
-/// The sizes of groups in bits that a server may choose from, and the one that is asked for: twice
-/// the size takes eight times as long.
+/// The group sizes in bits that a server may choose from, and the preferred one: twice the size
+/// takes eight times as long.
 const GROUPS: (usize, usize, usize) = (3072, 4096, 8192);
 
-/// What is asked of a server; host keys of these types. `is_derived` leaves out the key exchange of
-/// which the library does not hand out what keys are derived from.
+/// Algorithms to offer a server, with host keys of these types. `is_derived` omits the key exchange
+/// for which the library does not expose the shared secret.
 pub(crate) fn preferred(host_keys: Vec<Algorithm>, is_derived: bool) -> Preferred {
     let exchanges = if is_derived {
         &EXCHANGES[1..]
@@ -71,7 +71,7 @@ pub(crate) fn groups() -> GexParams {
     GexParams::new(least, wanted, most).unwrap_or_default()
 }
 
-/// The server at `address` has none of our algorithms of a kind.
+/// The error for a server at `address` that shares none of our algorithms of a kind.
 pub(crate) fn none_in_common(kind: &AlgorithmKind, theirs: &[String], address: &str) -> Error {
     let (what, setting) = match kind {
         AlgorithmKind::Kex => ("key exchange", "KexAlgorithms"),
@@ -111,7 +111,7 @@ fn names<T: AsRef<str>>(all: &[T]) -> String {
     names.join(", ")
 }
 
-/// Whether a name among the key exchanges is none.
+/// Whether a name in the list of key exchanges is an extension.
 fn is_extension(name: &str) -> bool {
     name.starts_with("ext-info-") || name.starts_with("kex-strict-")
 }

@@ -1,10 +1,10 @@
-//! Banners that are not UTF-8.
+//! Filters banners that are not UTF-8.
 //!
-//! The library ends a session over a banner (`SSH_MSG_USERAUTH_BANNER`) of another encoding before it
-//! hands the text on, and servers show theirs at every login. With such a server the stream below
-//! the library is decrypted here until the login is decided: banners are noted, and made the message
-//! that means nothing (`SSH_MSG_IGNORE`). Whatever is not understood here passes as it came, so that
-//! the library judges it.
+//! The library ends a session over a banner (`SSH_MSG_USERAUTH_BANNER`) of another encoding before
+//! it passes the text on, and servers send theirs at every login. For such a server the stream
+//! below the library is decrypted here until the login is decided: banners are recorded and
+//! replaced by the message without effect (`SSH_MSG_IGNORE`). Anything not understood here passes
+//! unchanged, so that the library judges it.
 
 use std::sync::{Arc, Mutex, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -16,18 +16,18 @@ use russh::keys::ssh_key::sha2::{Sha256, Sha384, Sha512};
 use russh::{Names, cipher, kex};
 use secrecy::zeroize::Zeroizing;
 
-/// The largest packet that the library takes.
+/// The largest packet that the library accepts.
 const PACKET_LIMIT: usize = 300 * 1024;
-/// What a server may say before its version.
+/// Limit of the text before the server's version.
 const GREETING_LIMIT: usize = 64 * 1024;
 const TAG: usize = 16;
-/// Numbers of messages (RFC 4250).
+/// Message numbers (RFC 4250).
 const IGNORE: u8 = 2;
 const NEWKEYS: u8 = 21;
 const USERAUTH_SUCCESS: u8 = 52;
 const USERAUTH_BANNER: u8 = 53;
 
-/// What both ends know after the key exchange.
+/// The shared secret after the key exchange.
 pub(crate) struct Secret {
     exchange: kex::Name,
     cipher: cipher::Name,
@@ -45,8 +45,8 @@ impl Secret {
         }
     }
 
-    /// The keys of what the server sends (RFC 4253, section 7.2); `None` for algorithms that are not
-    /// known here.
+    /// Derives the keys of the server's packets (RFC 4253, section 7.2); `None` for algorithms that
+    /// are not known here.
     fn opener(&self, session: &[u8]) -> Option<Opener> {
         let hash: fn(&[&[u8]]) -> Vec<u8> = match self.exchange {
             kex::ECDH_SHA2_NISTP384 => hashed::<Sha384>,
@@ -101,7 +101,7 @@ fn hashed<D: Digest>(parts: &[&[u8]]) -> Vec<u8> {
     digest.finalize().to_vec()
 }
 
-/// A number as RFC 4251 writes it.
+/// A number in the encoding of RFC 4251.
 fn mpint(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     let zeros = bytes.iter().take_while(|byte| **byte == 0).count();
     let bytes = &bytes[zeros..];
@@ -113,14 +113,14 @@ fn mpint(bytes: &[u8]) -> Zeroizing<Vec<u8>> {
     all
 }
 
-/// The keys of the packets that a server sends.
+/// The keys of the server's packets.
 enum Opener {
     ChaCha(Box<chacha::OpeningKey>, Box<chacha::SealingKey>),
     Gcm(Box<LessSafeKey>, [u8; 12]),
 }
 
 impl Opener {
-    /// The length that a packet begins with.
+    /// Decodes the length at the start of a packet.
     fn length(&self, number: u32, first: [u8; 4]) -> usize {
         let length = match self {
             Self::ChaCha(key, _) => key.decrypt_packet_length(number, first),
@@ -129,8 +129,8 @@ impl Opener {
         u32::from_be_bytes(length) as usize
     }
 
-    /// The content of a whole packet: its length, the length of the padding, the message and the
-    /// padding. `None` if it is not what its tag says.
+    /// Decrypts a whole packet: its length, the length of the padding, the message and the padding.
+    /// `None` if its tag does not match.
     fn open(&self, number: u32, packet: &[u8]) -> Option<Zeroizing<Vec<u8>>> {
         let (sealed, tag) = packet.split_last_chunk::<TAG>()?;
         let length = u32::try_from(sealed.len().checked_sub(4)?)
@@ -154,7 +154,7 @@ impl Opener {
         }
     }
 
-    /// The packet of a content.
+    /// Encrypts a content into a packet.
     fn seal(&self, number: u32, mut open: Vec<u8>) -> Option<Vec<u8>> {
         match self {
             Self::ChaCha(_, key) => {
@@ -174,7 +174,7 @@ impl Opener {
         Some(open)
     }
 
-    /// To be called after each packet.
+    /// Advances to the next packet. Must be called after each one.
     fn next(&mut self) {
         if let Self::Gcm(_, nonce) = self
             && let Some(count) = nonce.last_chunk_mut::<8>()
@@ -190,7 +190,7 @@ fn text_of(message: &[u8]) -> Option<&[u8]> {
     rest.get(..u32::from_be_bytes(*length) as usize)
 }
 
-/// Where the keys are put once they are known.
+/// Receives the keys once they are known.
 #[derive(Clone, Default)]
 pub(crate) struct Keys(Arc<Mutex<Waiting>>);
 
@@ -214,12 +214,12 @@ enum Given {
 }
 
 impl Keys {
-    /// Notes what the key exchange gave.
+    /// Records the result of the key exchange.
     pub(crate) fn agreed(&self, secret: Secret) {
         self.lock().secret = Some(secret);
     }
 
-    /// Lets the stream go on with the keys of this session, or as it comes.
+    /// Lets the stream continue with the keys of this session, or unchanged.
     pub(crate) fn give(&self, session: Option<&[u8]>) {
         let mut waiting = self.lock();
         let secret = waiting.secret.take();
@@ -240,7 +240,7 @@ impl Keys {
     }
 }
 
-/// What the stream is at.
+/// Stage of the stream.
 enum Stage {
     /// Lines up to the version.
     Greeting,
@@ -249,11 +249,11 @@ enum Stage {
     /// The next packet is encrypted.
     Waiting,
     Sealed(Opener),
-    /// Nothing is looked at any more.
+    /// Everything passes unread.
     Passing,
 }
 
-/// Takes the banners out of what a server sends.
+/// Filters the banners from a server's stream.
 pub(crate) struct Sieve {
     keys: Keys,
     stage: Stage,
@@ -261,7 +261,7 @@ pub(crate) struct Sieve {
     number: u32,
     input: Vec<u8>,
     output: Vec<u8>,
-    /// What of the output was taken.
+    /// How much of the output was taken.
     taken: usize,
 }
 
@@ -277,25 +277,25 @@ impl Sieve {
         }
     }
 
-    /// Whether bytes pass without being looked at, and none are left here.
+    /// Whether bytes pass unread, and none are buffered here.
     pub(crate) fn is_passing(&self) -> bool {
         matches!(self.stage, Stage::Passing) && self.taken == self.output.len()
     }
 
-    /// Adds what the server sent. `said` gets the banners.
+    /// Adds bytes from the server. `said` receives the banners.
     pub(crate) fn push(&mut self, bytes: &[u8], said: impl FnMut(&[u8])) {
         self.input.extend_from_slice(bytes);
         self.sift(said);
     }
 
-    /// The server sends no more: what is left passes.
+    /// Ends the server's stream: the rest passes.
     pub(crate) fn end(&mut self) {
         self.stage = Stage::Passing;
         self.sift(|_| {});
     }
 
-    /// Bytes for the library, at most so many. Pending: there are none yet. When keys are awaited
-    /// the task is woken by them.
+    /// Returns at most this many bytes for the library. Pending if there are none yet. The arrival
+    /// of awaited keys wakes the task.
     pub(crate) fn take(
         &mut self,
         cx: &mut Context<'_>,
@@ -332,7 +332,7 @@ impl Sieve {
         Poll::Ready(bytes)
     }
 
-    /// Whether the stream stands still until the keys are known.
+    /// Whether the stream is blocked until the keys are known.
     pub(crate) fn is_waiting(&self) -> bool {
         matches!(self.stage, Stage::Waiting)
     }
@@ -389,13 +389,13 @@ impl Sieve {
         Some(())
     }
 
-    /// Everything passes from now on.
+    /// Lets everything pass from now on.
     fn pass(&mut self) -> usize {
         self.stage = Stage::Passing;
         self.input.len()
     }
 
-    /// Looks into the packet that ends here. `None` if it cannot be.
+    /// Inspects the packet that ends here. `None` if that is impossible.
     fn unseal(&mut self, end: usize, said: &mut impl FnMut(&[u8])) -> Option<usize> {
         let Stage::Sealed(opener) = &mut self.stage else {
             return None;
@@ -412,7 +412,7 @@ impl Sieve {
         }
         opener.next();
         self.number = self.number.wrapping_add(1);
-        // Neither the rest of the session nor further keys are of any concern.
+        // Neither the rest of the session nor later keys matter.
         if kind == USERAUTH_SUCCESS || kind == NEWKEYS {
             self.stage = Stage::Passing;
         }

@@ -2,8 +2,8 @@
 
 use std::collections::VecDeque;
 
-/// Keeps the first and the last half of what passes by, because the end of an output is
-/// where the reason of a failure stands.
+/// Keeps the first and the last half of a stream, because the end of an output contains the reason
+/// of a failure.
 #[derive(Debug)]
 pub(crate) struct Capture {
     head: Vec<u8>,
@@ -13,11 +13,11 @@ pub(crate) struct Capture {
     dropped: u64,
 }
 
-/// Room for the line that tells how much is left out.
+/// Room for the line that says how much is omitted.
 const NOTE_LIMIT: usize = 64;
 
 impl Capture {
-    /// Makes one that gives at most `limit` bytes.
+    /// Creates a capture that returns at most `limit` bytes.
     pub(crate) fn new(limit: usize) -> Self {
         let head_limit = limit / 2;
         Self {
@@ -39,7 +39,7 @@ impl Capture {
         self.dropped += excess as u64;
     }
 
-    /// The text; what is not UTF-8 becomes U+FFFD.
+    /// The text, with U+FFFD for bytes that are not UTF-8.
     pub(crate) fn into_text(self) -> String {
         let mut tail = Vec::from(self.tail);
         if self.dropped == 0 {
@@ -72,12 +72,12 @@ fn lossy(bytes: &[u8]) -> String {
     String::from_utf8_lossy(bytes).into_owned()
 }
 
-/// Without the first bytes of a character whose rest was dropped.
+/// Removes the first bytes of a character whose rest was dropped.
 fn without_cut_end(bytes: &[u8]) -> &[u8] {
     match std::str::from_utf8(bytes) {
         Err(error) if error.error_len().is_none() => &bytes[..error.valid_up_to()],
         _ => {
-            // Something else may be wrong further ahead: look at the last character alone.
+            // Earlier bytes may be invalid too: look at the last character alone.
             let back = bytes
                 .iter()
                 .rev()
@@ -95,7 +95,7 @@ fn is_cut(character: &[u8]) -> bool {
     std::str::from_utf8(character).is_err_and(|error| error.error_len().is_none())
 }
 
-/// Without the last bytes of a character whose beginning was dropped.
+/// Removes the last bytes of a character whose beginning was dropped.
 fn without_cut_start(bytes: &[u8]) -> &[u8] {
     let start = bytes
         .iter()

@@ -1,4 +1,4 @@
-//! User certificates of OpenSSH that lie in files, and how they sign.
+//! OpenSSH user certificates from files, and their signers.
 
 use std::path::Path;
 use std::sync::Arc;
@@ -15,16 +15,16 @@ use crate::agent::Agent;
 use crate::file;
 use crate::key_file::beside;
 
-/// No certificate file is larger.
+/// Size limit of certificate files.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// What signs for a certificate.
+/// The key that signs for a certificate.
 #[derive(Debug, Clone)]
 pub(crate) enum CertificateKey {
     File(Arc<PrivateKey>),
     Agent {
         key: PublicKey,
-        /// Its place among the agents.
+        /// Index of the agent.
         agent: usize,
     },
 }
@@ -33,7 +33,7 @@ pub(crate) enum CertificateKey {
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if the file cannot be read, or holds no certificate of a user.
+/// [`ErrorKind::Config`] if the file cannot be read, or contains no user certificate.
 pub(crate) fn read(path: &Path) -> Result<Certificate> {
     let wrong = |what: &str| {
         let message = format!("certificate file {} {what}", path.display());
@@ -52,7 +52,7 @@ pub(crate) fn read(path: &Path) -> Result<Certificate> {
     }
 }
 
-/// The certificate that lies beside a key, as `ssh-keygen -s` leaves it there.
+/// The certificate beside a key file, where `ssh-keygen -s` writes it.
 pub(crate) fn of_key_file(path: &Path) -> Option<(std::path::PathBuf, Certificate)> {
     let path = beside(path, "-cert.pub");
     if !path.exists() {
@@ -67,7 +67,7 @@ pub(crate) fn of_key_file(path: &Path) -> Option<(std::path::PathBuf, Certificat
     }
 }
 
-/// The public key that a certificate is for.
+/// The public key that a certificate certifies.
 pub(crate) fn subject(certificate: &Certificate) -> PublicKey {
     PublicKey::from(certificate.public_key().clone())
 }
@@ -75,7 +75,7 @@ pub(crate) fn subject(certificate: &Certificate) -> PublicKey {
 /// Signs for a certificate.
 pub(crate) enum CertificateSigner<'a> {
     File(&'a PrivateKey),
-    /// An agent that has the key, and perhaps not the certificate.
+    /// An agent that has the key, but maybe not the certificate.
     Agent(&'a mut Agent, &'a PublicKey),
 }
 

@@ -1,4 +1,5 @@
-//! Our half of the SSH session: it checks the host key and refuses whatever the host opens.
+//! Client side of the SSH session: checks the host key and refuses every channel that the host
+//! opens.
 
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -14,30 +15,30 @@ use crate::banner::{Keys, Secret};
 use crate::known_hosts::PublicKeyLine;
 use crate::printable::printable;
 
-/// The most that is remembered of what came before the key exchange.
+/// Most bytes kept from before the key exchange.
 const FIRST_BYTES_LIMIT: usize = 512;
-/// The most that is remembered of what a host says before the login.
+/// Most bytes kept of the host's banner.
 const BANNER_LIMIT: usize = 2000;
 
-/// What was seen of a session, apart from the library's errors, which can mask it.
+/// Observations of a session that the library's errors can mask.
 #[derive(Debug, Default)]
 pub(crate) struct Observed {
-    /// What is told once the banner is there.
+    /// The phase to report once the banner has arrived.
     at_banner: Mutex<Option<(ConnectPhase, String)>>,
     first_bytes: Mutex<Vec<u8>>,
     accepted: OnceLock<Fingerprint>,
     refused: OnceLock<Fingerprint>,
     shown: OnceLock<PublicKeyLine>,
     end: OnceLock<String>,
-    /// What the host said before it decided about the login.
+    /// The banner of the host, sent before it decided about the login.
     banner: Mutex<String>,
-    /// Whether the library could not read what the host sent.
+    /// Whether the library could not parse the host's data.
     is_garbled: AtomicBool,
     login: OnceLock<Login>,
 }
 
 impl Observed {
-    /// Begins the phase `what` once the host has shown a banner.
+    /// Begins the phase `what` once the host's banner has arrived.
     pub(crate) fn telling(phase: &ConnectPhase, what: String) -> Self {
         Self {
             at_banner: Mutex::new(Some((phase.clone(), what))),
@@ -45,7 +46,7 @@ impl Observed {
         }
     }
 
-    /// Notes bytes from the host.
+    /// Records bytes from the host.
     pub(crate) fn received(&self, bytes: &[u8]) {
         if bytes.is_empty() || self.accepted.get().is_some() {
             return;
@@ -81,7 +82,7 @@ impl Observed {
         (!line.is_empty()).then_some(line)
     }
 
-    /// Whether the host has shown an SSH banner.
+    /// Whether the host has sent an SSH banner.
     pub(crate) fn has_banner(&self) -> bool {
         let first = self
             .first_bytes
@@ -92,40 +93,40 @@ impl Observed {
             .any(|line| line.starts_with(b"SSH-"))
     }
 
-    /// Notes who has logged in, and by which key.
+    /// Records the user and key of the login.
     pub(crate) fn logged_in(&self, login: Login) {
         self.login.get_or_init(|| login);
     }
 
-    /// Who has logged in, and by which key.
+    /// The user and key of the login.
     pub(crate) fn login(&self) -> Option<Login> {
         self.login.get().cloned()
     }
 
-    /// The key that the host proved to have, if it is one of the expected.
+    /// The key that the host proved, if it is one of the expected.
     pub(crate) fn accepted(&self) -> Option<Fingerprint> {
         self.accepted.get().copied()
     }
 
-    /// The key that the host proved to have at first, as a whole.
+    /// The public key that the host proved first.
     pub(crate) fn shown_key(&self) -> Option<PublicKeyLine> {
         self.shown.get().cloned()
     }
 
-    /// The key that the host proved to have, if it is none of the expected.
+    /// The key that the host proved, if it is none of the expected.
     pub(crate) fn refused(&self) -> Option<Fingerprint> {
         self.refused.get().copied()
     }
 
-    /// What the host said before it decided about the login: `Banner` of its `sshd_config(5)`, or why
-    /// PAM lets nobody in. In one line.
+    /// The host's text before it decided about the login: `Banner` of its `sshd_config(5)`, or why
+    /// PAM refuses logins. On one line.
     pub(crate) fn banner(&self) -> Option<String> {
         let banner = self.banner.lock().unwrap_or_else(PoisonError::into_inner);
         let words: Vec<&str> = banner.split_whitespace().collect();
         (!words.is_empty()).then(|| printable(&words.join(" ")))
     }
 
-    /// Adds to what the host said: in UTF-8, else each byte is taken as Latin-1 has it.
+    /// Adds to the host's text. Decodes it as UTF-8, or else each byte as Latin-1.
     pub(crate) fn said(&self, text: &[u8]) {
         let latin = || text.iter().copied().map(char::from).collect();
         let text = std::str::from_utf8(text).map_or_else(|_| latin(), str::to_owned);
@@ -135,7 +136,7 @@ impl Observed {
         said.push('\n');
     }
 
-    /// Whether the library could not read what the host sent: a banner that is not UTF-8, before the
+    /// Whether the library could not parse the host's data: a banner that is not UTF-8, before the
     /// login.
     pub(crate) fn is_garbled(&self) -> bool {
         self.is_garbled.load(Ordering::Relaxed)
@@ -147,18 +148,18 @@ impl Observed {
     }
 }
 
-/// Answers what the host asks of us.
+/// Handles the host's requests.
 pub(crate) struct Client {
     expected: Vec<Fingerprint>,
     observed: Arc<Observed>,
-    /// Where the keys of the session are wanted.
+    /// Receives the keys of the session, if wanted.
     keys: Option<Keys>,
     // Dropped with the session's task.
     _ended: DropGuard,
 }
 
 impl Client {
-    /// `ended` is cancelled when the session is over.
+    /// Creates a client. `ended` is cancelled when the session is over.
     pub(crate) fn new(
         expected: Vec<Fingerprint>,
         observed: Arc<Observed>,
@@ -172,7 +173,7 @@ impl Client {
         }
     }
 
-    /// Hands on what the first key exchange gives.
+    /// Passes on the result of the first key exchange.
     pub(crate) fn with_keys(self, keys: Keys) -> Self {
         Self {
             keys: Some(keys),
@@ -181,7 +182,7 @@ impl Client {
     }
 
     fn is_expected(&self, shown: Fingerprint) -> bool {
-        // At a later key exchange only the very key counts that the session began with.
+        // A later key exchange must prove the same key as the first.
         match self.observed.accepted() {
             Some(first) => first == shown,
             None => self.expected.contains(&shown),
@@ -243,8 +244,8 @@ impl Handler for Client {
         }
     }
 
-    // We ask for no forwarding of any kind, so nothing that a host opens towards us is
-    // wanted. The library's default is to accept it.
+    // We request no forwarding, so every channel that a host opens to us is unwanted. The library's
+    // default is to accept it.
 
     async fn server_channel_open_forwarded_tcpip(
         &mut self,

@@ -1,9 +1,8 @@
-//! What `~/.ssh/config` says of a host: `ssh_config(5)`, as far as it is about where a host is
-//! and how it is logged in to.
+//! Reads `~/.ssh/config`: the settings of `ssh_config(5)` about a host's address and login.
 //!
 //! `StrictHostKeyChecking`, `UserKnownHostsFile` and the like are ignored on purpose: no file
-//! weakens the check of host keys. Nothing is run: `Match exec` matches nothing. What would have
-//! counted for a host and does not is a warning that names the line.
+//! weakens the check of host keys. Nothing is executed: `Match exec` matches nothing. Each setting
+//! for a host that is not supported causes a warning that names the line.
 
 mod evaluate;
 mod expand;
@@ -26,21 +25,21 @@ use expand::Tokens;
 use read::{Item, Line, Place};
 pub use settings::{AgentSocket, HostSettings};
 
-/// A file that was read, with those that it includes.
+/// A parsed file with its includes.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct ClientConfig {
     lines: Vec<Line>,
     home: PathBuf,
 }
 
-/// Which host is asked for, and what is known beside the file.
+/// The requested host, with what is known beside the file.
 pub(crate) struct Asked<'a> {
-    /// The names of the host, the most usual first; the last is what is connected to.
+    /// The names of the host, the most common first; the last is the one to connect to.
     pub(crate) names: &'a [&'a str],
-    /// Who logs in unless the file says otherwise.
+    /// The login user unless the file sets one.
     pub(crate) user: &'a str,
     pub(crate) port: u16,
-    /// Who logs in whatever the file says.
+    /// The login user regardless of the file.
     pub(crate) chosen_user: Option<&'a str>,
     pub(crate) chosen_port: Option<u16>,
     pub(crate) variables: &'a dyn Fn(&str) -> Option<String>,
@@ -57,11 +56,11 @@ impl Asked<'_> {
 }
 
 impl ClientConfig {
-    /// Reads the file, and those that it includes.
+    /// Reads the file and its includes.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it cannot be read or understood.
+    /// [`ErrorKind::Config`] if it cannot be read or parsed.
     pub(crate) fn load(path: &Path, home: &Path) -> Result<Self> {
         Ok(Self {
             lines: read::file(path, home)?,
@@ -69,16 +68,16 @@ impl ClientConfig {
         })
     }
 
-    /// What is said of a host.
+    /// The settings of a host.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if it asks for something that cannot be done for this host.
+    /// [`ErrorKind::Config`] if a setting for this host is impossible.
     pub(crate) fn query(&self, asked: &Asked<'_>) -> Result<HostSettings> {
         self.understood(asked, evaluate::evaluate(&self.lines, asked))
     }
 
-    /// Whether one of these keywords may be said of a host by its address only.
+    /// Whether the file may set one of these keywords for a host only by its address.
     pub(crate) fn asks_for_address(&self, keywords: &[&str]) -> bool {
         says_by_address(&self.lines, false, keywords)
     }
@@ -188,7 +187,7 @@ impl ClientConfig {
     }
 }
 
-/// A jump host that our own settings name, with the tokens of `ProxyJump` replaced.
+/// A jump host from our own settings, with the tokens of `ProxyJump` replaced.
 ///
 /// # Errors
 ///
@@ -214,7 +213,7 @@ fn is_none(text: &str) -> bool {
     text.eq_ignore_ascii_case("none")
 }
 
-/// The agent that a variable names; none where it is not set, as in OpenSSH.
+/// The agent that a variable names; none if it is not set, as in OpenSSH.
 fn of_variable(asked: &Asked<'_>, name: &str) -> AgentSocket {
     match (asked.variables)(name) {
         Some(path) => AgentSocket::Path(path.into()),
@@ -238,7 +237,7 @@ fn says_by_address(lines: &[Line], is_parent_by_address: bool, keywords: &[&str]
                 let mut files = files.iter();
                 return files.any(|file| says_by_address(file, is_by_address, keywords));
             }
-            // `%h` is the address unless `HostName` says otherwise. A command is not carried out.
+            // `%h` is the address unless `HostName` says otherwise. Commands are not executed.
             Item::Set(setting) if keywords.contains(&setting.key.as_str()) => {
                 let has_token = setting.value.contains("%h") || setting.value.contains("%C");
                 return is_by_address || (has_token && setting.key != "proxycommand");
@@ -249,7 +248,7 @@ fn says_by_address(lines: &[Line], is_parent_by_address: bool, keywords: &[&str]
     })
 }
 
-/// Whether a pattern is one of addresses. `*` fits names too, so no address is needed for it.
+/// Whether a pattern matches addresses only. `*` matches names too, so it needs no address.
 fn is_of_addresses(pattern: &str) -> bool {
     let pattern = pattern.trim().trim_start_matches('!');
     let is_v4 = pattern.bytes().all(|byte| b"0123456789.*?".contains(&byte))

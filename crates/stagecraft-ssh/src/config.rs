@@ -1,4 +1,4 @@
-//! What a caller chooses: the user, the key, the port and the deadlines.
+//! Configuration of the connector: user, keys, port and deadlines.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -7,10 +7,10 @@ use stagecraft_core::SecretSource;
 
 use crate::jump::JumpHost;
 
-/// How to log in, and how long to wait for what.
+/// How to log in, and the deadlines.
 ///
-/// Nothing is read from the environment: what is not in here does not count. There is no setting
-/// that turns the check of the host key off.
+/// Reads nothing from the environment: settings missing here do not apply. The check of the host
+/// key cannot be turned off.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct SshConfig {
     /// The user to log in as. Default: `root`.
@@ -19,27 +19,27 @@ pub struct SshConfig {
     pub port: u16,
     /// The key to log in with. Default: none, which fails before anything is sent.
     pub identity: Identity,
-    /// Whether commands and uploads go through `sudo`. Default: never.
+    /// Whether commands and uploads use `sudo`. Default: never.
     pub elevate: Elevate,
-    /// Where the passphrase of encrypted key files is found. Default: nowhere.
+    /// The source of the passphrase of encrypted key files. Default: none.
     pub passphrase: Option<SecretSource>,
-    /// The hosts through which all others are reached, in their order. Default: none.
+    /// The jump hosts for all hosts, in order. Default: none.
     ///
-    /// They are verified by [`known_hosts`](Self::known_hosts), and logged in to once for all
-    /// hosts of this connector.
+    /// They are verified by [`known_hosts`](Self::known_hosts), and logged in to once for all hosts
+    /// of this connector.
     pub jump: Vec<JumpHost>,
-    /// The files with the keys that jump hosts may show, in OpenSSH's form. Those that do not
-    /// exist hold none. Default: none, which no jump host passes.
+    /// The files with the keys of jump hosts, in OpenSSH's format. A missing file contains none.
+    /// Default: no files, which refuses every jump host.
     pub known_hosts: Vec<PathBuf>,
-    /// A file in the form of `ssh_config(5)`, of which the settings count that
-    /// [`HostSettings`](crate::HostSettings) lists. Default: none.
+    /// A file in the format of `ssh_config(5)`. [`HostSettings`](crate::HostSettings) lists the
+    /// supported settings. Default: none.
     pub client_config: Option<ClientConfigFile>,
-    /// The time for the TCP connection. Default: 10 s.
+    /// Timeout of the TCP connection. Default: 10 s.
     pub connect_timeout: Duration,
-    /// The time for the key exchange, and again for the login. Default: 20 s.
+    /// Timeout of the key exchange, and again of the login. Default: 20 s.
     pub login_timeout: Duration,
-    /// The silence after which the host is asked for a sign of life. After three of them
-    /// without an answer the connection counts as lost. Default: 15 s.
+    /// The silence after which a keepalive is sent. After three of them without an answer the
+    /// connection counts as lost. Default: 15 s.
     pub keepalive: Duration,
 }
 
@@ -61,32 +61,32 @@ impl Default for SshConfig {
     }
 }
 
-/// Whether commands and uploads go through `sudo(8)` and so are root's.
+/// Whether commands and uploads run as root through `sudo(8)`.
 ///
-/// With a password that is found in the source, else without one. It travels on standard input
-/// only, and a command never sees it, also if sudo needs none.
+/// Uses the password of the source, if there is one. The password is sent on standard input only,
+/// and a command never sees it, even if sudo needs none.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Elevate {
-    /// They run as the user who logs in.
+    /// They run as the login user.
     Never,
-    /// They go through sudo unless `root` logs in.
+    /// They use sudo unless the login user is `root`.
     Others(Option<SecretSource>),
-    /// They go through sudo whoever logs in.
+    /// They use sudo for every login user.
     Always(Option<SecretSource>),
 }
 
-/// A file such as `~/.ssh/config`. It is read once, at the first connection. Variables in it are
-/// those of the run.
+/// A file such as `~/.ssh/config`. Read once, at the first connection. Its variables are those of
+/// the run.
 ///
 /// Hosts are looked up by their name, their aliases and their address at once: a `Host` line
-/// fits if it fits any of them. Jump hosts are looked up by the name that they are given.
+/// applies if it matches any of them. Jump hosts are looked up by the name in the configuration.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct ClientConfigFile {
     /// The file. It must exist.
     pub path: PathBuf,
-    /// What `~` means in it.
+    /// The home directory for `~` in it.
     pub home: PathBuf,
-    /// The settings of [`SshConfig`] that the file does not change.
+    /// The settings of [`SshConfig`] that the file does not override.
     pub fixed: Vec<Fixed>,
 }
 
@@ -103,25 +103,23 @@ pub enum Fixed {
     Jump,
 }
 
-/// Where the key comes from that logs in.
+/// The source of the login key.
 ///
-/// At most five keys of an agent, beside those that files name, and six in all are offered:
-/// OpenSSH's server hangs up at the sixth that it refuses (`MaxAuthTries` of `sshd_config(5)`).
+/// At most five keys of an agent are offered beside those that files name, and six in all:
+/// OpenSSH's server disconnects at the sixth that it refuses (`MaxAuthTries` of `sshd_config(5)`).
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub enum Identity {
-    /// The agent that listens on this socket.
+    /// The agent at this socket.
     Agent(PathBuf),
-    /// A file with a private key: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`. An encrypted one needs
-    /// [`SshConfig::passphrase`] or somebody who is asked, unless an agent has its key. A file
-    /// with a public key stands for the key of an agent.
+    /// A file with a private key: OpenSSH, PKCS#1, PKCS#8 or `PuTTY`. An encrypted one requires
+    /// [`SshConfig::passphrase`] or a prompt, unless an agent has its key. A file with a public key
+    /// selects the key of an agent.
     File(PathBuf),
-    /// The agent that listens on this socket, of which only those keys count that files of
-    /// [`Any`](Self::Any) name.
+    /// The agent at this socket, restricted to the keys that files of [`Any`](Self::Any) name.
     NamedAgent(PathBuf),
-    /// A file with a certificate of OpenSSH for one of the other keys. Offered together with it; a
-    /// file named like a key's with `-cert.pub` at its end needs no mention.
+    /// A file with an OpenSSH certificate for one of the other keys. Offered together with it. A
+    /// file named like a key's with the suffix `-cert.pub` is found without being named.
     Certificate(PathBuf),
-    /// All of these in their order, leaving out those that cannot be used. It is an error
-    /// only if none of them can.
+    /// All of these in order, without the unusable ones. It is an error only if all are unusable.
     Any(Vec<Self>),
 }

@@ -1,4 +1,4 @@
-//! Connections, and those to jump hosts: one for all hosts behind them.
+//! Connections, and the shared ones to jump hosts: one for all hosts behind them.
 
 use std::collections::BTreeMap;
 use std::fmt;
@@ -15,7 +15,7 @@ use crate::failure;
 use crate::jump::{JumpHost, place};
 use crate::tether::Line;
 
-/// One logged-in session with what is needed to end it.
+/// A logged-in session with the handles that end it.
 pub(crate) struct Connection {
     pub(crate) session: Handle<Client>,
     pub(crate) observed: Arc<Observed>,
@@ -23,13 +23,13 @@ pub(crate) struct Connection {
     pub(crate) ended: CancellationToken,
     /// Cuts the byte stream when it is dropped.
     pub(crate) tied: DropGuard,
-    /// The jump host that it goes through.
+    /// The jump host of the connection.
     pub(crate) via: Option<Arc<Link>>,
 }
 
 /// A connection to a jump host, and to those before it.
 pub(crate) struct Link {
-    /// How the jump host is called.
+    /// The name of the jump host.
     pub(crate) name: String,
     connection: Connection,
 }
@@ -43,12 +43,12 @@ impl Link {
         self.connection.session.is_closed() || self.connection.ended.is_cancelled()
     }
 
-    /// A line to a server behind this jump host.
+    /// Opens a stream to a server behind this jump host.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Rejected`] if the jump host forbids it, else [`ErrorKind::Unavailable`],
-    /// which is worth another try.
+    /// [`ErrorKind::Rejected`] if the jump host forbids it, else [`ErrorKind::Unavailable`], which
+    /// is worth a retry.
     pub(crate) async fn line_to(&self, host: &str, port: u16) -> Result<Line> {
         let name = &self.name;
         let target = place(host, port);
@@ -87,13 +87,13 @@ impl fmt::Debug for Link {
     }
 }
 
-/// The connections that are shared, by the chain of jump hosts that they end.
+/// Shared connections, by the chain of jump hosts to their end.
 #[derive(Debug, Default)]
 pub(crate) struct Links(Mutex<BTreeMap<Vec<JumpHost>, Arc<Slot>>>);
 
 #[derive(Debug, Default)]
 struct Slot {
-    /// Held while a connection is made, so that it is made once.
+    /// Held while a connection is opened, so that it is opened once.
     live: tokio::sync::Mutex<Option<Arc<Link>>>,
     failed: Mutex<Option<Failed>>,
 }
@@ -106,9 +106,10 @@ struct Failed {
 }
 
 impl Links {
-    /// The connection to the last of `chain`; made by `make` unless there is a live one.
+    /// Returns the connection to the last host of `chain`. Opens it with `make` unless there is a
+    /// live one.
     ///
-    /// All who ask while it is made get the same: the connection, or what went wrong.
+    /// Callers that wait for the same attempt get the same result: the connection or its error.
     pub(crate) async fn get<Fut>(
         &self,
         chain: &[JumpHost],
@@ -142,7 +143,7 @@ impl Links {
                 Ok(link)
             }
             Err(error) => {
-                // One who gave up says nothing about the host.
+                // A cancelled caller says nothing about the host.
                 if error.kind() != ErrorKind::Cancelled {
                     let failed = Failed {
                         at: Instant::now(),

@@ -1,4 +1,4 @@
-//! From an address to a logged-in connection.
+//! Connects to an address and logs in.
 
 use std::collections::BTreeSet;
 use std::pin::Pin;
@@ -38,20 +38,20 @@ mod show;
 
 pub use show::ShownKey;
 
-/// The keepalives without an answer after which a connection counts as lost.
+/// Keepalives without an answer after which a connection counts as lost.
 const KEEPALIVE_LIMIT: usize = 3;
-/// The most that waits for one host behind a jump host, in packets, before the others behind
-/// it have to wait too. More than any command's window holds.
+/// Packets buffered for one host behind a jump host before the others behind it have to wait too.
+/// More than any command's window.
 const LINK_BUFFER: usize = 16 * 1024;
 
 /// Connects to hosts by SSH.
 ///
-/// Only ed25519 host keys are accepted, and only those whose fingerprint the target lists.
-/// The login keys are read again for every connection, but encrypted ones are opened once, and an
-/// agent that gave no answer in time is given a second from then on. A connection to a jump host
-/// is shared by all hosts behind it, also by clones of the connector, and made anew once it is
-/// lost. At most eight connections to one address are logging in at a time, one while none has been
-/// let in there, and they are paced so that OpenSSH's server does not turn the address away.
+/// Only ed25519 host keys are accepted, and only those whose fingerprint the target lists. The
+/// login keys are read again for every connection, but encrypted ones are decrypted once, and an
+/// agent that did not answer in time gets only one second from then on. A connection to a jump host
+/// is shared by all hosts behind it and by clones of the connector, and is opened again after it is
+/// lost. At most eight connections to one address log in at a time, and only one until a login
+/// there succeeds. They are paced so that OpenSSH's server does not ban the address.
 #[derive(Debug, Clone)]
 pub struct SshConnector {
     routes: Arc<Routes>,
@@ -64,7 +64,7 @@ pub struct SshConnector {
     garbled: Arc<Garbled>,
 }
 
-/// The servers whose banners the library cannot read.
+/// The servers whose banners the library cannot parse.
 #[derive(Debug, Default)]
 struct Garbled(Mutex<BTreeSet<String>>);
 
@@ -80,10 +80,10 @@ impl Garbled {
     }
 }
 
-/// The making of a connection to a jump host, if there is one.
+/// A pending connection to a jump host, if there is one.
 type Linking<'a> = Pin<Box<dyn Future<Output = Result<Option<Arc<Link>>>> + Send + 'a>>;
 
-/// A server, and how it is logged in to.
+/// A server and its login.
 struct Stop {
     login: Login,
     server: Server,
@@ -91,7 +91,7 @@ struct Stop {
 }
 
 impl Stop {
-    /// Where it is, for messages: with its name if that is not told beside them.
+    /// Its address, for messages; with its name if the message does not contain it.
     fn at(&self) -> String {
         let Server { name, place, .. } = &self.server;
         if self.is_jump {
@@ -101,8 +101,8 @@ impl Stop {
         }
     }
 
-    /// The error with what leads there, if the server itself could not be talked to, and with
-    /// whose key it is about.
+    /// Adds to an error which jump host it concerns, or what led to the address if the server was
+    /// not reached.
     fn explained(&self, error: Error) -> Error {
         if self.is_jump && error.kind() == ErrorKind::HostKey {
             return error.with_context(JUMP_HOST, &self.server.place);
@@ -123,7 +123,7 @@ impl Stop {
 }
 
 impl SshConnector {
-    /// Makes a connector. Reads and sends nothing.
+    /// Creates a connector. Reads and sends nothing.
     pub fn new(config: SshConfig) -> Self {
         let vault = Vault::new(config.passphrase.clone());
         Self {
@@ -138,8 +138,8 @@ impl SshConnector {
         }
     }
 
-    /// Asks for the passphrases of encrypted keys, unless the configuration says where they
-    /// are: once for each key. To be called before the first connection.
+    /// Prompts for the passphrases of encrypted keys unless the configuration has their source,
+    /// once per key. Must be called before the first connection.
     #[must_use]
     pub fn with_ask(self, ask: Arc<dyn AskPassphrase>) -> Self {
         let source = self.routes.config().passphrase.clone();
@@ -176,7 +176,7 @@ impl SshConnector {
         }
     }
 
-    /// A line to the server, by itself or through the last jump host.
+    /// Opens a stream to the server, directly or through the last jump host.
     async fn open(&self, run: &Run, stop: &Stop, via: Option<&Link>) -> Result<Line> {
         let limit = stop.login.connect_timeout;
         let limit = limit.unwrap_or(self.routes.config().connect_timeout);
@@ -195,7 +195,7 @@ impl SshConnector {
         let stream = bounded(run, limit, connecting, late)
             .await?
             .map_err(|error| failure::of_tcp(error, &at))?;
-        // Else every small packet waits for the answer to the one before.
+        // Otherwise every small packet waits for the answer to the previous one.
         if let Err(error) = stream.set_nodelay(true) {
             tracing::debug!(%error, "nodelay");
         }
@@ -229,7 +229,7 @@ impl SshConnector {
         })
     }
 
-    /// Connects to a server and logs in. Gives the key that it showed, too.
+    /// Connects to a server and logs in. Returns the key that it proved too.
     async fn reach(
         &self,
         run: &Run,
@@ -242,7 +242,7 @@ impl SshConnector {
         let mut reached = self
             .reach_unexplained(run, stop, via.clone(), keys, phase)
             .await;
-        // Once more, now that the server's banner is known to be no UTF-8.
+        // Retried once, now that the server's banner is known not to be UTF-8.
         if reached.is_err() && !was_garbled && self.garbled.contains(&stop.server.place) {
             let keys = self.gather(run, &stop.login.identity, phase).await?;
             reached = self.reach_unexplained(run, stop, via, keys, phase).await;
@@ -338,7 +338,7 @@ impl SshConnector {
             let Some((last, before)) = chain.split_last() else {
                 return Ok(None);
             };
-            // Another host's attempt may be making it.
+            // Another host's attempt may be opening it.
             phase.begin(format!("waiting for the connection to jump host {last}"));
             let make = || async {
                 let via = self.link(run, before, phase).await?;
@@ -447,11 +447,11 @@ fn place_behind(via: Option<&Link>, host: &str, port: u16) -> String {
 
 #[async_trait]
 impl Connector for SshConnector {
-    /// Connects once. Three deadlines: for the TCP connection, the key exchange, the login; the
+    /// Connects once. Three deadlines: for the TCP connection, the key exchange and the login; the
     /// same again for each jump host that is not connected yet.
     ///
-    /// Whatever fails, and also when the future is dropped, the connection is closed. Safe to
-    /// repeat: nothing is changed on the host.
+    /// On failure, and when the future is dropped, the connection is closed. Safe to repeat:
+    /// nothing changes on the host.
     async fn connect(&self, run: &Run, target: &RemoteTarget) -> Result<Arc<dyn Remote>> {
         self.connect_telling(run, target, &ConnectPhase::default())
             .await
@@ -470,9 +470,9 @@ impl Connector for SshConnector {
             .map_err(with_operation)
     }
 
-    /// Reads the file in the form of `ssh_config`, the keys that the host and the jump hosts before
-    /// it are logged in to with, the files of known hosts if there are jump hosts, and the password
-    /// for sudo. Encrypted keys that are needed are opened: no connection asks for them again.
+    /// Reads the `ssh_config` file, the login keys of the host and of the jump hosts before it, the
+    /// known hosts files if there are jump hosts, and the password for sudo. Decrypts the required
+    /// keys, so that no connection prompts for them.
     async fn prepare(&self, run: &Run, host: &HostName, aliases: &[String]) -> Result<()> {
         run.check()?;
         let foreseen = self.routes.foreseen(run, host, aliases)?;

@@ -1,4 +1,4 @@
-//! What went wrong while connecting, as a caller can act on it.
+//! Connection failures, as errors that a caller can act on.
 
 use std::io;
 use std::time::Duration;
@@ -12,10 +12,10 @@ use crate::printable::printable;
 use crate::trust::Server;
 
 pub(crate) const TRANSIENT: Retry = Retry::After(None);
-/// What OpenSSH's server of version 9.8 and later says before it hangs up on an address.
+/// The text of OpenSSH's server 9.8 and later before it disconnects a banned address.
 const TURNED_AWAY: &str = "Not allowed at this time";
 
-/// A host whose key nobody knows is not even called.
+/// A host without a known key is not contacted.
 pub(crate) fn no_known_key(host: &str) -> Error {
     Error::new(
         ErrorKind::HostKey,
@@ -24,12 +24,12 @@ pub(crate) fn no_known_key(host: &str) -> Error {
     .with_hint("pin the fingerprint that the host's console or its cloud shows")
 }
 
-/// The host took too long; asking again is safe.
+/// The host took too long; a retry is safe.
 pub(crate) fn too_slow(message: String) -> Error {
     Error::new(ErrorKind::Timeout, message).with_retry(TRANSIENT)
 }
 
-/// The TCP connection was not made.
+/// The TCP connection failed.
 pub(crate) fn of_tcp(error: io::Error, address: &str) -> Error {
     use io::ErrorKind as Io;
     let (kind, message) = match error.kind() {
@@ -55,8 +55,8 @@ pub(crate) fn of_tcp(error: io::Error, address: &str) -> Error {
         .with_source(error)
 }
 
-/// The key exchange with the server at `address` failed. What was observed of it counts more
-/// than the library's error. `failures` is how many connections there did not log in before.
+/// The key exchange with the server at `address` failed. Observations take precedence over the
+/// library's error. `failures` is how many earlier connections there did not log in.
 pub(crate) fn of_handshake(
     error: russh::Error,
     observed: &Observed,
@@ -95,7 +95,7 @@ pub(crate) fn of_handshake(
     }
 }
 
-/// The server hung up before the login.
+/// The server disconnected before the login.
 fn hung_up(observed: &Observed, address: &str, failures: u32) -> Error {
     let when = if observed.has_banner() {
         "during the key exchange"
@@ -128,7 +128,7 @@ fn hung_up(observed: &Observed, address: &str, failures: u32) -> Error {
     }
 }
 
-/// The connection ended before the command did. It may have done its work or not.
+/// The connection ended before the command did. The command may have completed or not.
 pub(crate) fn lost(host: &HostName, observed: &Observed) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
@@ -137,7 +137,7 @@ pub(crate) fn lost(host: &HostName, observed: &Observed) -> Error {
     with_end(error, observed)
 }
 
-/// The connection was over before the command could begin.
+/// The connection ended before the command could begin.
 pub(crate) fn closed(host: &HostName, observed: &Observed) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
@@ -146,7 +146,7 @@ pub(crate) fn closed(host: &HostName, observed: &Observed) -> Error {
     with_end(error, observed)
 }
 
-/// The connection to a jump host is over: another one may be made.
+/// The connection to a jump host ended: a new one may be opened.
 pub(crate) fn closed_link(name: &str, observed: &Observed) -> Error {
     let error = Error::new(
         ErrorKind::Unavailable,
@@ -163,7 +163,7 @@ pub(crate) fn with_end(error: Error, observed: &Observed) -> Error {
     }
 }
 
-/// Waits for `work`, but not longer than `limit`, and not after the run was cancelled.
+/// Waits for `work` until `limit` has passed or the run is cancelled.
 pub(crate) async fn bounded<T>(
     run: &stagecraft_core::Run,
     limit: Duration,

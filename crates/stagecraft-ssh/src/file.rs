@@ -1,16 +1,16 @@
-//! Files that are read as a whole.
+//! Reads whole files.
 
 use std::fs::File;
 use std::io::{Error, ErrorKind, Read as _, Result};
 use std::os::unix::fs::FileTypeExt as _;
 use std::path::Path;
 
-/// The content of a file of at most `limit` bytes; `None` if it does not exist.
+/// Reads a file of at most `limit` bytes; `None` if it does not exist.
 ///
 /// # Errors
 ///
-/// Those of reading, [`ErrorKind::FileTooLarge`], and [`ErrorKind::InvalidInput`] for a pipe: it
-/// could keep a run waiting for ever.
+/// Those of reading, [`ErrorKind::FileTooLarge`], and [`ErrorKind::InvalidInput`] for a pipe, which
+/// could block a run forever.
 pub(crate) fn read(path: &Path, limit: u64) -> Result<Option<Vec<u8>>> {
     let kind = match std::fs::metadata(path) {
         Ok(metadata) => metadata.file_type(),

@@ -1,9 +1,9 @@
-//! How many logins one address sees, so that its SSH server does not turn us away.
+//! Limits the logins at one address, so that its SSH server does not ban us.
 //!
-//! OpenSSH's server counts against an address what does not log in, since 9.8 by default
-//! (`PerSourcePenalties` of `sshd_config(5)`): 5 s for each connection that tried a login in vain, 1 s
-//! for each that tried none. The sum goes down by a second each second; above 15 s nothing of the
-//! address is answered until it is down to nothing.
+//! OpenSSH's server penalizes an address for connections without a login, since 9.8 by default
+//! (`PerSourcePenalties` of `sshd_config(5)`): 5 s for each connection that tried a login in vain,
+//! 1 s for each that tried none. The sum decreases by a second each second. Above 15 s the server
+//! ignores the address until the sum is zero.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
@@ -13,16 +13,15 @@ use stagecraft_core::{ConnectPhase, Error, Result, Run, seconds};
 use tokio::sync::{OwnedMutexGuard, OwnedSemaphorePermit, Semaphore};
 use tokio::time::Instant;
 
-/// The most connections to one address that have not logged in yet. OpenSSH's server begins to
-/// hang up on some at 10 (`MaxStartups` of `sshd_config(5)`).
+/// Most connections to one address that have not logged in yet. OpenSSH's server begins to drop
+/// some at 10 (`MaxStartups` of `sshd_config(5)`).
 const LIMIT: usize = 8;
-/// What a login that was refused or broke off costs. More than the server counts, so that what an
-/// earlier run has left there goes down as well.
+/// Cost of a login that was refused or broke off. More than the server's penalty, so that the
+/// penalties of earlier runs decrease as well.
 const LOGIN_COST: Duration = Duration::from_secs(7);
-/// What a connection without a login costs, likewise.
+/// Cost of a connection that tried no login, likewise.
 const SILENT_COST: Duration = Duration::from_millis(1400);
-/// The most that may stand against us. The server's count stays below 15 s by that, also in runs that
-/// follow each other at once.
+/// Largest sum of costs. It keeps the server's sum below 15 s, even in consecutive runs.
 const BUDGET: Duration = Duration::from_secs(12);
 
 /// Limits the logins at each address, and paces them once some have failed.
@@ -32,7 +31,7 @@ pub(crate) struct Gates(Mutex<BTreeMap<String, Arc<Gate>>>);
 #[derive(Debug)]
 struct Gate {
     permits: Arc<Semaphore>,
-    /// Held by the one connection that tries, unless the last login was accepted.
+    /// Held by the only connection that tries, unless the last login was accepted.
     first: Arc<tokio::sync::Mutex<()>>,
     record: Mutex<Record>,
 }
@@ -47,14 +46,14 @@ impl Default for Gate {
     }
 }
 
-/// What one address has seen of us.
+/// Our logins at one address.
 #[derive(Debug, Default)]
 struct Record {
-    /// When nothing is counted against us any more.
+    /// When the sum of costs is zero again.
     clear: Option<Instant>,
     /// Whether the last login was accepted.
     is_trusted: bool,
-    /// The connections that did not log in, since the last that did.
+    /// Connections without a login since the last successful one.
     failures: u32,
 }
 
@@ -76,20 +75,20 @@ impl Record {
     }
 }
 
-/// How far a connection has come, which decides what it costs when it ends.
+/// Progress of a connection, which decides its cost when it ends.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Stage {
-    /// Nothing has answered.
+    /// No answer yet.
     Dialling,
     /// The server has answered.
     Connected,
     /// A login was tried.
     LoggingIn,
-    /// It was accepted.
+    /// The login was accepted.
     LoggedIn,
 }
 
-/// The right to try one login. Counts, once it is dropped, what the connection has cost.
+/// A permit to try one login. Records the connection's cost when it is dropped.
 #[derive(Debug)]
 pub(crate) struct LoginPermit {
     gate: Arc<Gate>,
@@ -102,7 +101,7 @@ impl Gates {
     /// Waits for the permit to log in.
     ///
     /// While the last login at the address was not accepted, one connection tries at a time, and
-    /// none that could make the server turn the address away.
+    /// none that could make the server ban the address.
     pub(crate) async fn enter(
         &self,
         run: &Run,
@@ -130,7 +129,7 @@ impl Gates {
             .unwrap_or_default()
     }
 
-    /// The connections to the address that did not log in, since the last that did.
+    /// Connections to the address without a login since the last successful one.
     pub(crate) fn failures(&self, place: &str) -> u32 {
         let gates = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         gates

@@ -1,4 +1,4 @@
-//! The keys to log in with, gathered before anything is sent.
+//! Login keys, gathered before anything is sent.
 
 use std::collections::BTreeSet;
 use std::path::{Path, PathBuf};
@@ -15,9 +15,9 @@ use crate::config::Identity;
 use crate::key_file::{self, KeyFile, Locked, beside};
 use crate::vault::Vault;
 
-/// The most keys of one agent that are offered, beside those that files name.
+/// Most keys of one agent that are offered, beside those that files name.
 const AGENT_LIMIT: usize = 5;
-/// The most keys that are offered in all.
+/// Most keys that are offered in all.
 const OFFER_LIMIT: usize = 6;
 
 /// A key that can be offered.
@@ -28,7 +28,7 @@ pub(crate) enum Candidate {
     },
     Agent {
         identity: Box<AgentIdentity>,
-        /// Its place in [`Keys::agents`].
+        /// Index in [`Keys::agents`].
         agent: usize,
         label: String,
     },
@@ -40,22 +40,22 @@ pub(crate) enum Candidate {
     },
 }
 
-/// The keys to offer, in their order, and the agents that sign with them.
+/// The keys to offer, in order, and the agents that sign with them.
 #[derive(Default)]
 pub(crate) struct Keys {
     pub(crate) candidates: Vec<Candidate>,
     pub(crate) agents: Vec<Agent>,
-    /// Why keys that are there are not offered.
+    /// Why existing keys are not offered.
     pub(crate) left_out: Vec<String>,
     seen: BTreeSet<Vec<u8>>,
 }
 
-/// Gathers the keys of `identity`. An encrypted file is not opened if an agent has its key, and
-/// nobody is asked for a passphrase while another key can be offered.
+/// Gathers the keys of `identity`. An encrypted file is not decrypted if an agent has its key, and
+/// there is no passphrase prompt while another key can be offered.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if not one key can be used; [`ErrorKind::Cancelled`].
+/// [`ErrorKind::Config`] if no key is usable; [`ErrorKind::Cancelled`].
 pub(crate) async fn gather(
     run: &Run,
     identity: &Identity,
@@ -102,11 +102,11 @@ pub(crate) async fn gather(
     Ok(keys)
 }
 
-/// What the sources of keys hold, before anything is opened.
+/// The content of the key sources, before anything is decrypted.
 pub(crate) struct Found<'a> {
-    /// The keys of each source, in their order.
+    /// The keys of each source, in order.
     pub(crate) slots: Vec<Vec<Candidate>>,
-    /// Encrypted files whose keys no agent has, with the places of their slots.
+    /// Encrypted files whose keys no agent has, with the indexes of their slots.
     pub(crate) closed: Vec<(usize, &'a Path, Box<Locked>)>,
     /// Certificates whose keys were not found yet.
     certificates: Vec<WantedCertificate>,
@@ -118,12 +118,12 @@ struct WantedCertificate {
     certificate: Certificate,
     path: PathBuf,
     slot: usize,
-    /// Whether it was asked for by its own name.
+    /// Whether it was configured by name.
     is_named: bool,
 }
 
 impl WantedCertificate {
-    /// The offer, if its key is among these.
+    /// The candidate, if its key is among these.
     fn candidate(&self, slots: &[Vec<Candidate>], held: &[Vec<Candidate>]) -> Option<Candidate> {
         let subject = wire(&certificate::subject(&self.certificate));
         let key = slots
@@ -163,10 +163,10 @@ impl WantedCertificate {
 }
 
 impl Keys {
-    /// Asks the agents and reads the files.
+    /// Queries the agents and reads the files.
     ///
-    /// A key of an agent that a file names counts as the file's: it is offered before the others
-    /// of the agent, wherever the agent keeps it. Of those others only the first are offered.
+    /// A key of an agent that a file names counts as the file's: it is offered before the other
+    /// keys of the agent, whatever their order. Of those others only the first are offered.
     pub(crate) async fn find<'a>(
         &mut self,
         identity: &'a Identity,
@@ -187,7 +187,7 @@ impl Keys {
         let mut slots: Vec<Vec<Candidate>> = sources.iter().map(|_| Vec::new()).collect();
         let mut closed = Vec::new();
         let mut named = 0;
-        // As OpenSSH does: where certificates are named, those beside keys do not count.
+        // As OpenSSH does: if certificates are named, those beside keys are ignored.
         let is_named = |source: &&Identity| matches!(source, Identity::Certificate(_));
         let are_certificates_named = sources.iter().any(is_named);
         let mut wanted = Vec::new();
@@ -256,7 +256,7 @@ impl Keys {
                 None => certificates.push(wanted),
             }
         }
-        // What is named must not fall behind what is not.
+        // Named keys must fit before others.
         let limit = AGENT_LIMIT.min(OFFER_LIMIT.saturating_sub(named));
         for ((slot, held), source) in slots.iter_mut().zip(held).zip(&sources) {
             if matches!(source, Identity::NamedAgent(_)) {
@@ -276,7 +276,7 @@ impl Keys {
     }
 }
 
-/// Reads a file of a key; its public half beside it where the file itself is not there.
+/// Reads a key file, or its public half beside it if the file is missing.
 fn read_key(path: &Path) -> Result<KeyFile> {
     match key_file::read(path) {
         Err(error) if !path.exists() => match key_file::read(&beside(path, ".pub")) {
@@ -287,7 +287,7 @@ fn read_key(path: &Path) -> Result<KeyFile> {
     }
 }
 
-/// Only the public half of a key is there.
+/// The error for a key of which only the public half exists.
 fn nobody_has(path: &Path) -> Error {
     let place = path.display();
     let message = format!(
@@ -316,7 +316,7 @@ fn has(held: &[Vec<Candidate>], public: &PublicKey) -> bool {
         .any(|candidate| is_of(candidate, &wanted))
 }
 
-/// Takes out what the agents have of a key.
+/// Takes the agents' candidates for a key.
 fn take(held: &mut [Vec<Candidate>], public: &PublicKey) -> Vec<Candidate> {
     let wanted = wire(public);
     let mut taken = Vec::new();
@@ -362,7 +362,7 @@ impl Candidate {
         }
     }
 
-    /// What is offered: a certificate is another offer than its key.
+    /// The offered form: a certificate is another offer than its key.
     fn own_wire(&self) -> Vec<u8> {
         match self {
             Self::File { key, .. } => wire(key.public_key()),
@@ -376,7 +376,7 @@ impl Candidate {
         }
     }
 
-    /// The public half, and where it comes from.
+    /// The public half, and its source.
     pub(crate) fn public(&self) -> (Vec<u8>, &str) {
         match self {
             Self::File { key, label } => (wire(key.public_key()), label),

@@ -1,4 +1,4 @@
-//! The names of jump hosts, as `ProxyJump` of `ssh_config(5)` writes them.
+//! Names of jump hosts, in the format of `ProxyJump` of `ssh_config(5)`.
 
 use std::fmt;
 use std::str::FromStr;
@@ -8,17 +8,17 @@ use stagecraft_core::{Error, ErrorKind, Result};
 /// A host through which others are reached.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub struct JumpHost {
-    /// The user to log in as. `None`: what `ssh_config` says, else that of the hosts.
+    /// The user to log in as. `None`: that of `ssh_config`, else that of the hosts.
     pub user: Option<String>,
     /// Its name or address.
     pub host: String,
-    /// The port of its SSH server. `None`: what `ssh_config` says, else 22.
+    /// The port of its SSH server. `None`: that of `ssh_config`, else 22.
     pub port: Option<u16>,
 }
 
 impl JumpHost {
-    /// Reads several, divided by commas: the first is connected to, the second through it, and
-    /// so on. `none` and an empty text are no jump host.
+    /// Parses several, separated by commas: the first is connected to, the second through it, and
+    /// so on. `none` and an empty text mean no jump host.
     ///
     /// # Errors
     ///
@@ -35,8 +35,8 @@ impl JumpHost {
 impl FromStr for JumpHost {
     type Err = Error;
 
-    /// Reads `[user@]host[:port]`, also with `ssh://` before it. An IPv6 address with a port is
-    /// in brackets. The last `@` ends the user.
+    /// Parses `[user@]host[:port]`, optionally with the prefix `ssh://`. An IPv6 address with a
+    /// port is in brackets. The last `@` ends the user.
     fn from_str(text: &str) -> Result<Self> {
         let wrong = || {
             let message = format!("invalid jump host {text:?}");
@@ -75,7 +75,7 @@ impl FromStr for JumpHost {
             let is_good = |c: char| !c.is_whitespace() && !c.is_control() && !bad.contains(c);
             !word.is_empty() && !word.starts_with('-') && word.chars().all(is_good)
         };
-        // The names of directories have an `@` in them.
+        // User names of directory services may contain an `@`.
         let is_user = |user: &str| is_word(user, "/,\"'");
         let is_host = is_word(host, "/@,\"'");
         if !is_host || port == Some(0) || user.is_some_and(|user| !is_user(user)) {

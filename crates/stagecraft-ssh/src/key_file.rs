@@ -1,4 +1,4 @@
-//! Files of private keys.
+//! Private key files.
 
 use std::fs::Metadata;
 use std::io::ErrorKind as IoErrorKind;
@@ -13,10 +13,10 @@ use form::{Closed, Form};
 
 mod form;
 
-/// No private key file is larger.
+/// Size limit of private key files.
 const FILE_LIMIT: u64 = 64 * 1024;
 
-/// What a file holds.
+/// The content of a key file.
 pub(crate) enum KeyFile {
     Open(Box<PrivateKey>),
     Locked(Box<Locked>),
@@ -28,31 +28,30 @@ pub(crate) enum KeyFile {
 pub(crate) struct Locked {
     text: SecretString,
     form: Form,
-    /// Its public half, which OpenSSH's own form does not encrypt.
+    /// Its public half, which OpenSSH's own format does not encrypt.
     pub(crate) public: Option<PublicKey>,
 }
 
-/// The file with the same name and a further ending.
+/// The file with the same name and an additional suffix.
 pub(crate) fn beside(path: &Path, ending: &str) -> PathBuf {
     let mut name = path.as_os_str().to_owned();
     name.push(ending);
     name.into()
 }
 
-/// Why an encrypted key was not opened.
+/// Why an encrypted key was not decrypted.
 pub(crate) enum NotOpened {
-    /// The passphrase is wrong, as far as one can tell.
+    /// The passphrase seems to be wrong.
     Wrong,
-    /// Opened, but of no use.
+    /// Decrypted, but unusable.
     Useless(Error),
 }
 
-/// Reads a file.
+/// Reads a key file.
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Config`] if it cannot be read, holds no key that can be used, or one that others can
-/// read too.
+/// [`ErrorKind::Config`] if it cannot be read, contains no usable key, or is readable by others.
 pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     let place = path.display();
     let unreadable = |error: std::io::Error| {
@@ -99,7 +98,7 @@ pub(crate) fn read(path: &Path) -> Result<KeyFile> {
     }
 }
 
-/// Whether only its owner can read a file, if that is who runs this: as `ssh` looks at it.
+/// Checks that only its owner can read a file, if the owner is the current user: as `ssh` does.
 fn is_private(path: &Path, file: &Metadata) -> Result<()> {
     let mode = file.mode() & 0o777;
     let others = mode & 0o077;
@@ -114,7 +113,7 @@ fn is_private(path: &Path, file: &Metadata) -> Result<()> {
     .with_hint(format!("close it with `chmod 600 {place}`")))
 }
 
-/// No passphrase opens it here.
+/// No passphrase can decrypt it here.
 fn unsupported(path: &Path, form: &str) -> Error {
     let place = path.display();
     let hint = if path.extension().is_some_and(|end| end == "ppk") {
@@ -131,7 +130,7 @@ fn not_private(path: &Path) -> Error {
     Error::new(ErrorKind::Config, message)
 }
 
-/// The file is of a public key whose other half nobody has.
+/// The error for a file with a public key whose private half is nowhere.
 pub(crate) fn only_public(path: &Path) -> Error {
     not_private(path).with_hint(
         "this is a public key, and no ssh-agent that is asked has its private half; name the file without `.pub`, or add the key to the agent",
@@ -154,7 +153,7 @@ fn usable(key: PrivateKey, path: &Path) -> Result<PrivateKey> {
 }
 
 impl Locked {
-    /// Decrypts the key. This takes a good part of a second of computing, on purpose.
+    /// Decrypts the key. Takes a good part of a second of computing, on purpose.
     pub(crate) async fn open(
         &self,
         path: &Path,

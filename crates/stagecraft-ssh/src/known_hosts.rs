@@ -1,9 +1,9 @@
-//! Files of known host keys, read and written as OpenSSH does (`sshd(8)`, the section on the
-//! format of these files).
+//! Known hosts files, read and written as OpenSSH does (`sshd(8)`, the section on the format of
+//! these files).
 //!
-//! What OpenSSH takes for a match is one here, with two differences on purpose: lines of
-//! `@cert-authority` match nothing, since host certificates are not accepted, and a line with
-//! a key of a type that is not known here still counts, so that a revoked key stays revoked.
+//! Lines match as in OpenSSH, with two differences on purpose: lines of `@cert-authority` match
+//! nothing, since host certificates are not accepted, and a line with a key of an unknown type
+//! still counts, so that a revoked key stays revoked.
 
 mod line;
 mod write;
@@ -21,7 +21,7 @@ use line::{Entry, Marker};
 pub(crate) use line::is_match;
 pub use write::{update, update_all};
 
-/// The largest file that is read, in bytes.
+/// Size limit of a file, in bytes.
 pub const SIZE_LIMIT: u64 = 8 * 1024 * 1024;
 
 const DEFAULT_PORT: u16 = 22;
@@ -33,32 +33,31 @@ pub struct KnownHosts {
     bad_lines: usize,
 }
 
-/// What a file says of a host.
+/// A key of a host in a file.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub struct KnownKey {
     /// The key.
     pub key: PublicKeyLine,
-    /// Whether the line says `@revoked`: this key must never be accepted.
+    /// Whether the line is marked `@revoked`: this key must never be accepted.
     pub is_revoked: bool,
     /// The number of the line in its file, from 1.
     pub line: usize,
 }
 
 impl KnownHosts {
-    /// Reads a file. One that does not exist knows no host.
+    /// Reads a file. A missing file knows no host.
     ///
-    /// A line that cannot be understood is left out and counted by
-    /// [`bad_lines`](Self::bad_lines).
+    /// Invalid lines are ignored and counted by [`bad_lines`](Self::bad_lines).
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the file cannot be read or has more than [`SIZE_LIMIT`] bytes:
-    /// nobody could say what is revoked in it.
+    /// [`ErrorKind::Config`] if the file cannot be read or has more than [`SIZE_LIMIT`] bytes: its
+    /// revoked keys would be unknown.
     pub fn load(path: &Path) -> Result<Self> {
         Ok(Self::parse(&read(path)?))
     }
 
-    /// Reads the content of a file. Never fails, whatever the bytes.
+    /// Parses the content of a file. Never fails, whatever the bytes.
     pub fn parse(content: &[u8]) -> Self {
         let mut known = Self::default();
         for (index, line) in content.split(|byte| *byte == b'\n').enumerate() {
@@ -71,7 +70,7 @@ impl KnownHosts {
         known
     }
 
-    /// Adds what another file says.
+    /// Adds the keys of another file.
     #[must_use]
     pub fn and(mut self, other: Self) -> Self {
         self.entries.extend(other.entries);
@@ -79,12 +78,12 @@ impl KnownHosts {
         self
     }
 
-    /// How many lines could not be understood.
+    /// The number of invalid lines.
     pub fn bad_lines(&self) -> usize {
         self.bad_lines
     }
 
-    /// All that is said of a host, by its name, address or alias, in the order of the lines.
+    /// All keys of a host, by its name, address or alias, in the order of the lines.
     ///
     /// At a port other than 22 only lines count that name that port, or patterns that match
     /// `[host]:port`.
@@ -103,7 +102,7 @@ impl KnownHosts {
 }
 
 impl KnownHosts {
-    /// Whether a line of `@cert-authority` is about a host. Such lines are not used.
+    /// Whether a line of `@cert-authority` matches a host. Such lines are not used.
     pub fn has_authority(&self, host: &str, port: u16) -> bool {
         let name = name_of(host, port);
         self.entries
@@ -112,7 +111,7 @@ impl KnownHosts {
     }
 }
 
-/// A host as files write it: in small letters, with its port unless that is 22.
+/// The name of a host in files: in lower case, with its port unless that is 22.
 pub fn name_of(host: &str, port: u16) -> String {
     let host = host.to_ascii_lowercase();
     if port == DEFAULT_PORT {
@@ -122,7 +121,7 @@ pub fn name_of(host: &str, port: u16) -> String {
     }
 }
 
-/// A public key as a file writes it: its type, and its wire form in base64.
+/// A public key as in a file: its type, and its wire form in base64.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub struct PublicKeyLine {
     kind: String,
@@ -130,7 +129,7 @@ pub struct PublicKeyLine {
 }
 
 impl PublicKeyLine {
-    /// Reads a key's wire form.
+    /// Parses a key's wire form.
     ///
     /// # Errors
     ///
@@ -161,7 +160,7 @@ impl PublicKeyLine {
         Fingerprint::of_wire(&self.wire)
     }
 
-    /// Reads a type and base64, both without blanks.
+    /// Parses a type and base64, both without blanks.
     fn of_fields(kind: &str, encoded: &[u8]) -> Option<Self> {
         let wire = BASE64.decode(encoded).ok()?;
         (kind_of(&wire)? == kind).then(|| Self {
@@ -180,7 +179,7 @@ impl fmt::Display for PublicKeyLine {
 impl FromStr for PublicKeyLine {
     type Err = Error;
 
-    /// Reads the content of a `.pub` file: type, base64, perhaps a comment.
+    /// Parses the content of a `.pub` file: type, base64, optionally a comment.
     ///
     /// # Errors
     ///
@@ -199,7 +198,7 @@ fn not_a_key() -> Error {
     Error::new(ErrorKind::Config, "this is no public key of SSH")
 }
 
-/// The type that a wire form begins with: a length of four bytes and a text.
+/// The type at the start of a wire form: a length of four bytes and a text.
 fn kind_of(wire: &[u8]) -> Option<&str> {
     let (length, rest) = wire.split_first_chunk::<4>()?;
     let length = usize::try_from(u32::from_be_bytes(*length)).ok()?;

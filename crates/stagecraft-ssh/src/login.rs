@@ -1,4 +1,4 @@
-//! The login by public key.
+//! Public key login.
 
 use russh::client::{AuthResult, Handle};
 use russh::keys::agent::AgentIdentity;
@@ -12,19 +12,19 @@ use crate::identity::{Candidate, Keys};
 use crate::refusal::Refusal;
 use crate::trust::Server;
 
-/// What came of offering one key.
+/// The outcome of offering one key.
 enum Offer {
     Accepted,
-    /// Refused, with the methods that the host takes.
+    /// Refused, with the methods that the host accepts.
     Refused(MethodSet),
-    /// Accepted, and one of these methods is wanted as well.
+    /// Accepted, but one of these methods is required as well.
     Partial(MethodSet),
-    /// The agent would not sign.
+    /// The agent refused to sign.
     Unsigned(russh::keys::Error),
     Lost,
 }
 
-/// Offers one key after the other until the host takes one.
+/// Offers one key after the other until the host accepts one.
 pub(crate) async fn login(
     session: &mut Handle<Client>,
     observed: &Observed,
@@ -41,7 +41,7 @@ pub(crate) async fn login(
         left_out: std::mem::take(&mut keys.left_out),
     };
     let mut methods = MethodSet::empty();
-    // The key that was accepted, if one is not enough.
+    // The accepted key, if the host requires more.
     let mut accepted = None;
     let mut rsa_hash = None;
     for candidate in std::mem::take(&mut keys.candidates) {
@@ -129,7 +129,7 @@ pub(crate) async fn login(
             }
             Offer::Lost => {
                 refusal.offered.push(label);
-                // `MaxAuthTries` ends the connection in place of an answer.
+                // `MaxAuthTries` ends the connection instead of an answer.
                 let end = observed.end().unwrap_or_default();
                 return Err(if end.contains("authentication failures") {
                     refusal.too_many_keys()
@@ -145,8 +145,8 @@ pub(crate) async fn login(
     })
 }
 
-/// Tells each agent which host it signs for. Keys that `ssh-add -h` restricts to some hosts
-/// need it; an agent that does not know the request refuses it without harm.
+/// Binds each agent to the host that it signs for. Keys that `ssh-add -h` restricts to some hosts
+/// require it. An agent that does not know the request refuses it without harm.
 async fn bind_agents(session: &Handle<Client>, keys: &mut Keys) {
     let Some(binding) = session.agent_session_binding() else {
         return;
@@ -158,7 +158,7 @@ async fn bind_agents(session: &Handle<Client>, keys: &mut Keys) {
     }
 }
 
-/// SHA-2 in any case: a host that only knows SHA-1 signatures is refused.
+/// Always SHA-2: a host that only knows SHA-1 signatures is refused.
 async fn best_rsa_hash(session: &Handle<Client>) -> HashAlg {
     match session.best_supported_rsa_hash().await {
         Ok(Some(Some(hash))) => hash,

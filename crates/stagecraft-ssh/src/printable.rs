@@ -1,6 +1,6 @@
-//! Text from a host, fit for a message.
+//! Makes text from a host safe for messages.
 
-/// Text from a host, short and without control characters.
+/// Text from a host, shortened and without control characters.
 pub(crate) fn printable(text: &str) -> String {
     text.chars()
         .filter(|character| !character.is_control())

@@ -1,4 +1,4 @@
-//! The public halves of the keys to log in with.
+//! Public halves of the login keys.
 
 use std::collections::BTreeSet;
 use std::time::Duration;
@@ -9,12 +9,12 @@ use crate::agent::{Asking, Silent};
 use crate::config::Identity;
 use crate::identity::{Keys, wire};
 
-/// The public halves of all keys that would be offered to a host.
+/// Returns the public halves of all keys that would be offered to a host.
 ///
-/// Asks agents, and reads the files of private keys. Nothing is signed, so nobody is asked for
-/// a passphrase. Safe to repeat. `deadline` is the time for the answer of one agent.
+/// Queries agents and reads private key files. Signs nothing, so there is no passphrase prompt.
+/// Safe to repeat. `deadline` is the timeout of one agent.
 ///
-/// `None` if a source cannot be read: then nobody can say which keys there are.
+/// `None` if a source cannot be read, because then the keys are unknown.
 pub async fn public_keys(identity: &Identity, deadline: Duration) -> Option<Vec<LoginKey>> {
     let mut keys = Keys::default();
     let asking = Asking {

@@ -2,19 +2,18 @@
 
 use stagecraft_core::{CommandLine, Error, ErrorKind, Result, shell_quote};
 
-/// The longest single argument that Linux passes on (`MAX_ARG_STRLEN`, `execve(2)`), less
-/// room for what the login shell, sudo and [`crate::start`] add. The server passes our line on
-/// as one argument.
+/// The longest single argument on Linux (`MAX_ARG_STRLEN`, `execve(2)`), less room for what the
+/// login shell, sudo and [`crate::start`] add. The server passes our line on as one argument.
 const LINE_LIMIT: usize = 128 * 1024 - 8 * 1024;
 
-/// What goes over the wire for a command.
+/// A command as it is sent.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) struct Wire {
     pub(crate) line: String,
     pub(crate) stdin: Vec<u8>,
 }
 
-/// Translates a command line, and refuses what no shell can be given.
+/// Translates a command line. Refuses one that no shell accepts.
 pub(crate) fn wire(line: &CommandLine) -> Result<Wire> {
     match line {
         CommandLine::Argv(argv) => Ok(Wire {
@@ -28,7 +27,7 @@ pub(crate) fn wire(line: &CommandLine) -> Result<Wire> {
     }
 }
 
-/// Quotes every argument, and joins them.
+/// Quotes all arguments and joins them.
 pub(crate) fn argv_line<T: AsRef<str>>(argv: &[T]) -> Result<String> {
     if argv
         .first()
@@ -63,16 +62,16 @@ pub(crate) fn argv_line<T: AsRef<str>>(argv: &[T]) -> Result<String> {
     Ok(line)
 }
 
-/// Makes a script one compound command.
+/// Wraps a script into one compound command.
 ///
-/// The shell runs nothing of it before it has read its end, so a connection that is lost in
-/// between never runs half a script (`rm -rf /srv/old` cut to `rm -rf /srv`). The commands in
-/// it do not read the rest of the script as their input either.
+/// The shell runs none of it before it has read its end, so a lost connection never runs half a
+/// script (`rm -rf /srv/old` cut to `rm -rf /srv`). Its commands do not read the rest of the script
+/// as their input either.
 fn script_input(script: &str) -> Result<String> {
     if script.contains('\0') {
         return Err(Error::new(ErrorKind::Config, "script contains a NUL byte"));
     }
-    // On the line of the brace, so that the shell's line numbers stay the script's own.
+    // On the line of the brace, so that the shell reports the script's own line numbers.
     Ok(format!("{{ :; {script}\n}} </dev/null\n"))
 }
 

@@ -1,4 +1,4 @@
-//! Why a server let nobody in, as far as it says.
+//! Explains why a server refused the login, as far as it says.
 
 use std::time::Duration;
 
@@ -9,20 +9,20 @@ use crate::client::Observed;
 use crate::failure::{TRANSIENT, with_end};
 use crate::trust::Server;
 
-/// The pause between logins at a host that lets nobody in while it starts: each costs 5 s, see
+/// The pause between logins at a host that refuses them during boot: each costs 5 s, see
 /// [`gate`](crate::gate).
 const BOOT_PAUSE: Duration = Duration::from_secs(7);
-/// Where the reason of a refusal is found that the server keeps to itself.
+/// Where to find the reason of a refusal that the server does not send.
 const LOG: &str = "its log has the reason (journalctl -t sshd -t sshd-session)";
 
-/// A login that did not come about.
+/// A refused login.
 pub(crate) struct Refusal<'a> {
     pub(crate) server: &'a Server,
     pub(crate) user: &'a str,
     pub(crate) observed: &'a Observed,
-    /// The keys that were offered.
+    /// The offered keys.
     pub(crate) offered: Vec<String>,
-    /// Why others were not.
+    /// Why other keys were not offered.
     pub(crate) left_out: Vec<String>,
 }
 
@@ -61,7 +61,7 @@ impl Refusal<'_> {
         ))
     }
 
-    /// The server ended the login at one key too many.
+    /// The server ended the login because of too many keys.
     pub(crate) fn too_many_keys(&self) -> Error {
         let user = self.user;
         match self.offered.len() {
@@ -79,7 +79,7 @@ impl Refusal<'_> {
         }
     }
 
-    /// A key was accepted, and something else is wanted as well.
+    /// A key was accepted, but the server requires another method as well.
     pub(crate) fn second_factor(&self, accepted: &str, methods: &MethodSet) -> Error {
         let Server { name, place, .. } = self.server;
         let user = self.user;
@@ -102,8 +102,8 @@ impl Refusal<'_> {
         }
     }
 
-    /// The connection ended before the login was decided. PAM ends it so, too, if it refuses the
-    /// account, without a word unless one of its modules says something.
+    /// The connection ended before the login was decided. PAM does so too if it refuses the
+    /// account, without a message unless one of its modules sends one.
     pub(crate) fn hung_up(&self) -> Error {
         let Server { name, place, .. } = self.server;
         let user = self.user;
@@ -138,7 +138,7 @@ impl Refusal<'_> {
     }
 }
 
-/// Whether this is what `pam_nologin(8)` says with systemd's file of a host that is starting or
+/// Whether this is the text of `pam_nologin(8)` with systemd's file of a host that is starting or
 /// about to restart.
 fn is_of_boot(said: &str) -> bool {
     said.contains("pam_nologin(8)") || said.contains("System is booting up")

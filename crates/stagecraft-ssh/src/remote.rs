@@ -1,4 +1,4 @@
-//! Commands on a host, each in a channel of its own on the one connection.
+//! Runs commands on a host, each in its own channel of one connection.
 
 use std::fmt;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -27,13 +27,13 @@ use crate::quote::{Wire, wire};
 use crate::sudo::Elevation;
 use crate::{start, upload};
 
-/// The most channels at a time. OpenSSH's server takes 10 (`MaxSessions` of
-/// `sshd_config(5)`), and a command that was given up keeps its own until it ends.
+/// Most concurrent channels. OpenSSH's server accepts 10 (`MaxSessions` of `sshd_config(5)`), and
+/// an abandoned command keeps its own until it ends.
 const CHANNEL_LIMIT: usize = 8;
-/// How long a host is asked again that has no session free, and how often.
+/// How long, and how often, a channel is retried on a host without a free session.
 const BUSY_LIMIT: Duration = Duration::from_secs(10);
 const BUSY_PAUSE: Duration = Duration::from_millis(50);
-/// The time for farewells, which may be missed without harm.
+/// Timeout of closing messages, which may be lost without harm.
 const FAREWELL: Duration = Duration::from_secs(1);
 /// `SSH_EXTENDED_DATA_STDERR` of RFC 4254, section 5.2.
 const STDERR: u32 = 1;
@@ -50,7 +50,7 @@ pub(crate) struct SshRemote {
     permits: Semaphore,
     abandoned: Abandoned,
     elevation: Option<Elevation>,
-    /// Who is logged in.
+    /// The login user.
     user: String,
     /// Whether sudo has run a command on this connection.
     is_elevated: AtomicBool,
@@ -59,11 +59,11 @@ pub(crate) struct SshRemote {
     is_used: AtomicBool,
 }
 
-/// Channels whose commands were given up, still to be closed. Closing needs to wait for the
-/// connection, which a dropped future cannot.
+/// Channels of abandoned commands, still to be closed. Closing has to wait for the connection,
+/// which a dropped future cannot.
 type Abandoned = Mutex<Vec<ChannelWriteHalf<Msg>>>;
 
-/// Output as it comes in; outlives the future that reads it.
+/// Received output. Outlives the future that reads it.
 struct Streams {
     stdout: Capture,
     stderr: Capture,
@@ -73,7 +73,7 @@ impl Streams {
     /// Adds the last line of both streams as evidence.
     fn attach_to(&self, run: &Run, error: Error) -> Error {
         let add = |error: Error, name, stream: &Capture| match stream.last_line() {
-            // It has begun, and said nothing since.
+            // It has begun, and printed nothing since.
             Some(line) if line == start::BEGUN => error,
             Some(line) => error.with_context(name, printable(&run.redact(&line))),
             None => error,
@@ -158,7 +158,7 @@ impl SshRemote {
         }
     }
 
-    /// The output, unless it is sudo that refused. What it has run once it runs again.
+    /// The output, unless sudo refused. Once sudo has run a command, it is not checked again.
     fn elevated(&self, output: RemoteOutput) -> Result<RemoteOutput> {
         let Some(elevation) = &self.elevation else {
             return Ok(output);
@@ -195,8 +195,8 @@ impl SshRemote {
         Ok(exit)
     }
 
-    /// Sends the input and reads the output side by side: either may have to wait for the
-    /// other. Reads until the channel closes, since output may follow the exit status.
+    /// Sends the input and reads the output concurrently: either may have to wait for the other.
+    /// Reads until the channel closes, since output may follow the exit status.
     async fn converse(
         &self,
         command: Wire,
@@ -219,8 +219,8 @@ impl SshRemote {
             let message = tokio::select! {
                 result = &mut send, if sending => {
                     sending = false;
-                    // A command may end without reading its input. If it is the connection
-                    // that has ended, the read half tells.
+                    // A command may end without reading its input. If the connection ended instead,
+                    // the read half returns the error.
                     if let Err(error) = result {
                         tracing::debug!(host = %self.host, %error, "input was not read");
                     }
@@ -250,8 +250,8 @@ impl SshRemote {
         exit.ok_or_else(|| failure::lost(&self.host, &self.observed))
     }
 
-    /// Opens a channel. A host whose sessions are all taken is asked again for a while: it
-    /// frees one only some time after the end of its command, and nothing has begun yet.
+    /// Opens a channel. Retries for a while if all sessions of the host are in use: it frees one
+    /// only some time after the end of its command, and nothing has begun yet.
     async fn open(&self, run: &Run) -> Result<Channel<Msg>> {
         let started = Instant::now();
         loop {
@@ -360,7 +360,7 @@ impl Remote for SshRemote {
             .unwrap_or_else(PoisonError::into_inner)
             .take();
         drop(tied);
-        // Nothing holds the session's task up any more but a command that nobody polls.
+        // Now only a command whose future is not polled can block the session's task.
         let over = tokio::time::timeout(FAREWELL, self.ended.cancelled());
         if over.await.is_err() {
             tracing::debug!(host = %self.host, "connection ends later");
@@ -377,7 +377,7 @@ impl fmt::Debug for SshRemote {
     }
 }
 
-/// A channel that has to be closed by us unless the host has closed it.
+/// A channel that we have to close unless the host has closed it.
 struct Closing<'a> {
     write: Option<ChannelWriteHalf<Msg>>,
     abandoned: &'a Abandoned,

@@ -1,4 +1,4 @@
-//! Where a host is and how it is logged in to, from the settings and `ssh_config`.
+//! Resolves the address and login of a host from the settings and `ssh_config`.
 
 use std::path::{Path, PathBuf};
 use std::sync::OnceLock;
@@ -12,10 +12,10 @@ use crate::identity::flatten;
 use crate::jump::JumpHost;
 use crate::key_file::beside;
 
-/// The most jump hosts before a host.
+/// Most jump hosts before a host.
 const CHAIN_LIMIT: usize = 8;
 
-/// What may name the keys to log in with.
+/// Keywords that may name login keys.
 const IDENTITY_KEYWORDS: [&str; 4] = [
     "identityfile",
     "certificatefile",
@@ -23,34 +23,34 @@ const IDENTITY_KEYWORDS: [&str; 4] = [
     "identityagent",
 ];
 
-/// One server, and how it is logged in to.
+/// One server and its login.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct Login {
-    /// What is connected to: a name or an address.
+    /// The name or address to connect to.
     pub(crate) host: String,
     pub(crate) port: u16,
     pub(crate) user: String,
     pub(crate) identity: Identity,
-    /// What `HostName` of a file says in place of the host's own address, in words.
+    /// `HostName` of a file, used instead of the host's own address, as text for messages.
     pub(crate) detour: Option<String>,
-    /// The name by which files of known hosts know it, if it is another one.
+    /// Its name in known hosts files, if it differs.
     pub(crate) key_name: Option<String>,
-    /// The time for the TCP connection, if the file says it.
+    /// Timeout of the TCP connection, if the file sets it.
     pub(crate) connect_timeout: Option<Duration>,
-    /// Lines of the file that would have counted and do not.
+    /// Unsupported lines of the file for this host.
     pub(crate) warnings: Vec<String>,
 }
 
-/// What is known of a login before the host has an address. What that may decide is left out.
+/// What is known of a login before the host has an address. Excludes what the address may decide.
 #[derive(Debug)]
 pub(crate) struct Foreseen {
     pub(crate) user: Option<String>,
-    /// The keys for the host and for the jump hosts before it, each once.
+    /// The keys for the host and for the jump hosts before it, without duplicates.
     pub(crate) identities: Vec<Identity>,
     pub(crate) jumps: Vec<Login>,
 }
 
-/// The settings, with what a file says beside them.
+/// The settings, together with those of a file.
 #[derive(Debug)]
 pub(crate) struct Routes {
     config: SshConfig,
@@ -107,7 +107,7 @@ impl Routes {
         Ok((login, chain))
     }
 
-    /// How a host is logged in to whose address is not known yet.
+    /// The login at a host whose address is not known yet.
     pub(crate) fn foreseen(
         &self,
         run: &Run,
@@ -167,7 +167,7 @@ impl Routes {
         jumps.map(|jump| expanded_jump(jump, token)).collect()
     }
 
-    /// The login at a jump host, by the name that it is given.
+    /// The login at a jump host, by its configured name.
     pub(crate) fn of_jump(&self, run: &Run, jump: &JumpHost) -> Result<Login> {
         let answers = self.ask(run, &[&jump.host], jump.user.as_deref(), jump.port)?;
         Ok(Login {
@@ -182,7 +182,7 @@ impl Routes {
         })
     }
 
-    /// Where a jump host is named, in words.
+    /// Where a jump host is configured, as text for messages.
     pub(crate) fn source_of(&self, jump: &JumpHost) -> String {
         let file = self.config.client_config.as_ref();
         let is_ours = self.is_fixed(Fixed::Jump) || self.config.jump.contains(jump);
@@ -195,14 +195,14 @@ impl Routes {
         }
     }
 
-    /// The chain with the jump hosts that its first one needs itself.
+    /// The chain, extended by the jump hosts that its first one requires.
     fn whole(&self, run: &Run, mut chain: Vec<JumpHost>) -> Result<Vec<JumpHost>> {
         while let Some(first) = chain.first() {
             let answers = self.ask(run, &[&first.host], first.user.as_deref(), first.port)?;
             let Some(mut before) = answers.chain()? else {
                 break;
             };
-            // A `ProxyJump` for all hosts is not meant for the jump host itself.
+            // A `ProxyJump` for all hosts does not apply to the jump host itself.
             if before.is_empty() || before.iter().any(|jump| jump.host == first.host) {
                 break;
             }
@@ -217,8 +217,8 @@ impl Routes {
         Ok(chain)
     }
 
-    /// What the file says of a host. What was chosen on purpose counts as chosen for `ssh` by `-l`
-    /// and `-p`, which criteria and tokens see as well.
+    /// The file's settings for the host. Deliberate choices act like `-l` and `-p` of `ssh`, which
+    /// criteria and tokens see as well.
     fn ask_for_host(&self, run: &Run, names: &[&str]) -> Result<HostSettings> {
         let user = self
             .is_fixed(Fixed::User)
@@ -262,8 +262,8 @@ impl Routes {
         file.is_none_or(|file| file.fixed.contains(&setting))
     }
 
-    /// The certificates and files that are named come first, then the agents. Files that do not
-    /// exist are left out, as OpenSSH does, unless there is no other.
+    /// Named certificates and files come first, then the agents. Missing files are ignored, as in
+    /// OpenSSH, unless there is no other.
     fn identity(&self, answers: &HostSettings) -> Identity {
         if self.is_fixed(Fixed::Identity) {
             return self.config.identity.clone();
@@ -296,7 +296,7 @@ impl Routes {
     }
 }
 
-/// Whether a key is there, or its public half, for which an agent may have the other.
+/// Whether a key exists, or its public half, for which an agent may have the other.
 fn may_be_used(path: &Path) -> bool {
     path.exists() || beside(path, ".pub").exists()
 }

@@ -1,37 +1,37 @@
-//! How a command begins on a host: in a shell that is known, with an environment that is known.
+//! Starts a command on a host in a known shell with a known environment.
 //!
-//! The login shell of a user and its start-up files stand between the server and our command.
-//! They may print, set variables, read the command's input, or become another program that takes
-//! that input for its own commands. So the first line of the input is one of ours, which a shell
-//! that reads it by mistake takes for the beginning of a text that it ignores, and our command
-//! says that it begins before anything else happens.
+//! The login shell of a user and its start-up files run between the server and our command. They
+//! may print, set variables, read the command's input, or become another program that runs that
+//! input as its own commands. So the first line of the input is ours: a shell that reads it by
+//! mistake takes it for the beginning of an ignored text. And our command reports that it begins
+//! before anything else happens.
 
 use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result, Retry};
 
 use crate::quote::{Wire, argv_line};
 use crate::sudo::Elevation;
 
-/// The first line of the input. To a shell that was not meant to read it all that follows is a
-/// here-document, of which nothing runs.
+/// The first line of the input. A shell that reads it by mistake takes all that follows for a
+/// here-document and runs none of it.
 const GUARD: &str = r": <<\STAGECRAFT_INPUT";
-/// The line on both streams after which the command's own output comes.
+/// The line on both streams before the command's own output.
 pub(crate) const BEGUN: &str = "stagecraft: the command begins";
 /// The exit code if the input did not begin with our line.
 const EATEN: u32 = 97;
 
-/// Runs by the login shell. `$0` is the guard, `$1` the mark, the rest the command. `read` takes
-/// single bytes from a pipe, so what follows the guard is all there.
+/// Runs in the login shell. `$0` is the guard, `$1` the mark, the rest the command. `read` reads
+/// single bytes from a pipe, so everything after the guard remains.
 const START: &str = r#"IFS= read -r guard; [ "$guard" = "$0" ] || exit 97; printf "\n%s\n" "$1"; printf "\n%s\n" "$1" >&2; shift; "#;
-/// What follows it for a command that begins with `env` and sudo: they are to be found.
+/// Its continuation for a command that begins with `env` and sudo, which must be found.
 const FIND: &str = r#"PATH="$PATH:/usr/local/bin:/usr/bin:/bin"; export PATH; exec "$@""#;
 
-/// Runs as the user that the command is for. Of the variables only proxies stay, since downloads
-/// may need them; the rest of them changes what commands do (`LANGUAGE`, `POSIXLY_CORRECT`,
-/// `TMPDIR`, `APT_CONFIG`, `DOCKER_HOST`).
+/// Runs as the user of the command. Of the variables only proxies stay, since downloads may need
+/// them. The others change what commands do (`LANGUAGE`, `POSIXLY_CORRECT`, `TMPDIR`, `APT_CONFIG`,
+/// `DOCKER_HOST`).
 const CLEAN: &str = r#"umask 022; PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin:/snap/bin; exec env -i HOME="${HOME:-/}" USER="${USER:-root}" LOGNAME="${LOGNAME:-root}" PATH="$PATH" LC_ALL=C ${http_proxy+"http_proxy=$http_proxy"} ${https_proxy+"https_proxy=$https_proxy"} ${ftp_proxy+"ftp_proxy=$ftp_proxy"} ${all_proxy+"all_proxy=$all_proxy"} ${no_proxy+"no_proxy=$no_proxy"} ${HTTP_PROXY+"HTTP_PROXY=$HTTP_PROXY"} ${HTTPS_PROXY+"HTTPS_PROXY=$HTTPS_PROXY"} ${ALL_PROXY+"ALL_PROXY=$ALL_PROXY"} ${NO_PROXY+"NO_PROXY=$NO_PROXY"} "$@""#;
 
-/// The command as the login shell gets it: with the environment that all commands have, which
-/// goes inside of sudo, behind the guard, which goes outside.
+/// The command for the login shell: with the environment of all commands, inside sudo, and behind
+/// the guard, outside sudo.
 pub(crate) fn wrap(command: Wire, elevation: Option<&Elevation>) -> Result<Wire> {
     let (script, command) = match elevation {
         Some(elevation) => {
@@ -59,9 +59,9 @@ pub(crate) fn wrap(command: Wire, elevation: Option<&Elevation>) -> Result<Wire>
 ///
 /// # Errors
 ///
-/// [`ErrorKind::Protocol`], to be tried again, if the host answered with words of its own, as
-/// images do that ask for patience; [`ErrorKind::Rejected`] if the login's shell or its start-up
-/// files did not let the command begin.
+/// [`ErrorKind::Protocol`], to be retried, if the host answered with its own text, as images do
+/// that are still booting; [`ErrorKind::Rejected`] if the login's shell or its start-up files
+/// prevented the command.
 pub(crate) fn begun(host: &HostName, user: &str, output: RemoteOutput) -> Result<RemoteOutput> {
     let stderr = after_mark(&output.stderr).unwrap_or(&output.stderr);
     if let Some(stdout) = after_mark(&output.stdout) {
@@ -96,7 +96,7 @@ pub(crate) fn begun(host: &HostName, user: &str, output: RemoteOutput) -> Result
         .fold(error, |error, line| error.with_context(SAID, line)))
 }
 
-/// The name of the context of an error that holds a line which a host printed of its own.
+/// The context of an error that contains a line which the host printed by itself.
 const SAID: &str = "the host said";
 
 fn after_mark(text: &str) -> Option<&str> {

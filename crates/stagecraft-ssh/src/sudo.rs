@@ -1,4 +1,4 @@
-//! Commands as root for a user who is not: through `sudo(8)`.
+//! Runs commands as root for other users, through `sudo(8)`.
 
 use secrecy::{ExposeSecret as _, SecretString};
 use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result};
@@ -6,24 +6,26 @@ use stagecraft_core::{Error, ErrorKind, Exit, HostName, RemoteOutput, Result};
 use crate::printable::printable;
 use crate::quote::Wire;
 
-/// The line that ends what sudo may read of the input.
+/// The line that ends the part of the input for sudo.
 const MARKER: &str = "stagecraft-input-follows";
 
-/// Skips the input up to the marker, then becomes the command. A password that sudo did not
-/// read, since it needs none now, ends here and never reaches the command. `read` takes single
-/// bytes from a pipe, so what follows the marker is all there.
+/// Skips the input up to the marker, then becomes the command. A password that sudo did not read,
+/// since it needs none now, ends here and never reaches the command. `read` reads single bytes from
+/// a pipe, so everything after the marker remains.
 const SKIP: &str = r#"while IFS= read -r line; do if [ "$line" = "$0" ]; then exec "$@"; fi; done; echo "sudo: the input ended early" >&2; exit 1"#;
 
-/// How commands become root's.
+/// How commands become root.
 pub(crate) struct Elevation {
     user: String,
     password: Option<SecretString>,
 }
 
 impl Elevation {
+    /// Creates an elevation.
+    ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the password cannot be typed on one line.
+    /// [`ErrorKind::Config`] if the password does not fit on one line.
     pub(crate) fn new(user: &str, password: Option<SecretString>) -> Result<Self> {
         let is_line = |password: &SecretString| !password.expose_secret().contains(['\n', '\0']);
         if password.as_ref().is_some_and(|password| !is_line(password)) {
@@ -36,11 +38,11 @@ impl Elevation {
         })
     }
 
-    /// The same command for root. The password travels on standard input only, ahead of the
-    /// command's own; sudo never asks a terminal.
+    /// The same command as root. The password is sent on standard input only, before the command's
+    /// own; sudo never prompts on a terminal.
     pub(crate) fn wrap(&self, command: Wire) -> Wire {
         let Wire { line, stdin } = command;
-        // Messages in English, so that they can be told apart.
+        // English messages, so that they can be distinguished.
         let Some(password) = &self.password else {
             return Wire {
                 line: format!("env -u LANGUAGE LC_ALL=C sudo -H -n -- {line}"),
@@ -61,15 +63,15 @@ impl Elevation {
         }
     }
 
-    /// Why sudo did not run a command, if that is why it failed.
+    /// Why sudo did not run a command, if that was the failure.
     pub(crate) fn refusal(&self, host: &HostName, output: &RemoteOutput) -> Option<Error> {
         if !matches!(output.exit, Exit::Code(1 | 127)) || !output.stdout.is_empty() {
             return None;
         }
         let user = &self.user;
         let told = &output.stderr;
-        // sudo-rs, that of Ubuntu 25.10 and later, has words of its own, and begins them with a
-        // capital in some versions (`src/common/error.rs` and `src/pam/error.rs` there).
+        // sudo-rs, that of Ubuntu 25.10 and later, has its own messages, which begin with a capital
+        // in some versions (`src/common/error.rs` and `src/pam/error.rs` there).
         let small = told.to_lowercase();
         let says = |phrases: &[&str]| phrases.iter().any(|phrase| small.contains(phrase));
         let (message, hint) = if says(&[
@@ -194,7 +196,7 @@ mod tests {
                 "sudo: the input ended early\n",
                 "read the command as if it belonged to the password",
             ),
-            // Of sudo-rs.
+            // From sudo-rs.
             (
                 1,
                 "sudo: interactive authentication is required\n",

@@ -1,4 +1,4 @@
-//! A byte stream that can be cut from outside, and that remembers the first bytes.
+//! A cancellable byte stream that records the first bytes.
 
 use std::future::Future as _;
 use std::io;
@@ -16,19 +16,19 @@ use tokio_util::sync::{CancellationToken, WaitForCancellationFutureOwned};
 use crate::banner::{Keys, Sieve};
 use crate::client::Observed;
 
-/// What is read at a time while banners are taken out.
+/// Bytes read at a time while banners are filtered.
 const READ: usize = 8 * 1024;
 
-/// A connection of our own, or a channel through a jump host.
+/// A direct connection, or a channel through a jump host.
 pub(crate) type Line = Either<TcpStream, ChannelStream<Msg>>;
 
-/// The SSH library owns the stream in a task of its own. Cutting the tether ends that task
-/// whatever it waits for, so that nothing outlives the connection's owner.
+/// Cancellable byte stream. The SSH library owns it in a separate task. Cutting the stream ends
+/// that task whatever it waits for, so that nothing outlives the connection's owner.
 pub(crate) struct Tether {
     stream: Line,
     cut: Pin<Box<WaitForCancellationFutureOwned>>,
     observed: Arc<Observed>,
-    /// Takes the banners out that the library cannot read.
+    /// Filters the banners that the library cannot parse.
     sieve: Option<Sieve>,
 }
 
@@ -42,7 +42,7 @@ impl Tether {
         }
     }
 
-    /// Takes banners out until the login is decided, once these keys are known.
+    /// Filters banners until the login is decided, once these keys are known.
     pub(crate) fn without_banners(self, keys: Keys) -> Self {
         Self {
             sieve: Some(Sieve::new(keys)),
@@ -50,7 +50,7 @@ impl Tether {
         }
     }
 
-    /// Reads through the sieve.
+    /// Reads through the filter.
     fn poll_sieved(
         &mut self,
         sieve: &mut Sieve,

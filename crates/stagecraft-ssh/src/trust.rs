@@ -1,4 +1,4 @@
-//! Which host keys a server may show, and what is said if it shows another.
+//! Accepted host keys of a server, and the errors for other keys.
 
 use std::path::{Path, PathBuf};
 
@@ -7,26 +7,26 @@ use stagecraft_core::{Error, ErrorKind, Fingerprint, Result};
 
 use crate::known_hosts::KnownHosts;
 
-/// A server that is connected to.
+/// The server to connect to.
 #[derive(Debug)]
 pub(crate) struct Server {
-    /// How it is called, for example `app-1`.
+    /// Its name, for example `app-1`.
     pub(crate) name: String,
-    /// Where it is, for example `192.0.2.7:22`.
+    /// Its address, for example `192.0.2.7:22`.
     pub(crate) place: String,
-    /// What leads there if it is not the host's own address: told with what goes wrong there.
+    /// Why it is not the host's own address; added to its errors.
     pub(crate) source: Option<String>,
     pub(crate) trust: Trust,
 }
 
-/// Which keys are accepted.
+/// The accepted keys.
 #[derive(Debug)]
 pub(crate) struct Trust {
     pub(crate) accepted: Vec<Fingerprint>,
     revoked: Vec<Fingerprint>,
-    /// The types of keys that are asked for.
+    /// The key types to request.
     pub(crate) kinds: Vec<Algorithm>,
-    /// Where the keys come from; `None` for pins.
+    /// The files with the keys; `None` for pins.
     files: Option<Files>,
 }
 
@@ -39,7 +39,7 @@ struct Files {
 }
 
 impl Trust {
-    /// Exactly these ed25519 keys.
+    /// Accepts exactly these ed25519 keys.
     pub(crate) fn pins(accepted: Vec<Fingerprint>) -> Self {
         Self {
             accepted,
@@ -49,8 +49,8 @@ impl Trust {
         }
     }
 
-    /// The keys that files know for a host, by its name. Only the types of these are asked for,
-    /// so that nobody can show a key of a type that is not known.
+    /// Accepts the keys that files contain for a host, by its name. Only their types are requested,
+    /// so that an attacker cannot present a key of an unknown type.
     ///
     /// # Errors
     ///
@@ -62,7 +62,7 @@ impl Trust {
         }
         let mut keys = known.lookup(host, port);
         if keys.iter().all(|key| key.is_revoked) {
-            // As OpenSSH does for a port of its own.
+            // As OpenSSH does for a non-standard port.
             keys.extend(known.lookup(host, 22));
         }
         let (revoked, accepted): (Vec<_>, Vec<_>) =
@@ -100,7 +100,7 @@ const fn ecdsa(curve: EcdsaCurve) -> Algorithm {
     Algorithm::Ecdsa { curve }
 }
 
-/// In the order in which they are asked for.
+/// In order of preference.
 const ALL_KINDS: [(&str, Algorithm); 6] = [
     ("ssh-ed25519", Algorithm::Ed25519),
     ("ecdsa-sha2-nistp256", ecdsa(EcdsaCurve::NistP256)),
@@ -121,7 +121,7 @@ const ALL_KINDS: [(&str, Algorithm); 6] = [
 ];
 
 impl Server {
-    /// It showed a key that is not accepted.
+    /// The error for a key that is not accepted.
     pub(crate) fn refusal(&self, shown: Fingerprint) -> Error {
         let Self {
             name, place, trust, ..
@@ -151,7 +151,7 @@ impl Server {
         }
     }
 
-    /// It has none of the types of keys that were asked for.
+    /// The error for a server with none of the requested key types.
     pub(crate) fn no_common_kind(&self, theirs: &str) -> Error {
         let name = &self.name;
         let kinds = self
@@ -185,8 +185,7 @@ impl Files {
     }
 }
 
-/// The host showed a key that is none of the expected. `cure` is what to do with one that was
-/// verified.
+/// The error for a key that is not expected. `cure` is what to do once the key is verified.
 fn wrong_key(server: &Server, expected: &[Fingerprint], shown: Fingerprint, cure: &str) -> Error {
     let Server { name, place, .. } = server;
     let expected: Vec<String> = expected.iter().map(ToString::to_string).collect();

@@ -1,4 +1,4 @@
-//! Writing a file in one command.
+//! Writes a file with one command.
 
 use std::time::Duration;
 
@@ -7,13 +7,13 @@ use stagecraft_core::{Error, ErrorKind, HostName, RemoteOutput, Result, Upload, 
 
 use crate::quote::{Wire, argv_line};
 
-/// The time for one file.
+/// Deadline of one file.
 pub(crate) const DEADLINE: Duration = Duration::from_mins(2);
 
-/// Arguments: path, size in bytes, mode, owner or nothing. The size tells a whole content
-/// from one that a lost connection has cut off: both end with an end of file. Ten minutes are far
-/// more than [`DEADLINE`]: no upload of the same file that is still under way is taken for the
-/// leftover of a killed one.
+/// Arguments: path, size in bytes, mode, owner or nothing. The size distinguishes a whole content
+/// from one cut off by a lost connection: both end with an end of file. Ten minutes are far more
+/// than [`DEADLINE`], so no running upload of the same file is taken for the leftover of a killed
+/// one.
 const SCRIPT: &str = r#"set -eu
 umask 077
 path=$1 size=$2 mode=$3 owner=$4
@@ -146,7 +146,7 @@ mod tests {
         }
     }
 
-    /// Programs in the place of others make the file system full.
+    /// Fake programs make the file system full.
     #[test]
     fn full_file_system_is_named_and_nothing_is_left() {
         let blocks = "[ \"$1\" != -kP ] || echo 'tmpfs 4096 4090 6 100% /run'";

@@ -1,4 +1,4 @@
-//! Encrypted keys: opened once, however many hosts they log in to.
+//! Unlocked keys: encrypted keys are decrypted once, however many hosts use them.
 
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
@@ -12,23 +12,23 @@ use tokio::sync::Mutex;
 
 use crate::key_file::{Locked, NotOpened};
 
-/// How often a person is asked for one passphrase.
+/// Most prompts for one passphrase.
 const TRIES: u32 = 3;
 
-/// Asks a person for the passphrase of a key.
+/// Prompts a person for the passphrase of a key.
 #[async_trait]
 pub trait AskPassphrase: Send + Sync + std::fmt::Debug {
-    /// The passphrase for the key in a file; `None` if there is nobody to be asked, or nothing
-    /// was typed. `is_again` tells that the one before was wrong.
+    /// Prompts for the passphrase of a key file; `None` without a terminal, or if nothing was
+    /// typed. `is_again` is set after a wrong passphrase.
     async fn ask(&self, run: &Run, key_file: &Path, is_again: bool) -> Option<SecretString>;
 }
 
-/// The keys that were opened, and those that were not.
+/// Decrypted keys, and the failures.
 #[derive(Debug, Default)]
 pub(crate) struct Vault {
     source: Option<SecretSource>,
     ask: Option<Arc<dyn AskPassphrase>>,
-    // Held while a key is opened, so that nobody is asked twice.
+    // Held while a key is decrypted, so that there is only one prompt.
     opened: Mutex<BTreeMap<PathBuf, Result<Arc<PrivateKey>>>>,
 }
 
@@ -47,13 +47,13 @@ impl Vault {
         }
     }
 
-    /// Opens a key. All who ask for the same get the same, also if it was not opened. While a
-    /// person or a command is waited for, `phase` says so.
+    /// Decrypts a key. Concurrent callers for the same key get the same result, also on failure.
+    /// While it waits for a person or a command, `phase` says so.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] without a passphrase or with a wrong one,
-    /// [`ErrorKind::SecretMissing`] if it cannot be read, [`ErrorKind::Cancelled`].
+    /// [`ErrorKind::Config`] without a passphrase or with a wrong one, [`ErrorKind::SecretMissing`]
+    /// if it cannot be read, [`ErrorKind::Cancelled`].
     pub(crate) async fn open(
         &self,
         run: &Run,
@@ -81,7 +81,7 @@ impl Vault {
         key
     }
 
-    /// Whether passphrases are known without asking.
+    /// Whether passphrases are available without a prompt.
     pub(crate) fn knows(&self) -> bool {
         self.source.is_some()
     }
@@ -98,7 +98,7 @@ impl Vault {
         for attempt in 0..TRIES {
             let Some(ask) = &self.ask else { break };
             let Some(passphrase) = ask.ask(run, path, attempt > 0).await else {
-                // Whoever ends the run has not said that there is none.
+                // Cancelling the run does not mean that there is no passphrase.
                 run.check()?;
                 break;
             };
@@ -111,7 +111,7 @@ impl Vault {
     }
 }
 
-/// Reads a secret that must be there. `key` is what the settings that name it begin with.
+/// Reads a required secret. `key` is the prefix of the settings that name it.
 pub(crate) async fn secret(
     run: &Run,
     source: &SecretSource,

@@ -1,4 +1,4 @@
-//! The fields that a type decodes, and a sample of them damaged in every way.
+//! Finds the fields that a type decodes, and damages a sample of them in every way.
 
 use std::cell::RefCell;
 use std::fmt;
@@ -17,7 +17,7 @@ pub struct Field {
     pub owner: &'static str,
     /// Its name in JSON.
     pub name: &'static str,
-    /// Where it stands in the sample, as a JSON pointer.
+    /// Its position in the sample, as a JSON pointer.
     pub pointer: String,
 }
 
@@ -27,7 +27,7 @@ impl fmt::Display for Field {
     }
 }
 
-/// What is done to a field.
+/// The damage to a field.
 #[derive(Debug, Clone, PartialEq)]
 pub enum Damage {
     /// It becomes `null`.
@@ -42,8 +42,8 @@ pub enum Damage {
 ///
 /// # Panics
 ///
-/// If the sample cannot be decoded, or lacks a field that the type knows: so a field that is new
-/// cannot be forgotten in a test that damages each.
+/// If the sample cannot be decoded, or lacks a field of the type, so that a test that damages each
+/// field cannot miss a new one.
 pub fn fields<T: DeserializeOwned>(sample: &Value) -> Vec<Field> {
     let found = RefCell::default();
     let traced = T::deserialize(Traced {
@@ -57,7 +57,7 @@ pub fn fields<T: DeserializeOwned>(sample: &Value) -> Vec<Field> {
     found.into_inner()
 }
 
-/// Every damage of a field of a sample, with the sample that has it.
+/// Every damage to a field of a sample, with the damaged sample.
 ///
 /// # Panics
 ///
@@ -94,7 +94,7 @@ pub fn damaged(sample: &Value, field: &Field) -> Vec<(Damage, Value)> {
     .collect()
 }
 
-/// A value that notes the fields which are asked of it.
+/// A value that records the requested fields.
 struct Traced<'v> {
     value: &'v Value,
     pointer: String,

@@ -1,4 +1,4 @@
-//! A host that answers from a script.
+//! A fake host with scripted answers.
 
 use std::collections::VecDeque;
 use std::fmt;
@@ -10,7 +10,7 @@ use stagecraft_core::{
     RemoteOutput, Result, Run, Upload,
 };
 
-/// A [`Remote`] that expects commands and uploads in a given order and answers each as told.
+/// A [`Remote`] that expects commands and uploads in a given order and answers each as scripted.
 ///
 /// Whatever is not expected fails and is remembered; [`finish`](Self::finish) reports it, and
 /// what was expected but never came.
@@ -56,7 +56,7 @@ struct Expectation {
     reply: Reply,
 }
 
-/// What was asked of a [`ScriptedRemote`].
+/// A call to a [`ScriptedRemote`].
 #[derive(Debug)]
 #[non_exhaustive]
 pub enum Call {
@@ -76,19 +76,19 @@ impl Call {
     }
 }
 
-/// How a [`ScriptedRemote`] answers.
+/// An answer of a [`ScriptedRemote`].
 pub enum Reply {
-    /// With the output of a command. An upload succeeds.
+    /// The output of a command. An upload succeeds.
     Output(RemoteOutput),
-    /// With an error, as if the connection had failed.
+    /// An error, as if the connection had failed.
     Error(Error),
-    /// With the outcome of a function that is called when the command comes. It may cancel
-    /// the run, for example.
+    /// The result of a function that is called when the command arrives. It may cancel the run, for
+    /// example.
     Call(Box<dyn FnOnce() -> Result<RemoteOutput> + Send + Sync>),
 }
 
 impl Reply {
-    /// A command that returns 0 after printing `stdout`.
+    /// A command that exits with 0 after printing `stdout`.
     pub fn stdout(stdout: impl Into<String>) -> Self {
         Self::Output(RemoteOutput {
             exit: Exit::Code(0),
@@ -97,7 +97,7 @@ impl Reply {
         })
     }
 
-    /// A command that returns `code` after printing `stderr`.
+    /// A command that exits with `code` after printing `stderr`.
     pub fn failure(code: u32, stderr: impl Into<String>) -> Self {
         Self::Output(RemoteOutput {
             exit: Exit::Code(code),
@@ -106,7 +106,7 @@ impl Reply {
         })
     }
 
-    /// A connection that was lost before the exit was known.
+    /// A connection that was lost before the exit code was known.
     pub fn lost() -> Self {
         Self::Error(Error::new(ErrorKind::Unavailable, "connection was lost"))
     }
@@ -131,11 +131,11 @@ impl fmt::Debug for Reply {
 }
 
 impl ScriptedRemote {
-    /// Makes a host that expects nothing yet.
+    /// Creates a host that expects nothing yet.
     ///
     /// # Panics
     ///
-    /// If `host` is no valid name.
+    /// If `host` is not a valid name.
     pub fn new(host: &str) -> Self {
         Self {
             host: HostName::new(host).expect("a valid host name is given"),
@@ -144,8 +144,8 @@ impl ScriptedRemote {
         }
     }
 
-    /// Expects, after all that was expected before, a command whose [text](Call::text)
-    /// `matches`. `what` describes it in messages.
+    /// Expects, after all earlier expectations, a command whose [text](Call::text) `matches`.
+    /// `what` describes it in messages.
     #[must_use]
     pub fn expect_command(
         self,
@@ -156,7 +156,7 @@ impl ScriptedRemote {
         self.expect(what.into(), false, Box::new(matches), reply)
     }
 
-    /// Expects, after all that was expected before, a file whose path `matches`.
+    /// Expects, after all earlier expectations, a file whose path `matches`.
     #[must_use]
     pub fn expect_upload(
         self,
@@ -183,16 +183,16 @@ impl ScriptedRemote {
         self
     }
 
-    /// Takes all calls so far, in their order.
+    /// Takes all calls so far, in order.
     pub fn take_calls(&self) -> Vec<Call> {
         std::mem::take(&mut self.state().calls)
     }
 
-    /// Checks that all that was expected came, and nothing else.
+    /// Checks that all expected calls arrived, and no others.
     ///
     /// # Panics
     ///
-    /// If something was missing or unexpected; the message lists it.
+    /// If a call was missing or unexpected; the message lists them.
     pub fn finish(&self) {
         let state = self.state();
         let missing: Vec<&str> = state.expected.iter().map(|e| e.what.as_str()).collect();
@@ -227,7 +227,7 @@ impl ScriptedRemote {
             state.unexpected.push(message.clone());
             return Err(Error::new(ErrorKind::Protocol, message));
         };
-        // A reply may ask this host something itself.
+        // A reply may call this host itself.
         drop(state);
         expectation.reply.give()
     }

@@ -1,4 +1,4 @@
-//! Creating: the fewest calls, and never a second host of one name.
+//! Creates hosts with the fewest calls, and never a second host of one name.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,16 +20,16 @@ use crate::side_by_side::side_by_side;
 use crate::user_data::user_data;
 use crate::wire::{CreateDroplets, CreatedDroplets};
 
-/// The most names in one create request.
+/// Most names in one create request.
 const BATCH: usize = 10;
-/// The most create requests that are under way at a time.
+/// Most concurrent create requests.
 const REQUESTS: usize = 5;
-/// How often a create of one batch is sent in all, over lost answers and refusals to listen.
+/// Most attempts to create one batch, counting lost answers and refusals.
 const ROUNDS: u32 = 4;
 
 impl Apply<'_> {
-    /// Gives hosts that exist their tags and hands them over, creates what is missing and waits
-    /// until it is ready; then resizes, one host at a time.
+    /// Tags existing hosts and hands them over, creates missing ones, waits until they are ready,
+    /// then resizes one host at a time.
     pub(crate) async fn reconcile(
         &self,
         plan: &InfraPlan,
@@ -54,7 +54,7 @@ impl Apply<'_> {
             .iter()
             .chain(differing)
             .filter(|host| !broken_off.contains(&host.id))
-            // Nobody is to find it with a role that its tags do not tell.
+            // A host that failed to get its role tag must not be handed over with that role.
             .filter(|host| !roleless.contains(&host.id))
             .filter_map(|host| Pending::existing(host, self.environment))
             .collect();
@@ -68,11 +68,11 @@ impl Apply<'_> {
         self.put_into_projects(plan, report).await;
     }
 
-    /// Creates what is missing.
+    /// Creates the missing hosts.
     ///
-    /// An earlier run may have been killed with a create in flight, and the list may not show
-    /// its hosts yet. So, unless that run gave its lease back, absence counts only in a list that
-    /// is a list lag younger than this run's first contact with the API.
+    /// An earlier run may have been killed during a create whose hosts are not listed yet. So,
+    /// unless that run released its lease, a host counts as absent only in a list read at least one
+    /// list lag after this run's first request.
     async fn create(
         &self,
         entries: &[CreateEntry],
@@ -114,7 +114,7 @@ impl Apply<'_> {
             let remaining = settled.saturating_duration_since(Instant::now());
             settle(self.run, self.poll, remaining).await?;
         }
-        // Before anything is adopted: who has lost the lease leaves it to its new holder.
+        // Checked before adopting: a run that lost the lease leaves the hosts to the new holder.
         self.run.before_write().await?;
         self.hosts().await
     }
@@ -176,7 +176,7 @@ impl Apply<'_> {
                 Err(SendError::Api(error)) => error,
             };
             let effect = error.create_effect();
-            // Refusals for the rate have a patience of their own, and count as no round.
+            // Rate limit refusals have their own patience and do not count as attempts.
             let waited = if error.is_rate_limit() {
                 patience.after(self.run, "create", error).map(|()| None)
             } else {
@@ -213,8 +213,8 @@ impl Apply<'_> {
         }
     }
 
-    /// Waits before a create is sent again, and gives its failure back; fails with it if the
-    /// create is not to be sent again.
+    /// Waits before a create is retried and returns its failure. Fails with that failure if the
+    /// create must not be retried.
     async fn pause(
         &self,
         error: ApiError,
@@ -260,7 +260,7 @@ impl Apply<'_> {
         });
     }
 
-    /// Sends one create for identical hosts, with a fresh host key and its tag.
+    /// Sends one create for identical hosts, with a new host key and the tag of its fingerprint.
     async fn send_create(&self, entries: &[&CreateEntry]) -> Result<CreatedDroplets, SendError> {
         let key = HostKey::generate().map_err(SendError::Before)?;
         let first = entries[0];
@@ -275,7 +275,7 @@ impl Apply<'_> {
         let vpc = options.vpc.as_ref();
         let turn = self.client.turn_to_write(self.run).await;
         let turn = turn.map_err(SendError::Before)?;
-        // Not before: the wait may have been long, and its host would have the less of its time.
+        // Computed after the wait, so that the TTL is not shortened.
         made.extend(options.ttl_seconds.map(|ttl| self.expires_tag(ttl)));
         let body = CreateDroplets {
             names: entries.iter().map(|entry| entry.node.as_str()).collect(),
@@ -307,11 +307,11 @@ impl Apply<'_> {
         answer.map_err(SendError::Api)
     }
 
-    /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; up
-    /// to the deadline if the create is known to have been accepted.
+    /// Looks for the hosts of a create whose answer was lost, for longer than the list lag; until
+    /// the deadline if the create was certainly accepted.
     ///
-    /// They were absent from a settled list, so whatever bears our tags and a missing name now
-    /// was made by this run, in this round or an earlier one.
+    /// They were absent from a settled list. So any host with our tags and a missing name was
+    /// created by this run, in this attempt or an earlier one.
     async fn adopt(
         &self,
         missing: &mut Vec<&CreateEntry>,
@@ -340,11 +340,12 @@ impl Apply<'_> {
                         return Ok(());
                     }
                 }
-                // What may pass is looked over, but absence counts only in a list.
+                // Errors that pass are retried; a host counts as absent only in a list that was
+                // read.
                 Err(error) if error.retry() == Retry::Exhausted && Instant::now() < deadline => {}
                 Err(error) => return Err(error),
             }
-            // Other batches may look too, and the API's limit is that of all of them.
+            // Other batches may be looking too, and all share the API's rate limit.
             let is_late = started.elapsed() > lag * 2;
             let pause = if is_late {
                 self.poll.interval.get()
@@ -356,7 +357,7 @@ impl Apply<'_> {
     }
 }
 
-/// Hands hosts over with the roles that the plan gives them, whatever a list shows yet.
+/// Hands hosts over with the plan's roles, even if a list does not show them yet.
 #[derive(Debug)]
 struct WithRoles<'p> {
     plan: &'p InfraPlan,
@@ -372,16 +373,16 @@ impl HostSink for WithRoles<'_> {
     }
 }
 
-/// The role that the plan gives a host that has another one, or none.
+/// The role that the plan assigns to a host with another role or none.
 fn role_to_come(plan: &InfraPlan, id: &HostId) -> Option<RoleName> {
     let entry = plan.retag.iter().find(|entry| entry.host.id == *id)?;
     tags::role_of(&entry.add)
 }
 
-/// Why a create could not be sent, or what came back.
+/// Why a create failed: before or after it was sent.
 #[derive(Debug)]
 enum SendError {
-    /// No host key could be made, or the lease is gone. Nothing was sent.
+    /// No host key could be generated, or the lease is lost. Nothing was sent.
     Before(Error),
     Api(ApiError),
 }
@@ -391,7 +392,7 @@ fn changed() -> SendError {
     SendError::Before(provider_error(ErrorKind::Guard, message).with_hint("make a new plan"))
 }
 
-/// Groups identical hosts, at most [`BATCH`] in a group, in the order of their names.
+/// Groups identical hosts, at most [`BATCH`] per group, ordered by name.
 fn batches(entries: Vec<&CreateEntry>) -> Vec<Vec<&CreateEntry>> {
     let mut groups: Vec<Vec<&CreateEntry>> = Vec::new();
     for entry in entries {

@@ -1,4 +1,6 @@
-//! Deleting: by the ids of the approved plan, tags read again right before, proven gone.
+//! Deletes hosts by the ids of the approved plan.
+//!
+//! Tags are read again right before. A host counts as deleted once the cloud no longer lists it.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::time::Duration;
@@ -20,48 +22,48 @@ use crate::retry::ATTEMPTS;
 use crate::side_by_side::side_by_side;
 use crate::wire::{Droplet, DropletEnvelope};
 
-/// How old the tags may be on which a delete rests.
+/// Oldest tags on which a delete may rely.
 const FRESH: Duration = Duration::from_secs(2);
-/// The most deletes that are under way at a time.
+/// Most concurrent deletes.
 const DELETES: usize = 20;
-/// The pauses before the first looks whether hosts are gone; then it is the poll's interval.
+/// Pauses before the first checks whether hosts are gone. Later ones use the poll interval.
 const FIRST_LOOKS: [Duration; 2] = [Duration::from_secs(1), Duration::from_secs(2)];
 
-/// A host on its way out.
+/// A host that is being deleted.
 #[derive(Debug)]
 struct Leaving<'p> {
     entry: &'p HostRef,
     is_accepted: bool,
-    /// How often its delete ended without an answer that can be relied on.
+    /// How many deletes of it ended without a reliable answer.
     attempts: u32,
-    /// What it leaves behind, once that was asked for.
+    /// What it leaves behind, once read.
     leftovers: Option<Vec<Leftover>>,
 }
 
-/// The tags of single hosts and runs: fingerprints of host keys, ids of runs, times.
+/// Tags of single hosts and runs: host key fingerprints, run ids, times.
 #[derive(Debug, Default)]
 struct Passing {
-    /// Of hosts that are on their way out.
+    /// On hosts that are being deleted.
     left: BTreeSet<String>,
-    /// Of hosts that stay.
+    /// On hosts that stay.
     kept: BTreeSet<String>,
-    /// Whether a list that held still has shown who bears which.
+    /// Whether an unshifted list has shown which hosts have which of them.
     is_proven: bool,
 }
 
-/// What became of one delete.
+/// The outcome of one delete request.
 #[derive(Debug)]
 enum Sent {
     Accepted,
-    /// Nothing was sent, or the API asked to come back: to be sent again on fresh tags.
+    /// Nothing was sent, or the API refused for now. To be retried with freshly read tags.
     Later,
-    /// Nobody knows. To be sent again, but not for ever.
+    /// The effect is unknown. To be retried a limited number of times.
     Unknown(ApiError),
     Refused(Error),
 }
 
 impl Apply<'_> {
-    /// Deletes hosts and waits until they are gone. What is already gone counts as deleted.
+    /// Deletes hosts and waits until they are gone. Deleting a missing host succeeds.
     pub(crate) async fn delete(&self, entries: &[HostRef], report: &mut ApplyReport) {
         let started = Instant::now();
         let patience = self.client.patience();
@@ -76,12 +78,12 @@ impl Apply<'_> {
                 leftovers: None,
             })
             .collect();
-        // Once in any case: a tag is dropped only if nobody bears it, whatever kind of droplet.
+        // Read at least once: a tag is deleted only if no droplet, GPU or other, has it.
         let mut with_gpus = true;
         while !leaving.is_empty() {
             let elapsed = started.elapsed();
             let has_time = elapsed < self.poll.deadline.get();
-            // Every host of the account, so that one which lost its tags is not taken for gone.
+            // Every host of the account, so that a host that lost its tags does not count as gone.
             let listed = self.all_hosts(&mut leaving, with_gpus).await;
             match listed {
                 Ok(shown) => {
@@ -139,9 +141,8 @@ impl Apply<'_> {
         self.drop_tags(passing).await;
     }
 
-    /// Lists every host of the account. Asks once for each host that is about to be deleted
-    /// what it leaves behind, if it shows anything that does, and lists again then: deletes
-    /// rest on fresh tags.
+    /// Lists every host of the account. For each host about to be deleted that shows leftovers,
+    /// reads them once and then lists again, since deletes rely on fresh tags.
     async fn all_hosts(&self, leaving: &mut [Leaving<'_>], with_gpus: bool) -> Result<Shown<Host>> {
         let droplets = shown_droplets(self.client, self.run, with_gpus).await?;
         let rich: BTreeSet<String> = droplets
@@ -175,7 +176,7 @@ impl Apply<'_> {
         })
     }
 
-    /// Asks for each host that a list which shifts did not show: who is not there is gone.
+    /// Reads each host that a shifting list did not show. A missing one is gone.
     async fn ask_for_absent(
         &self,
         leaving: &mut Vec<Leaving<'_>>,
@@ -189,7 +190,7 @@ impl Apply<'_> {
             .map(|id| async move {
                 let path = format!("/v2/droplets/{id}");
                 let answer = self.client.get::<DropletEnvelope>(self.run, &path, &[]);
-                // Of what cannot be asked now nothing is known, until the next look.
+                // A host that cannot be read now stays unknown until the next check.
                 let is_gone = matches!(answer.await, Err(ApiError::Refused { status: 404, .. }));
                 is_gone.then_some(id)
             });
@@ -225,7 +226,7 @@ impl Apply<'_> {
         });
     }
 
-    /// Sends the deletes that were not accepted yet, side by side, while the tags are fresh.
+    /// Sends the deletes that are not accepted yet, concurrently, while the tags are fresh.
     async fn send_deletes(
         &self,
         leaving: &mut Vec<Leaving<'_>>,
@@ -288,8 +289,7 @@ impl Apply<'_> {
         *leaving = kept;
     }
 
-    /// Refuses to delete a host that is no longer the one that was confirmed, by what was read
-    /// right before.
+    /// Refuses to delete a host that differs from the confirmed one, by what was read right before.
     fn check_delete(&self, entry: &HostRef, host: &Host) -> Result<()> {
         let refusal = |message: String| provider_error(ErrorKind::Guard, message);
         if !tags::is_owned(host, self.project, self.environment) {
@@ -311,7 +311,7 @@ impl Apply<'_> {
             let message = "its end has changed since the plan was made";
             return Err(refusal(message.to_owned()));
         }
-        // The plan has none of these. A host is not deleted even if a plan is wrong.
+        // The plan has none of these, but no wrong plan may delete a protected host.
         let mut protected = self.protected_by_file.iter();
         if protected.any(|own| own.as_str() == name) {
             let error = refusal("the file declares `protect: true` for it".to_owned());
@@ -320,7 +320,7 @@ impl Apply<'_> {
         Ok(())
     }
 
-    /// Sends one delete, on tags that were read at `read`.
+    /// Sends one delete, relying on tags that were read at `read`.
     async fn send_delete(
         &self,
         entry: &HostRef,
@@ -339,7 +339,7 @@ impl Apply<'_> {
             Err(error) if error.kind() == ErrorKind::Cancelled => return Sent::Later,
             Err(error) => return Sent::Refused(error),
         };
-        // The turn, or the beat before it, may have been long in coming.
+        // The permit, or the renewal before it, may have taken long.
         if !read.is_within(FRESH) {
             return Sent::Later;
         }
@@ -369,7 +369,7 @@ impl Apply<'_> {
         }
     }
 
-    /// What was accepted goes on without us; nothing was sent for the others.
+    /// Accepted deletes continue in the cloud. Nothing was sent for the other hosts.
     fn interrupted(&self, leaving: Vec<Leaving<'_>>, report: &mut ApplyReport) {
         for host in leaving {
             if host.is_accepted {
@@ -389,10 +389,11 @@ impl Apply<'_> {
         }
     }
 
-    /// Removes tags of single hosts and runs that no droplet bears any more. The environment's
-    /// own tag stays: deleting a tag takes it from droplets too, also from one that no list
-    /// shows yet; these are on the droplets of one create, one run or one second only. A tag that is left behind costs nothing, so a failure
-    /// here is no failure.
+    /// Deletes tags of single hosts and runs that no droplet has any more.
+    ///
+    /// The environment's own tag stays: deleting a tag removes it from droplets too, even from one
+    /// that no list shows yet. The tags here are only on droplets of one create, one run or one
+    /// second. A remaining tag costs nothing, so errors are ignored.
     async fn drop_tags(&self, passing: Passing) {
         let Passing {
             left,
@@ -408,7 +409,7 @@ impl Apply<'_> {
             if !is_proven && !self.is_borne_by_nobody(&tag).await {
                 return;
             }
-            // Who has lost the lease leaves them to its new holder.
+            // A run that lost the lease leaves them to the new holder.
             if let Err(error) = self.run.before_write().await {
                 tracing::warn!(%tag, %error, "a tag was left behind");
                 return;
@@ -432,7 +433,7 @@ fn passing_of(host: &Host) -> Vec<String> {
     own.filter(|tag| tags::is_passing(tag)).cloned().collect()
 }
 
-/// The passing tags of all hosts that stay.
+/// Tags of single hosts and runs on all hosts that stay.
 fn passing_of_others(leaving: &[Leaving<'_>], hosts: &[Host]) -> Vec<String> {
     let leaving: BTreeSet<&HostId> = leaving.iter().map(|host| &host.entry.id).collect();
     let staying = hosts.iter().filter(|host| !leaving.contains(&host.id));

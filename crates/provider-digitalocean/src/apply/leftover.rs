@@ -1,4 +1,4 @@
-//! What deleted hosts leave behind and goes on costing money.
+//! What deleted hosts leave behind that still costs money.
 
 use stagecraft_core::{HostName, Leftover, MicroUsd};
 
@@ -8,7 +8,7 @@ use crate::wire::{Associated, AssociatedResource, Droplet};
 
 /// Whether a droplet shows anything that would outlive it.
 pub(super) fn leaves_behind(droplet: &Droplet) -> bool {
-    // A reserved address shows as a second public one.
+    // A reserved address is listed as a second public one.
     let public = droplet.networks.v4.iter();
     let public = public.filter(|network| network.kind == "public").count();
     let has = |ids: &Option<Vec<_>>| ids.as_ref().is_some_and(|ids| !ids.is_empty());
@@ -16,7 +16,7 @@ pub(super) fn leaves_behind(droplet: &Droplet) -> bool {
 }
 
 impl Apply<'_> {
-    /// Asks what a host would leave behind. Not to know it is no reason to keep the host.
+    /// Reads what a host would leave behind. An error does not prevent the delete.
     pub(super) async fn leftovers(&self, target: &Target) -> Vec<Leftover> {
         let path = format!(
             "/v2/droplets/{}/destroy_with_associated_resources",

@@ -1,4 +1,4 @@
-//! Putting hosts into the projects that they are declared to be in.
+//! Assigns hosts to their declared projects.
 
 use std::collections::{BTreeMap, BTreeSet};
 
@@ -11,17 +11,18 @@ use crate::around::{droplet_urn, project_urns};
 use crate::error::provider_error;
 use crate::wire::{Assigned, Assignment};
 
-/// The most hosts in one call.
+/// Most hosts in one call.
 const BATCH: usize = 50;
 const FAILED: &str = "was not put into its project";
 
 impl Apply<'_> {
-    /// Puts new hosts into their projects, and of those that exist the ones that the plan
-    /// lists: what a run that was killed has left to do is planned by the next.
+    /// Assigns new hosts to their projects, and the existing hosts that the plan lists. The next
+    /// plan covers what a killed run left undone.
     ///
-    /// A create cannot name a project, so a new host is in the account's default one till then.
+    /// A create cannot name a project, so until then a new host is in the account's default
+    /// project.
     pub(super) async fn put_into_projects(&self, plan: &InfraPlan, report: &mut ApplyReport) {
-        // One that could not be given its tags may have become somebody else's.
+        // A host that could not be tagged may have a new owner.
         let lost: BTreeSet<&HostName> = report.failed.iter().map(|failure| &failure.host).collect();
         let listed = plan.retag.iter().filter(|entry| entry.project.is_some());
         let existing = listed.filter_map(|entry| Target::of(&entry.host, self.environment));
@@ -56,7 +57,7 @@ impl Apply<'_> {
         }
     }
 
-    /// Leaves those that are not in the project yet.
+    /// Keeps only the hosts that are not in the project yet.
     async fn leave_missing(&self, project: &str, targets: &mut Vec<Target>) -> Result<()> {
         let there = project_urns(self.client, self.run, project).await?;
         targets.retain(|target| !there.contains(&droplet_urn(&target.id)));
@@ -103,7 +104,7 @@ impl Apply<'_> {
     }
 }
 
-/// Reports the hosts that exist and are where the plan puts them, each once.
+/// Reports the existing hosts that are in their planned project, each once.
 fn note_done(plan: &InfraPlan, targets: &[Target], report: &mut ApplyReport) {
     for target in targets {
         let mut entries = plan.retag.iter();

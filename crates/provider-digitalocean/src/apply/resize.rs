@@ -1,4 +1,4 @@
-//! Resizing: one host at a time, and none stays switched off.
+//! Resizes one host at a time and leaves none switched off.
 
 use std::time::Duration;
 
@@ -14,16 +14,16 @@ use super::{Apply, fail};
 use crate::error::provider_error;
 use crate::wire::{ActionsPage, Concern, Droplet, DropletAction};
 
-/// How long a host may take to shut down before its power is cut.
+/// How long a host may take to shut down before it is powered off.
 const SHUTDOWN_TIME: Duration = Duration::from_mins(1);
 
-/// Why a host is not resized that somebody switched off, and what to do.
+/// Why a host that was switched off by hand is not resized, and what to do.
 pub(crate) const SWITCHED_OFF: &str = "it is switched off, and a resize would power it on";
 pub(crate) const POWER_ON: &str = "power it on, then run the command again";
 
 impl Apply<'_> {
-    /// Resizes hosts one after the other. After a failure the rest is not tried: what failed
-    /// on one would have others switched off too.
+    /// Resizes hosts one after the other. Stops after a failure, since the same problem would
+    /// switch off further hosts.
     pub(super) async fn resize(
         &self,
         entries: &[ResizeEntry],
@@ -58,8 +58,8 @@ impl Apply<'_> {
         report.not_tried.extend(rest.flatten());
     }
 
-    /// Once begun it is not broken off: a run that is cancelled meanwhile powers the host on
-    /// again. `None`: it was cancelled before the size was changed.
+    /// Resizes one host. Once begun it completes: if the run is cancelled, the host is powered on
+    /// again. Returns `None` if the run was cancelled before the size was changed.
     async fn resize_one(&self, target: &Target, entry: &ResizeEntry) -> Result<Option<Host>> {
         let shielded = self.run.shielded();
         let calm = Apply {
@@ -74,13 +74,13 @@ impl Apply<'_> {
             ));
         }
         if host.status == HostStatus::Off && !host.has_tag(tags::RESIZING_TAG) {
-            // It would be powered on afterwards, as one that this run switched off.
+            // Otherwise it would be powered on afterwards, as if this run had switched it off.
             return Err(provider_error(ErrorKind::Guard, SWITCHED_OFF).with_hint(POWER_ON));
         }
         if host.has_tag(tags::RESIZING_TAG) {
             calm.let_land(target).await?;
         }
-        // First: whoever finds the host switched off knows by it what to do.
+        // Tagged first: the tag says what to do with a host that is found switched off.
         calm.put_tag(tags::RESIZING_TAG, &[&target.id]).await?;
         let changed = calm.change_size(self.run, target, entry).await;
         let back = calm.bring_back(target).await;
@@ -97,7 +97,7 @@ impl Apply<'_> {
         }
     }
 
-    /// `false`: the run `outer` was cancelled before the size was changed.
+    /// Changes the size. Returns `false` if the run `outer` was cancelled before.
     async fn change_size(&self, outer: &Run, target: &Target, entry: &ResizeEntry) -> Result<bool> {
         let deadline = self.poll.deadline.get();
         let is_off = |droplet: &Droplet| droplet.status == "off";
@@ -111,7 +111,7 @@ impl Apply<'_> {
             .await
         {
             Ok(()) => {}
-            // It may fail, says the API's documentation, or the host does not listen.
+            // The API's documentation says that it may fail; or the host ignores it.
             Err(error) if matches!(error.kind(), ErrorKind::Timeout | ErrorKind::Rejected) => {
                 let cut = DropletAction::plain("power_off");
                 self.reach(target, cut, "off", deadline, is_off).await?;
@@ -133,8 +133,7 @@ impl Apply<'_> {
         Ok(true)
     }
 
-    /// Sees to it that a host runs, whatever was begun on it, and that nothing says any more
-    /// that it is being resized.
+    /// Ensures that a host runs, whatever was begun on it, and that it has no resize tag.
     async fn bring_back(&self, target: &Target) -> Result<Host> {
         let power_on = DropletAction::plain("power_on");
         let deadline = self.poll.deadline.get();
@@ -159,12 +158,12 @@ impl Apply<'_> {
         Ok(host)
     }
 
-    /// Waits until nothing is under way any more that a run which was killed had begun on a host:
-    /// an order to switch it off that was in flight would be carried out after the mark is gone.
+    /// Waits until the actions of a killed run have ended: a power-off that was in flight would
+    /// otherwise take effect after the tag is removed.
     async fn let_land(&self, target: &Target) -> Result<()> {
         let lag = self.poll.list_lag.get();
         let remaining = (self.since + lag).saturating_duration_since(Instant::now());
-        // A lease was waited for until what had been sent has arrived.
+        // Acquiring the lease waited until earlier requests had arrived.
         if !remaining.is_zero() && !self.run.follows_cleanly() {
             self.run.emit(Event::Waiting {
                 host: Some(target.name.clone()),
@@ -192,8 +191,8 @@ impl Apply<'_> {
         self.run.poll(policy, Some(&target.name), &what, look).await
     }
 
-    /// Takes up the hosts of a resize that was broken off: those that are off, and those that
-    /// may be about to be switched off, since the order for it was in flight.
+    /// Completes interrupted resizes: powers on hosts that are off, and hosts that may still be
+    /// switched off by an action in flight.
     pub(super) async fn bring_all_back(
         &self,
         plan: &InfraPlan,
@@ -244,7 +243,7 @@ impl Apply<'_> {
     }
 }
 
-/// Whether the plan takes up a broken-off resize of the host, which is active.
+/// Whether the plan completes an interrupted resize of the host, which is active.
 pub(super) fn is_resizing(entry: &stagecraft_core::RetagEntry) -> bool {
     let mut gone = entry.remove.iter();
     gone.any(|tag| tag.eq_ignore_ascii_case(tags::RESIZING_TAG))

@@ -1,4 +1,4 @@
-//! A create that was refused since the stock ran out after the checks.
+//! Explains a create that was refused because the stock ran out after the checks.
 
 use stagecraft_core::{CreateEntry, Error};
 
@@ -8,14 +8,14 @@ use crate::error::ApiError;
 use crate::facts::{list_regions, list_sizes};
 use crate::wire::Concern;
 
-/// What the API says when a size or a region cannot be had.
+/// The API's messages for an unavailable size or region.
 const SOLD_OUT: [&str; 2] = [
     "Size is not available in this region",
     "Region is not available",
 ];
 
 impl Apply<'_> {
-    /// The error of a create, with where the size can be had now if that is what it is about.
+    /// The error of a create. If the size is sold out, it says where it is available now.
     pub(super) async fn refused_create(&self, entry: &CreateEntry, error: ApiError) -> Error {
         let is_stock = matches!(
             &error,
@@ -26,7 +26,7 @@ impl Apply<'_> {
         if !is_stock {
             return error;
         }
-        // Read anew: what the plan saw is out of date.
+        // Read again: the plan's data is out of date.
         let (sizes, regions) = tokio::join!(
             list_sizes(self.client, self.run, Concern::Nobody),
             list_regions(self.client, self.run, Concern::Nobody)
@@ -36,7 +36,7 @@ impl Apply<'_> {
         };
         let mut regions = regions.ok();
         let (size, region) = (&entry.spec.size, &entry.spec.region);
-        // The lists may not know yet what the refusal told.
+        // The lists may not reflect the refusal yet.
         if let Some(offer) = sizes.get_mut(size) {
             offer.regions.retain(|other| other != region);
         }

@@ -1,4 +1,4 @@
-//! Giving hosts other tags: one call for each tag, for many hosts.
+//! Changes the tags of hosts: one call per tag, for many hosts.
 
 use std::collections::BTreeMap;
 
@@ -17,7 +17,7 @@ use crate::tagging::{self, BATCH};
 
 const FAILED: &str = "was not given its tags";
 
-/// What hosts get and lose, by tag.
+/// Tags to add and remove, with their hosts.
 #[derive(Debug, Default)]
 struct Changes<'p> {
     put: BTreeMap<String, Vec<&'p HostId>>,
@@ -25,10 +25,9 @@ struct Changes<'p> {
 }
 
 impl Apply<'_> {
-    /// Gives the hosts of a plan their tags. Safe to repeat: what is there already stays.
+    /// Gives the hosts of a plan their tags. Safe to repeat: existing tags stay.
     ///
-    /// The hosts are read again right before: one that has become somebody else's, or has
-    /// another name now, is left alone.
+    /// The hosts are read again right before. A host with a new owner or name is left alone.
     pub(crate) async fn retag(&self, plan: &InfraPlan, report: &mut ApplyReport) {
         let all: Vec<(&RetagEntry, Target)> = plan
             .retag
@@ -66,7 +65,7 @@ impl Apply<'_> {
                     report.not_tried.push(target.name);
                 }
                 Some(error) => fail(self.run, target.failure(FAILED, error.duplicate()), report),
-                // Done when the host is known to run, or is in its project.
+                // Done once the host is known to run, or is in its project.
                 None if is_resizing(entry) || entry.project.is_some() => {}
                 None => report.retagged.push(entry.host.clone()),
             }
@@ -110,14 +109,14 @@ impl Apply<'_> {
         let mut changes = Changes::default();
         for (entry, target, host) in entries {
             let mut put: Vec<String> = entry.add.clone();
-            // A time that somebody has set meanwhile stays.
+            // An expiry that was set in the meantime stays.
             let ttl = entry.ttl_seconds;
             let ttl = ttl.filter(|_| tags::expires_at(&host.tags).is_none());
             put.extend(ttl.map(|ttl| self.expires_tag(ttl)));
             for tag in put {
                 changes.put.entry(tag).or_default().push(&target.id);
             }
-            // The tag of a resize goes when the host is known to run.
+            // The resize tag is removed once the host is known to run.
             let take = entry.remove.iter();
             let take = take.filter(|tag| !tag.eq_ignore_ascii_case(tags::RESIZING_TAG));
             for tag in take {
@@ -131,25 +130,25 @@ impl Apply<'_> {
         changes
     }
 
-    /// The tag of hosts that are made, or get their time, now.
+    /// The expiry tag, counted from now.
     pub(super) fn expires_tag(&self, ttl_seconds: u64) -> String {
         Expiry::starting_at(self.making.clock.now(), ttl_seconds).tag()
     }
 
-    /// Sends all changes. Gives why those hosts failed that did.
+    /// Sends all changes. Returns the errors of hosts that failed.
     async fn send_tags(&self, changes: &Changes<'_>) -> BTreeMap<HostId, Error> {
         let mut failed: BTreeMap<HostId, Error> = BTreeMap::new();
         let known = if changes.put.is_empty() {
             Ok(Vec::new())
         } else {
-            // One that cannot be decoded is made again, which changes nothing.
+            // A tag that cannot be decoded is created again, which changes nothing.
             let listed = list_tags(self.client, self.run).await;
             listed.map(|(tags, _)| tags)
         };
         let mut put: Vec<(&String, &Vec<&HostId>)> = changes.put.iter().collect();
         put.sort_by_key(|(tag, _)| tags::order(tag));
         for (tag, ids) in put {
-            // Who lacks one that comes before must not become ours by those after it.
+            // A host without the earlier tags must not become ours by the later ones.
             let mut ids = ids.clone();
             ids.retain(|id| !failed.contains_key(*id));
             for ids in ids.chunks(BATCH) {
@@ -167,7 +166,7 @@ impl Apply<'_> {
             }
         }
         for (tag, ids) in &changes.take {
-            // An old role stays until there is a new one.
+            // An old role stays until the new one is set.
             let mut ids = ids.clone();
             ids.retain(|id| !failed.contains_key(*id));
             for ids in ids.chunks(BATCH) {
@@ -178,12 +177,12 @@ impl Apply<'_> {
         failed
     }
 
-    /// Makes a tag, if there is none of its name, and puts it on hosts.
+    /// Puts a tag on hosts and creates it if it is missing.
     pub(super) async fn put_tag(&self, tag: &str, ids: &[&HostId]) -> Result<()> {
         tagging::put_tag(self.client, self.run, tag, ids).await
     }
 
-    /// Takes a tag, as the account spells it, off hosts.
+    /// Removes a tag, in the account's spelling, from hosts.
     pub(super) async fn take_tag(&self, tag: &str, ids: &[&HostId]) -> Result<()> {
         self.send_tag(Method::DELETE, tag, ids).await
     }

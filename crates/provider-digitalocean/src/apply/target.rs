@@ -1,4 +1,4 @@
-//! A host that exists and is worked on by itself.
+//! An existing host that an apply changes by itself.
 
 use reqwest::Method;
 use stagecraft_core::{
@@ -21,7 +21,8 @@ pub(super) struct Target {
 }
 
 impl Target {
-    /// A host that the plan found. One whose name does not follow the rule is never declared.
+    /// A host that the plan found. `None` if its name does not follow the rule; such hosts are
+    /// never declared.
     pub(super) fn of(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
@@ -37,7 +38,7 @@ impl Target {
 }
 
 impl Apply<'_> {
-    /// Reads one host as it is now.
+    /// Reads the current state of one host.
     pub(super) async fn read_host(&self, target: &Target) -> Result<Host> {
         let droplet = self.read_droplet(target).await?;
         let hosts = hosts_of(self.client, self.run, vec![droplet], self.scope());
@@ -53,12 +54,10 @@ impl Apply<'_> {
             .map_err(|error| error.into_error("read_host"))
     }
 
-    /// Has an action carried out on a droplet, unless it is `reached` already, and waits until
-    /// it is.
+    /// Runs an action on a droplet and waits until it is `reached`. Does nothing if it already is.
     ///
-    /// What counts is how the droplet is, not the answer to the action: so an answer that was
-    /// lost, and an action of a run that was killed, do no harm. While another action runs on
-    /// the droplet this one waits.
+    /// The droplet's state decides, not the action's answer, so lost answers and actions of a
+    /// killed run do no harm. Waits while another action runs on the droplet.
     pub(super) async fn reach(
         &self,
         target: &Target,
@@ -96,7 +95,8 @@ impl Apply<'_> {
         }
     }
 
-    /// Fails if the action has ended without its effect. One that cannot be read yet has not.
+    /// Fails if the action ended without effect. An action that cannot be read yet counts as
+    /// running.
     async fn check_action(&self, id: u64, kind: &str) -> Result<()> {
         let path = format!("/v2/actions/{id}");
         let answer: Result<ActionEnvelope, ApiError> = self.client.get(self.run, &path, &[]).await;
@@ -110,7 +110,8 @@ impl Apply<'_> {
         }
     }
 
-    /// Sends an action. `None`: another one runs on the droplet, or this is done already.
+    /// Sends an action. Returns `None` if another action runs on the droplet, or the state is
+    /// reached already.
     async fn start(&self, target: &Target, action: DropletAction<'_>) -> Result<Option<u64>> {
         self.run.before_write().await?;
         let path = format!("/v2/droplets/{}/actions", target.id);
@@ -128,8 +129,7 @@ impl Apply<'_> {
                 message,
                 ..
             } => {
-                // The first is also what comes of an action that is sent again after its
-                // answer was lost.
+                // The first also answers an action that is retried after a lost answer.
                 if message.contains("event") || message.contains("already powered") {
                     return Ok(None);
                 }

@@ -1,4 +1,4 @@
-//! Waiting until created hosts are ready: one list per interval for the whole fleet.
+//! Waits until created hosts are ready: one list per interval for the whole fleet.
 
 use std::collections::BTreeMap;
 
@@ -19,14 +19,15 @@ pub(super) struct Pending {
     pub(super) node: String,
     pub(super) id: HostId,
     pub(super) since: Instant,
-    /// The create actions of the request that made it, if this run made it.
+    /// The create actions of its request, if this run created it.
     pub(super) actions: Vec<u64>,
-    /// Whether the plan was to create it.
+    /// Whether the plan creates it.
     pub(super) is_new: bool,
 }
 
 impl Pending {
-    /// A host that the plan found. One whose name does not follow the rule is never declared.
+    /// A host that the plan found. `None` if its name does not follow the rule; such hosts are
+    /// never declared.
     pub(super) fn existing(host: &HostRef, environment: &EnvironmentName) -> Option<Self> {
         let name = HostName::new(host.name.clone()).ok()?;
         Some(Self {
@@ -50,7 +51,7 @@ impl Pending {
 }
 
 impl Apply<'_> {
-    /// Looks once, hands over the hosts that are ready and gives back the others.
+    /// Checks once, hands over the ready hosts and returns the others.
     pub(super) async fn hand_over_ready(
         &self,
         pending: Vec<Pending>,
@@ -94,16 +95,15 @@ impl Apply<'_> {
         waiting
     }
 
-    /// Whether what kept us from looking may have passed at the next look, while one of the hosts
-    /// still has time.
+    /// Whether the next check may succeed while one of the hosts still has time.
     fn may_pass(&self, pending: &[Pending], error: &Error) -> bool {
         let deadline = self.poll.deadline.get();
         error.retry() == Retry::Exhausted
             && pending.iter().any(|host| host.since.elapsed() < deadline)
     }
 
-    /// Two runs at the same moment both find a host missing and both create it. Neither must
-    /// call that a success.
+    /// Reports duplicates. Two concurrent runs may both find a host missing and create it; neither
+    /// may report success.
     fn tell_doubles(&self, pending: &[Pending], hosts: &[Host], report: &mut ApplyReport) {
         for own in pending.iter().filter(|host| host.is_new) {
             let double = hosts.iter().find(|host| {
@@ -183,7 +183,7 @@ impl Apply<'_> {
         Err(timeout(&format!("after {}, {state}", seconds(elapsed))))
     }
 
-    /// Fails if the droplet is gone: a create that failed ends as a droplet that answers 404.
+    /// Fails if the droplet is gone: a failed create ends as a droplet that answers 404.
     async fn check_existence(&self, pending: &Pending) -> Result<()> {
         let path = format!("/v2/droplets/{}", pending.id);
         match self

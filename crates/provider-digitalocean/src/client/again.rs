@@ -1,4 +1,4 @@
-//! Sending a call again: after failures that may pass, and after refusals for the rate.
+//! Retries calls after errors that pass and after rate limit refusals.
 
 use std::future::Future;
 use std::time::Duration;
@@ -12,17 +12,17 @@ use crate::retry::{ATTEMPTS, LONGEST_PAUSE};
 use crate::window::Turn;
 
 impl Client {
-    /// Waits until one more request may be sent.
+    /// Waits for a permit.
     pub(crate) async fn turn(&self, run: &Run) -> Result<Turn, ApiError> {
         self.window.turn(run, self.lane).await
     }
 
-    /// Waits until a write may be sent.
+    /// Waits for a permit to write.
     ///
-    /// The lease is made sure of first, so that a turn is not held for as long as a beat takes.
-    /// The turn may be long in coming: then it is made sure of once more, with the turn in hand.
-    /// The window keeps room for that beat, and more is not asked for: in a small window a beat
-    /// may be old when it is answered.
+    /// The lease is ensured first, so that no permit is held during a renewal. If the permit takes
+    /// long, the lease is ensured once more with the permit in hand. The rate limiter reserves room
+    /// for that renewal, and no more is required: in a small window a renewal may be old when it is
+    /// answered.
     ///
     /// # Errors
     ///
@@ -37,7 +37,7 @@ impl Client {
         Ok(turn)
     }
 
-    /// For one call that may be refused for its rate.
+    /// Patience for one call.
     pub(crate) fn patience(&self) -> Patience<'_> {
         Patience {
             client: self,
@@ -78,7 +78,7 @@ impl Client {
         }
     }
 
-    /// Tells why and how long, and waits.
+    /// Reports the reason and the length of a pause, and waits.
     pub(crate) async fn pause(
         &self,
         run: &Run,
@@ -96,11 +96,11 @@ impl Client {
     }
 }
 
-/// How long one call goes on being sent again although it is refused for its rate.
+/// How long one call is retried while the rate limit refuses it.
 ///
-/// A refusal for the minute says when to come back, and that is done for as long as the
-/// operation may take. One for the hour says nothing, or a time that nobody waits for: after a
-/// few of them in a row it is given up.
+/// A refusal by the minute limit says when to retry, which is followed for as long as the operation
+/// may take. A refusal by the hourly limit gives no time, or one too long to wait for: the call
+/// fails after a few of them in a row.
 #[derive(Debug)]
 pub(crate) struct Patience<'c> {
     client: &'c Client,
@@ -108,8 +108,8 @@ pub(crate) struct Patience<'c> {
 }
 
 impl Patience<'_> {
-    /// After a refusal for the rate: every call of the provider is held, so that the next turn
-    /// comes in time, and one event tells it for all of them.
+    /// Handles a rate limit refusal: holds every call of the provider, so that the next permit
+    /// comes in time, and reports it in one event.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! What is made of an answer before anybody knows what it is about.
+//! Reads answers independently of their content.
 
 use reqwest::header::HeaderName;
 use reqwest::{Response, StatusCode, Url};
@@ -7,7 +7,7 @@ use stagecraft_core::shorten;
 use crate::error::ApiError;
 use crate::wire::ErrorBody;
 
-/// The largest answer that is read, in bytes. 200 droplets are about 1 MiB.
+/// Size limit of an answer, in bytes. 200 droplets are about 1 MiB.
 const ANSWER_LIMIT: usize = 8 * 1024 * 1024;
 
 pub(super) fn page_number(link: &str) -> Option<u32> {
@@ -53,7 +53,7 @@ pub(super) fn refusal(status: StatusCode, body: &ErrorBody, raw: &[u8]) -> Strin
     }
 }
 
-/// The start of an answer that was not understood, on one line.
+/// The start of an unreadable answer, on one line.
 pub(super) fn excerpt(body: &[u8]) -> String {
     let text = String::from_utf8_lossy(&body[..body.len().min(400)]);
     let words: Vec<&str> = text.split_whitespace().collect();
@@ -65,7 +65,7 @@ pub(super) fn excerpt(body: &[u8]) -> String {
     }
 }
 
-/// The number that a header of the answer holds.
+/// Parses a numeric header of the answer.
 pub(super) fn number(response: &Response, name: &HeaderName) -> Option<u64> {
     response.headers().get(name)?.to_str().ok()?.parse().ok()
 }

@@ -1,4 +1,4 @@
-//! The connections to the API, kept as long as the provider.
+//! HTTP connections to the API, kept as long as the provider.
 
 use std::sync::{Mutex, PoisonError};
 use std::time::Duration;
@@ -11,20 +11,20 @@ use crate::window::Lane;
 const CONNECT_TIMEOUT: Duration = Duration::from_secs(10);
 const REQUEST_TIMEOUT: Duration = Duration::from_secs(30);
 
-/// What a provider's operations share: to read the roots of trust and to connect anew for each
-/// of them takes longer than most of their requests.
+/// Connections shared by a provider's operations: reading the root certificates and connecting
+/// takes longer than most of their requests.
 #[derive(Debug, Default)]
 pub(crate) struct Http {
     kept: Mutex<Vec<(Use, reqwest::Client)>>,
 }
 
-/// What a set of connections is for. The lease has its own, so that none is stuck behind the
-/// work's.
+/// The purpose of a connection pool. The lease has its own, so that ordinary requests do not block
+/// it.
 type Use = (Lane, IsPlain);
 type IsPlain = bool;
 
 impl Http {
-    /// The connections of a lane: over TLS, or plain to a server on this machine.
+    /// The connections of a priority: over TLS, or plain to a server on this machine.
     pub(super) fn connections(&self, lane: Lane, is_plain: bool) -> Result<reqwest::Client> {
         let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, http)) = kept.iter().find(|(own, _)| *own == (lane, is_plain)) {
@@ -38,7 +38,7 @@ impl Http {
 
 fn connect(is_plain: bool) -> Result<reqwest::Client> {
     if rustls::crypto::CryptoProvider::get_default().is_none() {
-        // Fails only if another thread was faster, which is as good.
+        // Fails only if another thread installed it first, which is fine.
         rustls::crypto::ring::default_provider()
             .install_default()
             .ok();
@@ -47,11 +47,11 @@ fn connect(is_plain: bool) -> Result<reqwest::Client> {
         .user_agent(concat!("stagecraft/", env!("CARGO_PKG_VERSION")))
         .connect_timeout(CONNECT_TIMEOUT)
         .timeout(REQUEST_TIMEOUT)
-        // A redirect would carry the token to another place.
+        // A redirect would send the token elsewhere.
         .redirect(reqwest::redirect::Policy::none());
     if is_plain {
-        // A proxy would be handed the token in the clear, for a server on this machine. Nor is
-        // anybody to be trusted there.
+        // A proxy would see the token in plain text. No certificate authority is needed for a
+        // server on this machine.
         http = http.no_proxy().tls_certs_only([]);
     }
     http.build().map_err(|error| {

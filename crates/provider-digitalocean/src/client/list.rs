@@ -1,4 +1,4 @@
-//! Reading lists that may change while they are read.
+//! Reads lists that may change during reading.
 
 use std::collections::BTreeSet;
 
@@ -11,15 +11,15 @@ use crate::retry::ATTEMPTS;
 use crate::wire::{Concern, Decoded, Element, Listed, Page, Strange, decode_page};
 
 impl Client {
-    /// Reads a whole list. From the link to the next page only its number is taken.
+    /// Reads a whole list. Of the link to the next page only the page number is used.
     ///
-    /// An element that cannot be decoded is an error if `concern` includes it, and left out
+    /// An element that cannot be decoded is an error if `concern` includes it, and is ignored
     /// otherwise.
     ///
-    /// Pages are cut from a list that may shift while it is read, so that an item is missed or
-    /// comes twice. The list is read again if its pages give different totals, if the total does
-    /// not match, if an item comes twice, or if a page but the last is another one when it is
-    /// read once more: a shift moves what lies before it.
+    /// The list may shift between pages, so that an item is missed or comes twice. The list is read
+    /// again if its pages give different totals, if the total does not match, if an item comes
+    /// twice, or if any page but the last differs when read once more: a shift moves what lies
+    /// before it.
     pub(crate) async fn list<P: Page>(
         &self,
         run: &Run,
@@ -31,7 +31,7 @@ impl Client {
         Ok(items)
     }
 
-    /// As [`list`](Self::list), and whether every element could be decoded.
+    /// Like [`list`](Self::list), and returns whether every element could be decoded.
     pub(crate) async fn list_or_not<P: Page>(
         &self,
         run: &Run,
@@ -53,9 +53,8 @@ impl Client {
         Err(ApiError::Shifting)
     }
 
-    /// Reads a list once, or twice if it shifts. Then it gives each item that any page had: what
-    /// is there was there just now, what is not may still be there. `concern` as in
-    /// [`list`](Self::list).
+    /// Reads a list once, or twice if it shifts, and returns each item of any page. A returned item
+    /// existed just now; a missing one may still exist. `concern` as in [`list`](Self::list).
     pub(crate) async fn list_shown<P: Page>(
         &self,
         run: &Run,
@@ -73,7 +72,7 @@ impl Client {
                 });
             }
         }
-        // The latest that was read of each.
+        // The latest version of each item.
         let mut known = BTreeSet::new();
         let latest = seen.into_iter().rev();
         let latest = latest.filter(|item| known.insert(item.key())).collect();
@@ -83,7 +82,7 @@ impl Client {
         })
     }
 
-    /// The elements that could be decoded, if none of the others matters.
+    /// The decoded elements, if none of the others matters.
     fn known<T>(
         &self,
         path: &str,
@@ -109,7 +108,7 @@ impl Client {
         shorten(&self.without_token(&strange.to_string()), 500)
     }
 
-    /// `None`: it shifted. All that was read of it is in `seen` then.
+    /// Reads a list once. Returns `None` if it shifted; `seen` then holds everything read.
     async fn list_once<P: Page>(
         &self,
         run: &Run,
@@ -133,7 +132,7 @@ impl Client {
                 total = page.total;
             } else if page.total != total {
                 is_shifting = true;
-                // What its other pages have is of use only to who takes what shows.
+                // Only callers that accept a shifted list need the other pages.
                 if seen.is_none() {
                     return Ok(None);
                 }
@@ -144,7 +143,7 @@ impl Client {
             if read > LIST_LIMIT {
                 return Err(ApiError::TooLong);
             }
-            // A page without items that is followed by another could go on for ever.
+            // An empty page with a successor could continue forever.
             match page_number(&next).filter(|_| !is_empty) {
                 Some(next) if next == number + 1 && next <= PAGE_LIMIT => number = next,
                 _ => return Err(ApiError::BadPage(number)),
@@ -198,11 +197,11 @@ impl Client {
     }
 }
 
-/// What a list showed.
+/// The items that a list showed.
 #[derive(Debug)]
 pub(crate) struct Shown<T> {
     pub(crate) items: Vec<T>,
-    /// Whether it held still, so that what is not in it is not there.
+    /// Whether the list did not shift, so that a missing item does not exist.
     pub(crate) is_whole: bool,
 }
 

@@ -1,4 +1,4 @@
-//! The log of requests, for people who want to see what is asked of the API.
+//! The request log, for users who want to see the API calls.
 
 use std::time::Instant;
 

@@ -1,4 +1,4 @@
-//! One entry under `hosts.<environment>`, and what a host is made with.
+//! One entry under `hosts.<environment>`, and the options of a host.
 
 use std::fmt;
 use std::path::PathBuf;
@@ -10,13 +10,13 @@ use stagecraft_core::{HostOptions, RoleName};
 
 use crate::user_data::{self, Flaw};
 
-/// The shortest time that a host may be given.
+/// Shortest TTL of a host.
 const SHORTEST_TTL: Duration = Duration::from_mins(1);
-/// The longest time that a host may be given: its end is a date that calendars have.
+/// Longest TTL of a host: its expiry is still a valid date.
 const LONGEST_TTL: Duration = Duration::from_hours(876_000);
-/// The longest tag that the API takes, in characters.
+/// Longest tag that the API accepts, in characters.
 const TAG_LIMIT: usize = 255;
-/// What the names of Stagecraft's own tags begin with.
+/// The prefix of Stagecraft's own tags.
 const RESERVED: &str = "stagecraft";
 
 /// One entry under `hosts.<environment>`.
@@ -110,7 +110,7 @@ impl fmt::Debug for UserData {
     }
 }
 
-/// A key, and what is wrong with its value.
+/// A key and the problem with its value.
 #[derive(Debug)]
 pub(super) struct KeyProblem {
     pub(super) key: &'static str,
@@ -125,7 +125,7 @@ impl From<(&'static str, String)> for KeyProblem {
 }
 
 impl HostConfig {
-    /// A host of the default size, in the default region, of the default image.
+    /// A host of the default size, region and image.
     pub fn new(role: RoleName) -> Self {
         Self {
             role,
@@ -146,7 +146,7 @@ impl HostConfig {
         }
     }
 
-    /// What the host is made with. User data of a file is not read here, so its digest lacks.
+    /// The options of the host. Files with user data are not read here, so their digest is missing.
     pub(super) fn options(&self) -> Result<HostOptions, KeyProblem> {
         if self.protect && self.ttl.is_some() {
             let message = "a protected host has no ttl: give one of protect and ttl";

@@ -1,11 +1,11 @@
-//! The leases that this process holds.
+//! Leases held by this process.
 
 use std::collections::BTreeMap;
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
 use crate::clock::Clock;
 
-/// The markers that this process made, by id.
+/// Markers created by this process, by id.
 #[derive(Debug, Default)]
 pub(crate) struct Own(Mutex<BTreeMap<String, Clock>>);
 

@@ -1,8 +1,8 @@
-//! The holder of a lease, in the only place of a firewall that keeps free text: addresses.
+//! Encodes a lease holder in the only free text of a firewall: addresses.
 //!
-//! The text is cut into pieces of ten bytes. Each piece is the lower part of an IPv6 address of
-//! the range that RFC 3849 reserves for documentation, after its own number: the API may sort
-//! the addresses, or write them in another way.
+//! The text is cut into pieces of ten bytes. Each piece follows its number in the lower part of an
+//! IPv6 address of the range that RFC 3849 reserves for documentation: the API may sort the
+//! addresses, or write them in another way.
 
 use std::collections::BTreeMap;
 use std::net::Ipv6Addr;
@@ -12,18 +12,18 @@ use stagecraft_core::Holder;
 
 const PREFIX: [u8; 4] = [0x20, 0x01, 0x0d, 0xb8];
 const PIECE: usize = 10;
-/// The form of the text. A reader takes another one for a holder that it cannot tell.
+/// The format version. A reader treats another version as an unknown holder.
 const VERSION: u32 = 1;
 
-/// What the marker says.
+/// The content of the marker.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub(super) struct Payload {
     v: u32,
     #[serde(flatten)]
     pub(super) holder: Holder,
-    /// When the holder last showed that it lives: seconds of the API's clock since 1970.
+    /// The holder's last renewal: seconds of the API's clock since 1970.
     pub(super) beat: i64,
-    /// After how long without a beat it may be taken for gone.
+    /// Milliseconds without a renewal after which the lease is expired.
     pub(super) expiry_ms: u64,
 }
 
@@ -37,7 +37,7 @@ impl Payload {
         }
     }
 
-    /// The text as addresses.
+    /// Encodes the text as addresses.
     pub(super) fn to_addresses(&self) -> Vec<String> {
         let text = serde_json::to_vec(self).expect("a payload is plain data");
         let length = u16::try_from(text.len()).expect("a payload is short");
@@ -55,7 +55,7 @@ impl Payload {
             .collect()
     }
 
-    /// The payload of addresses in any order and spelling, if it is one.
+    /// Decodes addresses in any order and spelling. `None` if they are not a payload.
     pub(super) fn of_addresses<'a>(addresses: impl IntoIterator<Item = &'a str>) -> Option<Self> {
         let mut pieces = BTreeMap::new();
         for text in addresses {

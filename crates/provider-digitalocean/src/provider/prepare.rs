@@ -1,4 +1,4 @@
-//! What observing finds beside the hosts, and what an apply needs beside its plan.
+//! Reads what observing needs beside the hosts, and an apply beside its plan.
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
@@ -20,7 +20,7 @@ use crate::wire::{CloudProject, Concern, Vpc};
 use crate::{around, findings, user_data};
 
 impl DigitalOcean {
-    /// What the configuration declares, with the digests of the files that were read.
+    /// The declared hosts, with the digests of the files that were read.
     pub(super) fn declared_with_files(
         &self,
         environment: &EnvironmentName,
@@ -37,8 +37,8 @@ impl DigitalOcean {
         Ok(declared)
     }
 
-    /// Reads the files with user data that an environment's hosts have, and has the run conceal
-    /// all user data.
+    /// Reads the files with user data of an environment's hosts, and has the run redact all user
+    /// data.
     pub(super) async fn read_files(&self, run: &Run, environment: &EnvironmentName) -> Result<()> {
         let mut files = BTreeMap::new();
         for spec in self.declared_specs(environment)? {
@@ -52,7 +52,7 @@ impl DigitalOcean {
             if files.contains_key(path) {
                 continue;
             }
-            // As a secret: user data often holds some.
+            // Read as a secret, because user data often contains some.
             let source = SecretSource::File(path.clone());
             let text = run.secret(&source).await.map_err(|error| {
                 let message = format!("cannot read the user data of host '{}'", spec.name);
@@ -70,7 +70,7 @@ impl DigitalOcean {
         entry.user_data_file.as_ref()
     }
 
-    /// All user data of an environment by its digest, of files that were read.
+    /// All user data of an environment by its digest, for files that were read.
     fn texts(&self, environment: &EnvironmentName) -> Texts<String> {
         let seen = self.seen();
         let hosts = self.config.hosts.get(environment).into_iter().flatten();
@@ -84,7 +84,7 @@ impl DigitalOcean {
         Texts(by_digest.collect())
     }
 
-    /// User data that the API or cloud-init would refuse, of files that were read.
+    /// Finds user data that the API or cloud-init would refuse, in files that were read.
     pub(super) fn check_user_data<'h>(
         &self,
         environment: &EnvironmentName,
@@ -100,7 +100,7 @@ impl DigitalOcean {
         hosts.filter_map(check).collect()
     }
 
-    /// Names the VPCs of hosts as the declarations do. One call, and only if any names one.
+    /// Spells the VPCs of hosts as the declarations do. One call, and none if no host declares one.
     pub(super) async fn spell_vpcs(
         &self,
         client: &Client,
@@ -117,7 +117,7 @@ impl DigitalOcean {
         Ok(())
     }
 
-    /// Tells of hosts whether they are in their declared projects. No call if none declares one.
+    /// Sets whether hosts are in their declared projects. No call if none declares one.
     pub(super) async fn spell_projects(
         &self,
         client: &Client,
@@ -159,14 +159,14 @@ impl DigitalOcean {
         around::list_projects(client, run, Concern::Named(&is_declared)).await
     }
 
-    /// Whether a name or id is what any host declares.
+    /// Whether any host declares this name or id.
     fn is_any_declared(&self, name: &str, of: impl Fn(&HostConfig) -> Option<&String>) -> bool {
         let hosts = self.config.hosts.values().flat_map(|hosts| hosts.values());
         let mut declared = hosts.filter_map(of);
         declared.any(|declared| declared.eq_ignore_ascii_case(name))
     }
 
-    /// What is wrong with the options of hosts.
+    /// Checks the options of hosts.
     pub(super) async fn check_options(
         &self,
         client: &Client,
@@ -199,7 +199,7 @@ impl DigitalOcean {
         Ok(all)
     }
 
-    /// Resolves what a plan names. Reads only what was not read before.
+    /// Resolves the names in a plan. Reads only what was not read before.
     pub(super) async fn prepare(
         &self,
         client: &Client,
@@ -250,7 +250,7 @@ impl DigitalOcean {
     }
 }
 
-/// The hosts that a plan puts into a project, which is named as declared.
+/// The hosts that a plan assigns to a project, with its declared name.
 fn in_projects(plan: &InfraPlan) -> BTreeMap<HostName, String> {
     let new = plan.create.iter().filter_map(|entry| {
         let project = entry.spec.options.cloud_project.clone()?;

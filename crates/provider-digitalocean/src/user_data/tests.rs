@@ -42,7 +42,7 @@ fn text_beyond_ascii_travels_in_base64() {
     );
 }
 
-/// The message of what is wrong.
+/// The message of the problem.
 fn refused(own: &str) -> String {
     check(own).expect_err(own).message
 }

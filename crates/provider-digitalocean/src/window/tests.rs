@@ -17,7 +17,7 @@ fn small(requests: u32) -> Arc<Window> {
     })
 }
 
-/// Counts the events, and keeps the ends of the waits that they tell of.
+/// Counts the events, and keeps the ends of the reported waits.
 #[derive(Debug, Default)]
 struct Told(Mutex<Vec<Event>>);
 
@@ -36,7 +36,7 @@ fn told() -> (Arc<Told>, Run) {
     (told, run)
 }
 
-/// A sequence that looks like chance and is the same in every run.
+/// A pseudo-random sequence that is the same in every run.
 struct Chance(u64);
 
 impl Chance {
@@ -49,7 +49,7 @@ impl Chance {
     }
 }
 
-/// One request: when it was asked for, sent and answered.
+/// One request: when it was requested, sent and answered.
 #[derive(Debug, Clone, Copy)]
 struct Request {
     asked: Instant,
@@ -72,7 +72,7 @@ async fn send(window: Arc<Window>, lane: Lane, at: Duration, latency: Duration) 
     }
 }
 
-/// However the API counts between sending and answering, no minute has more than the limit.
+/// However the API counts between sending and answering, no minute exceeds the limit.
 fn assert_kept(all: &[Request], limit: usize) {
     let mut sent: Vec<Instant> = all.iter().map(|one| one.sent).collect();
     let mut answered: Vec<Instant> = all.iter().map(|one| one.answered).collect();
@@ -89,7 +89,7 @@ fn assert_kept(all: &[Request], limit: usize) {
     }
 }
 
-/// Whoever waited did so while the window was full.
+/// Requests waited only while the window was full.
 fn assert_not_idle(all: &[Request], limit: usize) {
     for late in all.iter().filter(|one| one.sent > one.asked) {
         let before = late.sent - Duration::from_millis(1);
@@ -224,7 +224,7 @@ async fn limit_of_the_hour_is_tried_ever_more_seldom_and_then_given_up() {
     let mut pauses = Vec::new();
     for round in 1..=ATTEMPTS {
         let held = refuse(None);
-        // The others that were in flight.
+        // The other requests that were in flight.
         assert_eq!(refuse(None).pause, held.pause);
         assert!(held.is_hourly);
         assert_eq!(held.is_hopeless, round == ATTEMPTS);

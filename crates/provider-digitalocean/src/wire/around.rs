@@ -1,4 +1,5 @@
-//! What droplets are in and leave behind: networks, projects, volumes, snapshots, addresses.
+//! Where droplets are and what they leave behind: networks, projects, volumes, snapshots,
+//! addresses.
 
 use serde::{Deserialize, Serialize};
 
@@ -20,7 +21,7 @@ pub(crate) struct Vpc {
     pub(crate) region: String,
 }
 
-/// A project of the account, in which people sort what they have.
+/// A project of the account, which groups resources.
 #[derive(Debug, Clone, PartialEq, Eq, Deserialize)]
 pub(crate) struct CloudProject {
     pub(crate) id: String,
@@ -34,12 +35,12 @@ pub(crate) struct Resource {
     pub(crate) urn: String,
 }
 
-/// The answer to putting something into a project.
+/// The answer to assigning a resource to a project.
 #[derive(Debug, Deserialize)]
 pub(crate) struct AssignedResource {
     #[serde(default)]
     pub(crate) urn: String,
-    /// `ok`, `assigned`, `already_assigned`, or why it was not.
+    /// `ok`, `assigned`, `already_assigned`, or the reason why it failed.
     #[serde(default)]
     pub(crate) status: String,
 }
@@ -67,7 +68,7 @@ pub(crate) struct Associated {
     pub(crate) snapshots: Vec<AssociatedResource>,
     #[serde(deserialize_with = "known_elements")]
     pub(crate) reserved_ips: Vec<AssociatedResource>,
-    /// The former name of reserved addresses: the same ones again.
+    /// The former name of reserved addresses; contains the same ones.
     #[serde(deserialize_with = "known_elements")]
     pub(crate) floating_ips: Vec<AssociatedResource>,
 }

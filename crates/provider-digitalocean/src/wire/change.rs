@@ -1,4 +1,4 @@
-//! Changes of droplets in place: tags and actions.
+//! Changes of existing droplets: tags and actions.
 
 use serde::{Deserialize, Serialize};
 
@@ -15,25 +15,25 @@ pub(crate) struct Tagged<'a> {
 
 #[derive(Debug, Serialize)]
 pub(crate) struct TaggedResource<'a> {
-    /// The number as a text, as the API wants it.
+    /// The number as a text, as the API requires.
     pub(crate) resource_id: &'a str,
     pub(crate) resource_type: &'static str,
 }
 
-/// What is to be done with a droplet.
+/// An action to run on a droplet.
 #[derive(Debug, Clone, Copy, Serialize)]
 pub(crate) struct DropletAction<'a> {
     #[serde(rename = "type")]
     pub(crate) kind: &'static str,
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) size: Option<&'a str>,
-    /// Whether the disk grows too, for good.
+    /// Whether the disk grows too, permanently.
     #[serde(skip_serializing_if = "Option::is_none")]
     pub(crate) disk: Option<bool>,
 }
 
 impl DropletAction<'_> {
-    /// An action that needs nothing else.
+    /// An action without parameters.
     pub(crate) fn plain(kind: &'static str) -> Self {
         Self {
             kind,
@@ -42,7 +42,7 @@ impl DropletAction<'_> {
         }
     }
 
-    /// The status that a droplet must have for it.
+    /// The status that the action requires of a droplet.
     pub(crate) fn needs(&self) -> &'static str {
         match self.kind {
             "shutdown" | "power_off" => "active",
@@ -61,25 +61,25 @@ pub(crate) struct StartedActionId {
     pub(crate) id: u64,
 }
 
-/// The answer to making a tag.
+/// The answer to creating a tag.
 #[derive(Debug, Deserialize)]
 pub(crate) struct NamedTag {
     pub(crate) tag: super::Tag,
 }
 
-/// One tag, with what bears it.
+/// One tag, with its resources.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TagEnvelope {
     pub(crate) tag: UsedTag,
 }
 
-/// A tag with what bears it.
+/// A tag with its resources.
 #[derive(Debug, Deserialize)]
 pub(crate) struct UsedTag {
     pub(crate) resources: TagUse,
 }
 
-/// How many resources of all kinds bear a tag.
+/// How many resources of all kinds have a tag.
 #[derive(Debug, Deserialize)]
 pub(crate) struct TagUse {
     pub(crate) count: u64,

@@ -1,4 +1,4 @@
-//! Droplets, of which ours decide about creating and deleting.
+//! Droplets; ours decide about creating and deleting.
 
 use serde::de::{DeserializeOwned, IgnoredAny};
 use serde::{Deserialize, Deserializer, Serialize};
@@ -26,21 +26,22 @@ pub(crate) struct Droplet {
     pub(crate) disk: Option<u64>,
     pub(crate) features: Option<Vec<String>>,
     pub(crate) region: Option<Region>,
-    /// It is shown only, so an odd one counts as absent.
+    /// Only shown, so an unreadable one counts as absent.
     #[serde(default, deserialize_with = "lenient")]
     pub(crate) image: Option<DropletImage>,
     #[serde(default)]
     pub(crate) networks: Networks,
-    /// Left out, not empty, if the token may not read tags.
+    /// Absent, not empty, if the token may not read tags.
     pub(crate) tags: Option<Vec<String>>,
     pub(crate) vpc_uuid: Option<String>,
     /// Whether an action runs on it.
     #[serde(default)]
     pub(crate) locked: bool,
-    /// Of these and the next it matters only whether there are any.
+    /// For this and the next field only whether they are empty matters.
     pub(crate) volume_ids: Option<Vec<IgnoredAny>>,
     pub(crate) snapshot_ids: Option<Vec<IgnoredAny>>,
-    /// Why the rest could not be decoded. Id and name are right, tags are those that could be.
+    /// Why the rest could not be decoded. Id and name are right, and tags are those that could be
+    /// decoded.
     #[serde(skip)]
     pub(crate) flaw: Option<String>,
 }
@@ -52,7 +53,7 @@ impl Element for Droplet {
         self.id.to_string()
     }
 
-    /// A droplet with its name: whose it is, is decided where names and tags are understood.
+    /// Keeps a droplet with its name: its owner is decided where names and tags are understood.
     fn salvage(strange: &Strange) -> Option<Self> {
         let texts = |list: &Vec<Value>| {
             let texts = list.iter().filter_map(Value::as_str);
@@ -83,12 +84,12 @@ impl Element for Droplet {
 #[derive(Debug, Deserialize)]
 pub(crate) struct DropletImage {
     pub(crate) id: Option<u64>,
-    /// Absent for private images, and public ones whose slug is that of a newer image.
+    /// Absent for private images, and for public ones whose slug moved to a newer image.
     pub(crate) slug: Option<String>,
     pub(crate) public: Option<bool>,
 }
 
-/// What matters only to a reader: of the wrong type it is absent.
+/// Decodes an optional detail; absent if it has the wrong type.
 fn lenient<'de, D, T>(deserializer: D) -> Result<Option<T>, D::Error>
 where
     D: Deserializer<'de>,
@@ -143,7 +144,7 @@ fn is_off(switch: &bool) -> bool {
     !switch
 }
 
-/// The answer to a create of several names: also used for one, so that there is one shape.
+/// The answer to a create of several names. Also used for one, so that there is one type.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CreatedDroplets {
     pub(crate) droplets: Vec<CreatedDroplet>,
@@ -151,7 +152,7 @@ pub(crate) struct CreatedDroplets {
     pub(crate) links: Links,
 }
 
-/// A droplet that was just accepted, of which no more is of use than what it is called.
+/// A droplet that was just accepted; only its id and name are used.
 #[derive(Debug, Deserialize)]
 pub(crate) struct CreatedDroplet {
     pub(crate) id: u64,

@@ -1,9 +1,9 @@
-//! Lists, of which any element may be one that this version cannot decode.
+//! Lists whose elements may include ones that this version cannot decode.
 //!
-//! Most elements of an account's lists are somebody else's: one of them must not fail a run. One
-//! that is ours must not be treated as absent either, since a second host of its name would be
-//! created. So each element is decoded by itself, and who asks for a list says which of those that
-//! could not be decoded matter: [`Concern`].
+//! Most elements of an account's lists belong to others: one of them must not fail a run. One that
+//! is ours must not count as absent either, since a second host of its name would be created. So
+//! each element is decoded by itself, and the caller says which undecodable elements matter:
+//! [`Concern`].
 
 use std::fmt;
 
@@ -13,7 +13,7 @@ use stagecraft_core::{json, shorten};
 
 use super::{Links, Meta};
 
-/// The longest reason why an element cannot be decoded, in characters.
+/// Longest reason why an element cannot be decoded, in characters.
 const FLAW_LIMIT: usize = 300;
 /// The fields by which lists name their elements.
 const NAMES: [&str; 6] = ["name", "slug", "id", "ip", "urn", "fingerprint"];
@@ -30,13 +30,13 @@ pub(crate) trait Page: DeserializeOwned {
 
 /// An element of a list.
 pub(crate) trait Element: DeserializeOwned {
-    /// What messages call it.
+    /// Its noun in messages.
     const WHAT: &'static str;
 
-    /// Distinguishes it from all others of the list.
+    /// Unique key within the list.
     fn key(&self) -> String;
 
-    /// What is known of one that cannot be decoded as a whole, if that is enough to go on with.
+    /// What is known of an element that cannot be fully decoded, if that is enough to continue.
     fn salvage(_: &Strange) -> Option<Self> {
         None
     }
@@ -53,7 +53,7 @@ impl<T: Element> Listed<T> {
     pub(crate) fn key(&self) -> String {
         match self {
             Self::Known(item) => item.key(),
-            // Never that of a known one.
+            // Never the key of a known element.
             Self::Strange(strange) => format!("\0{}", strange.value),
         }
     }
@@ -74,12 +74,12 @@ impl Strange {
         &self.flaw
     }
 
-    /// A field of it.
+    /// Returns a field of it.
     pub(crate) fn get(&self, field: &str) -> Option<&Value> {
         self.value.get(field)
     }
 
-    /// By what it is known, as far as that can be read.
+    /// The names of the element that can be read.
     fn names(&self) -> impl Iterator<Item = (&'static str, String)> {
         NAMES.into_iter().filter_map(|field| {
             let text = match self.value.get(field)? {
@@ -106,21 +106,21 @@ impl fmt::Display for Strange {
     }
 }
 
-/// Which elements that cannot be decoded matter to who asks for the list.
+/// Which undecodable elements matter to the caller.
 #[derive(Clone, Copy)]
 pub(crate) enum Concern<'c> {
-    /// Each: what is not in the list would be created, or taken for deleted or done.
+    /// All: a missing element would be created, or taken for deleted or done.
     Every,
-    /// Those of which a name, slug or id passes. Without any they cannot be what is looked for.
+    /// Those with a name, slug or id that matches. An element without any cannot be the wanted one.
     Named(&'c (dyn Fn(&str) -> bool + Sync)),
-    /// None: what is not in the list only makes an answer poorer.
+    /// None: a missing element only makes an answer less complete.
     Nobody,
 }
 
 impl Concern<'_> {
     pub(crate) fn includes(&self, strange: &Strange) -> bool {
         match self {
-            // Nothing at all is no element.
+            // `null` is not an element.
             Self::Every => !strange.value.is_null(),
             Self::Named(is_meant) => strange.names().any(|(_, name)| is_meant(&name)),
             Self::Nobody => false,
@@ -136,11 +136,11 @@ pub(crate) struct Decoded<T> {
     pub(crate) total: Option<Meta>,
 }
 
-/// Decodes a page. Element by element only if it cannot be decoded at once.
+/// Decodes a page. Goes element by element only if decoding the whole page fails.
 ///
 /// # Errors
 ///
-/// If the answer holds no list, or its links or its total are not what they should be.
+/// If the answer contains no list, or its links or its total are invalid.
 pub(crate) fn decode_page<P: Page>(body: &[u8]) -> serde_json::Result<Decoded<P::Item>> {
     match serde_json::from_slice::<P>(body) {
         Ok(page) => {
@@ -158,7 +158,7 @@ pub(crate) fn decode_page<P: Page>(body: &[u8]) -> serde_json::Result<Decoded<P:
     let mut answer: Map<String, Value> = serde_json::from_slice(body)?;
     let elements = match answer.insert(P::LIST.to_owned(), Value::Array(Vec::new())) {
         Some(Value::Array(elements)) => elements,
-        // Some encoders write an empty list so.
+        // Some encoders write an empty list as `null`.
         Some(Value::Null) => Vec::new(),
         Some(_) => {
             return Err(serde::de::Error::custom(format!(
@@ -195,8 +195,8 @@ fn decode_element<T: Element>(value: Value) -> Listed<T> {
     }
 }
 
-/// The type of a page: the field of its list, its elements, what messages call one of them, and
-/// the field that distinguishes it.
+/// Defines a page type: the field of its list, its elements, their noun in messages, and their
+/// unique key.
 macro_rules! page {
     ($name:ident, $field:ident, $item:ty, $what:literal, $key:ident) => {
         page!($name, $field, $item);

@@ -10,8 +10,8 @@ use stagecraft_testkit::{Damage, damaged, fields};
 use super::around::AssignedResource;
 use super::*;
 
-/// The fields without which nothing can be done: ids and names by which things are told apart,
-/// what an answer is about, and the price of a size, which limits rest on.
+/// The required fields: ids and names that distinguish objects, the subject of an answer, and the
+/// price of a size, which limits rely on.
 const REQUIRED: &[&str] = &[
     "AccountEnvelope.account",
     "Account.uuid",
@@ -52,7 +52,7 @@ const REQUIRED: &[&str] = &[
     "Vpc.id",
 ];
 
-/// What was looked at.
+/// What was checked.
 #[derive(Default)]
 struct Walk {
     structs: BTreeSet<String>,
@@ -120,7 +120,7 @@ impl Walk {
                         assert!(told.contains(P::Item::WHAT), "{told}");
                         assert!(Concern::Every.includes(strange), "{told}");
                         assert!(!Concern::Nobody.includes(strange), "{told}");
-                        // The others of its names are still read.
+                        // Its other names are still read.
                         for name in ["name", "slug"] {
                             let readable = element.get(name).and_then(Value::as_str);
                             let Some(own) = readable.filter(|_| field.name != name) else {
@@ -133,7 +133,7 @@ impl Walk {
                 }
             }
         }
-        // Elements that are nothing, or nothing like one.
+        // Elements that are null or of another type.
         for strange in [json!(null), json!([]), json!(7), json!("x"), json!({})] {
             let page = decode(&page(&strange));
             let Listed::Strange(found) = &page.items[0] else {
@@ -141,7 +141,7 @@ impl Walk {
             };
             assert_eq!(Concern::Every.includes(found), !strange.is_null());
         }
-        // What is around the list.
+        // The parts around the list.
         for (part, value) in [
             ("links", json!(null)),
             ("meta", json!(null)),

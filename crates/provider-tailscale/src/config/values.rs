@@ -1,4 +1,4 @@
-//! Values of the configuration, each checked when it is read.
+//! Configuration values, each checked when it is read.
 
 use std::fmt;
 use std::str::FromStr;
@@ -7,10 +7,10 @@ use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use stagecraft_core::config::parse_text;
 use url::{Host, Url};
 
-/// The longest domain that leaves room for a node's name in a full name of 253 characters.
+/// Longest domain that leaves room for a node's name in a full name of 253 characters.
 const DOMAIN_LIMIT: usize = 253 - 63 - 1;
 
-/// A value breaks a rule.
+/// A value that breaks a rule.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[error("invalid {what} {value:?}: {rule}")]
 pub struct ValueError {
@@ -134,7 +134,7 @@ impl FromStr for LoginServer {
     fn from_str(text: &str) -> Result<Self, ValueError> {
         let refuse = |rule| ValueError {
             what: "login server",
-            // A user name or password in it is not repeated.
+            // The message does not repeat a user name or password in the URL.
             value: text.rsplit('@').next().unwrap_or_default().to_owned(),
             rule,
         };

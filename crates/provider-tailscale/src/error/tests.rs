@@ -3,8 +3,8 @@ use std::mem::discriminant;
 
 use super::*;
 
-/// Every failure with its kind, whether it may pass by itself, its part of the work, and whether
-/// the user can do something that is known.
+/// Every failure with its kind, whether it may pass by itself, its operation, and whether there is
+/// a known remedy for the user.
 fn table() -> Vec<(Failure, ErrorKind, bool, &'static str, bool)> {
     use ErrorKind as K;
     use Failure as F;

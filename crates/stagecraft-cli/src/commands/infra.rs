@@ -1,4 +1,4 @@
-//! `stagecraft infra`: one module for each verb, or for verbs that are alike.
+//! `stagecraft infra`: one module per verb, or per group of similar verbs.
 
 mod again;
 mod approve;
@@ -56,7 +56,7 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     let hosts = loaded.cloud.hosts(&run, &environment).await?;
     let declared = match loaded.cloud.declared(&environment) {
         Ok(declared) => declared,
-        // It may have left the file, but then it has hosts; else it was mistyped.
+        // It may have been removed from the file, but then it has hosts; else it was mistyped.
         Err(error) if hosts.is_empty() => {
             return Err(loaded.with_place_of(&environment, error).into());
         }
@@ -83,7 +83,7 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
         output.text(&render::hosts_text(&hosts, &declared));
         if !undeclared.is_empty() {
             let has_project = loaded.has_project();
-            // What has left the file cannot be pruned by it.
+            // An environment that was removed from the file cannot be pruned.
             let is_in_file = loaded.cloud.environments().contains(&environment);
             let verb = if is_in_file { "prune" } else { "down" };
             let count = undeclared.len();
@@ -94,8 +94,8 @@ async fn hosts(global: &GlobalArgs, output: Output) -> anyhow::Result<Exit> {
     Ok(Exit::Done)
 }
 
-/// What hosts cost a month; `None` if the cloud does not tell, or the token may not read it: the
-/// hosts are listed all the same.
+/// The monthly cost of hosts; `None` if the cloud does not report prices, or the token may not read
+/// them. The hosts are listed all the same.
 async fn price_of(
     loaded: &load::Loaded,
     run: &Run,
@@ -116,7 +116,7 @@ async fn price_of(
     Ok(hosts.iter().map(price).sum::<Option<MicroUsd>>())
 }
 
-/// Ends a dry run of what works in the cloud only.
+/// Ends a dry run of a command that only changes the cloud.
 fn end_dry_run(plan: &InfraPlan, progress: &Progress) -> Exit {
     progress.finish();
     let body = wire::Body::DryRun(wire::DryRunResult::new(plan, &[]));

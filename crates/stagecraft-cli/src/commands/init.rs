@@ -15,8 +15,7 @@ use crate::exit::Exit;
 use crate::output::{GREEN, Output, RESET};
 use crate::wire;
 
-/// The most letters of a directory's name that become the project's: the names of its hosts have
-/// at most 63.
+/// Most letters of a directory's name used for the project: the names of its hosts have at most 63.
 const MOST: usize = 40;
 
 const TEMPLATE: &str = include_str!("init/stagecraft.yml");
@@ -56,7 +55,7 @@ pub(super) async fn run(
     if args.force {
         options.create(true).truncate(true);
     }
-    // Here, also where a directory above has one.
+    // In this directory, even if one above has a file.
     let path = global
         .named_config
         .as_deref()
@@ -90,13 +89,13 @@ pub(super) async fn run(
     Ok(Exit::Done)
 }
 
-/// The file for a project.
+/// The content of a project's file.
 fn text(name: &ProjectName) -> String {
     let text = TEMPLATE.replace("PROJECT", name.as_str());
     text.replace("PATTERN", &pattern(name).to_string())
 }
 
-/// The plainest name pattern with the project in it by which the hosts of the file can be named.
+/// The simplest name pattern with the project in it that fits the hosts of the file.
 fn pattern(name: &ProjectName) -> NamePattern {
     let environment = EnvironmentName::new("staging").expect("it is a name");
     let host = HostName::new("app-1").expect("it is a name");
@@ -106,11 +105,11 @@ fn pattern(name: &ProjectName) -> NamePattern {
         let naming = Naming::new(Some(name.clone()), pattern.clone());
         naming.node(&environment, &host).is_ok()
     };
-    // A name that is too long, or has `--` in it, still fits the default one.
+    // A name that is too long, or contains `--`, still fits the default one.
     patterns.find(fits).unwrap_or_default()
 }
 
-/// The directory's name, as far as it can be a project's.
+/// The directory's name, converted to a valid project name.
 fn directory_name() -> String {
     let directory = std::env::current_dir().ok();
     let name = directory
@@ -121,7 +120,7 @@ fn directory_name() -> String {
     sanitised(&name)
 }
 
-/// Lower-case letters and digits, and one `-` for whatever stands between them.
+/// Lower-case letters and digits, with one `-` for everything between them.
 fn sanitised(name: &str) -> String {
     let words = name.split(|c: char| !c.is_ascii_alphanumeric());
     let words: Vec<&str> = words.filter(|word| !word.is_empty()).collect();

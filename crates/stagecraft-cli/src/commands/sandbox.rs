@@ -1,4 +1,4 @@
-//! `stagecraft sandbox`: a cloud on this machine.
+//! `stagecraft sandbox`: a fake cloud on this machine.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -32,14 +32,14 @@ use crate::wire;
 
 const DIRECTORY_PREFIX: &str = "stagecraft-sandbox-";
 
-/// Names that a configuration may choose freely, and what the sandbox calls them without one.
+/// Names that a configuration may choose freely, and the sandbox's defaults.
 #[derive(Debug)]
 struct Names {
     token_variable: String,
     ssh_key: String,
     auth_key_variable: String,
     tailnet_domain: String,
-    /// Files and commands that would give the API token and the auth key.
+    /// Files and commands that the API token and the auth key would be read from.
     token_sources: Vec<SecretSource>,
     auth_key_sources: Vec<SecretSource>,
 }
@@ -108,7 +108,7 @@ pub(super) async fn run(
     if let Some(port) = sandbox.ssh_port() {
         variables.push((SSH_PORT_VARIABLE.to_owned(), port.to_string()));
     }
-    // What runs under the sandbox means the same file and environment.
+    // Commands under the sandbox use the same file and environment.
     if is_named {
         let path = std::path::absolute(&global.config).context("cannot find the configuration")?;
         variables.push((CONFIG_VARIABLE.to_owned(), path.display().to_string()));
@@ -127,8 +127,8 @@ pub(super) async fn run(
     Ok(exit)
 }
 
-/// Reads the names from the configuration, so that it works unchanged. One that was not named
-/// need not be there.
+/// Reads the names from the configuration, so that it works unchanged. The file may be missing
+/// unless it was named.
 fn names(path: &Path, is_named: bool) -> anyhow::Result<Names> {
     let project = if is_named || path.exists() {
         Some(read_project(path)?)
@@ -170,7 +170,7 @@ fn names(path: &Path, is_named: bool) -> anyhow::Result<Names> {
     })
 }
 
-/// Removes the directories of sandboxes that were killed.
+/// Removes the directories of killed sandboxes.
 fn sweep(temporary: &Path) {
     let Ok(entries) = std::fs::read_dir(temporary) else {
         return;
@@ -188,13 +188,13 @@ fn sweep(temporary: &Path) {
             && Path::new("/proc/self").exists()
             && !Path::new("/proc").join(pid.to_string()).exists()
         {
-            // Another user's, or swept by another sandbox at this moment.
+            // Owned by another user, or swept by another sandbox at this moment.
             std::fs::remove_dir_all(entry.path()).ok();
         }
     }
 }
 
-/// Makes the operator's key pair; only its public half leaves the directory.
+/// Generates the operator's key pair; only its public half leaves the directory.
 fn write_key(path: &Path) -> anyhow::Result<String> {
     // The same kind of key as a host's: ed25519, fresh, unencrypted.
     let key = HostKey::generate()?;
@@ -235,7 +235,7 @@ async fn run_command(command: &[String], variables: &[(String, String)]) -> anyh
         .spawn()
         .with_context(|| format!("cannot run {}", command[0]))?;
     let pid = child.id().map(|pid| pid.to_string());
-    // Ctrl-C on a terminal reaches the command by itself, all else is handed on; the sandbox
+    // Ctrl-C on a terminal reaches the command by itself; other signals are forwarded. The sandbox
     // stays until the command has ended.
     let on_terminal = std::io::stdin().is_terminal();
     let mut interruptions = Interruptions::listen();
@@ -262,7 +262,7 @@ async fn run_command(command: &[String], variables: &[(String, String)]) -> anyh
     Ok(Exit::Other(u8::try_from(code).unwrap_or(1)))
 }
 
-/// `stagecraft` is this very program, wherever it lies.
+/// `stagecraft` means this very program, wherever it is.
 fn program(name: &str) -> std::path::PathBuf {
     match std::env::current_exe() {
         Ok(own) if name == "stagecraft" => own,

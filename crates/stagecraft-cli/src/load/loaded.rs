@@ -1,4 +1,4 @@
-//! A checked configuration, and what is made of it.
+//! A checked configuration, and the objects built from it.
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,7 +16,7 @@ use crate::login::{self, Login};
 use crate::lookup::ProjectLookup;
 use crate::passphrase::AtTerminal;
 
-/// A checked configuration, with the providers that it chooses.
+/// A checked configuration, with its providers.
 #[derive(Debug)]
 pub(crate) struct Loaded {
     pub(crate) cloud: Arc<dyn CloudProvider>,
@@ -24,9 +24,9 @@ pub(crate) struct Loaded {
     pub(super) steps: Vec<Arc<dyn HostStep>>,
     pub(super) bootstrap: BootstrapConfig,
     pub(super) directory: PathBuf,
-    /// What commands to be typed need so that they mean this file.
+    /// The option by which suggested commands use this file.
     pub(super) config_option: String,
-    /// Where the run finds variables and secrets.
+    /// Source of the run's variables and secrets.
     pub(crate) lookup: Arc<ProjectLookup>,
     pub(super) project: Project,
 }
@@ -37,7 +37,7 @@ impl Loaded {
         self.project.name().is_some()
     }
 
-    /// Refuses environments that declare more hosts than `limits.max_hosts` allows: no plan could
+    /// Rejects environments that declare more hosts than `limits.max_hosts` allows: no plan could
     /// create them all.
     pub(crate) fn check_max_hosts(
         &self,
@@ -60,7 +60,7 @@ impl Loaded {
         Err(Error::from(error).with_hint(hint).into())
     }
 
-    /// The environment that is meant: the named one, or the only one.
+    /// The selected environment: the named one, or the only one.
     pub(crate) fn environment(
         &self,
         named: Option<&EnvironmentName>,
@@ -89,8 +89,8 @@ impl Loaded {
         self.declared_or(named, |_| String::new())
     }
 
-    /// As [`declared_environment`](Self::declared_environment), for a prune: one that left the
-    /// file has no hosts to be kept, so `down` is for it.
+    /// As [`declared_environment`](Self::declared_environment), for a prune: an environment that
+    /// was removed from the file has no hosts to keep, so `down` is for it.
     pub(crate) fn prunable_environment(
         &self,
         named: Option<&EnvironmentName>,
@@ -100,8 +100,8 @@ impl Loaded {
         })
     }
 
-    /// An error of work in an environment, with the place and the nearest name if the error is
-    /// that it is not declared.
+    /// Adds the place and the nearest name to an error that an environment is not declared. Other
+    /// errors stay.
     pub(crate) fn with_place_of(&self, environment: &EnvironmentName, error: Error) -> Error {
         let is_declared = self.cloud.environments().contains(environment);
         let is_about_it = error.kind() == ErrorKind::Config
@@ -127,7 +127,7 @@ impl Loaded {
         Err(self.undeclared(&environment, &cure(&environment)).into())
     }
 
-    /// The error about an environment that the file does not declare.
+    /// The error for an environment that the file does not declare.
     fn undeclared(&self, environment: &EnvironmentName, cure: &str) -> Error {
         let declared = self.cloud.environments();
         let known: Vec<&str> = declared.iter().map(EnvironmentName::as_str).collect();
@@ -141,18 +141,17 @@ impl Loaded {
         Error::from(document.error_with_suggestion(&path, message, near))
     }
 
-    /// How hosts are logged in to.
+    /// The login of hosts.
     fn login(&self) -> anyhow::Result<Login> {
         login::login(&self.bootstrap.ssh, &self.directory)
     }
 
-    /// Refuses a key file that is named and is not there, before hosts are created that nobody
-    /// could log in to.
+    /// Fails if a named key file is missing, before hosts are created without a usable login.
     pub(crate) fn check_login_key(&self) -> anyhow::Result<()> {
         Ok(self.login()?.check_key()?)
     }
 
-    /// Lets providers know the keys that new hosts must let in, since they will be logged in to.
+    /// Passes the login keys to providers, because new hosts must authorize them.
     pub(crate) fn tell_login_keys(&self) -> anyhow::Result<()> {
         if let Some(identity) = self.login()?.identity_of_all() {
             self.lookup.set_identity(identity);
@@ -160,12 +159,12 @@ impl Loaded {
         Ok(())
     }
 
-    /// What connects to hosts. It has its own connections.
+    /// Creates a connector with its own connections.
     pub(crate) fn connector(&self) -> anyhow::Result<SshConnector> {
         Ok(connector_of(self.login()?))
     }
 
-    /// An engine over these providers.
+    /// Creates an engine with these providers.
     pub(crate) fn engine(&self, with_bootstrap: bool) -> anyhow::Result<Engine> {
         let mut engine = Engine::new(Arc::clone(&self.cloud)).with_limits(self.project.limits());
         if let Some(account) = self.project.expect_account() {
@@ -177,7 +176,7 @@ impl Loaded {
         let login = match self.login() {
             Ok(login) => login,
             Err(error) if with_bootstrap => return Err(error),
-            // Nobody is going to log in, so nothing has to be right about that.
+            // There will be no login, so its settings may be invalid.
             Err(_) => return Ok(engine),
         };
         let port = login.port_of_all();
@@ -210,7 +209,7 @@ impl Loaded {
     }
 }
 
-/// Encrypted keys are asked for at the terminal.
+/// Prompts for the passphrases of encrypted keys on the terminal.
 fn connector_of(login: Login) -> SshConnector {
     SshConnector::new(login.config).with_ask(Arc::new(AtTerminal))
 }

@@ -1,4 +1,4 @@
-//! The file itself, with what is wrong with its envelope.
+//! Reads the file and finds the errors of its envelope.
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
@@ -11,7 +11,7 @@ use crate::args::{GlobalArgs, OTHER_CONFIG};
 use crate::environment::ProcessEnvironment;
 use crate::lookup::{ProjectLookup, read_bounded};
 
-/// A file that was read, with what is wrong with its envelope.
+/// A parsed file with the errors of its envelope.
 #[derive(Debug)]
 pub(super) struct Read {
     pub(super) project: Project,
@@ -19,7 +19,7 @@ pub(super) struct Read {
     pub(super) flaws: Vec<ConfigError>,
 }
 
-/// Reads a file whose envelope has no mistake.
+/// Reads a file. Fails if its envelope has errors.
 pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
     let read = read(path)?;
     match ConfigErrors::new(read.flaws) {
@@ -28,9 +28,9 @@ pub(crate) fn read_project(path: &Path) -> anyhow::Result<Project> {
     }
 }
 
-/// Reads the file, and the variables that it is written with.
+/// Reads the file, and the variables that it refers to.
 pub(super) fn read(path: &Path) -> anyhow::Result<Read> {
-    // One byte more than a document may have: it says so itself, and where.
+    // One byte above the document's limit: the parser reports the excess with its place.
     let bytes = read_bounded(path, 2 * 1024 * 1024).map_err(|cause| {
         let message = format!("cannot read {}", path.display());
         let error = Error::new(ErrorKind::Config, message);
@@ -47,7 +47,7 @@ pub(super) fn read(path: &Path) -> anyhow::Result<Read> {
     let document = document.with_variables(Arc::new(ProcessEnvironment));
     let mut lookup = ProjectLookup::new(path.parent().unwrap_or(Path::new("")).to_path_buf());
     let mut flaws = Vec::new();
-    // What is wrong with the key itself is told with the rest of the envelope.
+    // Errors of the key itself are reported with the rest of the envelope.
     let named: Option<PathBuf> = document.parse(&["env_file"]).ok().flatten();
     if let Some(named) = &named
         && let Err(message) = lookup.read_env_file(named)

@@ -1,4 +1,4 @@
-//! What is under way, in the words of the bar.
+//! Current activity, as text for the bar.
 
 use std::collections::BTreeMap;
 
@@ -6,13 +6,13 @@ use stagecraft_core::{Event, HostName, seconds};
 
 use crate::render;
 
-/// The most hosts that are told with what they are at.
+/// Most hosts that are named with their activity.
 const NAMED: usize = 3;
 
-/// What is under way, by the events so far.
+/// Current activity, from the events so far.
 #[derive(Debug)]
 pub(super) struct Busy {
-    /// What is done where no host is at anything.
+    /// The activity while no host is busy.
     now: String,
     hosts: BTreeMap<HostName, String>,
 }
@@ -29,12 +29,12 @@ impl Default for Busy {
 }
 
 impl Busy {
-    /// The cloud has been read: what comes now is for the hosts.
+    /// The cloud has been read. What follows concerns the hosts.
     pub(super) fn at_work(&mut self) {
         "at work on the hosts".clone_into(&mut self.now);
     }
 
-    /// Learns from an event.
+    /// Updates the state from an event.
     pub(super) fn take(&mut self, event: &Event) {
         match event {
             Event::Waiting {
@@ -63,7 +63,7 @@ impl Busy {
                 self.hosts.remove(host);
                 self.at_work();
             }
-            // What was waited for before is over.
+            // The earlier wait is over.
             Event::LeaseTaken { .. } => READING.clone_into(&mut self.now),
             Event::LeaseTakenOver { .. }
             | Event::LeaseLost { .. }

@@ -1,4 +1,4 @@
-//! The terminal's width while the moving line is shown.
+//! The terminal's width while the spinner is shown.
 
 use std::sync::{Mutex, PoisonError, Weak};
 
@@ -7,11 +7,11 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::Sink;
 
-/// The width when the moving line was drawn, in columns.
+/// The width when the spinner was drawn, in columns.
 static DRAWN: Mutex<usize> = Mutex::new(0);
 
-/// Clears what a terminal makes of the moving line when it becomes narrower: it breaks the line
-/// into several, of which drawing again reaches the last only. Ends with the line's owner.
+/// Clears the remains of the spinner when the terminal becomes narrower: the line wraps into
+/// several, and redrawing reaches only the last. Ends with the line's owner.
 pub(super) fn watch(sink: &Weak<Sink>) {
     let Ok(mut changed) = signal(SignalKind::window_change()) else {
         return;
@@ -33,7 +33,7 @@ pub(super) fn watch(sink: &Weak<Sink>) {
     });
 }
 
-/// Takes the width of the moment, and gives the one before.
+/// Stores the current width and returns the previous one.
 fn remember() -> usize {
     let mut drawn = DRAWN.lock().unwrap_or_else(PoisonError::into_inner);
     std::mem::replace(&mut *drawn, columns())
@@ -43,7 +43,7 @@ fn columns() -> usize {
     tcgetwinsize(std::io::stderr()).map_or(0, |size| usize::from(size.ws_col))
 }
 
-/// How many rows a line as wide as the terminal was takes in the width that it has.
+/// How many rows a line of the previous width takes in the current width.
 fn rows(before: usize, now: usize) -> usize {
     match now {
         0 => 1,

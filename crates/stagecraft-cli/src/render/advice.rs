@@ -1,4 +1,4 @@
-//! The end of a report: its counts, and what helps.
+//! The end of a report: counts and advice.
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{Advice, ApplyReport};
@@ -6,7 +6,7 @@ use stagecraft_engine::Outcome;
 
 use super::text::line;
 
-/// What helps after all failures of an operation.
+/// The advice after all failures of an operation.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Advised {
     RunAgain,
@@ -15,7 +15,7 @@ pub(super) enum Advised {
     Both,
 }
 
-/// What helps after these failures, `None` if there are none. All advice of the program's end is
+/// The advice after these failures, `None` if there are none. All advice at the program's end is
 /// derived here, from the kind of each error and the advice of each host's failure.
 pub(super) fn advice(apply: &ApplyReport, hosts: &[HostReport]) -> Option<Advised> {
     let in_cloud = apply.failed.iter();
@@ -34,7 +34,7 @@ pub(super) fn advice(apply: &ApplyReport, hosts: &[HostReport]) -> Option<Advise
     }
 }
 
-/// The line with the counts of what was done.
+/// The line with the counts of results.
 pub(super) fn finish(
     text: &mut String,
     outcome: Outcome,
@@ -56,7 +56,7 @@ pub(super) fn finish(
     line!(text, "{}.{again}", parts.join(", "));
 }
 
-/// What to type next, if a host failed.
+/// The next command, if a host failed.
 pub(super) fn next_line(text: &mut String, hosts: &[HostReport], next: &str) {
     let none = ApplyReport::default();
     match advice(&none, hosts) {

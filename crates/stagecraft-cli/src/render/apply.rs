@@ -1,4 +1,4 @@
-//! What became of hosts in the cloud.
+//! Results of hosts in the cloud.
 
 use stagecraft_core::{ApplyReport, ErrorKind, HostFailure, HostRef, InfraPlan};
 
@@ -34,8 +34,8 @@ pub(super) fn apply_text(text: &mut String, report: &ApplyReport) {
     }
 }
 
-/// What exists after an interrupted run, with ids and cost. Hosts that the run had nothing to do
-/// with are only counted.
+/// What exists after a cancelled run, with ids and cost. Hosts that the run did not concern are
+/// only counted.
 pub(super) fn exists_text(text: &mut String, plan: &InfraPlan, report: &ApplyReport) {
     let Some(exists) = &report.exists else { return };
     let environment = &plan.environment;
@@ -83,7 +83,7 @@ pub(super) fn exists_text(text: &mut String, plan: &InfraPlan, report: &ApplyRep
     }
 }
 
-/// The names of hosts that were to be created and do not exist after an interrupted run.
+/// The names of hosts that a cancelled run did not create.
 pub(super) fn not_created<'a>(plan: &'a InfraPlan, report: &ApplyReport) -> Vec<&'a str> {
     let Some(exists) = &report.exists else {
         return Vec::new();
@@ -94,7 +94,7 @@ pub(super) fn not_created<'a>(plan: &'a InfraPlan, report: &ApplyReport) -> Vec<
         .collect()
 }
 
-/// Whether the interruption is why a host is not as planned: no failure of the host.
+/// Whether cancellation is why a host is not as planned: not a failure of the host.
 pub(super) fn is_interruption(failure: &HostFailure) -> bool {
     failure.error.kind() == ErrorKind::Cancelled
 }

@@ -1,4 +1,4 @@
-//! What became of a bootstrap.
+//! Results of a bootstrap.
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::{ApplyReport, FailureCode, HostName};
@@ -10,7 +10,7 @@ use super::machines::machines_text;
 use super::text::{line, plural, them};
 use crate::output::{RED, RESET, YELLOW};
 
-/// `bootstrap` for people. `next` works again on the hosts that failed.
+/// `bootstrap` for people. `next` retries the failed hosts.
 pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &str) -> String {
     let mut text = String::from("\n");
     let hosts: Vec<&HostReport> = report.hosts.iter().collect();
@@ -68,7 +68,7 @@ pub(crate) fn bootstrap_text(report: &BootstrapReport, is_dry_run: bool, next: &
     text
 }
 
-/// How many hosts failed, and how many an interruption kept from being ready.
+/// How many hosts failed, and how many are not ready because of cancellation.
 pub(super) fn not_ready(hosts: &[HostReport]) -> (usize, usize) {
     let failures = hosts.iter().filter_map(HostReport::first_failure);
     let (interrupted, failed): (Vec<_>, Vec<_>) =

@@ -1,4 +1,4 @@
-//! What became of `down`, `prune` or `reap`.
+//! Results of `down`, `prune` or `reap`.
 
 use stagecraft_core::{HostRef, InfraPlan};
 use stagecraft_engine::{DownReport, Outcome};
@@ -43,7 +43,7 @@ pub(crate) fn down_text(report: &DownReport) -> String {
     text
 }
 
-/// Hosts that `reap` kept since the file does not end them, with what to do about each.
+/// Hosts that `reap` kept because the file does not expire them, with advice for each.
 pub(crate) fn held_hosts_text(plan: &InfraPlan) -> String {
     let mut text = String::new();
     for entry in &plan.held {

@@ -1,8 +1,8 @@
-//! When hosts end.
+//! Expiry of hosts.
 
 use stagecraft_core::{ExpiryChange, HeldEntry};
 
-/// Why a host is not reaped although its time is over by its tag.
+/// Why a host is not reaped although it is expired by its tag.
 pub(crate) fn held_text(entry: &HeldEntry) -> String {
     match (entry.ttl_seconds, entry.ends_at) {
         (Some(ttl), Some(at)) => format!(
@@ -14,7 +14,7 @@ pub(crate) fn held_text(entry: &HeldEntry) -> String {
     }
 }
 
-/// Both ends of a host whose end changes.
+/// The old and new expiry of a host.
 pub(super) fn end_text(change: &ExpiryChange) -> String {
     let from = time_text(change.from);
     match (change.ttl_seconds, change.to) {
@@ -31,7 +31,7 @@ pub(super) fn end_text(change: &ExpiryChange) -> String {
     }
 }
 
-/// A time in its largest whole unit.
+/// A duration in its largest whole unit.
 pub(super) fn ttl_text(seconds: u64) -> String {
     let units = [(3600, "h"), (60, "m")];
     let unit = units.iter().find(|(size, _)| seconds.is_multiple_of(*size));

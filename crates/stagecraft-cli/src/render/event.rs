@@ -4,7 +4,7 @@ use stagecraft_core::{Event, HostName, StepOutcome, seconds};
 
 use crate::output::{GREEN, RED, RESET, YELLOW};
 
-/// An event as a person reads it.
+/// An event as text for people.
 pub(crate) fn event_line(event: &Event) -> String {
     match event {
         Event::LeaseTaken { environment, .. } => format!("lease of {environment} taken"),
@@ -63,7 +63,7 @@ pub(crate) fn event_line(event: &Event) -> String {
     }
 }
 
-/// What to do about a wait that an interruption began.
+/// What to do about a wait after cancellation.
 pub(crate) fn end_at_once(what: &str) -> &'static str {
     if what.starts_with("step `") {
         "; Ctrl-C again ends this program at once, and the step goes on there"
@@ -72,7 +72,7 @@ pub(crate) fn end_at_once(what: &str) -> &'static str {
     }
 }
 
-/// How a step ended, in a few words.
+/// The outcome of a step, in a few words.
 pub(super) fn outcome_text(outcome: &StepOutcome) -> String {
     match outcome {
         StepOutcome::Unchanged => "unchanged".to_owned(),

@@ -4,7 +4,7 @@ use stagecraft_core::{Host, HostSpec, tags};
 
 use super::text::table;
 
-/// The environment's hosts for people. What few hosts have is a column only where one has it.
+/// The environment's hosts for people. Rare properties have a column only if a host has them.
 pub(crate) fn hosts_text(hosts: &[Host], declared: &[HostSpec]) -> String {
     let protection = |host: &Host| {
         let mut own = declared.iter().filter(|spec| spec.options.protect);

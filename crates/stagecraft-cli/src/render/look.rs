@@ -1,4 +1,4 @@
-//! What was found on hosts before anything is done there.
+//! What was found on hosts before any change.
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::InfraPlan;
@@ -18,8 +18,8 @@ pub(crate) fn dry_run_text(plan: &InfraPlan, reports: &[&HostReport]) -> String 
     text
 }
 
-/// What was found on the hosts that exist, for who is asked about it: those that change, and
-/// those that could not be read.
+/// What was found on the existing hosts, for the confirmation: those that change, and those that
+/// could not be read.
 pub(crate) fn found_text(look: &HostLook) -> String {
     let mut text = String::new();
     let all = look.reports();
@@ -40,7 +40,7 @@ pub(crate) fn found_text(look: &HostLook) -> String {
     text
 }
 
-/// What would be changed on the hosts of a plan, for people.
+/// What would change on the hosts of a plan, for people.
 pub(super) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     let mut text = String::new();
     machines_text(&mut text, reports);
@@ -53,7 +53,7 @@ pub(super) fn looked_text(plan: &InfraPlan, reports: &[&HostReport]) -> String {
     text
 }
 
-/// How many hosts will be changed, and how many not, as the end of a line.
+/// How many hosts will change, and how many not, as the end of a line.
 pub(super) fn would_text(reports: &[&HostReport]) -> String {
     if reports.is_empty() {
         return String::new();

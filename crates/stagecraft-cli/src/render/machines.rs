@@ -1,4 +1,4 @@
-//! What became of hosts: those that are fine first, failures last, where they are seen.
+//! Results of hosts: successes first, failures last, where they are seen.
 
 use std::collections::BTreeMap;
 use std::time::Duration;
@@ -10,14 +10,14 @@ use super::event::outcome_text;
 use super::text::{line, plural};
 use crate::output::{DIM, GREEN, Output, RED, RESET, YELLOW};
 
-/// More hosts that are fine are told in fewer words.
+/// More successful hosts than this are shown in short form.
 const IN_FULL: usize = 8;
-/// The most names of hosts on one line.
+/// Most names of hosts on one line.
 const NAMED: usize = 20;
-/// What takes less is told without its time.
+/// Shorter durations are not shown.
 const WORTH_TELLING: Duration = Duration::from_secs(1);
 
-/// Hosts by name, failures last. Equal failures are told once.
+/// Hosts by name, failures last. Equal failures are shown once.
 pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
     let (fine, failed): (Vec<&HostReport>, Vec<_>) = hosts.iter().partition(|own| own.is_ok());
     if fine.len() <= IN_FULL {
@@ -47,7 +47,7 @@ pub(super) fn machines_text(text: &mut String, hosts: &[&HostReport]) {
     }
 }
 
-/// Whether nothing was done on a host, and nothing has to be said of it.
+/// Whether a host has no changes and nothing to report.
 fn is_quiet(host: &HostReport) -> bool {
     host.is_ok() && host.warnings.is_empty() && host.retries.is_empty() && is_unchanged(host)
 }
@@ -101,7 +101,7 @@ fn details(text: &mut String, host: &HostReport) {
         line!(text, "   {DIM}again {times}: {what}{reason}{RESET}");
     }
     let own = host.failure.as_ref();
-    // The mark says it already.
+    // The mark shows it already.
     if let Some(failure) = own.filter(|own| own.code != FailureCode::Interrupted) {
         line!(text, "   {} ({})", failure.message, failure.code);
         evidence(text, "   ", failure);
@@ -137,7 +137,7 @@ fn warnings(text: &mut String, hosts: &[&HostReport]) {
     }
 }
 
-/// One line for each host with something to tell, one for all others.
+/// One line for each host with something to report, one for all others.
 fn in_short(text: &mut String, hosts: &[&HostReport]) {
     // Warnings are shown for all hosts together.
     let (quiet, others): (Vec<&HostReport>, Vec<_>) =
@@ -208,7 +208,7 @@ fn names(hosts: &[&HostReport]) -> String {
     }
 }
 
-/// Hosts with equal failures, in the order of their first ones.
+/// Groups hosts with equal failures, in the order of their first ones.
 fn groups<'a>(hosts: &[&'a HostReport]) -> Vec<Vec<&'a HostReport>> {
     let mut groups: Vec<(String, Vec<&HostReport>)> = Vec::new();
     for host in hosts {
@@ -221,8 +221,8 @@ fn groups<'a>(hosts: &[&'a HostReport]) -> Vec<Vec<&'a HostReport>> {
     groups.into_iter().map(|(_, group)| group).collect()
 }
 
-/// What a failure has in common with others: all but the host's own names, and numbers, which
-/// are addresses, times and processes.
+/// The common part of equal failures: without the host's own names, and numbers, which are
+/// addresses, times and processes.
 fn likeness(host: &HostReport) -> String {
     let mut parts: Vec<String> = host
         .steps

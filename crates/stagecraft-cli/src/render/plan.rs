@@ -17,7 +17,7 @@ use super::look::{looked_text, would_text};
 use super::text::{account_text, line, plural, them};
 use crate::output::{BOLD, DIM, RED, RESET, YELLOW, one_line};
 
-/// What is known of the changes on hosts that exist.
+/// What is known of the changes on existing hosts.
 #[derive(Debug, Clone, Copy)]
 pub(crate) enum OnHosts<'a> {
     /// They were not read.
@@ -28,7 +28,7 @@ pub(crate) enum OnHosts<'a> {
     Read(&'a [&'a HostReport]),
 }
 
-/// Below a plan that the command which carries it out would refuse.
+/// Shown below a plan that the command which applies it would refuse.
 pub(crate) const REFUSED: &str =
     "The plan cannot be carried out as it is: what is marked `!` has to be settled first.\n";
 
@@ -85,7 +85,7 @@ pub(crate) fn plan_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
     text
 }
 
-/// How many hosts are not declared, what they cost, and what deletes them.
+/// How many hosts are not declared, their cost, and the command that deletes them.
 pub(crate) fn undeclared_text(
     count: usize,
     monthly: Option<MicroUsd>,
@@ -99,7 +99,7 @@ pub(crate) fn undeclared_text(
     };
     let price = monthly.map(|monthly| format!(" and {cost} {monthly} a month"));
     let price = price.unwrap_or_default();
-    // Without a name an undeclared host may be somebody else's.
+    // Without a project name an undeclared host may belong to another owner.
     let first = if has_project {
         ""
     } else {
@@ -111,7 +111,7 @@ pub(crate) fn undeclared_text(
     )
 }
 
-/// What is known of changes on the hosts that exist, as the end of the summary.
+/// What is known of changes on the existing hosts, as the end of the summary.
 fn hosts_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
     let plan = &planned.plan;
     let existing = plan.unchanged.len() + plan.differ.len() + plan.resize.len();
@@ -134,7 +134,7 @@ fn hosts_text(planned: &Planned, on_hosts: OnHosts<'_>) -> String {
     }
 }
 
-/// The hosts of other projects in one line, without a line's end; `None` if there are none.
+/// The hosts of other projects in one line, without a newline; `None` if there are none.
 pub(super) fn others_text(plan: &InfraPlan) -> Option<String> {
     let mut counts: BTreeMap<String, usize> = BTreeMap::new();
     for (_, owner) in plan.of_others() {

@@ -1,4 +1,4 @@
-//! What became of `replace`.
+//! Results of `replace`.
 
 use stagecraft_engine::ReplaceReport;
 
@@ -8,7 +8,7 @@ use super::text::line;
 use super::up::up_lines;
 use crate::output::{RED, RESET};
 
-/// `replace` for people. `next` works again on the new host.
+/// `replace` for people. `next` retries the new host.
 pub(crate) fn replace_text(report: &ReplaceReport, next: &str) -> String {
     let mut text = String::from("\n");
     if let Some(down) = &report.down {

@@ -1,4 +1,4 @@
-//! What became of `adopt` or `unprotect`.
+//! Results of `adopt` or `unprotect`.
 
 use stagecraft_core::PlanMode;
 use stagecraft_engine::{Outcome, Planned, RetagReport};
@@ -8,7 +8,7 @@ use super::apply::apply_text;
 use super::text::{line, plural};
 use crate::output::{RED, RESET};
 
-/// Named hosts of a plan that gives tags which need none.
+/// The named hosts of a retagging plan that need no change.
 pub(crate) fn as_wanted_text(planned: &Planned) -> String {
     let mut text = String::new();
     for host in planned.as_wanted() {

@@ -1,4 +1,4 @@
-//! Parts of texts: lines, columns and words.
+//! Building blocks of texts: lines, columns and words.
 
 use stagecraft_core::{Account, MicroUsd};
 
@@ -13,7 +13,7 @@ macro_rules! line {
 }
 pub(super) use line;
 
-/// Columns, padded to their widest cell. A cell is one line, whatever a name contains.
+/// A table with a head, padded to the widest cells. A cell is one line, whatever a name contains.
 pub(crate) fn table(head: &[&str], rows: &[Vec<String>]) -> String {
     let head: Vec<String> = head.iter().map(ToString::to_string).collect();
     let rows: Vec<Vec<String>> = std::iter::once(head).chain(rows.iter().cloned()).collect();
@@ -44,7 +44,7 @@ pub(super) fn rows_text(rows: &[Vec<String>]) -> String {
     rows.iter().map(|row| line(row)).collect()
 }
 
-/// A number of things.
+/// A count with its noun.
 pub(crate) fn plural(count: usize, what: &str) -> String {
     if count == 1 {
         format!("1 {what}")
@@ -53,12 +53,12 @@ pub(crate) fn plural(count: usize, what: &str) -> String {
     }
 }
 
-/// The word for a number of things that were named.
+/// The pronoun for a count of named things.
 pub(crate) fn them(count: usize) -> &'static str {
     if count == 1 { "it" } else { "them" }
 }
 
-/// The account as people know it, with its team.
+/// The account's name for people, with its team.
 pub(crate) fn account_text(account: &Account) -> String {
     let team = account.team.as_ref();
     let team = team

@@ -1,4 +1,4 @@
-//! What became of `up`.
+//! Results of `up`.
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::RetagEntry;
@@ -11,12 +11,12 @@ use super::machines::machines_text;
 use super::text::line;
 use crate::output::{RED, RESET, YELLOW};
 
-/// `up` for people. `undo` is the command that deletes what the run made.
-/// `next` works again on the hosts that failed.
+/// `up` for people. `undo` is the command that deletes what the run created. `next` retries the
+/// failed hosts.
 pub(crate) fn up_text(report: &UpReport, undo: &str, next: &str) -> String {
     let mut text = String::from("\n");
     up_lines(&mut text, report, next);
-    // Also a failed create may have left a host.
+    // Even a failed create may have left a host.
     if report.outcome() != Outcome::Done && !report.plan.create.is_empty() {
         line!(text, "To delete what this run made instead: {undo}");
     }
@@ -73,7 +73,7 @@ pub(super) fn up_lines(text: &mut String, report: &UpReport, next: &str) {
         &parts,
         advice(&report.apply, &report.hosts),
     );
-    // Where the cloud has done its part, nothing is left for `up`.
+    // If the cloud is complete, nothing is left for `up`.
     if report.apply.is_complete() {
         next_line(text, &report.hosts, next);
     }

@@ -13,7 +13,7 @@ use super::page::{Page, Parameters};
 use super::{Answer, Created, Shared};
 use crate::state::keys::KeyRefused;
 
-/// Shows the account, without the limits that the token may not see.
+/// Shows the account, without the limits that the token may not read.
 pub(super) async fn show(State(world): Shared) -> Json<Value> {
     let knobs = &world.state().knobs;
     let mut account = json!({

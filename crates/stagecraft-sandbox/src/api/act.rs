@@ -1,4 +1,4 @@
-//! Starting actions on droplets: on one, or on all of a tag.
+//! Starts actions on one droplet, or on all droplets of a tag.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -18,7 +18,7 @@ use crate::state::catalog::Size;
 use crate::state::events::Event;
 use crate::state::{self, droplet::Droplet};
 
-/// The types that can be asked for by tag.
+/// The types that can be requested by tag.
 const BULK: &[&str] = &[
     "power_cycle",
     "power_on",
@@ -39,7 +39,7 @@ struct Request {
     backup_policy: Option<Value>,
 }
 
-/// Starts an action, if the droplet can take it now.
+/// Starts an action, if the droplet accepts it now.
 pub(super) async fn on_droplet(
     State(world): Shared,
     Path(droplet): Path<String>,
@@ -63,8 +63,8 @@ pub(super) async fn on_droplet(
 
 /// Starts an action on all droplets of a tag.
 ///
-/// It is assumed that one droplet that cannot take it refuses the whole
-/// request, since only the message about blocking events is known.
+/// Assumes that one droplet that cannot accept it refuses the whole request, since only the message
+/// about blocking events is known.
 pub(super) async fn on_tagged_droplets(
     State(world): Shared,
     Query(parameters): Query<Parameters>,
@@ -109,7 +109,7 @@ fn rendered(state: &state::State, action: u64) -> Answer<Value> {
     Ok(action.to_json(&state.knobs))
 }
 
-/// Reads what is to be done. The wordings of these refusals are assumed.
+/// Parses the action. The wordings of these refusals are assumed.
 fn event(request: Request) -> Answer<Event> {
     let kind = request.r#type.unwrap_or_default();
     Ok(match kind.as_str() {

@@ -1,4 +1,4 @@
-//! Actions, to be followed.
+//! Reads actions, so that clients can wait for them.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -50,7 +50,7 @@ pub(super) async fn list_of_droplet(
     }))
 }
 
-/// Reads an id; what is none is not found.
+/// Parses an id. An invalid one is not found.
 pub(super) fn parse(id: &str) -> Answer<u64> {
     id.parse().map_err(|_| ApiError::not_found())
 }

@@ -43,7 +43,7 @@ pub(super) async fn list_images(
     let state = world.state();
     let get = |name| parameters.get(name).map(String::as_str);
     let is_private = get("private") == Some("true");
-    // None of the images has tags, and all of the vendor's own are distributions.
+    // No image has tags, and all of the vendor's own are distributions.
     let takes = |image: &&Image| {
         let is_own = image.slug.is_none();
         match get("type") {
@@ -68,7 +68,7 @@ pub(super) async fn get_image(
     Ok(Json(json!({"image": image.to_json()})))
 }
 
-/// Deletes an image of the account, which snapshots are as well.
+/// Deletes an image of the account, including snapshots.
 pub(super) async fn delete_image(
     State(world): Shared,
     Path(key): Path<String>,

@@ -17,14 +17,14 @@ use tracing::debug;
 #[derive(Debug)]
 pub(crate) struct CuttingListener(pub(crate) TcpListener);
 
-/// A TCP connection that obeys its [`Scissors`].
+/// A TCP connection that its [`Scissors`] can cut.
 #[derive(Debug)]
 pub(crate) struct Connection {
     stream: TcpStream,
     scissors: Scissors,
 }
 
-/// Cuts the connection on which a request came; handed to its handler.
+/// Cuts the connection of a request; passed to its handler.
 #[derive(Debug, Clone, Default)]
 pub(crate) struct Scissors(Arc<Mutex<Cut>>);
 
@@ -36,12 +36,12 @@ enum Cut {
     Reset,
     /// The next answer's headers and half of its body are sent.
     Half,
-    /// So many bytes more are sent, then the connection closes.
+    /// This many bytes more are sent, then the connection closes.
     After(usize),
 }
 
 impl Scissors {
-    /// Resets the connection instead of sending what comes next.
+    /// Resets the connection instead of sending the answer.
     pub(crate) fn reset(&self) {
         *self.cut() = Cut::Reset;
     }
@@ -64,7 +64,7 @@ impl Listener for CuttingListener {
         loop {
             match self.0.accept().await {
                 Ok((stream, address)) => {
-                    // Answers are small and awaited: there is nothing to gather.
+                    // Answers are small and awaited, so batching gains nothing.
                     if let Err(error) = stream.set_nodelay(true) {
                         debug!(%error, "could not set TCP_NODELAY");
                     }
@@ -77,7 +77,7 @@ impl Listener for CuttingListener {
                     );
                 }
                 Err(error) => {
-                    // Usually out of file descriptors: give others time to close some.
+                    // Usually out of file descriptors: waits until others close some.
                     debug!(%error, "could not accept a connection");
                     let pause = std::future::pending::<()>();
                     drop(tokio::time::timeout(Duration::from_millis(100), pause).await);

@@ -1,4 +1,4 @@
-//! Creating droplets, one or up to ten at once.
+//! Creates droplets, one or up to ten at once.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -20,7 +20,7 @@ use crate::state::{self, tags};
 const MOST_NAMES: usize = 10;
 const MOST_USER_DATA: usize = 64 << 10;
 
-/// The body. Absent and `null` are the same: godo sends `null` for what is unset.
+/// The body. Absent and `null` are the same: godo sends `null` for unset fields.
 #[derive(Deserialize)]
 struct Request {
     name: Option<String>,
@@ -43,7 +43,7 @@ struct Request {
     volumes: Option<Vec<Value>>,
 }
 
-/// Accepts droplets, or refuses the whole request: nothing is half done.
+/// Accepts droplets, or refuses the whole request without any effect.
 ///
 /// The answer's `links.actions` are in the order of the names.
 pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
@@ -82,7 +82,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     Ok((StatusCode::ACCEPTED, Json(answer)))
 }
 
-/// What the body asks for needs scopes beside that for creating.
+/// Checks the scopes that the body needs beside that for creating.
 fn check_scopes(request: &Request, state: &state::State) -> Answer<()> {
     let has_some = |list: Option<usize>| list.is_some_and(|length| length > 0);
     let asked = [
@@ -131,7 +131,7 @@ fn check(request: Request, state: &state::State) -> Answer<Vec<Order>> {
     let vpc = find_vpc(request.vpc_uuid, state)?;
     let wanted = request.region.as_deref().unwrap_or_default();
     let wanted = match &vpc {
-        // A network is in one region, so that a prefix leaves no choice.
+        // A network is in one region, so a prefix leaves no choice.
         Some((_, region)) if region.starts_with(wanted) => region,
         _ => wanted,
     };
@@ -223,7 +223,7 @@ fn is_valid_name(name: &str) -> bool {
         && name.ends_with(|c: char| c.is_ascii_alphanumeric())
 }
 
-/// A region by its slug or by a prefix such as `nyc`; none means any.
+/// Finds a region by its slug or by a prefix such as `nyc`; none means any.
 fn find_region(wanted: &str, size: &'static Size, state: &state::State) -> Answer<&'static Region> {
     let is_open = |region: &Region| {
         !state
@@ -276,7 +276,7 @@ fn find_keys(wanted: &[Value], state: &state::State) -> Answer<Vec<String>> {
     Err(ApiError::unprocessable(message))
 }
 
-/// The id of a network and the slug of its region.
+/// Finds a network's id and the slug of its region.
 fn find_vpc(
     wanted: Option<String>,
     state: &state::State,
@@ -312,7 +312,8 @@ pub(super) fn backup_policy(value: &Value) -> Answer<BackupPolicy> {
         .ok_or_else(|| ApiError::unprocessable("The backup policy is invalid."))
 }
 
-/// The ids of the volumes to attach: there, free, and where the droplet will be.
+/// Finds the ids of the volumes to attach. They must exist, be free, and be in the droplet's
+/// region.
 ///
 /// They are ids, or objects with one. The wordings are assumed.
 fn find_volumes(request: &Request, state: &state::State) -> Answer<Vec<String>> {

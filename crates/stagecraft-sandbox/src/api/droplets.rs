@@ -1,4 +1,4 @@
-//! Listing, reading and deleting droplets.
+//! Lists, reads and deletes droplets.
 
 use axum::Json;
 use axum::extract::{Path, Query, State};
@@ -13,7 +13,7 @@ use super::{Answer, Shared};
 use crate::state;
 use crate::state::droplet::{Droplet, Phase};
 
-/// The vendor sends a type with the empty body of a droplet's deletion, too.
+/// The vendor sends a content type even with the empty answer to a droplet's deletion.
 type Deleted = (StatusCode, [(HeaderName, &'static str); 1]);
 
 pub(super) async fn list(
@@ -40,7 +40,7 @@ pub(super) async fn get(State(world): Shared, Path(id): Path<String>) -> Answer<
     Ok(Json(json!({"droplet": droplet})))
 }
 
-/// Deletes a droplet. One that is leaving already is accepted again.
+/// Deletes a droplet. Deleting one that is being deleted succeeds.
 pub(super) async fn delete(State(world): Shared, Path(id): Path<String>) -> Answer<Deleted> {
     let id = parse(&id)?;
     let mut state = world.state();
@@ -56,7 +56,7 @@ pub(super) async fn delete(State(world): Shared, Path(id): Path<String>) -> Answ
     Ok(deleted())
 }
 
-/// Deletes all droplets of a tag, those that lists do not show yet included.
+/// Deletes all droplets of a tag, including those that lists do not show yet.
 pub(super) async fn delete_by_tag(
     State(world): Shared,
     Query(parameters): Query<Parameters>,
@@ -85,7 +85,7 @@ fn deleted() -> Deleted {
     )
 }
 
-/// Which droplets a list is to have.
+/// Filter of a droplet list.
 enum Filter<'a> {
     All,
     Gpus,
@@ -94,8 +94,8 @@ enum Filter<'a> {
 }
 
 impl<'a> Filter<'a> {
-    /// The vendor documents which parameters exclude each other, but not the
-    /// answer; a bad request is assumed.
+    /// The vendor documents which parameters exclude each other, but not the answer; a bad request
+    /// is assumed.
     fn new(parameters: &'a Parameters) -> Answer<Self> {
         let get = |name| {
             parameters
@@ -122,7 +122,7 @@ impl<'a> Filter<'a> {
         }
     }
 
-    /// Whether a droplet belongs on the list. GPU droplets must be asked for.
+    /// Whether a droplet belongs on the list. GPU droplets are listed only on request.
     fn takes(&self, droplet: &Droplet, state: &state::State, now: Instant) -> bool {
         let is_gpu = droplet.size.is_gpu();
         match self {

@@ -1,4 +1,4 @@
-//! Error answers in the vendor's shape.
+//! Error answers in the vendor's format.
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
@@ -8,20 +8,20 @@ use axum::response::{IntoResponse, Response};
 use serde::de::DeserializeOwned;
 use serde_json::json;
 
-/// The header that names a request, for questions to the vendor's support.
+/// The header with the request id, for questions to the vendor's support.
 pub(super) const REQUEST_ID: HeaderName = HeaderName::from_static("x-request-id");
 
-/// A request was refused.
+/// A refused request.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) struct ApiError {
     status: StatusCode,
     message: String,
-    /// `POST /v2/tags` answers a bad request in a shape of its own.
+    /// `POST /v2/tags` answers a bad request in its own format.
     is_root_cause: bool,
 }
 
 impl ApiError {
-    /// The error with the vendor's usual message for a status.
+    /// An error with the vendor's usual message for a status.
     pub(super) fn usual(status: StatusCode) -> Self {
         let message = match status.as_u16() {
             400 => "The request was malformed.",
@@ -53,7 +53,7 @@ impl ApiError {
         }
     }
 
-    /// Something else has the name already.
+    /// The name is taken.
     pub(super) fn conflict(message: impl Into<String>) -> Self {
         Self {
             message: message.into(),
@@ -69,7 +69,7 @@ impl ApiError {
         }
     }
 
-    /// A bad request in the shape of `POST /v2/tags`.
+    /// A bad request in the format of `POST /v2/tags`.
     pub(super) fn root_cause(message: impl Into<String>) -> Self {
         Self {
             is_root_cause: true,
@@ -116,7 +116,7 @@ pub(super) fn new_request_id() -> String {
     format!("5a9d0000-0000-4000-8000-{number:012x}")
 }
 
-/// Reads a request's body; anything that is not this JSON is a bad request.
+/// Parses a request's body. Anything but valid JSON of this type is a bad request.
 pub(super) fn decode<T: DeserializeOwned>(body: &[u8]) -> Result<T, ApiError> {
     serde_json::from_slice(body)
         .map_err(|error| ApiError::bad_request(format!("error parsing JSON: {error}")))

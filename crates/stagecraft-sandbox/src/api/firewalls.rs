@@ -1,4 +1,4 @@
-//! Firewalls. Their names are unique; droplets are not touched by them here.
+//! Firewalls. Their names are unique; they have no effect on droplets here.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -34,7 +34,7 @@ pub(super) async fn get(State(world): Shared, Path(id): Path<String>) -> Answer<
     Ok(Json(json!({"firewall": firewall.to_json()})))
 }
 
-/// Makes a firewall: at most one of each name.
+/// Creates a firewall: at most one of each name.
 pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
     let wanted: Wanted = decode(&body)?;
     let mut state = world.state();
@@ -44,7 +44,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     Ok((StatusCode::ACCEPTED, Json(body)))
 }
 
-/// Replaces all of a firewall: what the body leaves out is emptied.
+/// Replaces a firewall. Fields missing in the body are emptied.
 pub(super) async fn replace(
     State(world): Shared,
     Path(id): Path<String>,

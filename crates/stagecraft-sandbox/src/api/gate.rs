@@ -1,4 +1,4 @@
-//! What every request passes: the record, latency, faults, token and limits.
+//! Middleware of every request: the record, latency, faults, token and limits.
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
@@ -25,10 +25,10 @@ const LIMIT: HeaderName = HeaderName::from_static("ratelimit-limit");
 const REMAINING: HeaderName = HeaderName::from_static("ratelimit-remaining");
 const RESET: HeaderName = HeaderName::from_static("ratelimit-reset");
 
-/// Takes a request through the gate to its handler.
+/// Passes a request to its handler.
 ///
-/// If the client goes away, the work stops where it waits; a handler itself
-/// never waits, so it runs wholly or not at all.
+/// If the client disconnects, the work stops where it waits. A handler itself never waits, so it
+/// runs completely or not at all.
 pub(super) async fn pass(
     State(world): State<Arc<World>>,
     ConnectInfo(scissors): ConnectInfo<Scissors>,
@@ -108,7 +108,7 @@ fn arrive(world: &World, parts: &Parts, body: &Bytes) -> Arrival {
     )
 }
 
-/// Lets a request through to its handler if token and limits allow it.
+/// Passes a request to its handler if token and limits allow it.
 async fn admitted(world: &World, request: Request, next: Next) -> Response {
     if !is_authorized(request.headers(), &world.token) {
         return ApiError::usual(StatusCode::UNAUTHORIZED).into_response();
@@ -129,21 +129,21 @@ async fn admitted(world: &World, request: Request, next: Next) -> Response {
             let mut response = ApiError::usual(StatusCode::TOO_MANY_REQUESTS).into_response();
             let headers = response.headers_mut();
             headers.insert(header::RETRY_AFTER, HeaderValue::from(retry_after));
-            // The vendor says zero here even if the hour has room.
+            // The vendor sends zero here even if the hour has room.
             headers.insert(REMAINING, HeaderValue::from(0));
             response
         }
     }
 }
 
-/// The refusal of what the token's scopes do not cover, or of a locked account.
+/// Refuses a request that the token's scopes do not cover, or for a locked account.
 fn forbidden(world: &World, request: &Request) -> Option<ApiError> {
     let (method, uri) = (request.method().as_str(), request.uri());
     let query = uri.query().unwrap_or_default();
     let by_tag = query.split('&').any(|pair| pair.starts_with("tag_name="));
     let scopes = scopes::needed(&journal::kind(method, uri.path()), by_tag);
     let knobs = &world.state().knobs;
-    // What a locked account can do is not documented; to read and to delete is assumed.
+    // The rights of a locked account are not documented; reading and deleting are assumed.
     let is_locked = knobs.account_status == AccountStatus::Locked
         && request.method() != Method::GET
         && request.method() != Method::DELETE;
@@ -161,7 +161,7 @@ fn is_authorized(headers: &HeaderMap, token: &str) -> bool {
     scheme.eq_ignore_ascii_case("bearer") && given.trim() == token
 }
 
-/// Makes the answer of a fault; `real` is that of the handler, if it ran.
+/// Builds the answer of a fault; `real` is that of the handler, if it ran.
 fn commit(kind: FaultKind, real: Option<Response>, scissors: &Scissors) -> Response {
     match kind {
         FaultKind::Status {
@@ -209,7 +209,7 @@ fn status(code: u16) -> StatusCode {
     StatusCode::from_u16(code).unwrap_or(StatusCode::INTERNAL_SERVER_ERROR)
 }
 
-/// Puts the headers on that every answer has, where there are none yet.
+/// Adds the headers of every answer, unless they are set already.
 fn finish(world: &World, headers: &mut HeaderMap) {
     let standing = {
         let state = world.state();

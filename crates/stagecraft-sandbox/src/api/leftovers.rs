@@ -116,7 +116,7 @@ pub(super) async fn get_reserved(
     Ok(Json(json!({"reserved_ip": reserved})))
 }
 
-/// Gives an address back, whether it leads to a droplet or not.
+/// Releases an address, whether it is assigned to a droplet or not.
 pub(super) async fn delete_reserved(
     State(world): Shared,
     Path(ip): Path<String>,
@@ -127,10 +127,10 @@ pub(super) async fn delete_reserved(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// What would go on costing once the droplet is deleted.
+/// What would still cost money after the droplet is deleted.
 ///
-/// What the token may not read is left empty. Reserved addresses show twice, as the vendor shows them: under their former
-/// name, too.
+/// Resources that the token may not read are omitted. Reserved addresses appear twice, as the
+/// vendor shows them: under their former name too.
 pub(super) async fn associated(
     State(world): Shared,
     Path(droplet): Path<String>,
@@ -145,7 +145,7 @@ pub(super) async fn associated(
         .filter(|_| may_see("reserved_ip:read"))
         .map(|reserved| {
             let ip = reserved.ip.to_string();
-            // An address costs something only while it leads nowhere.
+            // An address costs money only while it is unassigned.
             json!({"id": ip, "name": ip, "cost": "5.00"})
         })
         .into_iter()
@@ -174,7 +174,7 @@ pub(super) async fn associated(
     })))
 }
 
-/// When backups of a droplet are made.
+/// The backup schedule of a droplet.
 pub(super) async fn backup_policy(
     State(world): Shared,
     Path(droplet): Path<String>,

@@ -1,4 +1,4 @@
-//! Paging.
+//! Pagination.
 
 use std::collections::BTreeMap;
 
@@ -10,10 +10,10 @@ use crate::state::World;
 const USUAL_PER_PAGE: usize = 20;
 const MOST_PER_PAGE: usize = 200;
 
-/// The query of a list. Parameters that are unknown are ignored.
+/// The query of a list. Unknown parameters are ignored.
 pub(super) type Parameters = BTreeMap<String, String>;
 
-/// Which page of a list was asked for.
+/// The requested page of a list.
 #[derive(Debug, Clone, Copy)]
 pub(super) struct Page<'a> {
     path: &'a str,
@@ -23,8 +23,8 @@ pub(super) struct Page<'a> {
 }
 
 impl<'a> Page<'a> {
-    /// Reads `page` and `per_page`; what makes no sense counts as absent, and
-    /// more than 200 per page as 200.
+    /// Parses `page` and `per_page`. Invalid values count as absent, and more than 200 per page as
+    /// 200.
     pub(super) fn new(path: &'a str, parameters: &'a Parameters) -> Self {
         let number = |name| {
             let value: Option<usize> = parameters.get(name).and_then(|value| value.parse().ok());
@@ -63,7 +63,7 @@ impl<'a> Page<'a> {
         Json(json!({key: page, "links": links, "meta": {"total": total}}))
     }
 
-    /// `{}` if all fits on one page, else the pages that there are to go to.
+    /// `{}` if all fits on one page, else links to the other pages.
     fn links(&self, base: &str, total: usize) -> Value {
         let last = total.div_ceil(self.size).max(1);
         let mut pages = Map::new();
@@ -100,7 +100,7 @@ impl<'a> Page<'a> {
     }
 }
 
-/// Percent-encodes what may not stand in a query.
+/// Percent-encodes characters that are not allowed in a query.
 fn encode(text: &str) -> String {
     let is_plain = |byte: u8| byte.is_ascii_alphanumeric() || b"-._~".contains(&byte);
     let encoded = text.bytes().map(|byte| {

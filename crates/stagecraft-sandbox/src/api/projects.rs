@@ -1,4 +1,4 @@
-//! Projects, and moving resources between them.
+//! Projects and the assignment of resources to them.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -42,7 +42,7 @@ struct Wanted {
     environment: Option<String>,
 }
 
-/// Makes a project. That a name is taken is documented, the answer assumed.
+/// Creates a project. A taken name is refused as documented; the answer is assumed.
 pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
     let wanted: Wanted = decode(&body)?;
     let name = wanted.name.filter(|name| (1..=175).contains(&name.len()));
@@ -60,7 +60,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     Ok((StatusCode::CREATED, Json(body)))
 }
 
-/// Deletes a project that is empty: 412 if it is not.
+/// Deletes an empty project: 412 if it is not empty.
 pub(super) async fn delete(State(world): Shared, Path(id): Path<String>) -> Answer<StatusCode> {
     let mut state = world.state();
     let project = state.projects.get(&id).ok_or_else(ApiError::not_found)?;
@@ -93,7 +93,7 @@ struct Assignment {
     resources: Option<Vec<String>>,
 }
 
-/// Moves resources; the answer has a status of its own for each.
+/// Moves resources; the answer has a separate status for each.
 pub(super) async fn assign(
     State(world): Shared,
     Path(id): Path<String>,
@@ -151,7 +151,7 @@ fn urns_in(state: &Everything, project: &str) -> Vec<String> {
     urns
 }
 
-/// All that projects can have.
+/// All resources that projects can contain.
 fn urns(state: &Everything) -> Vec<String> {
     let droplets = state.droplets.values();
     let droplets = droplets.filter(|droplet| droplet.is_readable());

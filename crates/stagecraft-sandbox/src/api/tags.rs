@@ -1,4 +1,4 @@
-//! Tags. In URLs they must have their canonical capitalisation.
+//! Tags. URLs must have their canonical capitalisation.
 
 use axum::Json;
 use axum::body::Bytes;
@@ -39,7 +39,7 @@ struct NewTag {
     name: Option<String>,
 }
 
-/// Makes a tag. One that exists is answered as if it were new.
+/// Creates a tag. The answer for an existing one is the same.
 pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
     let NewTag { name } = decode(&body).map_err(|_| ApiError::root_cause("invalid JSON"))?;
     let name = name.unwrap_or_default();
@@ -53,7 +53,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     Ok((StatusCode::CREATED, Json(json!({"tag": tag}))))
 }
 
-/// Deletes a tag, from everything that bears it; nothing else is deleted.
+/// Deletes a tag from all resources; nothing else is deleted.
 pub(super) async fn delete(State(world): Shared, Path(tag): Path<String>) -> Answer<StatusCode> {
     let mut state = world.state();
     let key = state.tags.exact(&tag).ok_or_else(ApiError::not_found)?;
@@ -71,7 +71,7 @@ struct Resources {
 
 #[derive(Deserialize)]
 struct Resource {
-    /// A string in the documentation; numbers are taken as well.
+    /// A string in the documentation; numbers are accepted as well.
     resource_id: Value,
     resource_type: String,
 }
@@ -90,7 +90,7 @@ pub(super) async fn tag(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// Takes a tag off droplets. Those that do not bear it stay as they are.
+/// Removes a tag from droplets. Those without it stay as they are.
 pub(super) async fn untag(
     State(world): Shared,
     Path(tag): Path<String>,
@@ -106,7 +106,7 @@ pub(super) async fn untag(
     Ok(StatusCode::NO_CONTENT)
 }
 
-/// The ids of the droplets that a body names; all must be there.
+/// The ids of the droplets in a body; all must exist.
 fn droplets(state: &state::State, body: &[u8]) -> Answer<Vec<u64>> {
     let Resources { resources } = decode(body)?;
     let mut ids = Vec::new();

@@ -39,7 +39,7 @@ struct Wanted {
     ip_range: Option<String>,
 }
 
-/// Makes a network. Names and addresses are the account's: no two share them.
+/// Creates a network. Names and address ranges are unique within the account.
 pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created> {
     let wanted: Wanted = decode(&body)?;
     let region = wanted.region.as_deref().and_then(Region::find);
@@ -55,7 +55,7 @@ pub(super) async fn create(State(world): Shared, body: Bytes) -> Answer<Created>
     Ok((StatusCode::CREATED, Json(json!({"vpc": vpc.to_json()}))))
 }
 
-/// Changes name and description, the only things that can be.
+/// Changes name and description; nothing else can be changed.
 pub(super) async fn rename(
     State(world): Shared,
     Path(id): Path<String>,
@@ -111,7 +111,7 @@ fn members<'a>(state: &'a Everything, id: &'a str) -> impl Iterator<Item = &'a D
     droplets.filter(move |droplet| droplet.is_readable() && droplet.vpc() == id)
 }
 
-/// The rules are documented; of the wordings the overlap's was seen.
+/// The rules are documented. Of the wordings only the overlap's was seen.
 fn refusal(refused: VpcRefused) -> ApiError {
     match refused {
         VpcRefused::NameInvalid => ApiError::unprocessable(

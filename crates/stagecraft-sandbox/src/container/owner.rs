@@ -1,10 +1,10 @@
-//! Which sandbox a container belongs to: the process and its start, which together are never
-//! given twice.
+//! Identifies the sandbox of a container: by the process and its start time, which together are
+//! unique.
 
 use std::fs;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-/// A name of this process, another one at each call.
+/// A new name of this process at each call.
 pub(super) fn own() -> String {
     static COUNT: AtomicU32 = AtomicU32::new(0);
     let pid = std::process::id();
@@ -12,7 +12,7 @@ pub(super) fn own() -> String {
     format!("{pid}-{start}-{}", COUNT.fetch_add(1, Ordering::Relaxed))
 }
 
-/// Whether the process of a name has ended. In doubt it has not.
+/// Whether the process of a name has ended. If unknown, it has not.
 pub(super) fn is_gone(owner: &str) -> bool {
     let mut parts = owner.split('-').map(|part| part.parse::<u64>().ok());
     let (Some(Some(pid)), Some(Some(start))) = (parts.next(), parts.next()) else {
@@ -22,10 +22,10 @@ pub(super) fn is_gone(owner: &str) -> bool {
     can_tell && start_of(pid) != Some(start)
 }
 
-/// When a process was started, in ticks since the boot: the 22nd field of `proc_pid_stat(5)`.
+/// The start time of a process, in ticks since the boot: the 22nd field of `proc_pid_stat(5)`.
 fn start_of(pid: impl std::fmt::Display) -> Option<u64> {
     let stat = fs::read_to_string(format!("/proc/{pid}/stat")).ok()?;
-    // The second field is the program's name, which may hold blanks and parentheses.
+    // The second field is the program's name, which may contain blanks and parentheses.
     let (_, fields) = stat.rsplit_once(')')?;
     fields.split_whitespace().nth(19)?.parse().ok()
 }

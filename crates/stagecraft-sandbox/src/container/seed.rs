@@ -1,4 +1,4 @@
-//! What a container host finds at its first boot: a seed for cloud-init's `NoCloud`.
+//! First-boot seed of a container host, for cloud-init's `NoCloud`.
 //!
 //! See <https://docs.cloud-init.io/en/latest/reference/datasources/nocloud.html>.
 
@@ -9,13 +9,13 @@ use serde_json::json;
 
 use crate::driver::BootRequest;
 
-/// The place of the script that becomes the container's init.
+/// The path of the script that runs as the container's init.
 pub(crate) const BOOT_PATH: &str = "/usr/local/sbin/stagecraft-boot";
 
 const BOOT: &str = include_str!("boot.sh");
 const SEED: &str = "var/lib/cloud/seed/nocloud";
 
-/// The files that are put into a container before it starts, as a tar archive.
+/// Builds a tar archive of the files that a container gets before it starts.
 ///
 /// # Errors
 ///
@@ -46,8 +46,8 @@ fn meta_data(request: &BootRequest) -> String {
     .to_string()
 }
 
-/// As the vendor's own: root may log in by key, and an agent is installed, which takes its time
-/// and the package lock.
+/// Vendor data like DigitalOcean's: allows root to log in by key and installs an agent, which takes
+/// time and holds the package lock.
 fn vendor_data(first_boot: Duration) -> String {
     let settings = json!({ "disable_root": false, "ssh_pwauth": false });
     let agent = format!(

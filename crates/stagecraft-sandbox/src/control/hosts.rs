@@ -7,17 +7,16 @@ use crate::driver::HostDriver;
 use crate::state::armed::{ArmedFailure, FailTimes};
 
 impl Control {
-    /// Runs a shell script as root in the host of a droplet, given by its name
-    /// or id, and returns its standard output.
+    /// Runs a shell script as root in the host of a droplet, given by its name or id, and returns
+    /// its standard output.
     ///
-    /// Waits for the host if it is booting. A script that was started runs on
-    /// if the future is dropped, as far as the driver lets it.
+    /// Waits for the host if it is booting. If the future is dropped, a started script continues,
+    /// as far as the driver allows it.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NoHosts`] without a driver, [`ControlError::NotFound`]
-    /// and [`ControlError::Ambiguous`] for the name, [`ControlError::Host`] if
-    /// the script fails.
+    /// [`ControlError::NoHosts`] without a driver, [`ControlError::NotFound`] and
+    /// [`ControlError::Ambiguous`] for the name, [`ControlError::Host`] if the script fails.
     pub async fn run(&self, host: &str, script: &str) -> Result<String, ControlError> {
         let driver = self.driver()?;
         let id = match self.hosts(host)[..] {
@@ -38,19 +37,17 @@ impl Control {
         driver.run(id, script).await.map_err(ControlError::Host)
     }
 
-    /// Makes a stand-in program of a host fail, with a message on its standard
-    /// error.
+    /// Makes a stand-in program of a host fail, with a message on its standard error.
     ///
-    /// It holds for hosts of that name that run, and for those that boot later:
-    /// each fails `times` times. `host` may be `*` for all. A later call for
-    /// the same host and program replaces the former; `FailTimes::Times(0)`
-    /// disarms.
+    /// Applies to running hosts of that name, and to those that boot later: each fails `times`
+    /// times. `host` may be `*` for all. A later call for the same host and program replaces the
+    /// former; `FailTimes::Times(0)` disarms.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NoHosts`] without a driver, [`ControlError::Invalid`]
-    /// for what cannot be a program's name, [`ControlError::Host`] if a running
-    /// host could not be told; later hosts are armed all the same.
+    /// [`ControlError::NoHosts`] without a driver, [`ControlError::Invalid`] for an invalid program
+    /// name, [`ControlError::Host`] if a running host could not be armed; later hosts are armed all
+    /// the same.
     pub async fn fail_program(
         &self,
         host: &str,
@@ -94,7 +91,7 @@ impl Control {
         self.world.driver.as_ref().ok_or(ControlError::NoHosts)
     }
 
-    /// The droplets that are there and that a name, an id or `*` stands for.
+    /// The existing droplets with a name or id, or all for `*`.
     fn hosts(&self, host: &str) -> Vec<u64> {
         let id: Option<u64> = host.parse().ok();
         let state = self.world.state();

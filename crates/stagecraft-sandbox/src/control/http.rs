@@ -1,4 +1,4 @@
-//! The control over HTTP, under `/sandbox/`.
+//! HTTP interface of the control, under `/sandbox/`.
 
 use std::sync::Arc;
 
@@ -21,8 +21,8 @@ use crate::state::armed::FailTimes;
 
 /// The routes of the control.
 ///
-/// There is no token, since the sandbox listens on loopback only; so requests
-/// that a web page could make are refused.
+/// They need no token, since the sandbox listens on loopback only; so requests that a web page
+/// could send are refused.
 pub(crate) fn routes(world: Arc<World>) -> Router {
     Router::new()
         .route("/sandbox", get(index))

@@ -1,4 +1,4 @@
-//! Giving the account what a droplet leaves behind, and images of its own.
+//! Adds leftovers of droplets, and private images, to the account.
 
 use std::net::Ipv4Addr;
 
@@ -15,13 +15,13 @@ use crate::state::droplet::Droplet;
 pub struct PrivateImage {
     /// Its name, which need not be unique.
     pub name: String,
-    /// The slug of the vendor's image that it was made from.
+    /// The slug of the vendor's image that it was created from.
     #[serde(default = "default_image")]
     pub base: String,
     /// The smallest disk that it fits on, in GB.
     #[serde(default = "default_disk")]
     pub min_disk_size: u32,
-    /// The slugs of the regions where it is; `None` means all.
+    /// The slugs of its regions; `None` means all.
     #[serde(default)]
     pub regions: Option<Vec<String>>,
 }
@@ -31,7 +31,7 @@ fn default_disk() -> u32 {
 }
 
 impl PrivateImage {
-    /// An image of this name that is everywhere and fits on 25 GB.
+    /// An image of this name in all regions, for disks from 25 GB.
     pub fn new(name: &str) -> Self {
         Self {
             name: name.to_owned(),
@@ -43,7 +43,7 @@ impl PrivateImage {
 }
 
 impl Control {
-    /// Adds an image to the account and returns its id, by which it is known.
+    /// Adds an image to the account and returns its id, its only identifier.
     ///
     /// # Errors
     ///
@@ -66,13 +66,13 @@ impl Control {
             .add(&image.name, &base, image.min_disk_size, regions))
     }
 
-    /// Makes a volume of so many GB and attaches it to a droplet; returns its id.
+    /// Creates a volume of this size in GB, attaches it to a droplet, and returns its id.
     ///
-    /// It stays when the droplet goes.
+    /// It outlives the droplet.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed.
     pub fn attach_volume(
         &self,
         droplet: u64,
@@ -87,11 +87,11 @@ impl Control {
 
     /// Takes a snapshot of a droplet at once, and returns its id.
     ///
-    /// It stays when the droplet goes, and is an image that others can start from.
+    /// It outlives the droplet, and is an image for new droplets.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed.
     pub fn take_snapshot(&self, droplet: u64, name: &str) -> Result<u64, ControlError> {
         let mut guard = self.world.state();
         let state = &mut *guard;
@@ -101,13 +101,13 @@ impl Control {
         Ok(found.snapshot(name, &mut state.images))
     }
 
-    /// Reserves an address that leads to a droplet, and returns it.
+    /// Reserves an address, assigns it to a droplet, and returns it.
     ///
-    /// It stays when the droplet goes. A droplet that has one keeps it.
+    /// It outlives the droplet. A droplet that has one keeps it.
     ///
     /// # Errors
     ///
-    /// [`ControlError::NotFound`] if the droplet is gone or never was.
+    /// [`ControlError::NotFound`] if the droplet is gone or never existed.
     pub fn assign_reserved_address(&self, droplet: u64) -> Result<Ipv4Addr, ControlError> {
         let mut state = self.world.state();
         let region = droplet_of(&state, droplet)?.region;

@@ -1,4 +1,4 @@
-//! Droplets as they really are.
+//! True state of droplets.
 
 use std::net::Ipv4Addr;
 
@@ -8,7 +8,7 @@ use tokio::time::Instant;
 use crate::state::State;
 use crate::state::droplet::{Droplet, Phase, Power, Why};
 
-/// A droplet as it really is, whatever the API shows of it by now.
+/// The true state of a droplet, whatever the API shows at the moment.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct DropletView {
     /// Its id.
@@ -21,37 +21,37 @@ pub struct DropletView {
     pub region: String,
     /// Its image's slug, or its id if it belongs to the account.
     pub image: String,
-    /// Its tags in their canonical capitalisation, shown yet or not.
+    /// Its tags in their canonical capitalisation, including those not shown yet.
     pub tags: Vec<String>,
-    /// Where it is in its life.
+    /// Its stage of life.
     pub state: DropletState,
     /// Whether it is powered off.
     pub powered_off: bool,
     /// Why it failed, if it did.
     pub failure: Option<String>,
-    /// The address of its host, shown yet or not.
+    /// The address of its host, even if not shown yet.
     pub address: Option<Ipv4Addr>,
-    /// Whether lists of the API have it.
+    /// Whether the API lists it.
     pub listed: bool,
     /// The time of its creation, as the API writes it.
     pub created_at: String,
 }
 
-/// Where a droplet is in its life.
+/// Stage of a droplet's life.
 #[derive(Debug, Clone, Copy, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum DropletState {
-    /// Accepted; its host boots.
+    /// Accepted; its host is booting.
     Booting,
     /// It runs.
     Active,
-    /// Its deletion runs.
+    /// It is being deleted.
     Leaving,
     /// It was deleted.
     Deleted,
     /// Its creation failed.
     Failed,
-    /// It was made to vanish.
+    /// It was made to vanish by the control.
     Vanished,
 }
 

@@ -1,4 +1,4 @@
-//! Whose account it is, and how it stands.
+//! The account's owner and status.
 
 use serde::{Deserialize, Serialize};
 
@@ -21,15 +21,15 @@ impl Default for Team {
     }
 }
 
-/// How an account stands with the vendor.
+/// Status of an account.
 #[derive(Debug, Clone, Copy, Default, PartialEq, Eq, Serialize, Deserialize)]
 #[serde(rename_all = "snake_case")]
 pub enum AccountStatus {
-    /// Well.
+    /// Good.
     #[default]
     Active,
-    /// It can be used, but something is the matter, as a payment.
+    /// Usable, but with a problem, such as a payment.
     Warning,
-    /// It may only read and delete any more.
+    /// May only read and delete.
     Locked,
 }

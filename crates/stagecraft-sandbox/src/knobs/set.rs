@@ -1,33 +1,33 @@
-//! Setting knobs by name, from JSON or from what a person types.
+//! Sets knobs by name, from JSON or from typed text.
 
 use serde::de::Unexpected;
 use serde_json::{Map, Value};
 
 use super::Knobs;
 
-/// A knob could not be set.
+/// Why a knob could not be set.
 #[derive(Debug, Clone, PartialEq, Eq, thiserror::Error)]
 #[non_exhaustive]
 pub enum KnobError {
-    /// There is no such knob.
+    /// The knob does not exist.
     #[error("no knob `{name}`{}; the knobs are {}", meant(.nearest.as_deref()), .known.join(", "))]
     Unknown {
-        /// What was asked for.
+        /// The given name.
         name: String,
-        /// The knob that was probably meant.
+        /// The most similar knob.
         nearest: Option<String>,
         /// All knobs.
         known: Vec<String>,
     },
-    /// The value is none for the knob.
+    /// The value is invalid for the knob.
     #[error("knob `{name}`: {message}")]
     Value {
         /// The knob.
         name: String,
-        /// What is wrong.
+        /// The problem.
         message: String,
     },
-    /// Several were to be set, by something other than a JSON object.
+    /// Several were to be set by something other than a JSON object.
     #[error("knobs are a JSON object")]
     Shape,
 }
@@ -43,17 +43,15 @@ impl Knobs {
         knobs.keys().cloned().collect()
     }
 
-    /// Sets a knob to what a person typed.
+    /// Sets a knob from typed text.
     ///
-    /// The name is that in JSON; of a duration it may lack the `_ms`, and `-`
-    /// may stand for `_`. The value is JSON, or text where JSON makes no sense:
-    /// durations are integers of milliseconds or have a unit (`100ms`, `10s`),
-    /// and lists may be words with commas between them.
+    /// The name is that in JSON; of a duration it may lack the `_ms`, and `-` may replace `_`. The
+    /// value is JSON, or text if it is not valid JSON: durations are integers of milliseconds or
+    /// have a unit (`100ms`, `10s`), and lists may be words separated by commas.
     ///
     /// # Errors
     ///
-    /// [`KnobError`] for an unknown name or a value of the wrong type; nothing
-    /// is changed then.
+    /// [`KnobError`] for an unknown name or a value of the wrong type; nothing is changed then.
     pub fn set(&mut self, name: &str, text: &str) -> Result<(), KnobError> {
         let mut knobs = self.to_map();
         let name = find(&knobs, name)?;
@@ -86,12 +84,12 @@ impl Knobs {
         })
     }
 
-    /// Lays a partial JSON object over these knobs.
+    /// Merges a partial JSON object into these knobs.
     ///
     /// # Errors
     ///
-    /// [`KnobError`] if `changes` is not an object, names an unknown knob or has
-    /// a value of the wrong type; nothing is changed then.
+    /// [`KnobError`] if `changes` is not an object, names an unknown knob or has a value of the
+    /// wrong type; nothing is changed then.
     pub fn merged(&self, changes: &Value) -> Result<Self, KnobError> {
         let Value::Object(changes) = changes else {
             return Err(KnobError::Shape);
@@ -113,13 +111,13 @@ impl Knobs {
     fn to_map(&self) -> Map<String, Value> {
         match serde_json::to_value(self) {
             Ok(Value::Object(knobs)) => knobs,
-            // All fields have a form in JSON.
+            // All fields can be represented in JSON.
             _ => Map::new(),
         }
     }
 }
 
-/// The name of a knob as it is in JSON.
+/// The name of a knob in JSON.
 fn find(knobs: &Map<String, Value>, name: &str) -> Result<String, KnobError> {
     let wanted = name.replace('-', "_");
     let with_unit = format!("{wanted}_ms");
@@ -146,7 +144,7 @@ fn find(knobs: &Map<String, Value>, name: &str) -> Result<String, KnobError> {
     })
 }
 
-/// Durations as integers of milliseconds; text with a unit is read as well.
+/// Durations as integers of milliseconds; text with a unit is accepted as well.
 pub(super) mod milliseconds {
     use std::time::Duration;
 

@@ -7,19 +7,19 @@ use tokio::net::{TcpListener, TcpSocket};
 
 use crate::driver::DriverError;
 
-/// The start of 127.64.0.0/10, from which hosts take their addresses.
+/// The start of 127.64.0.0/10, the range of the hosts' addresses.
 const FIRST: u32 = 0x7f40_0000;
 
-/// How many addresses that block has.
+/// The number of addresses in that block.
 const COUNT: u32 = 1 << 22;
 
-/// How many addresses are tried before giving up.
+/// Most addresses tried.
 const TRIES: u32 = 4096;
 
-/// Decides on the port of all hosts: 22 if it can be had, else 2222.
+/// Chooses the port of all hosts: 22 if it is available, else 2222.
 ///
-/// An sshd of this machine that listens on every address takes port 22 on all
-/// of them, so several addresses are tried.
+/// An sshd of this machine that listens on every address occupies port 22 on all of them, so
+/// several addresses are tried.
 pub(crate) fn choose_port() -> Result<u16, DriverError> {
     let mut last = None;
     for port in [22, 2222] {
@@ -38,10 +38,9 @@ pub(crate) fn choose_port() -> Result<u16, DriverError> {
     })
 }
 
-/// Listens on a free address, which is thereby ours while the listener lives.
+/// Listens on a free address, which is reserved while the listener lives.
 ///
-/// The search starts at a random address, so that sandboxes which run at the
-/// same time seldom meet.
+/// The search starts at a random address, so that concurrent sandboxes seldom collide.
 pub(crate) fn reserve(port: u16) -> Result<(TcpListener, Ipv4Addr), DriverError> {
     let mut address = random_address()?;
     for _ in 0..TRIES {
@@ -65,7 +64,7 @@ pub(crate) fn listen(address: Ipv4Addr, port: u16) -> io::Result<TcpListener> {
     bind(address, port)?.listen(128)
 }
 
-/// Binds a socket without listening: whoever connects is refused.
+/// Binds a socket without listening, so that connections are refused.
 pub(crate) fn bind(address: Ipv4Addr, port: u16) -> io::Result<TcpSocket> {
     let socket = TcpSocket::new_v4()?;
     // Connections of a listener that was closed before linger in TIME_WAIT.
@@ -86,7 +85,7 @@ fn next(address: Ipv4Addr) -> Ipv4Addr {
     usable((u32::from(address) - FIRST + 1) % COUNT)
 }
 
-/// Steps over addresses that look like a network's or a broadcast address.
+/// Skips addresses that look like a network's or a broadcast address.
 fn usable(mut offset: u32) -> Ipv4Addr {
     while matches!(offset & 0xff, 0 | 0xff) {
         offset = (offset + 1) % COUNT;

@@ -1,4 +1,4 @@
-//! Under which user a host's processes run.
+//! User ids of the hosts' processes.
 
 use std::net::Ipv4Addr;
 use std::os::unix::fs::MetadataExt;
@@ -7,29 +7,28 @@ use crate::driver::DriverError;
 
 /// The first user id that hosts use when the sandbox runs as root.
 ///
-/// It lies above everything that distributions, containers and directory
-/// services hand out by default.
+/// It is above all ids that distributions, containers and directory services assign by default.
 const FIRST_ID: u32 = 1_879_000_000;
 
-/// How many low bits of an address make a host's id: those that vary in a /10.
+/// Number of low address bits in a host's id: those that vary in a /10.
 const ID_BITS: u32 = 22;
 
 /// The outside user of a host's processes.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Identities {
-    /// The sandbox runs as an ordinary user, whose hosts run as the same.
+    /// The sandbox runs as an ordinary user; its hosts run as the same user.
     Own,
-    /// The sandbox runs as root: every host has an unprivileged id of its own.
+    /// The sandbox runs as root: every host has a separate unprivileged id.
     Range {
         /// The first id.
         first: u32,
-        /// How many ids there are.
+        /// The number of ids.
         count: u32,
     },
 }
 
 impl Identities {
-    /// Finds out which ids this process may use.
+    /// Detects which ids this process may use.
     pub(crate) fn detect() -> Result<Self, DriverError> {
         let unreadable = |error: std::io::Error| DriverError {
             message: format!("/proc/self cannot be read: {error}"),
@@ -65,7 +64,7 @@ impl Identities {
                     count: wanted,
                 });
             }
-            // A rootless container maps a few ten thousand: take the upper half.
+            // A rootless container maps some ten thousand ids: use the upper half.
             if count >= 2048 && best.is_none_or(|(_, known)| known < count) {
                 best = Some((first, count));
             }

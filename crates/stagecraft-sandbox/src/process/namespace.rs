@@ -1,9 +1,9 @@
-//! One host's namespaces: made, entered and ended with util-linux's tools.
+//! The namespaces of one host, managed with util-linux's tools.
 //!
-//! Two user namespaces are nested. The outer one owns the process, network, IPC
-//! and host name namespaces and builds the file system. The inner one, in which
-//! everything of the host runs, owns nothing but its own copy of the mounts, so
-//! its root can neither undo them nor configure what belongs to the outer one.
+//! Two user namespaces are nested. The outer one owns the process, network, IPC and host name
+//! namespaces and builds the file system. The inner one, in which everything of the host runs, owns
+//! nothing but its own copy of the mounts, so its root can neither undo them nor configure what
+//! belongs to the outer one.
 
 use std::net::Ipv4Addr;
 use std::process::{ExitStatus, Output, Stdio};
@@ -18,31 +18,31 @@ use crate::process::identity::Identities;
 /// Builds the file system; see the comments there.
 const SETUP: &str = include_str!("setup.sh");
 
-/// What the host's first process runs.
+/// The script of the host's first process.
 const INIT: &str = include_str!("init.sh");
 
-/// Where programs are found, outside while a host is made and inside.
+/// The search path, both outside during set-up and inside.
 const PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-/// How long the making of a host may take before it is given up.
+/// Deadline of creating a host.
 const SETUP_DEADLINE: Duration = Duration::from_secs(30);
 
-/// How long a host may take to end by itself.
+/// Deadline of a host's own shutdown.
 const END_DEADLINE: Duration = Duration::from_secs(2);
 
 /// A host's namespaces, which end when this is dropped.
 #[derive(Debug)]
 pub(crate) struct Namespaces {
     unshare: Child,
-    /// The host ends when this pipe closes, be it because this process dies.
+    /// The host ends when this pipe closes, also if this process dies.
     lifeline: Option<ChildStdin>,
     door: Door,
 }
 
-/// The way into a host's namespaces.
+/// Enters a host's namespaces.
 #[derive(Debug, Clone)]
 pub(crate) struct Door {
-    /// The process that made the outer user namespace and stayed in it.
+    /// The process that created the outer user namespace and stayed in it.
     outer_pid: u32,
     /// The host's first process, as seen from outside.
     inner_pid: u32,
@@ -51,9 +51,9 @@ pub(crate) struct Door {
 }
 
 impl Namespaces {
-    /// Makes namespaces for a host; returns when its first process waits.
+    /// Creates namespaces for a host; returns when its first process waits.
     ///
-    /// Dropping the future ends whatever was made.
+    /// Dropping the future removes everything that was created.
     pub(crate) async fn create(
         name: &str,
         address: Ipv4Addr,
@@ -92,7 +92,7 @@ impl Namespaces {
         })
     }
 
-    /// The way in, which may be kept; entering fails once the host has ended.
+    /// The way in. It may be kept; entering fails once the host has ended.
     pub(crate) fn door(&self) -> &Door {
         &self.door
     }
@@ -103,8 +103,8 @@ impl Namespaces {
         if self.has_ended().await {
             return;
         }
-        // A process inside can stop the one that watches the lifeline; nothing
-        // inside can withstand this.
+        // A process inside can stop the one that watches the lifeline. No process inside can
+        // survive this.
         let mut kill = unprivileged("/bin/sh", self.door.id);
         kill.args(["-c", "kill -KILL \"$1\"", "sh"])
             .arg(self.door.inner_pid.to_string());
@@ -126,8 +126,8 @@ impl Namespaces {
 impl Door {
     /// Prepares a command that runs inside the host as its root.
     ///
-    /// The environment is that of a login; standard input is empty and output
-    /// goes nowhere unless the caller says otherwise.
+    /// The environment is that of a login. Standard input is empty and output is discarded unless
+    /// the caller sets them.
     pub(crate) fn command<'a>(&self, argv: impl IntoIterator<Item = &'a str>) -> Command {
         let mut command = unprivileged("nsenter", self.id);
         command
@@ -162,7 +162,8 @@ impl Door {
         command
     }
 
-    /// Runs a shell script inside, given on standard input and thus in no argument list.
+    /// Runs a shell script inside. It is passed on standard input and so appears in no argument
+    /// list.
     pub(crate) async fn feed(&self, script: &str) -> Result<Output, DriverError> {
         let failed = |error: std::io::Error| DriverError {
             message: format!("a script could not be run inside a host: {error}"),
@@ -175,7 +176,7 @@ impl Door {
             .spawn()
             .map_err(failed)?;
         if let Some(mut stdin) = child.stdin.take() {
-            // A script that exits early leaves the rest unread, which is its right.
+            // A script that exits early may leave the rest unread.
             if let Err(error) = stdin.write_all(script.as_bytes()).await {
                 tracing::debug!(%error, "a script was not read to its end");
             }
@@ -184,7 +185,7 @@ impl Door {
     }
 }
 
-/// Turns a failed run into an error that shows its last words.
+/// Turns a failed run into an error that shows its last lines.
 pub(crate) fn check(what: &str, output: &Output) -> Result<(), DriverError> {
     if output.status.success() {
         return Ok(());
@@ -222,7 +223,7 @@ fn unprivileged(program: &str, id: Option<u32>) -> Command {
     command
 }
 
-/// Reads the first process's id, then waits until it says that it is ready.
+/// Reads the first process's id, then waits until it reports that it is ready.
 async fn wait_until_ready(unshare: &mut Child) -> Result<u32, DriverError> {
     let (Some(stdout), Some(mut stderr)) = (unshare.stdout.take(), unshare.stderr.take()) else {
         return Err(DriverError {

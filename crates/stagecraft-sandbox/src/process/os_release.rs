@@ -1,4 +1,4 @@
-//! What an image's `/etc/os-release` says.
+//! Content of an image's `/etc/os-release`.
 
 /// Releases by the start of their image's slug: version, name of the version, codename.
 const RELEASES: [(&str, &str, &str, &str); 8] = [
@@ -39,8 +39,8 @@ const RELEASES: [(&str, &str, &str, &str); 8] = [
 
 /// The text of `/etc/os-release` for an image.
 ///
-/// An image of another distribution gets the identifier and version that its
-/// slug names, so that whoever supports only some distributions can tell.
+/// An image of another distribution gets the identifier and version of its slug, so that programs
+/// can detect an unsupported distribution.
 pub(crate) fn os_release(slug: &str) -> String {
     let release = RELEASES.iter().find(|(start, ..)| slug.starts_with(start));
     let Some((_, version_id, version, codename)) = release else {

@@ -1,4 +1,4 @@
-//! The script that makes an empty file system look like a freshly made droplet.
+//! Script that turns an empty file system into that of a new droplet.
 
 use std::net::Ipv4Addr;
 use std::time::Duration;
@@ -11,7 +11,7 @@ use crate::driver::BootRequest;
 use crate::process::os_release::os_release;
 use crate::process::stand_ins;
 
-/// Packages that the clouds' images bring along.
+/// Packages preinstalled in the clouds' images.
 const PREINSTALLED: [&str; 14] = [
     "bash",
     "ca-certificates",
@@ -29,7 +29,7 @@ const PREINSTALLED: [&str; 14] = [
     "unattended-upgrades",
 ];
 
-/// What the script is made from.
+/// Inputs of the script.
 #[derive(Debug)]
 pub(crate) struct Provision<'a> {
     pub(crate) request: &'a BootRequest,
@@ -137,7 +137,7 @@ impl Provision<'_> {
             ));
         }
         script.file("/var/lib/sandbox/tailnet-domain", self.tailnet_domain);
-        // 127.64.0.0/10 and 100.64.0.0/10 are of one size.
+        // 127.64.0.0/10 and 100.64.0.0/10 have the same size.
         let low = u32::from(self.address) & 0x003f_ffff;
         let tailnet = Ipv4Addr::from(u32::from(Ipv4Addr::new(100, 64, 0, 0)) | low);
         script.file("/var/lib/sandbox/tailnet-address", &format!("{tailnet}\n"));
@@ -186,8 +186,8 @@ impl Script {
         ));
     }
 
-    /// Writes a file of the user data; one that cannot be written is left out,
-    /// as cloud-init only logs that.
+    /// Writes a file of the user data. One that cannot be written is ignored, as cloud-init only
+    /// logs that.
     fn user_file(&mut self, file: &crate::cloud_config::File) {
         let path = shell_quote(&file.path);
         let content = base64::engine::general_purpose::STANDARD.encode(&file.content);

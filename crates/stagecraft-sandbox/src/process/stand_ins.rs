@@ -1,9 +1,9 @@
-//! The programs that stand in for those of a cloud host.
+//! Stand-ins for the programs of a cloud host.
 
-/// A shell script that a host gets.
+/// A shell script installed on a host.
 #[derive(Debug)]
 pub(crate) struct StandIn {
-    /// Where it lies inside the host.
+    /// Its path inside the host.
     pub(crate) path: &'static str,
     /// Its text.
     pub(crate) text: &'static str,
@@ -18,8 +18,8 @@ macro_rules! stand_in {
     };
 }
 
-/// All of them. Those below `lib` are copied into the search path by the
-/// stand-in of apt when their package is installed.
+/// All stand-ins. Those below `lib` are copied into the search path by the stand-in of apt when
+/// their package is installed.
 pub(crate) const ALL: [StandIn; 18] = [
     stand_in!("/usr/local/lib/sandbox/common.sh", "common.sh"),
     stand_in!("/usr/local/lib/sandbox/catalogue.sh", "catalogue.sh"),

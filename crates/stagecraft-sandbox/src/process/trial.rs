@@ -1,4 +1,4 @@
-//! Finds out whether this machine lets us make hosts, and if not, why.
+//! Tests whether this machine can run hosts, and if not, why.
 
 use std::net::Ipv4Addr;
 
@@ -6,11 +6,11 @@ use crate::driver::DriverError;
 use crate::process::identity::Identities;
 use crate::process::namespace::{Namespaces, check};
 
-/// Makes a host, runs a command in it and ends it.
+/// Creates a host, runs a command in it and ends it.
 ///
 /// # Errors
 ///
-/// With what is restricted on this machine, its cure, and the modes that work.
+/// With the restriction of this machine, its cure, and the modes that work.
 pub(crate) async fn run(address: Ipv4Addr, identities: Identities) -> Result<(), DriverError> {
     let outcome = attempt(address, identities).await;
     outcome.map_err(|error| {
@@ -33,7 +33,7 @@ async fn attempt(address: Ipv4Addr, identities: Identities) -> Result<(), Driver
     check("a command in a host", &output?)
 }
 
-/// The contents of the files in which kernels say what they restrict.
+/// The contents of the files in which kernels report their restrictions.
 #[derive(Debug, Default)]
 struct Restrictions {
     apparmor: Option<String>,

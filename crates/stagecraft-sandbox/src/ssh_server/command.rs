@@ -19,13 +19,11 @@ const STDERR: u32 = 1;
 
 /// A command that runs on a channel.
 ///
-/// Dropping it closes the command's input and output, like sshd does when the
-/// client has gone; the command is not killed, but learns of it at its next
-/// read or write.
+/// Dropping it closes the command's input and output, as sshd does when the client disconnects. The
+/// command is not killed, but notices at its next read or write.
 pub(super) struct Running {
-    /// Unbounded on purpose: the window of a channel is granted by the library as
-    /// soon as data arrives, so a command that does not read cannot slow down the
-    /// client alone.
+    /// Unbounded on purpose: the library extends the window of a channel as soon as data arrives,
+    /// so a command that does not read cannot slow down the client alone.
     input: Option<mpsc::UnboundedSender<Vec<u8>>>,
     tasks: [JoinHandle<()>; 2],
     ended: Arc<AtomicBool>,
@@ -68,13 +66,12 @@ impl Running {
 
     /// Whether the command has ended and its channel is closed from this side.
     ///
-    /// The library does not tell when the client closes a channel that was
-    /// closed here before.
+    /// The library does not report that the client closes a channel that was closed here before.
     pub(super) fn has_ended(&self) -> bool {
         self.ended.load(Ordering::Acquire)
     }
 
-    /// Hands the command input, unless it has stopped reading.
+    /// Passes input to the command, unless it has stopped reading.
     pub(super) fn feed(&mut self, data: &[u8]) {
         if let Some(input) = &self.input
             && input.send(data.to_vec()).is_err()
@@ -83,7 +80,7 @@ impl Running {
         }
     }
 
-    /// Closes the command's input after what it was handed so far.
+    /// Closes the command's input after what it was passed so far.
     pub(super) fn end_input(&mut self) {
         self.input = None;
     }
@@ -91,7 +88,7 @@ impl Running {
 
 impl Drop for Running {
     fn drop(&mut self) {
-        // A command that has ended may still be saying so.
+        // A command that has ended may still be sending its exit status.
         if !self.has_ended() {
             for task in &self.tasks {
                 task.abort();
@@ -110,7 +107,7 @@ async fn write_input(stdin: Option<ChildStdin>, mut received: mpsc::UnboundedRec
     }
 }
 
-/// Sends a command's output, then its end in the order that clients expect.
+/// Sends a command's output, then its exit status, in the order that clients expect.
 async fn carry(
     mut child: Child,
     output: &ChannelWriteHalf<Msg>,

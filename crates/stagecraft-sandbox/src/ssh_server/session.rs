@@ -1,4 +1,4 @@
-//! One connection: who may log in, and what may be asked.
+//! One connection: authentication and requests.
 
 use std::collections::HashMap;
 
@@ -10,10 +10,10 @@ use crate::process::namespace::Door;
 use crate::ssh_server::AuthorizedKeys;
 use crate::ssh_server::command::Running;
 
-/// How many channels one connection may have, as in sshd's defaults.
+/// Most channels of one connection, as in sshd's defaults.
 const MAX_SESSIONS: usize = 10;
 
-/// The state of a connection. Dropping it closes what its commands read and write.
+/// The state of a connection. Dropping it closes its commands' input and output.
 pub(super) struct Session {
     door: Door,
     authorized: AuthorizedKeys,
@@ -21,7 +21,7 @@ pub(super) struct Session {
     stop: CancellationToken,
 }
 
-/// How far a channel is.
+/// Progress of a channel.
 enum Stage {
     Open(ChannelWriteHalf<Msg>),
     Running(Running),
@@ -99,9 +99,9 @@ impl Handler for Session {
             reply.reject(ChannelOpenFailure::ConnectFailed).await;
             return Ok(());
         }
-        // What arrives is taken in `data` below: a reader that lags behind would
-        // stop the whole connection, and with it the output that the client must
-        // read before its command goes on to read input.
+        // Input is handled in `data` below: a reader that lags behind would stop the whole
+        // connection, and with it the output that the client must read before its command reads
+        // more input.
         let (_input, output) = channel.split();
         self.channels.insert(output.id(), Stage::Open(output));
         reply.accept().await;

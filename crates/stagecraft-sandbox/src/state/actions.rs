@@ -1,4 +1,4 @@
-//! Actions: the vendor's word for what is done to a resource in the background.
+//! Actions: the vendor's term for background operations on a resource.
 
 use std::collections::BTreeMap;
 
@@ -9,7 +9,7 @@ use super::catalog::Region;
 use super::timestamp;
 use crate::knobs::Knobs;
 
-/// Something done to a droplet.
+/// An operation on a droplet.
 #[derive(Debug)]
 pub(crate) struct Action {
     id: u64,
@@ -45,7 +45,7 @@ pub(crate) struct Actions {
 }
 
 impl Actions {
-    /// Starts an action, to be found from some time on, and returns its id.
+    /// Starts an action that can be read from a given time on, and returns its id.
     pub(crate) fn start(
         &mut self,
         kind: &'static str,
@@ -78,7 +78,7 @@ impl Actions {
         }
     }
 
-    /// Finds an action that can be read by now.
+    /// Finds an action that can be read already.
     pub(crate) fn find(&self, id: u64, now: Instant) -> Option<&Action> {
         self.actions
             .get(&id)

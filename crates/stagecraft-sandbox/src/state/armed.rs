@@ -1,14 +1,14 @@
-//! Stand-ins that are to fail.
+//! Stand-ins that fail on request.
 
 use std::fmt;
 
 use serde::{Deserialize, Deserializer, Serialize, Serializer};
 use serde_json::Value;
 
-/// How often a stand-in is to fail.
+/// How often a stand-in fails.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub enum FailTimes {
-    /// So many times, then it works again. Zero disarms.
+    /// This many times, then it works again. Zero disarms.
     Times(u32),
     /// Until it is disarmed.
     Always,
@@ -46,7 +46,7 @@ impl<'de> Deserialize<'de> for FailTimes {
     }
 }
 
-/// How a stand-in is to fail.
+/// How a stand-in fails.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) struct ArmedFailure {
     pub(crate) times: FailTimes,
@@ -54,8 +54,8 @@ pub(crate) struct ArmedFailure {
 }
 
 impl ArmedFailure {
-    /// The script that leaves word for the stand-in of `program`: a file whose
-    /// first line says how often to fail and whose rest is the message.
+    /// The script that arms the stand-in of `program`: it writes a file whose first line says how
+    /// often to fail and whose rest is the message.
     pub(crate) fn script(&self, program: &str) -> String {
         if self.times == FailTimes::Times(0) {
             return format!("rm -f /run/sandbox/fail/{program}\n");

@@ -1,4 +1,4 @@
-//! When backups are made. None ever is: only the plan is kept.
+//! Backup schedules. No backup is ever made: only the plan is kept.
 
 use jiff::civil::{DateTime, Weekday};
 use jiff::tz::TimeZone;
@@ -6,10 +6,10 @@ use jiff::{Timestamp, ToSpan};
 use serde::Deserialize;
 use serde_json::{Value, json};
 
-/// How long a window is.
+/// The length of a window.
 const WINDOW_HOURS: i32 = 4;
 
-/// When backups of a droplet are made, in UTC.
+/// Backup schedule of a droplet, in UTC.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct BackupPolicy {
     /// The day of a weekly plan; `None` is daily.
@@ -35,7 +35,7 @@ impl Default for BackupPolicy {
 }
 
 impl BackupPolicy {
-    /// Reads the API's object. `None`: it is none.
+    /// Parses the API's object. `None` if it is invalid.
     pub(crate) fn parse(value: &Value) -> Option<Self> {
         let wire: Wire = serde_json::from_value(value.clone()).ok()?;
         let hour = wire.hour.unwrap_or(0);

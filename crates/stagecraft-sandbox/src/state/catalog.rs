@@ -1,6 +1,6 @@
-//! Sizes and regions on offer.
+//! Available sizes and regions.
 //!
-//! A cut of the vendor's public tables: <https://docs.digitalocean.com/reference/api/>.
+//! An excerpt of the vendor's public tables: <https://docs.digitalocean.com/reference/api/>.
 
 use serde_json::{Value, json};
 
@@ -25,7 +25,7 @@ pub(crate) struct Gpu {
     count: u32,
     model: &'static str,
     vram_gib: u32,
-    /// A further disk, for the time of the droplet's life.
+    /// An additional disk that lives as long as the droplet.
     scratch_gib: u32,
 }
 
@@ -144,12 +144,12 @@ impl Size {
         }
     }
 
-    /// Droplets of these sizes are left out of lists unless asked for.
+    /// Whether this is a GPU size, whose droplets are listed only on request.
     pub(crate) fn is_gpu(&self) -> bool {
         self.gpu.is_some()
     }
 
-    /// The API's object; `sold_out` takes away regions as `size@region`.
+    /// The API's object; `sold_out` removes regions as `size@region`.
     pub(crate) fn to_json(&self, sold_out: &[String]) -> Value {
         let regions: Vec<&str> = REGIONS
             .iter()
@@ -176,7 +176,7 @@ impl Size {
         size
     }
 
-    /// The disks of a droplet of this size whose own one has so many GB.
+    /// The disks of a droplet of this size whose own disk has this many GB.
     pub(crate) fn disk_info(&self, disk: u32) -> Value {
         let gib = |kind: &str, amount: u32| json!({"type": kind, "size": {"amount": amount, "unit": "gib"}});
         let scratch = self.gpu.map(|gpu| gib("scratch", gpu.scratch_gib));
@@ -203,7 +203,7 @@ impl Region {
         REGIONS.iter().find(|region| region.slug == slug)
     }
 
-    /// The region's place in the table, which numbers its private network.
+    /// The region's index in the table, which numbers its private network.
     pub(crate) fn index(&self) -> u8 {
         let at = REGIONS
             .iter()
@@ -229,7 +229,7 @@ impl Region {
     }
 }
 
-/// Whether `sold_out` has this size in this region.
+/// Whether `sold_out` contains this size in this region.
 pub(crate) fn is_sold_out(sold_out: &[String], size: &str, region: &str) -> bool {
     sold_out
         .iter()

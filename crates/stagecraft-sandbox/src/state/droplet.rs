@@ -1,4 +1,4 @@
-//! A droplet and what the API shows of it.
+//! A droplet and its representation in the API.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -16,33 +16,33 @@ use super::images::{Image, Images};
 use super::tags::Tags;
 use super::vpcs::default_vpc;
 
-/// A droplet from its acceptance on. It is kept when it is gone.
+/// A droplet from its acceptance on. Kept after it is gone.
 #[derive(Debug)]
 pub(crate) struct Droplet {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) size: &'static Size,
-    /// Its disk in GB: that of its first size, until a resize takes the disk along.
+    /// Its disk in GB: that of its first size, until a resize includes the disk.
     pub(crate) disk: u32,
     pub(crate) region: &'static Region,
     pub(crate) image: Image,
     pub(crate) options: Options,
-    /// Keys of the tags, and from when each shows.
+    /// Keys of the tags, and the time from which each shows.
     pub(crate) tags: BTreeMap<String, Instant>,
     pub(crate) created_at: String,
     pub(crate) listed_from: Instant,
-    /// From when reads by id find it; other calls always do.
+    /// The time from which reads by id find it; other calls always do.
     pub(crate) found_from: Instant,
     pub(crate) phase: Phase,
-    /// Whether it is powered on; only what is active can be off.
+    /// Whether it is powered on; only an active one can be off.
     pub(crate) power: Power,
     /// The action under way, other than its creation and deletion.
     pub(crate) pending: Option<u64>,
-    /// The action that makes it.
+    /// The action that creates it.
     pub(crate) create_action: u64,
-    /// Whether its host is there; locked while the host is made, armed or removed.
+    /// Whether its host exists; locked while the host is created, armed or removed.
     pub(crate) host: Arc<Mutex<bool>>,
-    /// Where it is among all droplets ever made; its private address follows from it.
+    /// Its index among all droplets ever created, from which its private address follows.
     pub(crate) ordinal: u32,
 }
 
@@ -51,12 +51,12 @@ pub(crate) struct Droplet {
 pub(crate) struct Options {
     pub(crate) authorized_keys: Vec<String>,
     pub(crate) user_data: Option<String>,
-    /// Those that were asked for, of `backups`, `ipv6` and `monitoring`.
+    /// The requested ones of `backups`, `ipv6` and `monitoring`.
     pub(crate) features: Vec<&'static str>,
     pub(crate) public_networking: bool,
-    /// When backups are made, if they are.
+    /// The backup schedule, if backups are on.
     pub(crate) backup_policy: BackupPolicy,
-    /// Whether the vendor's agent is in it.
+    /// Whether the vendor's agent is installed.
     pub(crate) agent: bool,
     /// Its private network; `None` is the default one of its region.
     pub(crate) vpc: Option<String>,
@@ -83,16 +83,16 @@ pub(crate) enum Power {
     Off,
 }
 
-/// Where a droplet is in its life.
+/// Stage of a droplet's life.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Phase {
-    /// Accepted; its host boots.
+    /// Accepted; its host is booting.
     Booting,
     /// It runs.
     Active(Address),
     /// It is being deleted; `None` if that began before it was active.
     Leaving(Option<Address>),
-    /// It is no more.
+    /// It is gone.
     Gone(Why),
 }
 
@@ -100,38 +100,38 @@ pub(crate) enum Phase {
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) struct Address {
     pub(crate) ip: Ipv4Addr,
-    /// From when the API shows it; `None` means never (again).
+    /// The time from which the API shows it; `None` means never (again).
     pub(crate) shown_from: Option<Instant>,
 }
 
-/// Why a droplet is no more.
+/// Why a droplet is gone.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(crate) enum Why {
     /// It was deleted.
     Deleted,
     /// Its creation failed, for this reason.
     Failed(String),
-    /// It was made to vanish.
+    /// It was made to vanish by the control.
     Vanished,
 }
 
 impl Droplet {
-    /// Whether the API knows it by its id.
+    /// Whether the API finds it by its id.
     pub(crate) fn is_readable(&self) -> bool {
         !matches!(self.phase, Phase::Gone(_))
     }
 
-    /// Whether lists have it.
+    /// Whether lists contain it.
     pub(crate) fn is_listed(&self, now: Instant) -> bool {
         self.is_readable() && self.listed_from <= now
     }
 
-    /// Whether it has a tag that shows by now.
+    /// Whether it has a tag that shows already.
     pub(crate) fn has_tag(&self, key: &str, now: Instant) -> bool {
         self.tags.get(key).is_some_and(|from| *from <= now)
     }
 
-    /// Whether something is done to it, so that nothing else can be.
+    /// Whether an action runs on it, so that no other can start.
     pub(crate) fn is_busy(&self) -> bool {
         self.pending.is_some() || !matches!(self.phase, Phase::Active(_))
     }
@@ -148,7 +148,7 @@ impl Droplet {
         }
     }
 
-    /// The address of its host, shown or not.
+    /// The address of its host, even if not shown.
     pub(crate) fn address(&self) -> Option<Address> {
         match self.phase {
             Phase::Active(address) | Phase::Leaving(Some(address)) => Some(address),
@@ -156,7 +156,7 @@ impl Droplet {
         }
     }
 
-    /// The address that the API shows by now.
+    /// The address that the API shows now.
     pub(crate) fn public_address(&self, now: Instant) -> Option<Ipv4Addr> {
         let address = self.address()?;
         let is_shown = address.shown_from.is_some_and(|from| from <= now);
@@ -172,7 +172,7 @@ impl Droplet {
         }
     }
 
-    /// The names of the tags that show by now.
+    /// The names of the tags that show already.
     pub(crate) fn tag_names<'a>(&'a self, tags: &'a Tags, now: Instant) -> Vec<&'a str> {
         let shown = self.tags.iter().filter(|(_, from)| **from <= now);
         shown.map(|(key, _)| tags.spelling(key)).collect()
@@ -184,7 +184,7 @@ impl Droplet {
         chosen.unwrap_or_else(|| default_vpc(self.region))
     }
 
-    /// The name by which projects know it.
+    /// Its URN in projects.
     pub(crate) fn urn(&self) -> String {
         format!("do:droplet:{}", self.id)
     }
@@ -194,7 +194,7 @@ impl Droplet {
         images.add_snapshot(name, self.id, &self.image, self.disk, self.region)
     }
 
-    /// When the next backup is made; `null` if none is.
+    /// The time of the next backup; `null` if there is none.
     pub(crate) fn next_backup_window(&self) -> Value {
         if self.has_feature("backups") {
             self.options.backup_policy.next_window(Timestamp::now())
@@ -260,12 +260,12 @@ impl Droplet {
             v4.push(json!({
                 "ip_address": vpc.address(self.ordinal).to_string(),
                 "netmask": vpc.netmask().to_string(),
-                // The real API says this, too; clients must not parse it.
+                // The real API sends this too; clients must not parse it.
                 "gateway": "<nil>",
                 "type": "private",
             }));
         }
-        // A reserved address looks like the droplet's own one, in no certain order.
+        // A reserved address looks like the droplet's own, in no fixed order.
         let reserved = state.leftovers.reserved_of(self.id);
         let own = self.public_address(now).map(public_v4);
         let reserved = reserved.map(|reserved| public_v4(reserved.ip));
@@ -287,7 +287,7 @@ impl Droplet {
     }
 }
 
-/// Fields that a token without the scope does not see.
+/// Fields that are hidden from a token without the scope.
 const SCOPED: &[(&str, &str)] = &[
     ("backup_ids", "image:read"),
     ("image", "image:read"),

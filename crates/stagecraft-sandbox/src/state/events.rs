@@ -1,10 +1,10 @@
-//! What can be done to a droplet that is there: power, size, name and features.
+//! Actions on existing droplets: power, size, name and features.
 //!
 //! The vendor calls these actions. Its rules:
-//! <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Droplet-Actions>.
-//! One runs at a time on a droplet, and its effect shows when it has completed.
-//! Power is a matter of the API only: the host behind a droplet runs on while
-//! the API shows the droplet as off, and a reboot does not interrupt it.
+//! <https://docs.digitalocean.com/reference/api/digitalocean/#tag/Droplet-Actions>. One runs at a
+//! time on a droplet, and its effect shows when it has completed. Power concerns the API only: the
+//! host behind a droplet keeps running while the API shows the droplet as off, and a reboot does
+//! not interrupt it.
 
 use std::sync::Arc;
 
@@ -16,7 +16,7 @@ use super::droplet::{Droplet, Phase, Power};
 use super::{State, World};
 use crate::knobs::Knobs;
 
-/// An action on a droplet, with what it needs.
+/// An action on a droplet, with its parameters.
 #[derive(Debug, Clone)]
 pub(crate) enum Event {
     PowerOff,
@@ -54,10 +54,10 @@ impl Event {
         }
     }
 
-    /// Whether a droplet can take it now, or the message of the refusal.
+    /// Checks that a droplet accepts the action now. Fails with the message of the refusal.
     ///
-    /// Seen in real answers: the pending event, the power that is off already,
-    /// and the disk that would shrink. Other wordings are assumed.
+    /// Seen in real answers: the pending event, the power that is off already, and the disk that
+    /// would shrink. Other wordings are assumed.
     pub(crate) fn check(&self, droplet: &Droplet, knobs: &Knobs) -> Result<(), &'static str> {
         if droplet.is_busy() {
             return Err("Droplet already has a pending event.");
@@ -83,7 +83,7 @@ impl Event {
         match self {
             Self::PowerOff | Self::Shutdown => droplet.power = Power::Off,
             Self::PowerOn | Self::PowerCycle => droplet.power = Power::On,
-            // A snapshot is taken by whoever has the images.
+            // The caller, which has the images, takes snapshots.
             Self::Reboot | Self::PasswordReset | Self::Snapshot { .. } => {}
             Self::ChangeBackupPolicy(policy) => droplet.options.backup_policy = policy,
             Self::Resize { size, disk } => {
@@ -122,10 +122,10 @@ fn is_offered(size: &Size, region: &Region, knobs: &Knobs) -> bool {
 }
 
 impl World {
-    /// Starts an action on a droplet that can take it; returns the action's id.
+    /// Starts an action that a droplet accepts, and returns the action's id.
     ///
-    /// It ends `errored`, without effect, if `errored_actions` says so or the
-    /// droplet is deleted meanwhile.
+    /// It ends as `errored`, without effect, if `errored_actions` says so or the droplet is deleted
+    /// meanwhile.
     pub(crate) fn start_event(
         self: &Arc<Self>,
         state: &mut State,
@@ -153,7 +153,7 @@ impl State {
             return;
         };
         if droplet.pending != Some(action) {
-            // It was ended already, by a deletion.
+            // A deletion has ended it already.
             return;
         }
         droplet.pending = None;

@@ -1,4 +1,4 @@
-//! Firewalls: kept and shown, never applied.
+//! Firewalls: stored and shown, never applied.
 
 use std::collections::BTreeMap;
 use std::net::IpAddr;
@@ -8,11 +8,11 @@ use serde_json::{Value, json};
 
 use super::timestamp;
 
-/// The most rules of a firewall, and the most addresses of a rule, that the vendor names.
+/// Most rules of a firewall, and most addresses of a rule, by the vendor's documentation.
 const MOST_RULES: usize = 50;
 const MOST_ADDRESSES: usize = 1000;
 
-/// The firewalls of the account. No two have one name.
+/// The firewalls of the account. Names are unique.
 #[derive(Debug, Default)]
 pub(crate) struct Firewalls {
     made: u64,
@@ -26,7 +26,7 @@ pub(crate) struct Firewall {
     wanted: Wanted,
 }
 
-/// The body of a create, and of a replacement.
+/// The body of a create or a replacement.
 #[derive(Debug, Clone, Deserialize)]
 pub(crate) struct Wanted {
     #[serde(default)]
@@ -58,7 +58,7 @@ struct Targets {
     tags: Option<Vec<String>>,
 }
 
-/// Why a firewall cannot be made or changed so.
+/// Why a firewall cannot be created or changed this way.
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refused {
     NameTaken,
@@ -78,7 +78,7 @@ impl Firewalls {
         self.by_id.remove(id).is_some()
     }
 
-    /// Makes a firewall with an id that none ever had.
+    /// Creates a firewall with an id that was never used.
     pub(crate) fn create(&mut self, wanted: Wanted) -> Result<&Firewall, Refused> {
         self.check(&wanted, None)?;
         self.made += 1;
@@ -91,7 +91,7 @@ impl Firewalls {
         Ok(self.by_id.entry(id).or_insert(firewall))
     }
 
-    /// Replaces all of a firewall that can be set. `None`: there is none of this id.
+    /// Replaces all settable fields of a firewall. `None` if the id is unknown.
     pub(crate) fn replace(
         &mut self,
         id: &str,
@@ -177,7 +177,7 @@ impl Rule {
     }
 
     fn to_json(&self, side: &str) -> Value {
-        // The API gives "0" for all ports and for icmp.
+        // The API returns "0" for all ports and for icmp.
         let ports = match self.ports.as_deref() {
             None | Some("all") => "0",
             Some(ports) => ports,

@@ -1,4 +1,4 @@
-//! Images that droplets start from: the vendor's own, and those of the account.
+//! Images for new droplets: the vendor's own, and those of the account.
 
 use std::borrow::Cow;
 use std::collections::BTreeMap;
@@ -8,22 +8,22 @@ use serde_json::{Value, json};
 use super::catalog::{REGIONS, Region};
 use super::timestamp;
 
-/// An image that droplets start from.
+/// An image for new droplets.
 #[derive(Debug, Clone)]
 pub(crate) struct Image {
     pub(crate) id: u64,
-    /// `None`: it belongs to the account, and is known by its id only.
+    /// `None` for images of the account, which have only an id.
     pub(crate) slug: Option<&'static str>,
     pub(crate) name: Cow<'static, str>,
     distribution: &'static str,
-    /// The image of the vendor's that hosts are like.
+    /// The vendor's image that its hosts resemble.
     base: &'static str,
     /// The smallest disk that it fits on, in GB.
     pub(crate) min_disk_size: u32,
-    /// Where it is; `None` means everywhere.
+    /// Its regions; `None` means all.
     regions: Option<Vec<&'static str>>,
     created_at: Cow<'static, str>,
-    /// The droplet that it was taken of, if it is a snapshot.
+    /// The source droplet, if it is a snapshot.
     pub(crate) snapshot_of: Option<u64>,
 }
 
@@ -54,7 +54,7 @@ static PUBLIC: [Image; 4] = [
     image(202_081_118, "debian-13-x64", "13 x64", "Debian"),
 ];
 
-/// All images that the account can use.
+/// All images available to the account.
 #[derive(Debug, Default)]
 pub(crate) struct Images {
     private: BTreeMap<u64, Image>,
@@ -107,7 +107,7 @@ impl Images {
         self.insert(image)
     }
 
-    /// Adds the snapshot of a droplet, which was made from an image; returns its id.
+    /// Adds the snapshot of a droplet that was created from an image; returns its id.
     pub(crate) fn add_snapshot(
         &mut self,
         name: &str,
@@ -142,7 +142,7 @@ impl Images {
 }
 
 impl Image {
-    /// The slug of the vendor's image that hosts of this one are like.
+    /// The slug of the vendor's image that its hosts resemble.
     pub(crate) fn base(&self) -> &'static str {
         self.base
     }
@@ -187,7 +187,7 @@ impl Image {
         })
     }
 
-    /// The same as an entry of `/v2/snapshots`, where ids are strings.
+    /// Its entry of `/v2/snapshots`, where ids are strings.
     pub(crate) fn to_snapshot_json(&self) -> Value {
         json!({
             "id": self.id.to_string(),

@@ -1,36 +1,35 @@
-//! The record of the requests that came in.
+//! Record of the received requests.
 
 use std::collections::{BTreeMap, VecDeque};
 
 use serde::{Deserialize, Serialize};
 
-/// How many requests are kept; older ones are dropped, the counters go on.
+/// Most requests kept; older ones are dropped, the counters continue.
 const MOST_REQUESTS: usize = 10_000;
-/// How much of request bodies is kept in all.
+/// Most bytes of request bodies kept in all.
 const MOST_BODY_BYTES: usize = 16 << 20;
 
-/// A request under `/v2` as it came in, and how it was answered.
+/// A received request under `/v2`, and its answer.
 #[derive(Debug, Clone, PartialEq, Eq, Serialize, Deserialize)]
 pub struct RecordedRequest {
     /// Counts from 1 in the order of arrival.
     pub number: u64,
-    /// When it came, in milliseconds since the sandbox started.
+    /// When it arrived, in milliseconds since the sandbox started.
     pub at_ms: u64,
     /// The method.
     pub method: String,
     /// The path with its query.
     pub target: String,
-    /// The method and the path with ids and names replaced, as in
-    /// `GET /v2/droplets/{id}`.
+    /// The method and the path with ids and names replaced, as in `GET /v2/droplets/{id}`.
     pub kind: String,
-    /// The status of the answer; `None` while there is none, or if there never
-    /// will be one because the connection was reset or the client went away.
+    /// The status of the answer; `None` while there is none, or if there never will be one because
+    /// the connection was reset or the client disconnected.
     pub status: Option<u16>,
     /// The body, if there was one.
     pub body: Option<String>,
 }
 
-/// The latest requests and counters of all.
+/// The latest requests, and counters of all.
 #[derive(Debug, Default)]
 pub(crate) struct Journal {
     requests: VecDeque<RecordedRequest>,
@@ -71,7 +70,7 @@ impl Journal {
         self.made
     }
 
-    /// Records how a request was answered.
+    /// Records the answer to a request.
     pub(crate) fn answer(&mut self, number: u64, status: u16) {
         let found = self
             .requests
@@ -89,7 +88,7 @@ impl Journal {
         self.counters.clone()
     }
 
-    /// Forgets requests and counters; numbers go on.
+    /// Clears requests and counters; numbers continue.
     pub(crate) fn clear(&mut self) {
         *self = Self {
             made: self.made,

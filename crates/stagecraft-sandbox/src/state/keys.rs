@@ -7,13 +7,13 @@ use serde_json::{Value, json};
 use ssh_key::PublicKey;
 use tokio::time::Instant;
 
-/// A public key known to the account.
+/// A public key of the account.
 #[derive(Debug, Clone)]
 pub(crate) struct Key {
     pub(crate) id: u64,
     pub(crate) name: String,
     pub(crate) fingerprint: String,
-    /// In OpenSSH's form.
+    /// In OpenSSH's format.
     pub(crate) openssh: String,
     visible_from: Instant,
 }
@@ -34,7 +34,7 @@ impl Key {
 pub(crate) enum KeyRefused {
     /// Not an OpenSSH public key.
     Invalid,
-    /// The same key, under whatever name, is there already.
+    /// The same key exists already, under any name.
     InUse,
 }
 
@@ -77,7 +77,7 @@ impl Keys {
             .find(|known| Some(known.id) == id || known.fingerprint == key)
     }
 
-    /// The keys that can be read by now.
+    /// The keys that can be read already.
     pub(crate) fn visible(&self, now: Instant) -> impl Iterator<Item = &Key> {
         self.keys
             .values()
@@ -97,7 +97,7 @@ impl Keys {
     }
 }
 
-/// The MD5 of the key in hexadecimal pairs, the form that the vendor uses.
+/// The MD5 of the key in hexadecimal pairs, the vendor's format.
 fn fingerprint(public_key: &str) -> Option<String> {
     let blob = PublicKey::from_openssh(public_key.trim())
         .ok()?
@@ -119,7 +119,7 @@ mod tests {
 
     #[test]
     fn fingerprints_are_those_of_ssh_keygen() {
-        // `ssh-keygen -l -E md5` says the same of this key.
+        // `ssh-keygen -l -E md5` prints the same for this key.
         let mut keys = Keys::default();
         let key = keys.add("laptop", KEY, Instant::now()).unwrap();
         assert_eq!(

@@ -1,4 +1,4 @@
-//! What outlives a droplet and goes on costing: volumes and reserved addresses.
+//! Resources that outlive a droplet and still cost money: volumes and reserved addresses.
 //!
 //! Snapshots do so as well; they are images.
 
@@ -17,17 +17,17 @@ pub(crate) struct Volume {
     pub(crate) name: String,
     pub(crate) region: &'static Region,
     pub(crate) size_gigabytes: u32,
-    /// The droplet that it is attached to.
+    /// The droplet to which it is attached.
     pub(crate) droplet: Option<u64>,
     created_at: String,
 }
 
-/// An address that is kept for the account.
+/// An address reserved for the account.
 #[derive(Debug)]
 pub(crate) struct Reserved {
     pub(crate) ip: Ipv4Addr,
     pub(crate) region: &'static Region,
-    /// The droplet that it leads to.
+    /// The droplet to which it is assigned.
     pub(crate) droplet: Option<u64>,
 }
 
@@ -40,7 +40,7 @@ pub(crate) struct Leftovers {
 }
 
 impl Leftovers {
-    /// Makes a volume, and attaches it at once if a droplet is given.
+    /// Creates a volume, and attaches it at once if a droplet is given.
     pub(crate) fn add_volume(
         &mut self,
         name: &str,
@@ -62,7 +62,7 @@ impl Leftovers {
         id
     }
 
-    /// Reserves an address, from a range that RFC 5737 or RFC 2544 sets aside.
+    /// Reserves an address from the ranges of RFC 5737 and RFC 2544.
     pub(crate) fn reserve(&mut self, region: &'static Region, droplet: Option<u64>) -> Ipv4Addr {
         self.made += 1;
         let [_, _, high, low] = self.made.to_be_bytes();
@@ -80,20 +80,20 @@ impl Leftovers {
         ip
     }
 
-    /// The ids of the volumes that are attached to a droplet.
+    /// The ids of the volumes attached to a droplet.
     pub(crate) fn volumes_of(&self, droplet: u64) -> Vec<&str> {
         let all = self.volumes.values();
         let attached = all.filter(|volume| volume.droplet == Some(droplet));
         attached.map(|volume| volume.id.as_str()).collect()
     }
 
-    /// The reserved address that leads to a droplet: one at most.
+    /// The reserved address assigned to a droplet: one at most.
     pub(crate) fn reserved_of(&self, droplet: u64) -> Option<&Reserved> {
         let mut all = self.reserved.values();
         all.find(|reserved| reserved.droplet == Some(droplet))
     }
 
-    /// Frees what belongs to a droplet that is gone; all of it stays.
+    /// Detaches the resources of a deleted droplet; all of them stay.
     pub(crate) fn release(&mut self, droplet: u64) {
         for volume in self.volumes.values_mut() {
             volume.droplet.take_if(|id| *id == droplet);

@@ -1,4 +1,4 @@
-//! How droplets come to life and leave it.
+//! Creation and deletion of droplets.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -14,7 +14,7 @@ use super::images::Image;
 use super::{State, World, imaginary_address, timestamp};
 use crate::driver::{BootRequest, DriverError};
 
-/// What a droplet is made of.
+/// Inputs of a droplet's creation.
 #[derive(Debug, Clone)]
 pub(crate) struct Order {
     pub(crate) name: String,
@@ -63,7 +63,7 @@ impl World {
         id
     }
 
-    /// Starts to delete a droplet. One that is leaving already just goes on.
+    /// Starts to delete a droplet. Does nothing if it is being deleted.
     pub(crate) fn delete(self: &Arc<Self>, state: &mut State, id: u64) {
         let Some(droplet) = state.readable_mut(id) else {
             return;
@@ -93,7 +93,7 @@ impl World {
         });
     }
 
-    /// Makes a droplet vanish at once, as if it never was; its host goes, too.
+    /// Removes a droplet at once, with its host, as if it never existed.
     pub(crate) fn vanish(self: &Arc<Self>, state: &mut State, id: u64) {
         if let Some(droplet) = state.readable_mut(id) {
             droplet.phase = Phase::Gone(Why::Vanished);
@@ -109,7 +109,7 @@ impl World {
         }
     }
 
-    /// Boots the host, arms the failures for it and shows the droplet as active.
+    /// Boots the host, arms its failures and shows the droplet as active.
     async fn boot(self: Arc<Self>, id: u64) {
         let (host, boot_time) = {
             let state = self.state();
@@ -132,7 +132,7 @@ impl World {
                 return;
             };
             if droplet.phase != Phase::Booting {
-                // It was deleted meanwhile; whoever deleted it removes the host.
+                // It was deleted meanwhile; the deletion removes the host.
                 return;
             }
             let hidden = state.knobs.no_address.contains(&droplet.name);
@@ -217,7 +217,7 @@ impl World {
             .get(&id)
             .map(|droplet| Arc::clone(&droplet.host));
         if let Some(host) = host {
-            // A boot in flight is let finish: a driver may not bear to be interrupted.
+            // A running boot may finish: a driver may not tolerate interruption.
             let mut is_there = host.lock().await;
             driver.destroy(id).await;
             *is_there = false;
@@ -225,7 +225,7 @@ impl World {
     }
 }
 
-/// Why a creation is bound to fail, if it is.
+/// Why a creation will fail, if it will.
 fn doom(state: &State, droplet: &Droplet) -> Option<String> {
     if state.knobs.errored_creates.contains(&droplet.name) {
         return Some("the name is among `errored_creates`".to_owned());

@@ -1,4 +1,4 @@
-//! Projects, and which of them each resource is in.
+//! Projects and the resources in them.
 
 use std::collections::BTreeMap;
 
@@ -6,7 +6,7 @@ use serde_json::{Value, json};
 
 use super::timestamp;
 
-/// The id of the project that new resources are in.
+/// The id of the project of new resources.
 pub(crate) const DEFAULT_PROJECT: &str = "4e1bfbc3-dc3e-41f2-a18f-1b4d7ba71679";
 
 /// A project.
@@ -25,7 +25,7 @@ pub(crate) struct Project {
 pub(crate) struct Projects {
     by_id: BTreeMap<String, Project>,
     made: u64,
-    /// What is not in the default project: its project, and since when.
+    /// Resources outside the default project: their project, and the time of the move.
     assigned: BTreeMap<String, (String, String)>,
 }
 
@@ -57,7 +57,7 @@ impl Projects {
         self.by_id.get(id)
     }
 
-    /// Makes a project; `None` if one has the name.
+    /// Creates a project; `None` if the name is taken.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -81,19 +81,19 @@ impl Projects {
         Some(self.by_id.entry(id).or_insert(project))
     }
 
-    /// Deletes a project; what was in it is in the default one again.
+    /// Deletes a project; its resources return to the default one.
     pub(crate) fn remove(&mut self, id: &str) {
         self.by_id.remove(id);
         self.assigned.retain(|_, (project, _)| project != id);
     }
 
-    /// The project that a resource is in.
+    /// The project of a resource.
     pub(crate) fn of(&self, urn: &str) -> &str {
         let assigned = self.assigned.get(urn);
         assigned.map_or(DEFAULT_PROJECT, |(project, _)| project)
     }
 
-    /// Since when a resource is there, if it was moved.
+    /// When a resource was moved to its project, if it was.
     pub(crate) fn assigned_at(&self, urn: &str) -> Option<&str> {
         self.assigned.get(urn).map(|(_, at)| at.as_str())
     }

@@ -8,41 +8,41 @@ use tokio::time::Instant;
 use crate::knobs::Knobs;
 
 const HOUR: Duration = Duration::from_hours(1);
-/// What the headers say while the hourly limit is switched off.
+/// The value of the headers while the hourly limit is switched off.
 const USUAL_HOURLY_LIMIT: u32 = 5000;
 
 /// Counts requests in sliding windows.
 ///
-/// The vendor does not say whether its burst window slides or whether refused
-/// requests count. Here it slides, and they do not.
+/// The vendor does not say whether its burst window slides or whether refused requests count. Here
+/// it slides, and they do not.
 #[derive(Debug, Default)]
 pub(crate) struct Rate {
     requests: VecDeque<Instant>,
     key_lists: VecDeque<Instant>,
 }
 
-/// Whether a request may go on.
+/// Whether a request is admitted.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Admission {
-    /// It may.
+    /// It is.
     Granted,
-    /// Too many in the burst window; worth another try after so many seconds.
+    /// Too many in the burst window; retry after this many seconds.
     Burst { retry_after: u64 },
     /// Too many in the hour.
     Hourly,
 }
 
-/// What the `ratelimit-*` headers say.
+/// The values of the `ratelimit-*` headers.
 #[derive(Debug, Clone, Copy)]
 pub(crate) struct Standing {
     pub(crate) limit: u32,
     pub(crate) remaining: u32,
-    /// How long until the oldest request leaves the hour.
+    /// The time until the oldest request leaves the hour.
     pub(crate) reset_in: Duration,
 }
 
 impl Rate {
-    /// Decides on a request and counts it if it may go on.
+    /// Admits or refuses a request, and counts it if it is admitted.
     pub(crate) fn admit(&mut self, knobs: &Knobs, now: Instant, is_key_list: bool) -> Admission {
         let keep = if knobs.hourly_limit.is_some() {
             HOUR
@@ -65,7 +65,7 @@ impl Rate {
             .and_then(|limit| wait_for(&self.key_lists, limit, now, knobs.burst_window));
         if let Some(wait) = burst.max(keys) {
             return Admission::Burst {
-                // Rounded up: a client that comes back then is let through.
+                // Rounded up, so that a retry at that time is admitted.
                 retry_after: wait.as_secs() + u64::from(wait.subsec_nanos() > 0),
             };
         }
@@ -76,7 +76,7 @@ impl Rate {
         Admission::Granted
     }
 
-    /// Where the account stands with its hourly limit.
+    /// The account's usage of its hourly limit.
     pub(crate) fn standing(&self, knobs: &Knobs, now: Instant) -> Standing {
         let oldest = self.requests.front().map_or(now, |oldest| *oldest);
         let reset_in = (oldest + HOUR).saturating_duration_since(now);
@@ -105,7 +105,7 @@ fn forget(requests: &mut VecDeque<Instant>, now: Instant, window: Duration) {
     }
 }
 
-/// How long to wait until fewer than `limit` requests are in the window.
+/// The time until fewer than `limit` requests are in the window.
 fn wait_for(
     requests: &VecDeque<Instant>,
     limit: u32,
@@ -118,7 +118,7 @@ fn wait_for(
             let wait = (*blocking + window).saturating_duration_since(now);
             (!wait.is_zero()).then_some(wait)
         }
-        // A limit of zero lets nothing through.
+        // A limit of zero admits nothing.
         None => Some(window),
     }
 }

@@ -1,12 +1,12 @@
-//! Which scopes of a token a request needs.
+//! Token scopes that requests need.
 //!
-//! After the `security` of each operation in the vendor's description of the
-//! API: <https://github.com/digitalocean/openapi>.
+//! After the `security` of each operation in the vendor's description of the API:
+//! <https://github.com/digitalocean/openapi>.
 
 use crate::knobs::Knobs;
 
-/// The scopes for a kind of request, as the journal names kinds, that its path
-/// and query ask for. What a body asks for is up to the handler.
+/// The scopes that the path and query of a request need, by its kind as in the journal. The handler
+/// checks those that the body needs.
 pub(crate) fn needed(kind: &str, by_tag: bool) -> Vec<String> {
     let (method, path) = kind.split_once(' ').unwrap_or((kind, ""));
     let Some(path) = path.strip_prefix("/v2/") else {

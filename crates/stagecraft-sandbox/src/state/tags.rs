@@ -1,11 +1,10 @@
-//! Tags: compared without case, shown in the capitalisation first used.
+//! Tags: compared without case, shown in the capitalisation of the first use.
 
 use std::collections::{BTreeMap, BTreeSet};
 
 /// The tags of the account.
 ///
-/// A tag keeps its capitalisation even after it was deleted: the vendor calls
-/// this "case stable".
+/// A tag keeps its capitalisation even after it was deleted: the vendor calls this "case stable".
 #[derive(Debug, Default)]
 pub(crate) struct Tags {
     spelling: BTreeMap<String, String>,
@@ -13,9 +12,9 @@ pub(crate) struct Tags {
 }
 
 impl Tags {
-    /// Makes the tag exist and returns its key, by which droplets hold it.
+    /// Ensures that the tag exists and returns its key, which droplets store.
     ///
-    /// `seen` has the capitalisations that the account saw before its time here.
+    /// `seen` contains earlier capitalisations of the account.
     pub(crate) fn ensure(&mut self, name: &str, seen: &BTreeMap<String, String>) -> String {
         let key = fold(name);
         let before = seen.iter().find(|(tag, _)| fold(tag) == key);
@@ -27,7 +26,7 @@ impl Tags {
         key
     }
 
-    /// Forgets the tag; its capitalisation stays known.
+    /// Deletes the tag; its capitalisation stays known.
     pub(crate) fn delete(&mut self, key: &str) {
         self.existing.remove(key);
     }
@@ -55,7 +54,7 @@ impl Tags {
     }
 }
 
-/// Whether the API takes this as a tag's name.
+/// Whether the API accepts this as a tag's name.
 pub(crate) fn is_valid(name: &str) -> bool {
     let allowed = |c: char| c.is_ascii_alphanumeric() || matches!(c, '_' | '-' | ':');
     !name.is_empty() && name.len() <= 255 && name.chars().all(allowed)

@@ -1,4 +1,4 @@
-//! Private networks: one in each region from the start, and those that are made.
+//! Private networks: one in each region from the start, and those created later.
 
 use std::collections::BTreeMap;
 use std::net::Ipv4Addr;
@@ -20,14 +20,14 @@ pub(crate) struct Vpc {
     pub(crate) is_default: bool,
 }
 
-/// Addresses that share their first bits.
+/// An address range with a common prefix.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 struct Range {
     base: u32,
     bits: u8,
 }
 
-/// Why a network cannot be made. Only the overlap's message was seen.
+/// Why a network cannot be created. Only the overlap's message was seen.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(crate) enum VpcRefused {
     NameInvalid,
@@ -77,7 +77,7 @@ impl Vpcs {
         self.by_id.get(id)
     }
 
-    /// Makes a network; without a range it gets a free one.
+    /// Creates a network; without a range it gets a free one.
     pub(crate) fn create(
         &mut self,
         name: &str,
@@ -107,7 +107,7 @@ impl Vpcs {
         Ok(self.by_id.entry(id).or_insert(vpc))
     }
 
-    /// Renames a network. `None`: there is none of this id.
+    /// Renames a network. `None` if the id is unknown.
     pub(crate) fn rename(
         &mut self,
         id: &str,
@@ -184,7 +184,7 @@ impl Vpc {
 }
 
 impl Range {
-    /// Reads a private range of /16 to /28.
+    /// Parses a private range of /16 to /28.
     fn parse(text: &str) -> Option<Self> {
         let (base, bits) = text.split_once('/')?;
         let (base, bits): (Ipv4Addr, u8) = (base.parse().ok()?, bits.parse().ok()?);

@@ -1,4 +1,4 @@
-//! Which lines count for a host.
+//! Evaluates which lines apply to a host.
 
 use std::collections::BTreeSet;
 
@@ -7,11 +7,11 @@ use super::unsupported::unsupported;
 use super::{Asked, expand, machine};
 use crate::known_hosts::is_match;
 
-/// The values of the settings that count, before they are understood.
+/// The values of the settings that apply, unparsed.
 #[derive(Debug, Default)]
 pub(super) struct Found {
     pub(super) host_name: Option<(String, Place)>,
-    /// What the second reading looks up in place of the names.
+    /// The name that the second pass looks up instead.
     resolved: Option<String>,
     pub(super) user: Option<String>,
     pub(super) port: Option<String>,
@@ -24,30 +24,30 @@ pub(super) struct Found {
     pub(super) connect_timeout: Option<String>,
     pub(super) host_key_alias: Option<String>,
     tag: Option<String>,
-    /// Other keywords that were seen: only the first value would count.
+    /// Other keywords that were seen: only the first value would apply.
     others: BTreeSet<String>,
     wants_second: bool,
     is_second: bool,
     pub(super) warnings: Vec<(Place, String)>,
 }
 
-/// Whether lines count at some place.
+/// Whether lines apply at some place.
 #[derive(Debug, Clone)]
 enum State {
     On,
     Off,
-    /// Nobody knows: a criterion of this `Match` is not supported.
+    /// Unknown: a criterion of this `Match` is not supported.
     Unclear(Place, String),
 }
 
-/// Whether a `Match` line holds.
+/// Whether a `Match` line matches.
 enum Verdict {
     Holds,
     Fails,
     Unclear(String),
 }
 
-/// Reads the lines once, and again where OpenSSH does, for a host under its final name.
+/// Evaluates the lines once, and again under the host's final name where OpenSSH does.
 pub(super) fn evaluate(lines: &[Line], asked: &Asked<'_>) -> Found {
     let mut found = Found {
         user: asked.chosen_user.map(ToOwned::to_owned),
@@ -132,7 +132,7 @@ impl Found {
             }
         };
         match setting.key.as_str() {
-            // The second reading has its name from the first.
+            // The second pass has its name from the first.
             "hostname" if self.is_second => {}
             "hostname" => {
                 self.host_name.get_or_insert_with(placed);
@@ -153,7 +153,7 @@ impl Found {
             "proxyjump" if self.jump.is_none() && self.command.is_none() => {
                 self.jump = Some(placed());
             }
-            // Against its manual, OpenSSH takes a command after `ProxyJump none`.
+            // Contrary to its manual, OpenSSH uses a command after `ProxyJump none`.
             "proxycommand" if self.command.is_none() && !self.has_jump() => {
                 self.command = Some(placed());
             }
@@ -187,7 +187,7 @@ impl Found {
         }
     }
 
-    /// Whether all criteria of a `Match` line hold.
+    /// Whether all criteria of a `Match` line match.
     fn judge(&mut self, criteria: &[Criterion], asked: &Asked<'_>) -> Verdict {
         let mut unclear = None;
         let mut fails = false;
@@ -237,7 +237,7 @@ impl Found {
     }
 }
 
-/// Whether one pattern fits one of the names, and none that begins with `!` does.
+/// Whether a pattern matches one of the names, and none that begins with `!` does.
 fn matches<T: AsRef<str>>(patterns: &[T], fits: impl Fn(&str) -> bool) -> bool {
     let mut is_positive = false;
     for pattern in patterns {
@@ -250,7 +250,7 @@ fn matches<T: AsRef<str>>(patterns: &[T], fits: impl Fn(&str) -> bool) -> bool {
     is_positive
 }
 
-/// The patterns of `Host`. Capitals are others than small letters, as in OpenSSH.
+/// The patterns of `Host`, case-sensitive as in OpenSSH.
 fn matches_host(patterns: &[String], names: &[&str]) -> bool {
     matches(patterns, |pattern| {
         let mut names = names.iter();
@@ -258,7 +258,7 @@ fn matches_host(patterns: &[String], names: &[&str]) -> bool {
     })
 }
 
-/// Patterns of hosts in a list.
+/// Host patterns in a list.
 fn matches_any(patterns: &[&str], names: &[&str]) -> bool {
     matches(patterns, |pattern| {
         let pattern = pattern.to_ascii_lowercase();
@@ -267,7 +267,7 @@ fn matches_any(patterns: &[&str], names: &[&str]) -> bool {
     })
 }
 
-/// Patterns of other texts in a list.
+/// Other patterns in a list.
 fn matches_text(patterns: &[&str], text: &str) -> bool {
     matches(patterns, |pattern| {
         is_match(pattern.as_bytes(), text.as_bytes())

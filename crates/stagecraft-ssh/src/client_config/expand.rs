@@ -1,10 +1,10 @@
-//! `%x`, `${NAME}` and `~` in values.
+//! Expands `%x`, `${NAME}` and `~` in values.
 
 use std::path::Path;
 
 use super::machine;
 
-/// What tokens stand for.
+/// The values of tokens.
 pub(super) struct Tokens<'a> {
     /// `%n`
     pub(super) original: &'a str,
@@ -16,7 +16,7 @@ pub(super) struct Tokens<'a> {
     pub(super) port: u16,
     /// `%r`
     pub(super) user: &'a str,
-    /// `%d`, and what `~` means
+    /// `%d`, and the value of `~`
     pub(super) home: &'a Path,
     /// `%j`
     pub(super) jump: &'a str,
@@ -24,7 +24,7 @@ pub(super) struct Tokens<'a> {
 }
 
 impl Tokens<'_> {
-    /// The value of a token of paths.
+    /// The value of a path token.
     fn value(&self, token: char) -> Option<String> {
         match token {
             'C' => {
@@ -52,7 +52,7 @@ impl Tokens<'_> {
         }
     }
 
-    /// The value of a token of `ProxyJump`.
+    /// The value of a `ProxyJump` token.
     fn of_jump(&self, token: char) -> Option<String> {
         match token {
             'h' => Some(self.host.to_owned()),
@@ -63,20 +63,20 @@ impl Tokens<'_> {
         }
     }
 
-    /// A value of `ProxyJump`.
+    /// Expands a value of `ProxyJump`.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The problem with it.
     pub(super) fn in_jump(&self, text: &str) -> Result<String, String> {
         expand(text, |token| self.of_jump(token))
     }
 
-    /// A path.
+    /// Expands a path.
     ///
     /// # Errors
     ///
-    /// What is wrong with it.
+    /// The problem with it.
     pub(super) fn in_path(&self, text: &str) -> Result<String, String> {
         let text = at_home(text, self.home)?;
         let text = expand_variables(&text, self.variable)?;
@@ -88,7 +88,7 @@ impl Tokens<'_> {
 ///
 /// # Errors
 ///
-/// What is wrong with the text.
+/// The problem with the text.
 pub(super) fn expand(text: &str, token: impl Fn(char) -> Option<String>) -> Result<String, String> {
     let mut expanded = String::new();
     let mut letters = text.chars();
@@ -109,7 +109,7 @@ pub(super) fn expand(text: &str, token: impl Fn(char) -> Option<String>) -> Resu
     Ok(expanded)
 }
 
-/// Replaces `${NAME}`. What a variable holds may have `%` in it, which is no token.
+/// Replaces `${NAME}`. A `%` in the value of a variable is not a token.
 fn expand_variables(
     text: &str,
     variable: &dyn Fn(&str) -> Option<String>,
@@ -133,7 +133,7 @@ fn expand_variables(
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// The problem with it.
 pub(super) fn at_home(text: &str, home: &Path) -> Result<String, String> {
     let Some(rest) = text.strip_prefix('~') else {
         return Ok(text.to_owned());

@@ -1,8 +1,8 @@
-//! The files that a pattern of `Include` names, as `glob(3)` finds them.
+//! Finds the files of an `Include` pattern, as `glob(3)` does.
 
 use std::path::{Path, PathBuf};
 
-/// The paths that fit, in the order of their bytes. A pattern must be absolute.
+/// The matching paths in byte order. The pattern must be absolute.
 pub(super) fn glob(pattern: &str) -> Vec<PathBuf> {
     let mut found = vec![PathBuf::from("/")];
     for part in pattern.split('/').filter(|part| !part.is_empty()) {
@@ -37,10 +37,10 @@ fn has_magic(part: &str) -> bool {
     part.contains(['*', '?', '[', '\\'])
 }
 
-/// Whether a pattern of `fnmatch(3)` fits the whole name.
+/// Whether a pattern of `fnmatch(3)` matches the whole name.
 fn fits(pattern: &[u8], name: &[u8]) -> bool {
     let (mut at, mut place) = (0, 0);
-    // Where the last star stands, and how far it reaches.
+    // Position of the last star, and the end of its match.
     let mut star: Option<(usize, usize)> = None;
     while place < name.len() {
         let step = match pattern.get(at) {
@@ -67,14 +67,14 @@ fn fits(pattern: &[u8], name: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// The length of what begins the pattern, if that fits one byte.
+/// The length of the pattern's first element, if it matches one byte.
 fn one(pattern: &[u8], byte: u8) -> Option<usize> {
     match pattern {
         [b'?', ..] => Some(1),
         [b'\\', escaped, ..] => (*escaped == byte).then_some(2),
         [b'[', rest @ ..] => match set(rest, byte) {
             Some((is_in, length)) => is_in.then_some(length + 1),
-            // Without its end it stands for itself.
+            // Without its end it is a literal character.
             None => (byte == b'[').then_some(1),
         },
         [first, ..] => (*first == byte).then_some(1),

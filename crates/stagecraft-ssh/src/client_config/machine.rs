@@ -1,4 +1,4 @@
-//! What tokens say of the machine that connects.
+//! Token values of the local machine.
 
 use std::os::unix::fs::MetadataExt as _;
 use std::path::Path;
@@ -6,13 +6,13 @@ use std::path::Path;
 /// The local accounts: lines `name:password:uid:gid:comment:home:shell`.
 const ACCOUNTS: &str = "/etc/passwd";
 
-/// The number of the local user.
+/// The id of the local user.
 pub(super) fn user_id() -> Option<u32> {
     let of_process = std::fs::metadata("/proc/self").ok();
     of_process.map(|metadata| metadata.uid())
 }
 
-/// The name of the local user, as the accounts have it, else as `variable` has it.
+/// The name of the local user, from the accounts or else from `variable`.
 pub(super) fn user_name(variable: &dyn Fn(&str) -> Option<String>) -> Option<String> {
     let of_account = user_id().and_then(|id| {
         let id = id.to_string();
@@ -23,12 +23,12 @@ pub(super) fn user_name(variable: &dyn Fn(&str) -> Option<String>) -> Option<Str
         .or_else(|| variable("LOGNAME"))
 }
 
-/// The home of a local user.
+/// The home directory of a local user.
 pub(super) fn home_of(name: &str) -> Option<String> {
     account(|fields| fields.first() == Some(&name), 5).filter(|home| !home.is_empty())
 }
 
-/// The whole name of the machine.
+/// The full name of the machine.
 pub(super) fn host_name() -> Option<String> {
     let read = |path: &str| std::fs::read_to_string(Path::new(path)).ok();
     let name = read("/proc/sys/kernel/hostname").or_else(|| read("/etc/hostname"))?;
@@ -36,7 +36,7 @@ pub(super) fn host_name() -> Option<String> {
     (!name.is_empty()).then(|| name.to_owned())
 }
 
-/// One field of the first account that fits.
+/// One field of the first matching account.
 fn account(is_it: impl Fn(&[&str]) -> bool, field: usize) -> Option<String> {
     let accounts = std::fs::read_to_string(ACCOUNTS).ok()?;
     accounts.lines().find_map(|line| {

@@ -1,4 +1,4 @@
-//! Reading the file, and those that it includes.
+//! Reads the file and its includes.
 
 use std::fmt;
 use std::path::{Path, PathBuf};
@@ -10,14 +10,14 @@ use stagecraft_core::{Error, ErrorKind, Result};
 use super::{expand, glob, words};
 use crate::file;
 
-/// The largest file, in bytes.
+/// Size limit of a file, in bytes.
 const SIZE_LIMIT: u64 = 1024 * 1024;
-/// How deep files may include others (`READCONF_MAX_DEPTH` of OpenSSH's `readconf.c`).
+/// Deepest nesting of includes (`READCONF_MAX_DEPTH` of OpenSSH's `readconf.c`).
 const DEPTH_LIMIT: usize = 16;
-/// The most files that are read in all.
+/// Most files read in all.
 const FILE_LIMIT: usize = 1000;
 
-/// Where a line stands.
+/// Position of a line.
 #[derive(Debug, Clone, PartialEq, Eq, PartialOrd, Ord)]
 pub(super) struct Place {
     file: Arc<PathBuf>,
@@ -30,30 +30,30 @@ impl fmt::Display for Place {
     }
 }
 
-/// One line that says something.
+/// One line that is neither blank nor a comment.
 #[derive(Debug, Clone)]
 pub(super) struct Line {
     pub(super) place: Place,
     pub(super) item: Item,
 }
 
-/// What a line says.
+/// The content of a line.
 #[derive(Debug, Clone)]
 pub(super) enum Item {
     /// Patterns of names.
     Host(Vec<String>),
     Match(Vec<Criterion>),
     Set(Setting),
-    /// The files that are included.
+    /// The included files.
     Include(Vec<Vec<Line>>),
-    /// It cannot be carried out, for this reason.
+    /// It is not supported, for this reason.
     Ignored(String),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Criterion {
     pub(super) is_negated: bool,
-    /// In small letters.
+    /// In lower case.
     pub(super) key: String,
     /// Empty for `all`, `canonical` and `final`.
     pub(super) value: String,
@@ -61,7 +61,7 @@ pub(super) struct Criterion {
 
 #[derive(Debug, Clone)]
 pub(super) struct Setting {
-    /// The keyword in small letters.
+    /// The keyword in lower case.
     pub(super) key: String,
     /// The keyword as it is written.
     pub(super) word: String,
@@ -85,7 +85,8 @@ fn failed(path: &Path, error: std::io::Error) -> Error {
     Error::new(ErrorKind::Config, message).with_source(error)
 }
 
-/// `None` if it does not exist, or is a folder, which `Include` passes over as OpenSSH does.
+/// Reads a file. Returns `None` if it is missing or a directory, which `Include` ignores as OpenSSH
+/// does.
 fn read(path: &Path, home: &Path, depth: usize, files: &mut usize) -> Result<Option<Vec<Line>>> {
     let wrong = |message: String| Error::new(ErrorKind::Config, message);
     *files += 1;
@@ -155,7 +156,7 @@ fn read(path: &Path, home: &Path, depth: usize, files: &mut usize) -> Result<Opt
     Ok(Some(lines))
 }
 
-/// Whether a keyword has an effect on where a host is and how it is logged in to.
+/// Whether a keyword affects a host's address or login.
 pub(super) fn counts(key: &str) -> bool {
     matches!(
         key,
@@ -174,7 +175,7 @@ pub(super) fn counts(key: &str) -> bool {
     )
 }
 
-/// The value of a keyword. Those that have an effect are checked as OpenSSH does, for all hosts.
+/// The value of a keyword. Keywords with an effect are checked for all hosts, as in OpenSSH.
 fn checked(key: &str, keyword: &str, words: Vec<String>) -> Result<String, String> {
     if !counts(key) {
         return Ok(words.join(" "));
@@ -196,7 +197,7 @@ fn checked(key: &str, keyword: &str, words: Vec<String>) -> Result<String, Strin
     }
 }
 
-/// A port by its number, or by the name of the only service of interest.
+/// Parses a port number, or the name of the only relevant service.
 pub(super) fn port(text: &str) -> Option<u16> {
     if text == "ssh" {
         return Some(22);
@@ -212,7 +213,7 @@ pub(super) fn flag(text: &str) -> Option<bool> {
     }
 }
 
-/// A time as `sshd_config(5)` writes it: seconds, or numbers with units, such as `1m30s`.
+/// Parses a time of `sshd_config(5)`: seconds, or numbers with units, such as `1m30s`.
 pub(super) fn time(text: &str) -> Option<Duration> {
     let mut seconds: u64 = 0;
     let mut rest = text;
@@ -263,11 +264,11 @@ fn criteria(words: Vec<String>) -> Option<Vec<Criterion>> {
     (!criteria.is_empty()).then_some(criteria)
 }
 
-/// The files that a pattern of `Include` names. A relative one begins in the user's `.ssh`.
+/// The files of an `Include` pattern. A relative one begins in the user's `.ssh`.
 ///
 /// # Errors
 ///
-/// What is wrong with it.
+/// The problem with it.
 fn included_by(pattern: &str, home: &Path) -> Result<Vec<PathBuf>, String> {
     let pattern = if pattern.starts_with('/') || pattern.starts_with('~') {
         pattern.to_owned()

@@ -1,4 +1,4 @@
-//! What a file says of one host.
+//! Settings of one host in a file.
 
 use std::path::PathBuf;
 use std::time::Duration;
@@ -9,8 +9,8 @@ use super::{Asked, ClientConfig};
 use crate::config::ClientConfigFile;
 use crate::jump::JumpHost;
 
-/// The settings of a file in the form of `ssh_config(5)` that count for one host, with tokens and
-/// variables replaced.
+/// The `ssh_config(5)` settings of a file that apply to one host, with tokens and variables
+/// replaced.
 ///
 /// `None` and [`AgentSocket::Unset`] where the file sets nothing.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
@@ -32,24 +32,23 @@ pub struct HostSettings {
     pub identity_agent: AgentSocket,
     /// `ProxyJump`. Empty after `none`.
     pub jump: Option<Vec<JumpHost>>,
-    /// `ProxyCommand` as it is written, which cannot be carried out.
+    /// `ProxyCommand` as it is written. It is not supported.
     pub proxy_command: Option<String>,
     /// `ConnectTimeout`.
     pub connect_timeout: Option<Duration>,
-    /// `HostKeyAlias`, in small letters.
+    /// `HostKeyAlias`, in lower case.
     pub host_key_alias: Option<String>,
-    /// Lines that would have counted for the host and do not, each with its file, its number and
-    /// the reason.
+    /// Unsupported lines for the host, each with its file, line number and reason.
     pub warnings: Vec<String>,
-    /// Where `ProxyCommand` stands.
+    /// Position of `ProxyCommand`.
     pub(crate) proxy_place: String,
 }
 
-/// Which agent `IdentityAgent` names.
+/// The agent that `IdentityAgent` names.
 #[derive(Debug, Clone, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum AgentSocket {
-    /// Not set: the usual one.
+    /// Not set: the default agent.
     #[default]
     Unset,
     /// No agent.
@@ -80,13 +79,13 @@ impl HostSettings {
 }
 
 impl ClientConfigFile {
-    /// Reads the file and returns its settings for a host known by these names, the most usual
+    /// Reads the file and returns its settings for a host known by these names, the most common
     /// first. `user` is the login name where the file sets none; `variables` resolves `${NAME}`.
     ///
     /// # Errors
     ///
-    /// [`ErrorKind::Config`] if the file cannot be read or understood, or sets something for this
-    /// host that is invalid.
+    /// [`ErrorKind::Config`] if the file cannot be read or parsed, or sets something for this host
+    /// that is invalid.
     pub fn settings(
         &self,
         names: &[&str],

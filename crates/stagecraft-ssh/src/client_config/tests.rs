@@ -1,4 +1,4 @@
-//! Compared with what OpenSSH's own client reads (`ssh -G`).
+//! Compares with what OpenSSH's own client reads (`ssh -G`).
 
 use std::fs;
 use std::process::Command;
@@ -7,7 +7,7 @@ use proptest::prelude::*;
 
 use super::*;
 
-/// What `ssh -G` says of a name.
+/// The output of `ssh -G` for a name.
 fn theirs(path: &Path, name: &str) -> Option<HostSettings> {
     let output = Command::new("ssh")
         .args(["-G", "-l", "nobody-asked", "-F"])
@@ -33,7 +33,7 @@ fn theirs(path: &Path, name: &str) -> Option<HostSettings> {
     })
 }
 
-/// Ours, with the defaults filled in that theirs has.
+/// Our settings, with the defaults that theirs have.
 fn ours(path: &Path, home: &Path, name: &str) -> HostSettings {
     let config = ClientConfig::load(path, home).expect("a file that can be read");
     let answers = config
@@ -86,7 +86,7 @@ proptest! {
     ) {
         let folder = tempfile::tempdir().unwrap();
         let path = folder.path().join("config");
-        // Else OpenSSH adds its usual ones.
+        // Otherwise OpenSSH adds its defaults.
         fs::write(&path, lines.join("\n") + "\nHost *\nIdentityFile /keys/last\n").unwrap();
         let theirs = theirs(&path, "prod-web-1").unwrap();
         prop_assert_eq!(ours(&path, folder.path(), "prod-web-1"), theirs, "{:#?}", lines);
@@ -149,7 +149,7 @@ fn included_files_count_where_they_are_included() {
     );
     let second = config.query(&asked(&["prod-web-2"], "root")).unwrap();
     assert_eq!(second.host_name.as_deref(), Some("three"));
-    // Not even lines for all hosts count while the block around them does not.
+    // Even lines for all hosts do not apply if the block around them does not.
     let other = config.query(&asked(&["other"], "root")).unwrap();
     assert_eq!((other.host_name, other.port), (None, None));
 
@@ -161,7 +161,7 @@ fn included_files_count_where_they_are_included() {
     );
 }
 
-/// What is said about a text, with the file left out.
+/// The warnings about a text, without the file name.
 fn warnings(text: &str, name: &str) -> Vec<String> {
     let warnings = read(text, &[name]).unwrap().warnings;
     let after = |warning: &String| warning.split_once("/config:").unwrap().1.to_owned();
@@ -272,7 +272,7 @@ fn line_that_would_have_counted_is_a_warning_with_its_place() {
 fn tags_are_matched_and_a_jump_is_a_token_as_in_newer_openssh() {
     let text = "Host web\nTag blue\nMatch tagged b*\nProxyJump gw\nIdentityFile /keys/%j-${NAME}\n";
     let answers = read(text, &["web"]).unwrap();
-    // What a variable holds is no token.
+    // The value of a variable is not a token.
     assert_eq!(
         answers.identity_files.unwrap(),
         [PathBuf::from("/keys/gw-value%h")]

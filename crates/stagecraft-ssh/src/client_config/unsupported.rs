@@ -1,11 +1,11 @@
-//! Keywords that would change how a host is reached or logged in to, and that are not supported.
+//! Unsupported keywords that would change a host's address or login.
 
-/// What happens in their place, unless the value asks for nothing else. `None` for all others:
-/// those of sessions and forwardings have no meaning here, and those of host keys are ignored on
+/// The effect of ignoring a keyword, unless its value requests the same. `None` for all others:
+/// those of sessions and forwardings do not apply here, and those of host keys are ignored on
 /// purpose.
 pub(super) fn unsupported(key: &str, value: &str) -> Option<&'static str> {
     let value = value.trim().trim_matches('"').to_ascii_lowercase();
-    // `+` and `^` ask for more, which is not needed.
+    // `+` and `^` add algorithms, which is not needed.
     let is_restriction = !value.starts_with(['+', '^']);
     match key {
         "addressfamily" if value != "any" => Some("addresses of both families are connected to"),

@@ -1,6 +1,6 @@
-//! The words of one line.
+//! Splits one line into words.
 
-/// A line that says something.
+/// A line that is neither blank nor a comment.
 #[derive(Debug, PartialEq, Eq)]
 pub(super) struct Cut {
     /// The keyword as it is written.
@@ -8,8 +8,8 @@ pub(super) struct Cut {
     pub(super) words: Vec<String>,
 }
 
-/// Cuts a line into its keyword and its words; `None` for a comment or an empty line. Words may be
-/// quoted; what follows a `#` between words is a comment.
+/// Splits a line into its keyword and its words; `None` for a comment or an empty line. Words may
+/// be quoted. A `#` between words begins a comment.
 pub(super) fn cut(line: &str) -> Result<Option<Cut>, &'static str> {
     let line = line.trim();
     if line.is_empty() || line.starts_with('#') {
@@ -27,14 +27,14 @@ pub(super) fn cut(line: &str) -> Result<Option<Cut>, &'static str> {
         "host" | "match" | "include" | "hostname" | "user" | "port" | "identityfile"
         | "certificatefile" | "identitiesonly" | "identityagent" | "connecttimeout"
         | "hostkeyalias" | "tag" => words(rest)?,
-        // OpenSSH hands it to a shell, which takes the quotes away.
+        // OpenSSH passes it to a shell, which removes the quotes.
         "proxyjump" => {
             let end = rest.find('#').unwrap_or(rest.len());
             let text = rest[..end].trim_end().replace(['"', '\''], "");
             text_to_the_end(&text)
         }
         "proxycommand" => text_to_the_end(rest),
-        // Some of the others are a text to the end of the line, with quotes of its own.
+        // Some of the others are a text to the end of the line, with their own quotes.
         _ => rest.split_whitespace().map(ToOwned::to_owned).collect(),
     };
     Ok(Some(Cut {

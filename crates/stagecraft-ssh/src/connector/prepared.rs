@@ -1,4 +1,4 @@
-//! The keys that were looked at ahead of the connections.
+//! Keys that were checked before the connections.
 
 use stagecraft_core::{ErrorKind, Result};
 use tokio::sync::Mutex;
@@ -6,12 +6,12 @@ use tokio::sync::Mutex;
 use crate::config::Identity;
 use crate::identity::Keys;
 
-/// What was found, by where the keys come from: hosts that are logged in to alike are one case.
+/// Results by key source: hosts with the same login share one.
 #[derive(Debug, Default)]
 pub(crate) struct Prepared(Mutex<Vec<(Identity, Result<()>)>>);
 
 impl Prepared {
-    /// Whether there are keys, by what `gather` finds the first time.
+    /// Checks whether there are keys, with the result of the first call of `gather`.
     ///
     /// # Errors
     ///
@@ -28,7 +28,7 @@ impl Prepared {
             Ok(()) => Ok(()),
             Err(error) => Err(error.duplicate()),
         };
-        // Held while keys are gathered: an agent that hangs is waited for once.
+        // Held while keys are gathered, so that a hanging agent delays only once.
         let mut all = self.0.lock().await;
         if let Some((_, found)) = all.iter().find(|(known, _)| known == identity) {
             return copy(found);

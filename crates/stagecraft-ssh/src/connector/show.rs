@@ -1,4 +1,4 @@
-//! The host keys that hosts show, as a whole: connections themselves know fingerprints only.
+//! Full host keys that hosts present: connections themselves know fingerprints only.
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, PoisonError};
@@ -13,25 +13,25 @@ use crate::known_hosts::PublicKeyLine;
 use crate::tether::Tether;
 use crate::trust::{Server, Trust};
 
-/// A host key that was shown before a login, and where.
+/// A host key that was presented before a login, and where.
 #[derive(Debug, Clone, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct ShownKey {
     /// The key.
     pub key: PublicKeyLine,
-    /// What was connected to, for example `192.0.2.7:22`.
+    /// The address connected to, for example `192.0.2.7:22`.
     pub place: String,
-    /// What leads there, if it is not the host's own address: `HostName` of a file in the form
-    /// of `ssh_config`, in words.
+    /// Why it is not the host's own address: `HostName` of an `ssh_config` file, as text for
+    /// messages.
     pub detour: Option<String>,
 }
 
-/// The keys that were proven, by their fingerprints.
+/// Proven keys, by fingerprint.
 #[derive(Debug, Default)]
 pub(crate) struct Proven(Mutex<BTreeMap<Fingerprint, PublicKeyLine>>);
 
 impl Proven {
-    /// Notes the key of a session that was logged in to.
+    /// Records the key of a session after its login.
     pub(crate) fn note(&self, observed: &Observed) {
         let Some(key) = observed.shown_key() else {
             return;
@@ -42,19 +42,19 @@ impl Proven {
 }
 
 impl SshConnector {
-    /// The whole key of a fingerprint that a host of this connector, or of a clone of it, has
-    /// proven to have.
+    /// The full key of a fingerprint that a host of this connector, or of a clone of it, has
+    /// proven.
     pub fn proven_key(&self, fingerprint: Fingerprint) -> Option<PublicKeyLine> {
         let keys = self.proven.0.lock();
         let keys = keys.unwrap_or_else(PoisonError::into_inner);
         keys.get(&fingerprint).cloned()
     }
 
-    /// Reads the ed25519 host key that a host proves to have now, and hangs up before a login.
+    /// Reads the ed25519 host key that a host proves now, and disconnects before a login.
     ///
-    /// Nothing is known by that: whoever is at the address, or between, has shown it. It has to
-    /// be compared with what the host's console or its cloud shows. The keys that the target may
-    /// show do not count.
+    /// The key is not verified: it belongs to the server at the address, or to an attacker in
+    /// between. Compare it with what the host's console or its cloud shows. The target's accepted
+    /// keys are ignored.
     ///
     /// # Errors
     ///

@@ -1,4 +1,4 @@
-//! The forms in which private keys are encrypted.
+//! Encryption formats of private keys.
 
 use aes::cipher::block_padding::Pkcs7;
 use aes::cipher::{BlockModeDecrypt as _, KeyIvInit as _};
@@ -9,20 +9,20 @@ use russh::keys::ssh_key::Cipher;
 use russh::keys::{PrivateKey, decode_secret_key};
 use secrecy::zeroize::Zeroizing;
 
-/// What opens an encrypted key.
+/// The format of an encrypted key.
 #[derive(Debug, Clone)]
 pub(super) enum Form {
-    /// The library knows it: `OpenSSH`'s own form and `PuTTY`'s.
+    /// Supported by the library: `OpenSSH`'s own format and `PuTTY`'s.
     Known,
     /// PKCS#8, in DER.
     Pkcs8(Vec<u8>),
-    /// The form of OpenSSL before PKCS#8, which names the cipher in a header.
+    /// The OpenSSL format before PKCS#8, which names the cipher in a header.
     Pem(Pem),
 }
 
 #[derive(Debug, Clone)]
 pub(super) struct Pem {
-    /// What stands between `BEGIN` and `PRIVATE KEY`.
+    /// The text between `BEGIN` and `PRIVATE KEY`.
     kind: &'static str,
     /// The length of the AES key.
     length: usize,
@@ -30,20 +30,20 @@ pub(super) struct Pem {
     sealed: Vec<u8>,
 }
 
-/// Why a key was not opened.
+/// Why a key was not decrypted.
 #[derive(Debug)]
 pub(super) enum Closed {
     Wrong,
-    /// Named as the file or OpenSSL does.
+    /// Named as in the file or by OpenSSL.
     Unsupported(String),
 }
 
 impl Form {
-    /// The form of a file, unless it is not encrypted.
+    /// The format of a file, unless it is not encrypted.
     ///
     /// # Errors
     ///
-    /// The name of a form that cannot be opened, whatever the passphrase.
+    /// The name of a format that is not supported, whatever the passphrase.
     pub(super) fn of(text: &str) -> Result<Option<Self>, String> {
         let mut lines = text.lines().map(str::trim);
         let Some(first) = lines.find(|line| !line.is_empty()) else {
@@ -122,7 +122,7 @@ impl Form {
         }
     }
 
-    /// Decrypts `text`, which is of this form.
+    /// Decrypts `text`, which has this format.
     pub(super) fn open(&self, text: &str, passphrase: &str) -> Result<PrivateKey, Closed> {
         match self {
             Self::Known => decode_secret_key(text, Some(passphrase)).map_err(|_| Closed::Wrong),
@@ -177,7 +177,7 @@ impl Pem {
     }
 }
 
-/// Reads a key in DER. What was decrypted with a wrong passphrase is rarely one.
+/// Decodes a key in DER. Data decrypted with a wrong passphrase is rarely valid.
 fn decode(kind: &str, der: &[u8]) -> Result<PrivateKey, Closed> {
     let body = BASE64.encode(der);
     let text = Zeroizing::new(format!(
@@ -186,7 +186,7 @@ fn decode(kind: &str, der: &[u8]) -> Result<PrivateKey, Closed> {
     decode_secret_key(&text, None).map_err(|_| Closed::Wrong)
 }
 
-/// The cipher that `OpenSSH`'s own form names behind its first words.
+/// The cipher that `OpenSSH`'s own format names after its first fields.
 fn cipher_of(blob: &[u8]) -> Option<String> {
     let rest = blob.strip_prefix(b"openssh-key-v1\0")?;
     let (length, rest) = rest.split_first_chunk::<4>()?;

@@ -1,4 +1,4 @@
-//! One line of a file of known host keys.
+//! One line of a known hosts file.
 
 use std::borrow::Cow;
 
@@ -8,10 +8,10 @@ use sha1::Sha1;
 
 use super::PublicKeyLine;
 
-/// The longest pattern that OpenSSH looks at (`match_pattern_list` in its `match.c`).
+/// The longest pattern that OpenSSH supports (`match_pattern_list` in its `match.c`).
 const PATTERN_LIMIT: usize = 1023;
 
-/// What stands before the hosts.
+/// The marker before the hosts.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) enum Marker {
     None,
@@ -19,7 +19,7 @@ pub(super) enum Marker {
     Revoked,
 }
 
-/// A line that says something.
+/// A line that is neither blank nor a comment.
 #[derive(Debug, Clone)]
 pub(super) struct Entry {
     pub(super) marker: Marker,
@@ -28,16 +28,16 @@ pub(super) struct Entry {
     pub(super) line: usize,
 }
 
-/// A line that cannot be understood.
+/// An invalid line.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 pub(super) struct BadLine;
 
-/// Which hosts a line is about.
+/// The hosts of a line.
 #[derive(Debug, Clone, PartialEq, Eq)]
 pub(super) enum Hosts {
-    /// Patterns, in small letters.
+    /// Patterns, in lower case.
     Patterns(Vec<Vec<u8>>),
-    /// The HMAC-SHA1 of a name under a salt.
+    /// The HMAC-SHA1 of a name with a salt.
     Hashed { salt: Vec<u8>, hash: Vec<u8> },
 }
 
@@ -64,7 +64,7 @@ impl Hosts {
         Ok(Self::Hashed { salt, hash })
     }
 
-    /// Whether `name` is meant, which is in small letters.
+    /// Whether the line matches `name`, which is in lower case.
     pub(super) fn matches(&self, name: &str) -> bool {
         match self {
             Self::Hashed { salt, hash } => Hmac::<Sha1>::new_from_slice(salt)
@@ -92,11 +92,11 @@ impl Hosts {
     }
 }
 
-/// Whether a pattern with `*` and `?` fits the whole text. Takes at most the product of both
+/// Whether a pattern with `*` and `?` matches the whole text. Takes at most the product of both
 /// lengths, whatever the pattern.
 pub(crate) fn is_match(pattern: &[u8], text: &[u8]) -> bool {
     let (mut at, mut place) = (0, 0);
-    // Where the last star stands, and how far it reaches.
+    // Position of the last star, and the end of its match.
     let mut star: Option<(usize, usize)> = None;
     while place < text.len() {
         match pattern.get(at) {
@@ -125,7 +125,7 @@ pub(crate) fn is_match(pattern: &[u8], text: &[u8]) -> bool {
     pattern[at..].iter().all(|byte| *byte == b'*')
 }
 
-/// The hosts of a line apart from what stands before and after them.
+/// The hosts of a line, separated from the text before and after them.
 pub(super) struct Fields<'a> {
     pub(super) marker: Marker,
     pub(super) hosts: &'a [u8],
@@ -133,7 +133,7 @@ pub(super) struct Fields<'a> {
     pub(super) rest: &'a [u8],
 }
 
-/// Cuts a line; `None` for a comment or an empty line.
+/// Splits a line; `None` for a comment or an empty line.
 pub(super) fn fields(line: &[u8]) -> Result<Option<Fields<'_>>, BadLine> {
     let mut line = skip_blanks(without_return(line));
     if line.is_empty() || line[0] == b'#' {
@@ -164,7 +164,7 @@ pub(super) fn fields(line: &[u8]) -> Result<Option<Fields<'_>>, BadLine> {
     }))
 }
 
-/// Reads a line; `None` for a comment or an empty line.
+/// Parses a line; `None` for a comment or an empty line.
 pub(super) fn parse(line: &[u8], number: usize) -> Result<Option<Entry>, BadLine> {
     let Some(fields) = fields(line)? else {
         return Ok(None);
@@ -184,8 +184,8 @@ fn key(rest: &[u8]) -> Result<PublicKeyLine, BadLine> {
     PublicKeyLine::of_fields(kind, encoded).ok_or(BadLine)
 }
 
-/// The hosts of a line without `name`: `None` if it does not name it, or is about patterns.
-/// An empty text if it names nothing else.
+/// The hosts of a line without `name`: `None` if it does not name it, or contains patterns. An
+/// empty text if it names nothing else.
 pub(super) fn hosts_without<'a>(hosts: &'a [u8], name: &str) -> Option<Cow<'a, [u8]>> {
     if hosts.starts_with(b"|") {
         let is_it = Hosts::parse(hosts).is_ok_and(|hosts| hosts.matches(name));

@@ -1,4 +1,4 @@
-//! Writing a file of known host keys: whole or not at all, one writer at a time.
+//! Writes known hosts files atomically, one writer at a time.
 
 use std::fs::{self, DirBuilder, File, OpenOptions, TryLockError};
 use std::io::Write as _;
@@ -11,11 +11,11 @@ use stagecraft_core::{Error, ErrorKind, Result, Retry, Run, seconds};
 use super::line::{self, Marker};
 use super::{PublicKeyLine, read};
 
-/// How long a writer waits for the others, and how often it looks.
+/// How long a writer waits for the others, and how often it checks.
 const LOCK_LIMIT: Duration = Duration::from_secs(10);
 const LOCK_PAUSE: Duration = Duration::from_millis(2);
 
-/// Makes `key` the only key of `name`, or takes the name out.
+/// Makes `key` the only key of `name`, or removes the name.
 ///
 /// As [`update_all`] with one change.
 ///
@@ -26,19 +26,19 @@ pub async fn update(run: &Run, path: &Path, name: &str, key: Option<&PublicKeyLi
     update_all(run, path, [(name, key)]).await
 }
 
-/// Makes each key the only one of its name, or takes the name out where there is none.
+/// Makes each key the only one of its name, or removes a name without a key.
 ///
-/// A name is what [`name_of`](super::name_of) gives, or any alias. All other lines stay as they
-/// are, comments, patterns and lines that say `@revoked` too. The file is made with the mode
-/// 0600, and so is a missing directory with 0700. The file is replaced in one go while a lock
-/// on `FILE.lock` beside it is held, so parallel writers lose nothing and a kill leaves the old
-/// file. Nothing is written if nothing changes.
+/// A name is what [`name_of`](super::name_of) returns, or any alias. All other lines stay,
+/// including comments, patterns and lines marked `@revoked`. A new file gets the mode 0600, a new
+/// directory 0700. The file is replaced atomically while a lock on `FILE.lock` beside it is held,
+/// so concurrent writers lose nothing and a kill leaves the old file. Nothing is written if nothing
+/// changes.
 ///
 /// # Errors
 ///
 /// [`ErrorKind::Config`] if a name cannot be written, or a file cannot be read or written;
-/// [`ErrorKind::Timeout`] if another writer holds the lock for 10 seconds;
-/// [`ErrorKind::Cancelled`] while waiting for it.
+/// [`ErrorKind::Timeout`] if another writer holds the lock for 10 seconds; [`ErrorKind::Cancelled`]
+/// while waiting for it.
 pub async fn update_all<'a>(
     run: &Run,
     path: &Path,
@@ -48,7 +48,7 @@ pub async fn update_all<'a>(
     for (name, key) in changes {
         wanted.push((checked(name)?, key));
     }
-    // A link is followed, not replaced.
+    // A symbolic link is followed, not replaced.
     let path = fs::canonicalize(path).unwrap_or_else(|_| path.to_path_buf());
     let failed = |error| unwritable(&path, error);
     if let Some(directory) = path
@@ -65,7 +65,7 @@ pub async fn update_all<'a>(
     replace(&path, &wanted)
 }
 
-/// To be called by whoever holds the lock.
+/// The caller must hold the lock.
 fn replace(path: &Path, wanted: &[(String, Option<&PublicKeyLine>)]) -> Result<()> {
     let old = read(path)?;
     let new = edited(&old, wanted);
@@ -74,7 +74,7 @@ fn replace(path: &Path, wanted: &[(String, Option<&PublicKeyLine>)]) -> Result<(
     }
     let draft = beside(path, ".new");
     let write = || {
-        // What a killed writer left behind may be anything.
+        // The leftover of a killed writer may contain anything.
         match fs::remove_file(&draft) {
             Err(error) if error.kind() != std::io::ErrorKind::NotFound => return Err(error),
             _ => {}
@@ -128,7 +128,7 @@ async fn wait_for(run: &Run, lock: &File, path: &Path) -> Result<()> {
     }
 }
 
-/// A name that stands for itself in a file, in small letters.
+/// A name that is valid in a file without escapes, in lower case.
 fn checked(name: &str) -> Result<String> {
     let is_good = !name.is_empty()
         && !name.starts_with(['|', '@', '#'])
@@ -143,7 +143,7 @@ fn checked(name: &str) -> Result<String> {
     }
 }
 
-/// The content with all changes made.
+/// The content after all changes.
 fn edited(old: &[u8], wanted: &[(String, Option<&PublicKeyLine>)]) -> Vec<u8> {
     let mut new = old.to_vec();
     for (name, key) in wanted {

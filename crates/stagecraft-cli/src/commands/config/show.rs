@@ -30,7 +30,7 @@ pub(super) fn run(global: &GlobalArgs, args: &ShowArgs, output: Output) -> anyho
     Ok(Exit::Done)
 }
 
-/// The setting of a key. A key above several of them is no setting.
+/// Finds the setting of a key. A key that contains several settings is not one itself.
 fn find<'s>(shown: &'s Shown, key: &str) -> anyhow::Result<&'s Setting> {
     let keys: Vec<String> = shown.settings.iter().map(Setting::key).collect();
     if let Some(at) = keys.iter().position(|own| own == key) {

@@ -1,14 +1,14 @@
-//! The command to type after this one.
+//! The command to run next.
 
 use infra_bootstrap::HostReport;
 use stagecraft_core::EnvironmentName;
 
 use crate::args::GlobalArgs;
 
-/// The most hosts that a command names. With more, the whole environment is as good.
+/// Most hosts that a command names. With more, it uses the whole environment.
 const NAMED: usize = 10;
 
-/// The command that works again on exactly the hosts that failed.
+/// The command that retries exactly the failed hosts.
 pub(super) fn bootstrap(
     global: &GlobalArgs,
     environment: &EnvironmentName,

@@ -1,4 +1,4 @@
-//! Confirmation of what can be repeated: changes in the cloud and on hosts that exist.
+//! Confirmation of repeatable operations: changes in the cloud and on existing hosts.
 
 use stagecraft_core::{Error, ErrorKind, InfraPlan, Run};
 use stagecraft_engine::{HostLook, Planned};
@@ -7,15 +7,15 @@ use crate::output::Output;
 use crate::progress::Progress;
 use crate::render;
 
-/// A question that is answered by yes or no, or skipped by `--yes`.
+/// A yes-or-no question, skipped by `--yes`.
 pub(super) struct Question {
     text: String,
-    /// What would be done, for the refusal without a terminal: `create hosts`.
+    /// The intended action, for the refusal without a terminal: `create hosts`.
     purpose: &'static str,
 }
 
 impl Question {
-    /// About a plan, and the hosts that exist if they were read.
+    /// A question about a plan, and about the existing hosts if they were read.
     pub(super) fn about(plan: &InfraPlan, look: Option<&HostLook>) -> Self {
         let purpose = if !plan.create.is_empty() {
             "create hosts"
@@ -36,7 +36,7 @@ impl Question {
         }
     }
 
-    /// About changes on the hosts that exist only.
+    /// A question only about changes on existing hosts.
     pub(super) fn about_hosts(planned: &Planned, look: &HostLook) -> Self {
         let plan = &planned.plan;
         Self {
@@ -49,7 +49,7 @@ impl Question {
         }
     }
 
-    /// Fails if there is no terminal to ask on.
+    /// Fails without a terminal to confirm on.
     pub(super) fn can_be_asked(&self, output: Output) -> anyhow::Result<()> {
         if output.can_ask() {
             return Ok(());
@@ -61,7 +61,7 @@ impl Question {
             .into())
     }
 
-    /// Asks. Fails as a guard unless the answer is yes, as cancelled if the run is interrupted
+    /// Asks. Fails as a guard unless the answer is yes, and as cancelled if the run is cancelled
     /// meanwhile.
     pub(super) async fn ask(
         self,

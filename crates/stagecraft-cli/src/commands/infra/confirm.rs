@@ -1,25 +1,25 @@
-//! Confirmation of what cannot be undone, by the environment's name.
+//! Confirmation of irreversible operations, by the environment's name.
 
 use stagecraft_core::{Confirmation, EnvironmentName, Error, ErrorKind, Run};
 
 use crate::output::{BOLD, Output, RESET};
 use crate::progress::Progress;
 
-/// What is asked before something that cannot be undone.
+/// The question before an irreversible operation.
 pub(super) struct Question {
     /// The question itself.
     pub(super) text: String,
-    /// What it is about, where there is no terminal to confirm on: `whether to ...`.
+    /// Its subject, for the refusal without a terminal to confirm on: `whether to ...`.
     pub(super) about: &'static str,
-    /// What is said where it is not confirmed.
+    /// The message if it is not confirmed.
     pub(super) nothing: &'static str,
 }
 
 impl Question {
-    /// Takes the name that was given, or asks for it.
+    /// Uses the given name, or asks for it.
     ///
-    /// Fails as a guard if there is no terminal to confirm on, or another name is typed; as cancelled if the
-    /// run is interrupted meanwhile.
+    /// Fails as a guard if there is no terminal to confirm on, or another name is typed; fails as
+    /// cancelled if the run is cancelled meanwhile.
     pub(super) async fn confirm(
         self,
         given: Option<&str>,

@@ -11,7 +11,7 @@ use crate::output::{BOLD, Output, RESET};
 use crate::progress::Progress;
 use crate::{load, render, wire};
 
-/// What is to be deleted.
+/// What to delete.
 pub(super) struct Deletion<'a> {
     verb: &'static str,
     mode: PlanMode,
@@ -74,7 +74,7 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
     let loaded = load::load(global)?;
     let environment = match deletion.mode {
         PlanMode::Prune => loaded.prunable_environment(global.env.as_ref())?,
-        // Hosts of an environment that has left the file still cost money.
+        // Hosts of an environment that was removed from the file still cost money.
         _ => loaded.environment(global.env.as_ref())?,
     };
     let engine = loaded.engine(false)?;
@@ -94,7 +94,7 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
     }
     let work = async |run: Run| -> anyhow::Result<Ended> {
         let mut planned = plan(&run).await?;
-        // Nobody is asked about what is refused anyway.
+        // Checked before asking: a refused plan needs no confirmation.
         engine.check_deletes(&planned, deletion.options)?;
         ask_for_held(&mut planned, output, &progress, &run).await?;
         if planned.plan.is_empty() {
@@ -135,7 +135,7 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
             (report.outcome(), result, &report.plan)
         }
     };
-    // Their time is over by one source and not by the other, which is left to be settled.
+    // Expired by one source and not by the other; the user has to settle that.
     let outcome = match outcome {
         Outcome::Done if !plan.held.is_empty() => Outcome::Partial,
         outcome => outcome,
@@ -152,8 +152,8 @@ async fn run(global: &GlobalArgs, deletion: Deletion<'_>, output: Output) -> any
     Ok(outcome.into())
 }
 
-/// Asks for each host by its name whose time is over by its tag but not by the file. Whose name
-/// is not typed, or cannot be, stays.
+/// Asks for the name of each host that is expired by its tag but not by the file. Hosts whose name
+/// is not typed, or cannot be, stay.
 async fn ask_for_held(
     planned: &mut Planned,
     output: Output,
@@ -171,7 +171,7 @@ async fn ask_for_held(
         );
         let typed = progress.ask(&question, run).await;
         run.check()?;
-        // Another answer keeps the host.
+        // Any other answer keeps the host.
         if typed.as_deref() == Some(name) {
             planned.plan.release(id, name)?;
         }
@@ -179,12 +179,12 @@ async fn ask_for_held(
     Ok(())
 }
 
-/// What it came to.
+/// The outcome of the command.
 enum Ended {
     NothingToDo(Planned),
     Deleted {
         report: DownReport,
-        /// The host that ends next.
+        /// The host that expires next.
         next: Option<HostRef>,
     },
 }

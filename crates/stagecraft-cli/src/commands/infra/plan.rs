@@ -20,7 +20,7 @@ pub(super) async fn run(
     let loaded = load::load(global)?;
     let named = global.env.as_ref();
     let (mode, environment) = if args.destroy {
-        // Hosts of an environment that has left the file still cost money.
+        // Hosts of an environment that was removed from the file still cost money.
         (PlanMode::Destroy, loaded.environment(named)?)
     } else if args.prune {
         (PlanMode::Prune, loaded.prunable_environment(named)?)
@@ -94,8 +94,8 @@ pub(super) async fn run(
     })
 }
 
-/// Refuses a plan that the command which carries it out would refuse. Hosts that differ do not
-/// count: what to do about them is a choice of that command.
+/// Fails if the command that applies this plan would refuse it. Drift does not count: what to do
+/// about it is a choice of that command.
 fn check(engine: &Engine, planned: &Planned) -> Result<(), Error> {
     if planned.plan.mode.deletes() {
         return engine.check_deletes(planned, PruneOptions::default());

@@ -36,7 +36,7 @@ pub(super) async fn run(
     }
     let work = async |run: Run| -> anyhow::Result<ReplaceReport> {
         let replacement = plan(&run).await?;
-        // Nobody is asked about what is refused anyway.
+        // Checked before asking: a refused plan needs no confirmation.
         replacement.check()?;
         if !args.no_bootstrap {
             loaded.check_login_key()?;
@@ -62,7 +62,7 @@ pub(super) async fn run(
             .await?;
         Ok(engine.replace(&run, replacement, &confirmation).await?)
     };
-    // Boxed, since it holds the plans of both halves.
+    // Boxed, because it contains the plans of both halves.
     let report = Box::pin(engine.with_lease(&run, &environment, "replace", work)).await?;
     progress.finish();
     let outcome = report.outcome();

@@ -130,7 +130,7 @@ async fn run(
     Ok(exit)
 }
 
-/// What it came to.
+/// The outcome of the command.
 enum Ended {
     NothingToDo(Planned),
     Retagged {
@@ -140,8 +140,8 @@ enum Ended {
     },
 }
 
-/// The named hosts of a plan to remove protection that the file still protects, also those that
-/// bear no tag of protection.
+/// The named hosts of a plan to remove protection that the file still protects, including those
+/// without a tag of protection.
 fn protected_by_file(planned: &Planned) -> Vec<String> {
     let plan = &planned.plan;
     if plan.mode != PlanMode::Unprotect {

@@ -1,4 +1,4 @@
-//! Plans in files.
+//! Saved plans.
 
 use std::fs::File;
 use std::io::{Read as _, Write as _};
@@ -10,12 +10,12 @@ use tempfile::NamedTempFile;
 
 use crate::output::{GREEN, Output, RESET};
 
-/// What can be done with a saved plan.
+/// What to do with a saved plan.
 #[derive(Debug, Clone, Copy)]
 pub(super) enum Next {
-    /// `up` carries it out.
+    /// `up` applies it.
     Up,
-    /// `up` carries it out if hosts that differ may stay as they are.
+    /// `up` applies it if drift may stay.
     UpAllowingDiffer,
     /// It deletes, which no saved plan does.
     Review,
@@ -35,9 +35,9 @@ impl Next {
     }
 }
 
-/// Writes a plan, whole or not at all, readable by its owner only.
+/// Writes a plan atomically, readable by its owner only.
 ///
-/// A file that is there is replaced. Anything else that is there, such as a device, stays.
+/// Replaces an existing file. Anything else at the path, such as a device, stays.
 pub(super) fn write(
     saved: &SavedPlan,
     path: &Path,
@@ -78,14 +78,14 @@ pub(super) fn write(
     Ok(())
 }
 
-/// Reads a plan that `up` may carry out, for the environment if one is named.
+/// Reads a plan that `up` may apply, for the given environment if there is one.
 pub(super) fn read(
     path: &Path,
     environment: Option<&EnvironmentName>,
 ) -> anyhow::Result<SavedPlan> {
     let shown = path.display();
     let mut bytes = Vec::new();
-    // One byte more than allowed is enough to know.
+    // One byte above the limit is enough to detect an excess.
     let limit = SAVED_PLAN_LIMIT as u64 + 1;
     File::open(path)
         .and_then(|file| file.take(limit).read_to_end(&mut bytes))

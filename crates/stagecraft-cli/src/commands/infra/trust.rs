@@ -38,12 +38,12 @@ pub(super) async fn run(
             } else {
                 let shown = shown(&loaded, &run, &host, args).await?;
                 let key = shown.key.fingerprint();
-                // Refused before anybody is asked.
+                // Refused before asking.
                 planned(global, &environment, &host, key, args)?;
                 compared(&run, &host, &shown, args, output, &progress).await?;
                 key
             };
-            // What goes is shown before it goes.
+            // Removed keys are shown before they are removed.
             let planned = planned(global, &environment, &host, key, args)?;
             if !output.is_json() {
                 for old in &planned.replaced {
@@ -80,7 +80,7 @@ fn text(report: &TrustReport, environment: &EnvironmentName, is_dry: bool) -> St
     lines.join("\n") + "\n"
 }
 
-/// What would be done; a refusal with the command that does it.
+/// The planned change; or a refusal with the command that makes it.
 fn planned(
     global: &GlobalArgs,
     environment: &EnvironmentName,
@@ -98,7 +98,7 @@ fn planned(
             Some(key) => format!(
                 "if the host was reinstalled, replace it: `stagecraft infra hosts trust {name} --fingerprint {key} {rest}`"
             ),
-            // Nobody has compared what was read: it must not stand in a command to be copied.
+            // The key that was read is unverified, so it must not appear in a command to copy.
             None => format!(
                 "the host shows {key}; if it was reinstalled, compare that with what `ssh-keygen -lf /etc/ssh/ssh_host_ed25519_key.pub` prints on its console, and replace it: `stagecraft infra hosts trust {name} {rest}`"
             ),
@@ -106,7 +106,7 @@ fn planned(
     })
 }
 
-/// The key that the host shows now, before anybody has compared it.
+/// The key that the host presents now, unverified.
 async fn shown(
     loaded: &Loaded,
     run: &Run,
@@ -127,7 +127,7 @@ async fn shown(
     Ok(connector.shown_key(run, &target).await?)
 }
 
-/// Asks whether the key that the host shows is the right one, unless it is pinned already.
+/// Asks whether the presented key is the right one, unless it is pinned already.
 async fn compared(
     run: &Run,
     host: &Host,

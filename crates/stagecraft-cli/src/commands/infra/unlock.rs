@@ -24,7 +24,7 @@ pub(super) async fn run(
     let outcome = match &state {
         None => {
             progress.finish();
-            // Without a lease it is one of the file, or it was mistyped.
+            // Without a lease it is an environment of the file, or it was mistyped.
             loaded.declared_environment(Some(&environment))?;
             tell(output, &format!("{environment} is not locked\n"));
             wire::Outcome::Done
@@ -40,7 +40,7 @@ pub(super) async fn run(
                 wire::Outcome::DryRun
             } else {
                 if state.gone.is_none() && !args.force {
-                    // Refused before anybody is asked.
+                    // Refused before asking.
                     engine.break_lease(&run, state, false).await?;
                 }
                 let account = loaded.cloud.account(&run, &environment).await?;
@@ -87,7 +87,7 @@ async fn confirm(
         .await
 }
 
-/// For people. Programs read it all in the result.
+/// Prints a message for people. Programs read all of it in the result.
 fn tell(output: Output, text: &str) {
     if !output.is_json() {
         output.text(text);

@@ -65,7 +65,7 @@ pub(super) async fn run(
         };
         let asks = !args.yes && saved.is_none();
         let checked = has_key.and_then(|()| Ok(planned.check(options)?));
-        // Nobody is asked about what is refused anyway.
+        // Checked before asking: a refused plan needs no confirmation.
         if let Err(refusal) = checked {
             let Some(left) = planned.broken_off() else {
                 return Err(refusal);
@@ -116,7 +116,7 @@ pub(super) async fn run(
     Ok(outcome.into())
 }
 
-/// The command that deletes exactly what a run made.
+/// The command that deletes exactly the hosts that a run created.
 fn undo_command(global: &GlobalArgs, report: &UpReport) -> String {
     let config = global.config_option();
     let environment = &report.plan.environment;

@@ -1,4 +1,4 @@
-//! What a plan does, for questions.
+//! Describes a plan in questions.
 
 use stagecraft_core::InfraPlan;
 use stagecraft_engine::HostLook;
@@ -7,13 +7,13 @@ use super::summary::{moved, tagged};
 use crate::output::one_line;
 use crate::render::text::{account_text, plural};
 
-/// Where a plan is carried out, for questions.
+/// The place of a plan, for questions.
 pub(crate) fn where_text(plan: &InfraPlan) -> String {
     let account = account_text(&plan.account);
     format!("in account {account} at {}", one_line(&plan.endpoint))
 }
 
-/// What a plan does, and what changes on the hosts that exist, for questions.
+/// The actions of a plan, and the changes on existing hosts, for questions.
 pub(crate) fn work_text(plan: &InfraPlan, look: Option<&HostLook>) -> String {
     let pause = if plan.resize.iter().any(|entry| entry.grow_disk) {
         " (each is off meanwhile; disks grow for good)"
@@ -35,7 +35,7 @@ pub(crate) fn work_text(plan: &InfraPlan, look: Option<&HostLook>) -> String {
     capital(&work.join(", "))
 }
 
-/// What changes on the hosts that exist, for questions.
+/// The changes on existing hosts, for questions.
 pub(crate) fn change_text(look: &HostLook) -> String {
     capital(&changing(look).unwrap_or_default())
 }

@@ -1,4 +1,4 @@
-//! One row for each host of a plan.
+//! One row per host of a plan.
 
 use std::collections::BTreeSet;
 
@@ -42,7 +42,7 @@ struct Row {
     colour: &'static str,
     sign: char,
     cells: Vec<String>,
-    /// What stands below, in its own line.
+    /// Text below the row, in its own line.
     note: String,
 }
 
@@ -110,7 +110,7 @@ fn rows(planned: &Planned) -> Vec<Row> {
         list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
     }
     for entry in &plan.retag {
-        // These are shown as what they mean.
+        // These are shown by their meaning.
         let is_shown = |tag: &&String| !(entry.expiry.is_some() && tags::Expiry::is_tag(tag));
         let added = entry.add.iter().filter(is_shown);
         let added = added.map(|tag| format!("+{tag}"));
@@ -151,7 +151,7 @@ fn rows(planned: &Planned) -> Vec<Row> {
             list(std::slice::from_ref(&entry.host), YELLOW, '~', &note);
         }
     }
-    // Each of these has its row, which shows more.
+    // Each of these has its own row, which shows more.
     let retagged = plan.retag.iter().map(|entry| &entry.host);
     let changed: BTreeSet<_> = retagged.chain(&plan.power_on).map(|own| &own.id).collect();
     let others = |hosts: &[HostRef]| -> Vec<HostRef> {
@@ -180,7 +180,7 @@ fn rows(planned: &Planned) -> Vec<Row> {
     rows
 }
 
-/// The options of a new host that are set, by their names in the file.
+/// The options that are set for a new host, by their names in the file.
 fn options_text(options: &HostOptions) -> String {
     let flag = |name: &str, set: bool| set.then(|| name.to_owned());
     let text = |name: &str, value: Option<&String>| Some(format!("{name}: {}", value?));
@@ -203,7 +203,7 @@ fn options_text(options: &HostOptions) -> String {
     words.join("; ")
 }
 
-/// Whether a host is off, and what is known of its end.
+/// Whether a host is off, and its known expiry.
 fn fate(planned: &Planned, host: &HostRef) -> String {
     let mut observed = planned.facts.hosts.iter();
     let is_off = observed.any(|own| own.id == host.id && own.status == HostStatus::Off);

@@ -1,4 +1,4 @@
-//! What a plan comes to: how many hosts, and what they cost.
+//! Totals of a plan: host counts and cost.
 
 use std::collections::BTreeSet;
 
@@ -54,7 +54,7 @@ pub(super) fn moved(plan: &InfraPlan) -> usize {
     entries.filter(|entry| entry.project.is_some()).count()
 }
 
-/// When the next host ends, for who reaps.
+/// Next expiry, shown by `reap`.
 fn next_text(planned: &Planned) -> String {
     if planned.plan.mode != PlanMode::Reap {
         return String::new();
@@ -67,7 +67,7 @@ fn next_text(planned: &Planned) -> String {
     }
 }
 
-/// What the environment, or the selected hosts, cost after the plan, and how much more that is.
+/// The cost of the environment, or of the selected hosts, after the plan, and the increase.
 fn cost_text(planned: &Planned) -> String {
     let cost = &planned.plan.cost;
     let whose = if is_narrow(planned) {
@@ -104,7 +104,7 @@ fn cost_text(planned: &Planned) -> String {
     )
 }
 
-/// What backups cost at most after the plan. Those of resized hosts are left out.
+/// The highest cost of backups after the plan, without those of resized hosts.
 fn backups_monthly(plan: &InfraPlan) -> MicroUsd {
     let created = plan.create.iter();
     let created = created.filter_map(|entry| entry.backups_monthly);
@@ -116,7 +116,7 @@ fn backups_monthly(plan: &InfraPlan) -> MicroUsd {
         .sum()
 }
 
-/// What is wrong with hosts that stay as they are.
+/// The drift of hosts that stay as they are.
 fn odd(plan: &InfraPlan) -> Vec<String> {
     let (renamed, differ): (Vec<_>, Vec<_>) =
         plan.differ.iter().partition(|entry| entry.is_name_only());
@@ -145,7 +145,7 @@ fn nothing_to_create(plan: &InfraPlan, tells_hosts: bool) -> String {
     }
 }
 
-/// The sizes that hosts get and of which the cloud tells no price, each once.
+/// The sizes of hosts without a price from the cloud, each once.
 fn unpriced(plan: &InfraPlan) -> Vec<&str> {
     let created = plan.create.iter();
     let created = created.map(|entry| (&entry.spec.size, entry.monthly));
@@ -193,7 +193,7 @@ fn nothing_to_delete(planned: &Planned) -> String {
     }
 }
 
-/// Whether the plan is for some of the hosts only.
+/// Whether the plan concerns only some of the hosts.
 fn is_narrow(planned: &Planned) -> bool {
     let request = &planned.request;
     !(request.hosts.is_empty() && request.roles.is_empty() && request.made_by.is_none())

@@ -40,7 +40,9 @@ done
 dpkg --install ./*.deb
 systemctl enable docker containerd
 getent group docker >/dev/null || groupadd --system docker
-touch /etc/cloud/cloud-init.disabled
+# cloud-init has run, and does not run again.
+mkdir -p /var/lib/cloud/instance
+touch /etc/cloud/cloud-init.disabled /var/lib/cloud/instance/boot-finished
 # Programs that would wake up during measurements.
 systemctl mask apt-daily.timer apt-daily-upgrade.timer dpkg-db-backup.timer fstrim.timer \
   systemd-tmpfiles-clean.timer

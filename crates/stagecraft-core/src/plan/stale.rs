@@ -12,7 +12,7 @@ pub(super) const TOLD: usize = 50;
 
 impl SavedPlan {
     /// Returns the changes since this plan was made. `now` is a fresh plan for the same request.
-    /// Sorted, the most important first; empty if and only if the two are equal.
+    /// Sorted, the most important first; empty if and only if both do the same to the same hosts.
     ///
     /// The people who make and apply a plan may differ: an account is its id.
     /// Hosts of other projects do not matter either: a plan leaves them alone.

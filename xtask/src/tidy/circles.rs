@@ -241,10 +241,7 @@ mod tests {
                 "use super::b;\nfn f() { b::g(); }",
                 "fn g() { crate::a::f() }",
             ),
-            (
-                "fn f() -> crate::Thing { todo!() }",
-                "use super::a::{self, f};",
-            ),
+            ("fn f(thing: crate::Thing) {}", "use super::a::{self, f};"),
             ("use crate::c;\nfn f(_: c::Thing) {}", "use crate::a::f;"),
         ] {
             let c = ("c.rs", "pub use crate::b::Thing;");

@@ -1,6 +1,7 @@
 //! The bootstrap of one host, from its first connection to its last step.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use stagecraft_core::{
     EnvironmentName, FailureCode, Fingerprint, Host, HostChanges, HostContext, NodeName, Remote,
@@ -114,7 +115,7 @@ impl Bootstrap {
             climb.mode,
         );
         let mut session = opened.await?;
-        if let Err(failure) = session.first_boot(run).await {
+        if let Err(failure) = session.first_boot(run, Duration::MAX).await {
             session.close().await;
             return Err(failure);
         }

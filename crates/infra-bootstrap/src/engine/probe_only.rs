@@ -220,7 +220,7 @@ mod tests {
         )
         .await
         .unwrap();
-        session.first_boot(&run).await.unwrap();
+        session.first_boot(&run, Duration::MAX).await.unwrap();
         let environment = EnvironmentName::new("staging").unwrap();
         let name = HostName::new("app-1").unwrap();
         let context = HostContext {

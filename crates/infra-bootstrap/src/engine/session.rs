@@ -124,7 +124,7 @@ impl Session {
         self.mode = Mode::Apply;
         self.use_connection(Arc::clone(&self.open));
         self.state.boot = Boot::Running(Vec::new());
-        self.first_boot(run).await
+        self.first_boot(run, Duration::MAX).await
     }
 
     /// Whether the login is root.
@@ -249,7 +249,8 @@ impl Session {
             run.sleep(delay).await.map_err(|_| failure::interrupted())?;
             let left = limit.saturating_sub(since.elapsed());
             self.reconnect(run, left).await.map_err(lost)?;
-            self.first_boot(run).await?;
+            let left = limit.saturating_sub(since.elapsed());
+            self.first_boot(run, left).await?;
             let left = limit.saturating_sub(since.elapsed());
             if let Err(failure) = self.unlocked(run, left).await
                 && self.loss().is_none()

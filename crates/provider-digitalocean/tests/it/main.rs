@@ -1,4 +1,4 @@
-//! The provider against mock servers and the sandbox: one test binary, since linking is dear.
+//! The provider against mock servers and the sandbox: one test binary, since each would link the crate again.
 
 mod connections;
 mod deletes;

@@ -16,7 +16,7 @@ const WHAT_LIMIT: usize = 300;
 const GO_ON: &str = "replace the host, or go on without cloud-init by infra.bootstrap.readiness: { cloud_init: ignore }";
 
 impl Session {
-    /// Waits until the first boot has ended. Meanwhile a host may restart, or answer every
+    /// Waits until the first boot has ended, for at most `limit`. Meanwhile a host may restart, or answer every
     /// command with its own message, as DigitalOcean's images with applications do
     /// ([`ForceCommand`](https://github.com/digitalocean/droplet-1-clicks/blob/master/common/scripts/012-force-ssh-logout.sh)).
     ///
@@ -24,15 +24,23 @@ impl Session {
     ///
     /// `host_not_ready` at the deadline, with cloud-init's status and the end of its log, or with
     /// the host's message; at once if the first boot never ends.
-    pub(in crate::engine) async fn first_boot(&mut self, run: &Run) -> Result<(), StepFailure> {
+    pub(in crate::engine) async fn first_boot(
+        &mut self,
+        run: &Run,
+        limit: Duration,
+    ) -> Result<(), StepFailure> {
         let started = Instant::now();
-        let policy = self.policy.boot;
+        let policy = PollPolicy {
+            deadline: self.policy.boot.deadline.min(limit),
+            ..self.policy.boot
+        };
         loop {
             let seen = self.try_look(run).await;
             let late = started.elapsed() >= policy.deadline;
             match seen {
                 Err(LookError::Lost(_)) if !late => {
-                    self.reconnect(run, self.policy.connect.deadline).await?;
+                    self.reconnect(run, limit.saturating_sub(started.elapsed()))
+                        .await?;
                 }
                 Err(LookError::Unheard(said)) => {
                     let what = "the host to run commands";
@@ -50,7 +58,8 @@ impl Session {
                         ..policy
                     };
                     self.wait(run, &what, started, policy).await?;
-                    self.reconnect(run, self.policy.connect.deadline).await?;
+                    self.reconnect(run, limit.saturating_sub(started.elapsed()))
+                        .await?;
                     continue;
                 }
                 Err(error) => return Err(error.into_failure()),

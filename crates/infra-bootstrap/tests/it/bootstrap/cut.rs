@@ -182,6 +182,32 @@ async fn host_that_cuts_every_connection_is_called_with_pauses_until_the_deadlin
     );
 }
 
+/// A host that restarts meanwhile runs its first boot again.
+#[tokio::test(start_paused = true)]
+async fn boot_after_the_loss_is_awaited_no_longer_than_the_step_may_take() {
+    let connections = Connections::to(Machine::new());
+    connections.cut(2, |machine| {
+        machine.write("run/cloud-init/status.json", "{}");
+    });
+    let started = tokio::time::Instant::now();
+    let limit = Duration::from_secs(20);
+    let report = Bootstrap::new(Arc::clone(&connections) as _, three(), policy())
+        .unwrap()
+        .with_step_deadline(limit)
+        .host(
+            &Events::default().run(),
+            &environment(),
+            &host("app-1"),
+            Mode::Apply,
+        )
+        .await;
+    let failure = report.failure.unwrap();
+    assert_eq!(failure.code, FailureCode::HostNotReady);
+    assert!(failure.message.contains("first boot"), "{failure:?}");
+    let elapsed = started.elapsed();
+    assert!(elapsed <= limit + Duration::from_secs(2), "{elapsed:?}");
+}
+
 #[tokio::test(start_paused = true)]
 async fn interrupted_while_the_connection_is_lost_the_run_ends() {
     let connections = Connections::to(Machine::new());
